@@ -1,0 +1,283 @@
+"""Every setting of an experiment: name, unit, default, valid range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _number_from_text(value: Any) -> Any:
+    # PyYAML reads `1e-3` (no dot) as text; people mean the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Real = Annotated[float, BeforeValidator(_number_from_text)]
+Positive = Annotated[float, BeforeValidator(_number_from_text), Field(gt=0)]
+NotNegative = Annotated[float, BeforeValidator(_number_from_text), Field(ge=0)]
+Fraction = Annotated[float, BeforeValidator(_number_from_text), Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """Which frames, which classes, which points."""
+
+    train: tuple[str, ...] = ()
+    """Frame stores (folders made by data_tools) to train on."""
+    val: tuple[str, ...] = ()
+    """Frame stores to evaluate on."""
+    classes: tuple[str, ...] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+    """Classes to detect, in the order of the network's outputs."""
+    returns: tuple[Literal[1, 2], ...] = (1, 2)
+    """LiDAR returns to use."""
+    min_points: int = Field(default=1, ge=0)
+    """Train on labelled boxes with at least this many LiDAR points."""
+    train_every: Count = 1
+    """Train on every n-th frame of the concatenated list of frames; 5 is OpenPCDet's `20 %`."""
+    val_every: Count = 1
+    """Evaluate on every n-th frame of the concatenated list of frames."""
+    workers: int = Field(default=2, ge=0)
+    """Processes that read and augment frames; 0 reads in the training process."""
+
+
+class GridConfig(Section):
+    """Space the network sees, vehicle frame, and the size of its cells."""
+
+    lower: tuple[Real, Real, Real] = (-74.88, -74.88, -2.0)
+    """Smallest x, y, z, metres."""
+    upper: tuple[Real, Real, Real] = (74.88, 74.88, 4.0)
+    """Largest x, y, z, metres."""
+    cell: tuple[Positive, Positive, Positive] = (0.32, 0.32, 6.0)
+    """Edge lengths of a cell along x, y, z, metres."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of cells along x, y, z."""
+        nx, ny, nz = (round((u - low) / c) for low, u, c in zip(self.lower, self.upper, self.cell, strict=True))
+        return nx, ny, nz
+
+    @model_validator(mode="after")
+    def _whole_cells(self) -> Self:
+        for axis, low, high, cell, count in zip("xyz", self.lower, self.upper, self.cell, self.shape, strict=True):
+            if high <= low:
+                raise ValueError(f"upper {axis} = {high} must be greater than lower {axis} = {low}")
+            if abs(low + count * cell - high) > 1e-3 * cell:
+                raise ValueError(f"{axis}: {high} - {low} is not a whole number of cells of {cell} m")
+        return self
+
+
+class AugmentConfig(Section):
+    """Random changes to a training frame; the same change to points and boxes."""
+
+    flip_x: bool = True
+    """Mirror y (flip along the x axis) in half of the frames."""
+    flip_y: bool = True
+    """Mirror x (flip along the y axis) in half of the frames."""
+    rotation_rad: NotNegative = 0.7853981633974483
+    """Rotate about z by an angle uniform in +- this."""
+    scale: tuple[Positive, Positive] = (0.95, 1.05)
+    """Scale everything by a factor uniform in this interval."""
+    translation_m: NotNegative = 0.0
+    """Standard deviation of a shift along x, y and z."""
+    shuffle: bool = True
+    """Put the points into random order."""
+
+
+class BackboneConfig(Section):
+    """Bird's-eye backbone and neck: stages of 3 x 3 convolutions, each brought to one resolution."""
+
+    layers: tuple[Count, ...] = (3, 5, 5)
+    """Convolutions per stage after its strided one."""
+    strides: tuple[Count, ...] = (1, 2, 2)
+    """Stride of each stage."""
+    channels: tuple[Count, ...] = (64, 128, 256)
+    """Width of each stage."""
+    up_strides: tuple[Count, ...] = (1, 2, 4)
+    """Upsampling of each stage's output."""
+    up_channels: tuple[Count, ...] = (128, 128, 128)
+    """Width of each upsampled output; they are concatenated."""
+
+    @property
+    def output_stride(self) -> int:
+        """Cells of the input grid per cell of the output map."""
+        return self.strides[0] // self.up_strides[0]
+
+    @model_validator(mode="after")
+    def _one_resolution(self) -> Self:
+        sizes = {len(x) for x in (self.layers, self.strides, self.channels, self.up_strides, self.up_channels)}
+        if len(sizes) > 1:
+            raise ValueError("layers, strides, channels, up_strides and up_channels must have one length")
+        stride = 1
+        for down, up in zip(self.strides, self.up_strides, strict=True):
+            stride *= down
+            if stride != up * self.output_stride:
+                raise ValueError(f"strides {self.strides} and up_strides {self.up_strides} end at different sizes")
+        return self
+
+    @property
+    def total_stride(self) -> int:
+        """Cells of the input grid per cell of the deepest stage."""
+        stride = 1
+        for down in self.strides:
+            stride *= down
+        return stride
+
+
+class CenterPointPillarConfig(Section):
+    """CenterPoint on pillars: dynamic pillar encoder, bird's-eye backbone, centre head."""
+
+    kind: Literal["centerpoint_pillar"] = "centerpoint_pillar"
+    """Which detector."""
+    encoder_channels: tuple[Count, ...] = (64, 64)
+    """Widths of the pillar encoder's layers; the last is the width of the bird's-eye image."""
+    backbone: BackboneConfig = BackboneConfig()
+    """Backbone and neck."""
+    head_width: Count = 64
+    """Width of the head's shared convolution and of its branches."""
+    prior: Annotated[float, BeforeValidator(_number_from_text), Field(gt=0, lt=1)] = 0.1
+    """Score the heatmap starts from; sets the bias of its last layer."""
+    iou_branch: bool = False
+    """Predict each box's IoU, to rescore detections with."""
+
+
+ModelConfig = CenterPointPillarConfig
+
+
+class ClassificationConfig(Section):
+    """Heatmap loss: Gaussian focal loss with PolyLoss coefficients. `epsilon: 0` is the focal loss."""
+
+    epsilon: Annotated[float, BeforeValidator(_number_from_text), Field(ge=-1)] = 0.0
+    """Poly-1: added to the coefficient of the leading polynomial, (1 - P_t) ** (alpha + 1). At least -1."""
+    alpha: NotNegative = 2.0
+    """Focusing exponent (PolyLoss's gamma)."""
+    beta: NotNegative = 4.0
+    """Exponent of the penalty reduction (1 - y) ** beta around a peak."""
+    weight: NotNegative = 1.0
+    """Weight of this loss in the total."""
+    normalizer: Literal["peaks", "objects"] = "objects"
+    """Divide the sum by the number of cells with target 1, or by the number of objects."""
+
+
+class RegressionConfig(Section):
+    """L1 loss on box codes at object centres."""
+
+    weight: NotNegative = 2.0
+    """Weight of this loss in the total."""
+    code_weights: tuple[NotNegative, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    """Weights of offset x, offset y, z, length, width, height, sin, cos."""
+
+
+class TargetsConfig(Section):
+    """How labels become heatmaps."""
+
+    min_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """IoU that a box moved by one Gaussian radius keeps with its object."""
+    min_radius: Count = 2
+    """Smallest Gaussian radius, cells."""
+    radius: Literal["legacy", "corrected"] = "legacy"
+    """CornerNet's formula as all public code has it, or with its algebra corrected."""
+    max_objects: Count = 500
+    """Objects per frame used for training; the nearest are kept."""
+
+
+class DecodeConfig(Section):
+    """From maps to boxes."""
+
+    top_k: Count = 500
+    """Peaks kept per frame and class before NMS."""
+    score: Fraction = 0.1
+    """Smallest score."""
+    nms_iou: Annotated[float, Field(gt=0, le=1)] | tuple[float, ...] = 0.7
+    """Rotated bird's-eye IoU above which the lower score goes; one number or one per class."""
+    max_detections: Count = 500
+    """Boxes kept per frame."""
+
+
+class TrainConfig(Section):
+    """Optimisation."""
+
+    epochs: Count = 30
+    """Passes over the training frames."""
+    batch_size: Count = 4
+    """Frames per step (and process)."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """Adam with L2 penalty, or with decoupled weight decay (OpenPCDet's one-cycle)."""
+    learning_rate: Positive = 3e-3
+    """Peak of the one-cycle schedule."""
+    weight_decay: NotNegative = 0.01
+    """Weight decay."""
+    momentum: tuple[Fraction, Fraction] = (0.95, 0.85)
+    """Adam's beta1 at the ends and at the peak of the cycle."""
+    warmup: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Share of the steps until the peak."""
+    division: Positive = 10.0
+    """The cycle starts at learning_rate / division."""
+    clip_norm: Positive = 10.0
+    """Gradients are scaled down to at most this norm."""
+    mixed_precision: bool = False
+    """bfloat16 autocast for the network; losses stay float32."""
+    channels_last: bool = True
+    """Memory layout of the bird's-eye network; faster on CPUs and tensor cores."""
+    compile: bool = False
+    """torch.compile the network."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of weights, data order and augmentation."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads for torch; 0 leaves torch's own choice."""
+    log_every: Count = 10
+    """Steps between log lines."""
+    save_every: Count = 1
+    """Epochs between checkpoints; the last epoch is always saved."""
+    keep_checkpoints: Count = 2
+    """Newest checkpoints to keep."""
+    evaluate_every: int = Field(default=0, ge=0)
+    """Epochs between evaluations during training; 0 evaluates only at the end."""
+
+
+class EvaluationConfig(Section):
+    """Waymo's detection metrics."""
+
+    within: tuple[Real, Real, Real, Real] | None = None
+    """x and y limits (x0, y0, x1, y1), metres: boxes with a centre outside are ignored on both sides. None: all."""
+    batch_size: Count = 4
+    """Frames per forward pass."""
+    pictures: int = Field(default=4, ge=0)
+    """Frames drawn as bird's-eye PNGs."""
+    picture_score: Fraction = 0.3
+    """Smallest score drawn in pictures."""
+
+
+class Config(Section):
+    """One experiment."""
+
+    data: DataConfig = DataConfig()
+    grid: GridConfig = GridConfig()
+    model: ModelConfig = CenterPointPillarConfig()
+    classification: ClassificationConfig = ClassificationConfig()
+    regression: RegressionConfig = RegressionConfig()
+    targets: TargetsConfig = TargetsConfig()
+    decode: DecodeConfig = DecodeConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> Self:
+        nx, ny, _ = self.grid.shape
+        stride = self.model.backbone.total_stride
+        if nx % stride or ny % stride:
+            raise ValueError(f"grid: {nx} x {ny} cells are not a multiple of the backbone's total stride {stride}")
+        if isinstance(self.decode.nms_iou, tuple) and len(self.decode.nms_iou) != len(self.data.classes):
+            raise ValueError(f"decode.nms_iou: {len(self.decode.nms_iou)} numbers for {len(self.data.classes)} classes")
+        return self

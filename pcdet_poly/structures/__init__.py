@@ -1,0 +1,24 @@
+"""Records that everything else passes around: frozen, checked, without behaviour of their own."""
+
+from pcdet_poly.structures.batch import Batch
+from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
+from pcdet_poly.structures.frame import POINT_COLUMNS, Frame, LidarCalibration
+from pcdet_poly.structures.grid import Grid
+from pcdet_poly.structures.maps import CenterMaps
+from pcdet_poly.structures.rows import Rows
+from pcdet_poly.structures.targets import CenterTargets, Losses
+
+__all__ = [
+    "POINT_COLUMNS",
+    "WAYMO_CLASSES",
+    "Batch",
+    "CenterMaps",
+    "CenterTargets",
+    "Detections",
+    "Frame",
+    "Grid",
+    "GroundTruth",
+    "LidarCalibration",
+    "Losses",
+    "Rows",
+]
