@@ -1,0 +1,31 @@
+"""Folders with test data, and one thread per test process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """Reference values and official outputs that travel with the project."""
+    return ROOT / "tests" / "assets"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real LiDAR data, which licences forbid to ship: skip where it is not at hand.
+
+    Point PCDET_POLY_REAL at a folder with waymo/ and pandaset/.
+    """
+    folder = Path(os.environ.get("PCDET_POLY_REAL", ROOT.parent / "shared" / "real"))
+    if not folder.is_dir():
+        pytest.skip(f"no real LiDAR data at {folder}; set PCDET_POLY_REAL")
+    return folder
