@@ -1,0 +1,1 @@
+"""Settings: a schema with every setting, and YAML files read against it."""

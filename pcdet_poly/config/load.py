@@ -1,0 +1,158 @@
+"""YAML files and command-line overrides -> Config, with the origin of every value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pcdet_poly.config.problems import describe
+from pcdet_poly.config.schema import Config
+from pcdet_poly.errors import UserError
+
+Key = tuple[str, ...]  # ("train", "batch_size")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values as written, nested as in YAML, and where each one was written."""
+
+    values: dict[str, Any]
+    origins: dict[Key, str]  # "configs/base.yaml:12" or "command line"
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The config of a YAML file, its chain of `base:` files and `section.key=value` overrides.
+
+    A later value wins: base, then file, then overrides from left to right; lists are replaced whole. A
+    section whose `kind` changes starts afresh. Raises UserError with file, line, key, value and,
+    for an unknown key, the nearest valid one.
+    """
+    return build_config(read_settings(path, overrides))
+
+
+def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """What the files and overrides say, merged but not yet validated."""
+    settings = _read_chain(Path(path), ())
+    for override in overrides:
+        settings = _merged(settings, _parse_override(override))
+    return settings
+
+
+def build_config(settings: Settings) -> Config:
+    """Validate `settings`. Raises UserError that names the first problem and counts the others."""
+    try:
+        return Config.model_validate(settings.values)
+    except ValidationError as error:
+        raise UserError(describe(error, settings.origins)) from None
+
+
+def dump_config(config: Config) -> str:
+    """All values, defaults included, as YAML that `load_config` reads back to an equal Config."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+    return text
+
+
+def json_schema() -> str:
+    """JSON schema of a config file, so that editors complete and check the YAML."""
+    schema = Config.model_json_schema()
+    schema["properties"]["base"] = {"type": "string", "description": "File to start from, relative to this one."}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _read_chain(path: Path, readers: tuple[Path, ...]) -> Settings:
+    path = Path(path)
+    if path.resolve() in readers:
+        raise UserError(f"{readers[-1]}: `base: {path}` leads back to itself; remove one link of the chain")
+    own = _read_file(path)
+    base = own.values.pop("base", None)
+    own.origins.pop(("base",), None)
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise UserError(f"{path}: base: {base!r} is not a path; write one file name, relative to this file")
+    return _merged(_read_chain(path.parent / base, (*readers, path.resolve())), own)
+
+
+def _read_file(path: Path) -> Settings:
+    if not path.is_file():
+        raise UserError(f"{path}: no such config file; the ones that come with the project are in configs/")
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        raise UserError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if node is None:
+        return Settings({}, {})
+    if not isinstance(node, yaml.MappingNode):
+        raise UserError(f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a {node.id}")
+    return _settings_of(node, str(path))
+
+
+def _settings_of(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Settings:
+    values: dict[str, Any] = {}
+    origins: dict[Key, str] = {}
+    for key_node, value_node in node.value:
+        name = str(key_node.value)
+        place = f"{file}:{key_node.start_mark.line + 1}"
+        if name in values:
+            raise UserError(f"{place}: {'.'.join((*prefix, name))}: written twice in this file; keep one")
+        if isinstance(value_node, yaml.MappingNode):
+            inner = _settings_of(value_node, file, (*prefix, name))
+            values[name] = inner.values
+            origins |= inner.origins
+        else:
+            values[name] = _plain(value_node)
+        origins[(*prefix, name)] = place
+    return Settings(values, origins)
+
+
+def _plain(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def _parse_override(text: str) -> Settings:
+    name, equals, written = text.partition("=")
+    key = tuple(name.strip().split("."))
+    if not equals or not all(key):
+        raise UserError(f"{text!r}: an override is written section.key=value, for example train.batch_size=2")
+    try:
+        value = yaml.safe_load(written)
+    except yaml.YAMLError:
+        raise UserError(f"{text!r}: the value is not YAML; quote it, for example data.train='[a, b]'") from None
+    origins = {key: "command line"}
+    for name in reversed(key):
+        value = {name: value}
+    return Settings(value, origins)
+
+
+def _merged(lower: Settings, upper: Settings) -> Settings:
+    origins = dict(lower.origins)
+    values = _merged_values(lower.values, upper.values, (), origins)
+    return Settings(values, origins | upper.origins)
+
+
+def _merged_values(
+    lower: Mapping[str, Any], upper: Mapping[str, Any], prefix: Key, origins: dict[Key, str]
+) -> dict[str, Any]:
+    if "kind" in upper and upper["kind"] != lower.get("kind", upper["kind"]):
+        for key in [key for key in origins if key[: len(prefix)] == prefix and key != prefix]:
+            del origins[key]
+        return dict(upper)
+    merged = dict(lower)
+    for name, value in upper.items():
+        if isinstance(value, Mapping) and isinstance(lower.get(name), Mapping):
+            merged[name] = _merged_values(lower[name], value, (*prefix, name), origins)
+        else:
+            merged[name] = value
+    return merged
