@@ -1,0 +1,51 @@
+# make demo   everything once, small: environment, simulated Waymo segments, preprocessing, training, table, picture
+# make test   environment, linters, tests
+# make lint   ruff and mypy alone
+# make clean  remove what make demo wrote (the environment stays)
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+DEMO := demo
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))")
+
+# Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test lint clean environment environment-dev
+.DELETE_ON_ERROR:
+
+environment: $(VENV)/installed
+environment-dev: $(VENV)/installed-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+		|| { echo "error: $(PYTHON) is not Python 3.11 or 3.12; run make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	@touch $@ $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/training --segments 40 --frames 5 --interval-s 1.0 --seed 1000 --workers $(WORKERS)
+	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/validation --segments 10 --frames 4 --interval-s 1.0 --seed 9000 --workers $(WORKERS)
+	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/training --output $(DEMO)/stores/training --workers $(WORKERS)
+	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/validation --output $(DEMO)/stores/validation --workers $(WORKERS)
+	$(RUN) train.py configs/quick.yaml --runs-folder $(DEMO)/runs --resume
+	$(RUN) test.py $(DEMO)/runs/quick
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy pcdet_poly
+
+test: $(VENV)/installed-dev lint
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+clean:
+	rm -rf $(DEMO)
