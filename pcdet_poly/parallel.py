@@ -1,0 +1,134 @@
+"""Jobs spread over processes, with one progress bar: for simulation and conversion."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, Literal, TypeVar
+
+from pcdet_poly.errors import UserError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+Advance = Callable[[int], None]
+
+_REFRESH_S = 0.2
+
+
+def run_jobs(
+    function: Callable[[Job, Advance], Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    title: str,
+    total: int,
+    unit: Literal["frames", "bytes"] = "frames",
+) -> Iterator[tuple[Job, Result]]:
+    """Yield `(job, function(job, advance))` for every job, each as soon as it is done.
+
+    `function` calls `advance(n)` to move the progress bar, which ends at `total`. With one worker
+    the jobs run here and in order; with more they run in spawned processes, so `function` must
+    live at the top of a module. An error in a job stops all others and is raised here; so does
+    Ctrl-C. Jobs that are stopped unwind their `with` blocks, so `atomic_path` leaves nothing behind.
+    """
+    with _progress(title, total, unit) as show:
+        if min(workers, len(jobs)) <= 1:
+            yield from _run_here(function, jobs, show)
+        else:
+            yield from _run_in_processes(function, jobs, min(workers, len(jobs)), show)
+
+
+def _run_here(
+    function: Callable[[Job, Advance], Result], jobs: Sequence[Job], show: Advance
+) -> Iterator[tuple[Job, Result]]:
+    done = 0
+
+    def advance(amount: int) -> None:
+        nonlocal done
+        done += amount
+        show(done)
+
+    for job in jobs:
+        yield job, function(job, advance)
+
+
+def _run_in_processes(
+    function: Callable[[Job, Advance], Result], jobs: Sequence[Job], workers: int, show: Advance
+) -> Iterator[tuple[Job, Result]]:
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(counter,))
+    try:
+        pending: dict[Future[Result], Job] = {pool.submit(_run_job, function, job): job for job in jobs}
+        while pending:
+            finished, _ = wait(pending, timeout=_REFRESH_S, return_when=FIRST_COMPLETED)
+            show(counter.get_obj().value)  # without its lock, which a killed worker may hold
+            for future in finished:
+                yield pending.pop(future), future.result()
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"a worker process was killed (out of memory?) with {workers} workers; "
+            "run the same command again with fewer workers: it goes on where it stopped"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()  # a SystemExit in the worker, see _start_worker
+            process.join()
+
+
+_counter: Any = None  # this worker process's view of the shared progress count
+
+
+def _start_worker(counter: Any) -> None:
+    """Leave Ctrl-C to the parent, unwind on SIGTERM, and do not outlive the parent."""
+    global _counter
+    _counter = counter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _leave(signum: int, frame: Any) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _run_job(function: Callable[[Job, Advance], Result], job: Job) -> Result:
+    try:
+        return function(job, _advance_shared)
+    except SystemExit as leave:
+        os._exit(int(leave.code or 0))  # unwound; the pool would take the exception for a result and go on
+
+
+def _advance_shared(amount: int) -> None:
+    with _counter.get_lock():
+        _counter.value += amount
+
+
+@contextmanager
+def _progress(title: str, total: int, unit: Literal["frames", "bytes"]) -> Iterator[Advance]:
+    """A bar on stderr with rate and time left; silent where stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
