@@ -91,7 +91,7 @@ def _read_file(path: Path) -> Settings:
     if node is None:
         return Settings({}, {})
     if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a {node.id}")
+        raise UserError(f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a list or a single value")
     return _settings_of(node, str(path))
 
 
@@ -116,9 +116,9 @@ def _settings_of(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Setting
 def _plain(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return loader.construct_object(node, deep=True)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _parse_override(text: str) -> Settings:
