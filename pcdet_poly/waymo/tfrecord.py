@@ -1,0 +1,81 @@
+"""TFRecord files: a sequence of byte strings, each guarded by checksums."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+
+# A record on disk: uint64 length, masked CRC-32C of those 8 bytes, payload, masked CRC-32C of the
+# payload; little-endian.
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+_HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
+
+
+def read_records(path: str | Path) -> Iterator[bytes]:
+    """The payloads of a TFRecord file, one in memory at a time, every checksum verified.
+
+    A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
+    number (from 0) and its byte offset, after the sound records before it were given out.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a .tfrecord file")
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise UserError(f"{path}: the file is empty (0 bytes); fetch or make it again")
+        number = 0
+        while (offset := file.tell()) < size:
+            yield _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
+            number += 1
+
+
+def write_records(path: str | Path, records: Iterable[bytes]) -> int:
+    """Write `records` as a TFRecord file, whole or not at all; returns how many there were."""
+    number = 0
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        for record in records:
+            length = _LENGTH.pack(len(record))
+            file.write(length + _CHECKSUM.pack(masked_crc32c(length)))
+            file.write(record)
+            file.write(_CHECKSUM.pack(masked_crc32c(record)))
+            number += 1
+    return number
+
+
+def masked_crc32c(data: bytes) -> int:
+    """CRC-32C of `data` as TFRecords store it: rotated right by 15 bits, plus a constant."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _read_record(file: BinaryIO, remaining: int, place: str) -> bytes:
+    if remaining < _HEADER_BYTES:
+        raise _cut(place, _HEADER_BYTES, remaining)
+    length_bytes, (length_crc,) = file.read(_LENGTH.size), _CHECKSUM.unpack(file.read(_CHECKSUM.size))
+    if masked_crc32c(length_bytes) != length_crc:
+        raise UserError(
+            f"{place}: wrong checksum of the record's length: not a TFRecord file, or damaged; fetch it again"
+        )
+    (length,) = _LENGTH.unpack(length_bytes)
+    needed = _HEADER_BYTES + length + _CHECKSUM.size
+    if remaining < needed:
+        raise _cut(place, needed, remaining)
+    payload = file.read(length)
+    (payload_crc,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
+    if masked_crc32c(payload) != payload_crc:
+        raise UserError(f"{place}: wrong checksum (CRC-32C) of its {length} bytes: damaged; fetch the file again")
+    return payload
+
+
+def _cut(place: str, needed: int, remaining: int) -> UserError:
+    return UserError(f"{place}: the file is cut off: {needed} bytes needed, {remaining} left; fetch it again")
