@@ -21,6 +21,7 @@ Real = Annotated[float, BeforeValidator(_number_from_text)]
 Positive = Annotated[float, BeforeValidator(_number_from_text), Field(gt=0)]
 NotNegative = Annotated[float, BeforeValidator(_number_from_text), Field(ge=0)]
 Fraction = Annotated[float, BeforeValidator(_number_from_text), Field(ge=0, le=1)]
+Decay = Annotated[float, BeforeValidator(_number_from_text), Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -150,6 +151,12 @@ class CenterPointPillarConfig(Section):
     iou_branch: bool = False
     """Predict each box's IoU, to rescore detections with."""
 
+    @model_validator(mode="after")
+    def _encoder_halves(self) -> Self:
+        if odd := [width for width in self.encoder_channels[:-1] if width % 2]:
+            raise ValueError(f"encoder_channels: {odd[0]} must be even: half of it is the pillar's maximum")
+        return self
+
 
 ModelConfig = CenterPointPillarConfig
 
@@ -217,8 +224,10 @@ class TrainConfig(Section):
     """Peak of the one-cycle schedule."""
     weight_decay: NotNegative = 0.01
     """Weight decay."""
-    momentum: tuple[Fraction, Fraction] = (0.95, 0.85)
+    momentum: tuple[Decay, Decay] = (0.95, 0.85)
     """Adam's beta1 at the ends and at the peak of the cycle."""
+    beta2: Decay = 0.99
+    """Adam's beta2 (OpenPCDet's one-cycle has 0.99, not torch's 0.999)."""
     warmup: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """Share of the steps until the peak."""
     division: Positive = 10.0
@@ -256,6 +265,8 @@ class EvaluationConfig(Section):
     """Frames drawn as bird's-eye PNGs."""
     picture_score: Fraction = 0.3
     """Smallest score drawn in pictures."""
+    best_by: Literal["3D", "BEV"] = "3D"
+    """Whose mean LEVEL_2 APH over the classes decides which checkpoint is the best."""
 
 
 class Config(Section):
