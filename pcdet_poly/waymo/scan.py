@@ -69,6 +69,11 @@ class Scan:
         if self.world_from_vehicle.shape != (4, 4):
             raise UserError(f"Scan of {self.segment}: pose of shape {self.world_from_vehicle.shape}, (4, 4) needed")
 
+    @property
+    def has_images(self) -> bool:
+        """Whether any LiDAR saw anything."""
+        return any(lidar.returns for lidar in self.lidars)
+
 
 def lidar_name(lidar: int) -> str:
     """Waymo's name of a LiDAR, or its number where it has none."""

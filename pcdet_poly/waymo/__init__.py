@@ -1,0 +1,21 @@
+"""Waymo Open Dataset files: records, range images and labels in and out, without TensorFlow."""
+
+from pcdet_poly.waymo.decode import decode_frame, decode_scan, frame_of_scan
+from pcdet_poly.waymo.encode import encode_scan
+from pcdet_poly.waymo.range_image import points_of_scan
+from pcdet_poly.waymo.read import read_frames
+from pcdet_poly.waymo.scan import LidarScan, Scan
+from pcdet_poly.waymo.tfrecord import read_records, write_records
+
+__all__ = [
+    "LidarScan",
+    "Scan",
+    "decode_frame",
+    "decode_scan",
+    "encode_scan",
+    "frame_of_scan",
+    "points_of_scan",
+    "read_frames",
+    "read_records",
+    "write_records",
+]

@@ -1,0 +1,121 @@
+"""Bytes of a Waymo v1 record -> Scan -> Frame. Camera data is stepped over, neither parsed nor copied."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.protos import dataset as proto
+from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
+from pcdet_poly.waymo import wire
+from pcdet_poly.waymo.lasers import lidar_scans
+from pcdet_poly.waymo.range_image import points_of_scan
+from pcdet_poly.waymo.scan import Scan, lidar_name
+
+# Field numbers of Frame.
+_PARSED = frozenset({1, 2, 3, 6, 7})  # context, timestamp_micros, pose, laser_labels, no_label_zones
+_LASERS = 5
+
+
+def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
+    """One record's labels, and the points of the given LiDAR returns; warns where it has no LiDAR data."""
+    scan = decode_scan(record, returns=returns)
+    if not scan.has_images:
+        warnings.warn("a Waymo record has no LiDAR data: its frame has labels but 0 points", stacklevel=2)
+    return frame_of_scan(scan, returns=returns)
+
+
+def frame_of_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
+    """Points in place of range images; everything else as it is."""
+    return Frame(
+        points=points_of_scan(scan, returns),
+        ground_truth=scan.ground_truth,
+        world_from_vehicle=scan.world_from_vehicle,
+        timestamp_us=scan.timestamp_us,
+        segment=scan.segment,
+        calibrations=tuple(lidar.calibration for lidar in scan.lidars),
+        no_label_zones=scan.no_label_zones,
+        context=scan.context,
+    )
+
+
+def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
+    """One record's labels, calibrations, and range images up to the highest of `returns`."""
+    if not returns or not set(returns) <= {1, 2}:
+        raise UserError(f"returns {tuple(returns)}: choose from 1 and 2")
+    parsed, lasers = _split(memoryview(record))
+    try:
+        frame = proto.Frame.FromString(parsed)
+    except DecodeError as error:
+        raise UserError(f"not a Waymo Frame: {error}") from error
+    if not frame.context.name or not frame.HasField("pose"):
+        raise UserError("not a Waymo Frame: it has no context name or no pose")
+    try:
+        calibrations = {laser.name: _calibration(laser) for laser in frame.context.laser_calibrations}
+        return Scan(
+            lidars=lidar_scans(lasers, calibrations, max(returns)),
+            ground_truth=_ground_truth(frame.laser_labels),
+            world_from_vehicle=_matrix(frame.pose.transform, "pose"),
+            timestamp_us=frame.timestamp_micros,
+            segment=frame.context.name,
+            no_label_zones=tuple(np.stack([zone.x, zone.y], axis=1) for zone in frame.no_label_zones),
+            context={field.name: value for field, value in frame.context.stats.ListFields()},
+        )
+    except UserError as error:
+        raise UserError(f"frame {frame.context.name}/{frame.timestamp_micros}: {error}") from error
+
+
+def _split(record: memoryview) -> tuple[bytes, list[memoryview]]:
+    """The bytes worth a parser, and the serialized lasers."""
+    parsed: list[memoryview] = []
+    lasers: list[memoryview] = []
+    for number, value, whole in wire.fields(record):
+        if number in _PARSED:
+            parsed.append(whole)
+        elif number == _LASERS and isinstance(value, memoryview):
+            lasers.append(value)
+    return b"".join(parsed), lasers
+
+
+def _calibration(laser: Any) -> LidarCalibration:
+    return LidarCalibration(
+        lidar=laser.name,
+        vehicle_from_lidar=_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {lidar_name(laser.name)}"),
+        beam_inclination_rad=np.array(laser.beam_inclinations, np.float64),
+        beam_inclination_min_rad=laser.beam_inclination_min,
+        beam_inclination_max_rad=laser.beam_inclination_max,
+    )
+
+
+def _matrix(transform: Sequence[float], place: str) -> np.ndarray:
+    if len(transform) != 16:
+        raise UserError(f"{place}: {len(transform)} numbers, a 4 x 4 matrix needs 16")
+    return np.array(transform, np.float64).reshape(4, 4)
+
+
+def _ground_truth(labels: Sequence[Any]) -> GroundTruth:
+    """Labels of the known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
+    labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
+    return GroundTruth(
+        box=np.array([_box(label.box) for label in labels], np.float32).reshape(-1, 7),
+        label=np.array([label.type - 1 for label in labels], np.int64),
+        level=np.array([label.detection_difficulty_level for label in labels], np.int64),
+        num_points=np.array([label.num_lidar_points_in_box for label in labels], np.int64),
+        track=np.array([label.id for label in labels], np.str_),
+        speed=np.array([_speed(label) for label in labels], np.float32).reshape(-1, 2),
+    )
+
+
+def _box(box: Any) -> tuple[float, ...]:
+    return box.center_x, box.center_y, box.center_z, box.length, box.width, box.height, box.heading
+
+
+def _speed(label: Any) -> tuple[float, float]:
+    if not label.HasField("metadata"):
+        return np.nan, np.nan
+    return label.metadata.speed_x, label.metadata.speed_y
