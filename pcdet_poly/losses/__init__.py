@@ -1,0 +1,33 @@
+"""Losses: pure unreduced functions, and the criterion that weighs, divides and adds them up."""
+
+from pcdet_poly.losses.criterion import CenterCriterion
+from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
+from pcdet_poly.losses.poly import drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
+from pcdet_poly.losses.regression import at_cells, l1
+from pcdet_poly.losses.softmax import (
+    drop_n_cross_entropy,
+    drop_n_softmax_focal,
+    poly1_cross_entropy,
+    poly1_softmax_focal,
+    poly_n_cross_entropy,
+    poly_n_softmax_focal,
+)
+
+__all__ = [
+    "CenterCriterion",
+    "at_cells",
+    "drop_n_cross_entropy",
+    "drop_n_focal",
+    "drop_n_softmax_focal",
+    "gaussian_drop_n_focal",
+    "gaussian_poly1_focal",
+    "gaussian_poly_n_focal",
+    "l1",
+    "poly1_cross_entropy",
+    "poly1_focal",
+    "poly1_focal_unweighted",
+    "poly1_softmax_focal",
+    "poly_n_cross_entropy",
+    "poly_n_focal",
+    "poly_n_softmax_focal",
+]

@@ -1,0 +1,122 @@
+r"""The one formula behind every loss here: w q^gamma T(q), q = 1 - P_t, with its exact gradient.
+
+For a log-odds z of the right answer: P_t = sigmoid(z), q = sigmoid(-z), C = -log P_t = softplus(-z)
+= q + q^2/2 + q^3/3 + ... Then
+
+    Poly-N   T = C + eps_1 q + ... + eps_N q^N       (N = 1 is Poly-1; eps = 0 leaves C)
+    Drop-N   T = q + q^2/2 + ... + q^N / N
+
+and, with c_j = 1/j + eps_j,
+
+    d(q^gamma T)/dz = -q^gamma (gamma P_t T + S)
+    Poly-N   S = P_t (c_1 q + 2 c_2 q^2 + ... + N c_N q^N) + q^(N+1)
+    Drop-N   S = q (1 - q^N)
+
+Every term of these lines is non-negative for eps_j >= -1/j, so nothing cancels and no sign is lost.
+The one difference, C - (q + ... + q^N/N) at eps_j < 0, is summed as a series where q is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pcdet_poly.losses.series import Coefficient, drop_series, drop_slope, poly_series, poly_slope
+
+
+def focal_polynomial(
+    logits: Tensor,
+    *,
+    sign: Tensor | None = None,
+    weight: Tensor | float | None = None,
+    gamma: float,
+    epsilons: Sequence[Coefficient] = (0.0,),
+    num_terms: int | None = None,
+) -> Tensor:
+    """w q^gamma T(q) per element, unreduced; float32, or float64 for float64 logits.
+
+    Args:
+        logits: any shape; float16 and bfloat16 are computed in float32.
+        sign: +1 where "yes" is the right answer (z = x), -1 where "no" is (z = -x); shape of the
+            logits. None: +1 everywhere.
+        weight: w, broadcasts against the logits; no gradient flows to it.
+        gamma: focusing exponent, >= 0.
+        epsilons: eps_1 ... eps_N, numbers or tensors that broadcast against the logits. Tensors
+            receive gradients. Not used where `num_terms` is given.
+        num_terms: N of Drop-N. None: the full series.
+    """
+    x = logits if logits.dtype == torch.float64 else logits.float()
+    if isinstance(weight, float):
+        weight = x.new_full((), weight)
+    moved = () if num_terms is not None else tuple(epsilons)
+    loss: Tensor = _FocalPolynomial.apply(x, sign, weight, gamma, num_terms, *moved)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _FocalPolynomial(torch.autograd.Function):
+    """Keeps one result of the logits' size, the slope, where autograd would keep every intermediate one."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        sign: Tensor | None,
+        weight: Tensor | None,
+        gamma: float,
+        num_terms: int | None,
+        *epsilons: Coefficient,
+    ) -> Tensor:
+        z = x if sign is None else x * sign
+        loss, slope = _loss_and_slope(z, gamma, num_terms, epsilons, with_slope=ctx.needs_input_grad[0])
+        ctx.gamma, ctx.num_terms = gamma, num_terms
+        ctx.numbers = tuple(None if isinstance(epsilon, Tensor) else epsilon for epsilon in epsilons)
+        ctx.save_for_backward(x, sign, weight, slope, *(e for e in epsilons if isinstance(e, Tensor)))
+        return loss if weight is None else loss * weight
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, sign, weight, slope, *given = ctx.saved_tensors
+        tensors = iter(given)
+        epsilons = tuple(next(tensors) if number is None else number for number in ctx.numbers)
+        weighted = grads[0] if weight is None else grads[0] * weight
+        z = x if sign is None else x * sign
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            if torch.is_grad_enabled():  # a second derivative is wanted: the slope once more, differentiably
+                _, slope = _loss_and_slope(z, ctx.gamma, ctx.num_terms, epsilons, with_slope=True)
+            grad_x = weighted * slope if sign is None else weighted * slope * sign
+        grad_epsilons = (
+            (weighted * torch.sigmoid(-z) ** (ctx.gamma + j)).sum_to_size(epsilon.shape) if needed else None
+            for j, (epsilon, needed) in enumerate(zip(epsilons, ctx.needs_input_grad[5:], strict=True), start=1)
+        )
+        return grad_x, None, None, None, None, *grad_epsilons
+
+
+def _loss_and_slope(
+    z: Tensor, gamma: float, num_terms: int | None, epsilons: Sequence[Coefficient], *, with_slope: bool
+) -> tuple[Tensor, Tensor | None]:
+    """q^gamma T and, where asked for, its derivative in z (never positive for eps_j >= -1/j)."""
+    q, p = torch.sigmoid(-z), torch.sigmoid(z)
+    series = poly_series(z, q, epsilons) if num_terms is None else drop_series(q, num_terms)
+    factor = _power(z, q, gamma)
+    loss = series if factor is None else factor * series
+    if not with_slope:
+        return loss, None
+    slope = poly_slope(q, p, epsilons) if num_terms is None else drop_slope(z, q, num_terms)
+    if factor is not None:
+        slope = factor * (slope + gamma * p * series)
+    return loss, -slope
+
+
+def _power(z: Tensor, q: Tensor, gamma: float) -> Tensor | None:
+    """q^gamma; None for gamma = 0. From log q where gamma is fractional, so that q = 0 stays smooth."""
+    if gamma == 0:
+        return None
+    if gamma == 1:
+        return q
+    if gamma == 2:
+        return q * q
+    return (gamma * torch.nn.functional.logsigmoid(-z)).exp()
