@@ -1,0 +1,116 @@
+"""A run's state in one file: tensors and plain types, so that `torch.load(weights_only=True)` reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is needed to go on after `step` steps, or to detect."""
+
+    step: int  # steps done
+    steps_per_epoch: int
+    config: Mapping[str, Any]  # the whole resolved config, as `config_values` gives it
+    model: Mapping[str, Tensor]  # state dict
+    optimizer: Mapping[str, Any]  # state dict
+    window: Mapping[str, Any]  # state dict of the losses not yet logged
+    score: float | None = None  # of the evaluation that chose it, where one did
+
+
+def config_values(config: Config) -> dict[str, Any]:
+    """All settings as plain types, nested as in YAML."""
+    return config.model_dump(mode="json")
+
+
+def config_hash(values: Mapping[str, Any]) -> str:
+    """Twelve hex digits that differ where any setting differs."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def model_signature(model: Mapping[str, Tensor]) -> dict[str, list[int]]:
+    """Shape of every tensor of a state dict, by name."""
+    return {name: list(tensor.shape) for name, tensor in model.items()}
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `path` whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "config_hash": config_hash(checkpoint.config),
+        "signature": model_signature(checkpoint.model),
+        **{name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__},
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of `save_checkpoint` onto the host. Raises UserError for any other file."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; train first, or name another with --checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
+        raise UserError(f"{path}: not a checkpoint, or a damaged one; use an earlier one with --checkpoint") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise UserError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; train again to make one")
+    return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__})
+
+
+def load_model(model: nn.Module, checkpoint: Checkpoint, path: Path, config: Config) -> None:
+    """Copy the checkpoint's weights into `model`. Raises UserError at the first tensor that does not fit."""
+    wanted, found = model_signature(model.state_dict()), model_signature(checkpoint.model)
+    for name in [*wanted, *(found.keys() - wanted.keys())]:
+        if wanted.get(name) != found.get(name):
+            raise UserError(
+                f"{path}: made by another model: {name} is {_shape(found, name)} there and {_shape(wanted, name)} here"
+                f"{_differing_setting(checkpoint.config, config)}; use the config that it was trained with"
+            )
+    model.load_state_dict(dict(checkpoint.model))
+
+
+def first_difference(
+    there: Mapping[str, Any], here: Mapping[str, Any], *, ignore: frozenset[str] = frozenset(), prefix: str = ""
+) -> tuple[str, Any, Any] | None:
+    """Key and both values of the first setting that differs, dots between sections; None where none does."""
+    for name in [*here, *(there.keys() - here.keys())]:
+        key, old, new = f"{prefix}{name}", there.get(name), here.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            if (inner := first_difference(old, new, ignore=ignore, prefix=f"{key}.")) is not None:
+                return inner
+        elif old != new and key not in ignore:
+            return key, old, new
+    return None
+
+
+def _differing_setting(there: Mapping[str, Any], config: Config) -> str:
+    here = config_values(config)
+    for section in ("model", "grid", "data"):
+        only = frozenset({"data.train", "data.val", "data.workers"})
+        difference = first_difference({section: there.get(section)}, {section: here[section]}, ignore=only)
+        if difference is not None:
+            key, old, new = difference
+            return f" ({key} = {old} there, {new} here)"
+    return ""
+
+
+def _shape(signature: Mapping[str, list[int]], name: str) -> str:
+    return f"{tuple(signature[name])}" if name in signature else "missing"

@@ -1,0 +1,128 @@
+"""The folder of one run: what lies where, and its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pcdet_poly.config.load import dump_config, load_config
+from pcdet_poly.config.schema import Config
+from pcdet_poly.engine.checkpoint import config_values, first_difference
+from pcdet_poly.engine.environment import describe_environment
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+# What may change when a run goes on: none of these changes a number that the run computes.
+_MAY_CHANGE = frozenset(
+    {"data.train", "data.val", "data.workers", "train.threads", "train.save_every", "train.keep_checkpoints"}
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run. The folder alone is enough to evaluate it or to go on."""
+
+    folder: Path
+    config: Config
+    device: torch.device
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint with the best evaluation so far."""
+        return self.checkpoints / "best.pt"
+
+    def checkpoint_at(self, step: int) -> Path:
+        """Checkpoint after `step` steps."""
+        return self.checkpoints / f"step_{step:08d}.pt"
+
+    def newest_checkpoints(self) -> list[Path]:
+        """Checkpoints by step, the newest first, `best` not among them."""
+        return sorted(self.checkpoints.glob("step_*.pt"), reverse=True)
+
+    @cached_property
+    def tensorboard(self) -> SummaryWriter:
+        """Writer of TensorBoard events."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(str(self.folder / "tensorboard"))
+
+    def log(self, event: str, step: int, values: dict[str, float]) -> None:
+        """Append one line to log.jsonl, and the values to TensorBoard. No wall-clock time: equal runs log equally."""
+        rounded = {name: float(f"{value:.9g}") for name, value in values.items()}
+        with open(self.folder / "log.jsonl", "a") as file:
+            file.write(json.dumps({"event": event, "step": step, **rounded}) + "\n")
+        for name, value in rounded.items():
+            self.tensorboard.add_scalar(f"{event}/{name}", value, step)
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """The lines of log.jsonl so far; a half-written last line is left out."""
+        path = self.folder / "log.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def has_logged(self, event: str, step: int) -> bool:
+        """Whether the log has a line of that event at that step."""
+        return any(line["event"] == event and line["step"] == step for line in self.read_log())
+
+    def rewind_log(self, step: int) -> None:
+        """Drop lines after `step`: a run that goes on from an older checkpoint writes them again."""
+        kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
+        with atomic_path(self.folder / "log.jsonl") as temporary:
+            temporary.write_text("".join(kept))
+
+
+def start_run(folder: Path, config: Config, device: torch.device, *, resume: bool) -> Run:
+    """Make the run folder, or with `resume` go on in the one that is there (or make it)."""
+    exists = folder.is_dir() and any(folder.iterdir())
+    if exists and not resume:
+        raise UserError(f"{folder}: already there; go on with --resume, or choose another --name")
+    if exists:
+        _check_same_settings(folder, config)
+    run = Run(folder, config, device)
+    run.checkpoints.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "config.yaml") as temporary:
+        temporary.write_text(dump_config(config))
+    _note_environment(run)
+    return run
+
+
+def open_run(folder: Path, overrides: list[str], device: torch.device) -> Run:
+    """The run in `folder`, with its own settings and `overrides` on top."""
+    if not (folder / "config.yaml").is_file():
+        others = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))
+        here = f"runs in {folder.parent}: {', '.join(others)}" if others else "make one with train.py"
+        raise UserError(f"{folder}: not a run (no config.yaml in it); {here}")
+    return Run(folder, load_config(folder / "config.yaml", overrides), device)
+
+
+def _check_same_settings(folder: Path, config: Config) -> None:
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder}: something else than a run is there (no config.yaml); choose another --name")
+    before = config_values(load_config(folder / "config.yaml"))
+    difference = first_difference(before, config_values(config), ignore=_MAY_CHANGE)
+    if difference is not None:
+        key, old, new = difference
+        raise UserError(
+            f"{folder}: was started with {key} = {old}, now {key} = {new}; resume with the settings it was started "
+            "with, or choose another --name"
+        )
+
+
+def _note_environment(run: Run) -> None:
+    """environment.json: one entry for every start of the run, the first one first."""
+    path = run.folder / "environment.json"
+    starts = json.loads(path.read_text())["starts"] if path.exists() else []
+    write_json(path, {"starts": [*starts, describe_environment(run.device, run.config.train.seed)]})

@@ -1,0 +1,85 @@
+"""What changes while a run trains: step, weights, optimiser, losses not yet logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, load_model, save_checkpoint
+from pcdet_poly.engine.optim import build_optimizer
+from pcdet_poly.engine.plan import Plan
+from pcdet_poly.engine.run import Run
+from pcdet_poly.engine.window import Window
+from pcdet_poly.errors import UserError
+from pcdet_poly.models import Recipe, build_recipe
+
+
+@dataclass
+class State:
+    """Everything that a run needs to go on exactly where it stopped.
+
+    Random numbers are not in it: those of a step come from the seed and the step's number alone
+    (`seed_step`), those of the data from the seed, the epoch and the position in it.
+    """
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    window: Window
+    step: int = 0  # steps done
+
+    def checkpoint(self, config: Config, plan: Plan, score: float | None = None) -> Checkpoint:
+        """This state as a record to save. Raises UserError where a loss since the last log line is not finite."""
+        self.window.check()
+        return Checkpoint(
+            step=self.step,
+            steps_per_epoch=plan.steps_per_epoch,
+            config=config_values(config),
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            window=self.window.state_dict(),
+            score=score,
+        )
+
+
+def seeded_recipe(config: Config, device: torch.device) -> Recipe:
+    """The config's detector on `device`, with weights that depend on `train.seed` alone."""
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    torch.manual_seed(config.train.seed)
+    recipe = build_recipe(config)
+    recipe.model.to(device)
+    return recipe
+
+
+def seed_step(seed: int, step: int) -> None:
+    """Make what torch draws at random depend on the run's seed and the number of steps done, on nothing earlier."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0]))
+
+
+def restore_state(run: Run, recipe: Recipe, plan: Plan) -> State:
+    """The state of the run's newest checkpoint, or a fresh one where there is none."""
+    state = State(recipe.model, build_optimizer(recipe.model, run.config.train), Window())
+    saved = run.newest_checkpoints()
+    if saved:
+        checkpoint = load_checkpoint(saved[0])
+        if checkpoint.steps_per_epoch != plan.steps_per_epoch:
+            raise UserError(
+                f"{saved[0]}: an epoch had {checkpoint.steps_per_epoch} steps, with this data it has "
+                f"{plan.steps_per_epoch}; resume with the same data.train, or choose another --name"
+            )
+        load_model(recipe.model, checkpoint, saved[0], run.config)
+        state.optimizer.load_state_dict(dict(checkpoint.optimizer))
+        state.window = Window.from_state_dict(checkpoint.window, run.device)
+        state.step = checkpoint.step
+    run.rewind_log(state.step)
+    return state
+
+
+def save_state(run: Run, plan: Plan, state: State) -> None:
+    """Write the checkpoint of this step, then delete the ones that are older than `train.keep_checkpoints`."""
+    save_checkpoint(run.checkpoint_at(state.step), state.checkpoint(run.config, plan))
+    for path in run.newest_checkpoints()[run.config.train.keep_checkpoints :]:
+        path.unlink()

@@ -1,0 +1,109 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.schema import Config, TrainConfig
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.loader import steps_per_epoch, training_batches
+from pcdet_poly.engine.evaluate import evaluate_run
+from pcdet_poly.engine.interrupt import terminate_like_ctrl_c, uninterrupted
+from pcdet_poly.engine.optim import set_one_cycle
+from pcdet_poly.engine.plan import Plan
+from pcdet_poly.engine.progress import progress
+from pcdet_poly.engine.run import Run
+from pcdet_poly.engine.state import State, restore_state, save_state, seed_step
+from pcdet_poly.models import Recipe
+from pcdet_poly.structures import Batch
+
+
+def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDataset | None) -> None:
+    """Train to the end, from the newest checkpoint where there is one, and evaluate on `validation`.
+
+    Ctrl-C lets the step finish, saves, and raises KeyboardInterrupt. A loss or a gradient that is
+    not finite raises UserError and saves nothing.
+    """
+    plan = Plan(run.config.train, steps_per_epoch(run.config, frames))
+    state = restore_state(run, recipe, plan)
+    try:
+        with terminate_like_ctrl_c():
+            _evaluate_if_due(run, recipe, plan, state, validation)  # stopped between a step and its evaluation
+            _train_on(run, recipe, plan, state, frames, validation)
+    except KeyboardInterrupt:
+        save_state(run, plan, state)
+        raise
+    finally:
+        run.tensorboard.close()
+
+
+def _train_on(
+    run: Run, recipe: Recipe, plan: Plan, state: State, frames: FrameDataset, validation: FrameDataset | None
+) -> None:
+    cfg = run.config.train
+    recipe.model.train()
+    network = torch.compile(recipe.model) if cfg.compile else recipe.model
+    with progress("train", state.step, plan.total_steps) as report:
+        for batch in _batches_from(state.step, run.config, plan, frames):
+            with uninterrupted():
+                seed_step(cfg.seed, state.step)
+                set_one_cycle(state.optimizer, state.step, plan.total_steps, cfg)
+                share = state.step / plan.total_steps
+                numbers = _update(network, recipe, state.optimizer, batch.to(run.device, non_blocking=True), share, cfg)
+                state.step += 1
+                state.window.add(state.step, batch.frame_ids, numbers)
+                if plan.logs_at(state.step) or run.device.type == "cpu":
+                    state.window.check()  # waits for a GPU, hence not at every step there
+                if plan.logs_at(state.step):
+                    report(state.step, batch.size, _log_window(run, state))
+                else:
+                    report(state.step, batch.size)
+                if plan.saves_at(state.step):
+                    save_state(run, plan, state)
+            _evaluate_if_due(run, recipe, plan, state, validation)
+
+
+def _update(
+    network: nn.Module, recipe: Recipe, optimizer: torch.optim.Optimizer, batch: Batch, share: float, cfg: TrainConfig
+) -> dict[str, Tensor]:
+    """One step of the optimiser; `share` of the training is done. Returns what there is to log, still on the device."""
+    with torch.autocast(batch.points.device.type, torch.bfloat16, enabled=cfg.mixed_precision):
+        maps = network(batch)
+    losses = recipe.criterion(maps, recipe.assign(batch.ground_truth), progress=share)  # float32, outside autocast
+    optimizer.zero_grad()
+    losses.total.backward()
+    gradient_norm = nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.clip_norm)
+    optimizer.step()
+    return {"loss": losses.total, **losses.parts, "gradient_norm": gradient_norm}
+
+
+def _batches_from(step: int, config: Config, plan: Plan, frames: FrameDataset) -> Iterator[Batch]:
+    """The batches of the run from the one after `step` steps to the last."""
+    first_epoch, first_step = divmod(step, plan.steps_per_epoch)
+    for epoch in range(first_epoch, config.train.epochs):
+        yield from training_batches(config, frames, epoch=epoch, first_step=first_step)
+        first_step = 0
+
+
+def _log_window(run: Run, state: State) -> dict[str, float]:
+    """Write the means since the last log line, and return those that a progress line shows."""
+    group = state.optimizer.param_groups[0]
+    means = state.window.means()
+    run.log("step", state.step, {**means, "learning_rate": group["lr"], "beta1": group["betas"][0]})
+    state.window.clear()
+    return {name: value for name, value in means.items() if name != "gradient_norm"} | {"rate": group["lr"]}
+
+
+def _evaluate_if_due(run: Run, recipe: Recipe, plan: Plan, state: State, validation: FrameDataset | None) -> None:
+    """Evaluate, keep the checkpoint if it is the best so far, then log: a logged evaluation is a finished one."""
+    if validation is None or not plan.evaluates_at(state.step) or run.has_logged("evaluation", state.step):
+        return
+    evaluation = evaluate_run(run, recipe, validation, step=state.step)
+    recipe.model.train()
+    with uninterrupted():
+        if evaluation.score > best_score(run):
+            save_checkpoint(run.best, state.checkpoint(run.config, plan, evaluation.score))
+        run.log("evaluation", state.step, evaluation.scores())

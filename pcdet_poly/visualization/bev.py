@@ -1,0 +1,143 @@
+"""A frame from above as a PNG: points, labels, detections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pcdet_poly.files import atomic_path
+from pcdet_poly.structures import Detections, GroundTruth
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Blue, orange, green, pink: told apart by colour-blind eyes on a dark ground.
+CLASS_COLOURS = ("#56b4ff", "#ffb000", "#3ddc97", "#ff6ec7", "#c0a0ff", "#f0f060")
+_GROUND = "#10141a"
+_INK = "#c8d0da"
+_RING_STEP_M = 25.0
+
+
+def draw_bev(
+    path: str | Path,
+    points: np.ndarray,
+    ground_truth: GroundTruth,
+    detections: Detections,
+    *,
+    class_names: Sequence[str],
+    title: str = "",
+    limits: tuple[float, float, float, float] | None = None,
+    min_score: float = 0.0,
+    size_px: int = 1200,
+) -> None:
+    """Write a square PNG of `size_px` pixels: labels filled and dashed, detections outlined, a tick towards the front.
+
+    `points` is (P, >= 3) in the vehicle frame, coloured by height. `limits` (x0, y0, x1, y1) in metres is the
+    part shown, by default 75 m around the vehicle; boxes with their centre outside and detections below
+    `min_score` are left out. x points right (forward), y up (left). Needs no display.
+    """
+    from matplotlib.figure import Figure
+
+    x0, y0, x1, y1 = limits or (-75.0, -75.0, 75.0, 75.0)
+    figure = Figure(figsize=(size_px / 100, size_px / 100), dpi=100, facecolor=_GROUND, layout="constrained")
+    axes = figure.add_subplot(facecolor=_GROUND)
+    _style(axes, title)
+    _draw_rings(axes, max(abs(x0), abs(y0), abs(x1), abs(y1)))
+    _draw_points(axes, points)
+    labels = ground_truth[_inside(ground_truth.box, (x0, y0, x1, y1))]
+    shown = detections[_inside(detections.box, (x0, y0, x1, y1)) & (detections.score >= min_score)]
+    _draw_boxes(axes, labels.box, labels.label, filled=True)
+    _draw_boxes(axes, shown.box, shown.label, filled=False)
+    _draw_scores(axes, shown)
+    _draw_legend(axes, class_names, labels, shown, min_score)
+    axes.set(xlim=(x0, x1), ylim=(y0, y1), aspect="equal")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)
+
+
+def corners_bev(box: np.ndarray) -> np.ndarray:
+    """(N, 7) boxes to their (N, 4, 2) corners: front left, rear left, rear right, front right."""
+    length, width, heading = box[:, 3], box[:, 4], box[:, 6]
+    along = np.stack([np.cos(heading), np.sin(heading)], axis=-1) * (length / 2)[:, None]  # (N, 2)
+    across = np.stack([-np.sin(heading), np.cos(heading)], axis=-1) * (width / 2)[:, None]
+    signs = ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    return np.stack([box[:, :2] + a * along + b * across for a, b in signs], axis=1)
+
+
+def _inside(box: np.ndarray, limits: tuple[float, float, float, float]) -> np.ndarray:
+    x0, y0, x1, y1 = limits
+    inside: np.ndarray = (box[:, 0] >= x0) & (box[:, 0] < x1) & (box[:, 1] >= y0) & (box[:, 1] < y1)
+    return inside
+
+
+def _style(axes: Axes, title: str) -> None:
+    axes.set_title(title, color=_INK, fontsize=13)
+    axes.set_xlabel("x, forward (m)", color=_INK)
+    axes.set_ylabel("y, left (m)", color=_INK)
+    axes.tick_params(colors=_INK)
+    for spine in axes.spines.values():
+        spine.set_color("#39424e")
+
+
+def _draw_rings(axes: Axes, reach_m: float) -> None:
+    from matplotlib.patches import Circle
+
+    step_m = _RING_STEP_M if reach_m > 2 * _RING_STEP_M else 10.0
+    for radius_m in np.arange(step_m, reach_m * 1.5, step_m):
+        axes.add_patch(Circle((0, 0), radius_m, fill=False, color="#39424e", linewidth=0.8))
+        axes.text(0, radius_m, f"{radius_m:.0f} m", color="#7d8896", fontsize=9, clip_on=True, ha="center")
+    axes.plot([0], [0], marker=">", color="white", markersize=8, zorder=5)
+
+
+def _draw_points(axes: Axes, points: np.ndarray) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    heights = LinearSegmentedColormap.from_list("height", ["#4a7097", "#86a8c8", "#eaf2fa"])
+    axes.scatter(points[:, 0], points[:, 1], c=points[:, 2], cmap=heights, vmin=-0.5, vmax=3.0, s=0.6, linewidths=0)
+
+
+def _draw_boxes(axes: Axes, box: np.ndarray, label: np.ndarray, *, filled: bool) -> None:
+    from matplotlib.collections import LineCollection, PolyCollection
+    from matplotlib.colors import to_rgba
+
+    corners = corners_bev(box)  # (N, 4, 2)
+    front = corners[:, [0, 3]].mean(axis=1)
+    ticks = np.stack([box[:, :2], front + 0.35 * (front - box[:, :2])], axis=1)  # centre to beyond the front
+    colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in label]
+    faces = [to_rgba(colour, 0.3 if filled else 0.0) for colour in colours]
+    style: dict[str, Any] = {
+        "linewidths": 1.0 if filled else 1.8,
+        "linestyles": "--" if filled else "-",
+        "zorder": 3 if filled else 4,
+    }
+    axes.add_collection(PolyCollection(list(corners), facecolors=faces, edgecolors=colours, **style))
+    axes.add_collection(LineCollection(list(ticks), colors=colours, **style))
+
+
+def _draw_scores(axes: Axes, detections: Detections) -> None:
+    tops = corners_bev(detections.box).max(axis=1)  # (N, 2)
+    for (x, y), label, score in zip(tops, detections.label, detections.score, strict=True):
+        colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
+        axes.text(x, y, f"{score:.2f}", color=colour, fontsize=8, clip_on=True, zorder=6)
+
+
+def _draw_legend(
+    axes: Axes, class_names: Sequence[str], ground_truth: GroundTruth, detections: Detections, min_score: float
+) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Line2D | Patch] = [
+        Patch(
+            color=CLASS_COLOURS[index % len(CLASS_COLOURS)],
+            label=f"{name.lower()}: {(ground_truth.label == index).sum()} labelled, "
+            f"{(detections.label == index).sum()} detected",
+        )
+        for index, name in enumerate(class_names)
+    ]
+    handles.append(Patch(facecolor="#ffffff40", edgecolor=_INK, linestyle="--", label="label"))
+    handles.append(Line2D([], [], color=_INK, linewidth=1.8, label=f"detection, score at least {min_score:.2f}"))
+    axes.legend(handles=handles, loc="upper right", facecolor="#1a212b", edgecolor="#39424e", labelcolor=_INK)
