@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.schema import ClassificationConfig, RegressionConfig
-from pcdet_poly.losses.heatmap import gaussian_poly1_focal
+from pcdet_poly.losses.configured import heatmap_loss
 from pcdet_poly.losses.regression import at_cells, l1
 from pcdet_poly.structures import CenterMaps, CenterTargets, Losses
 
@@ -24,9 +24,7 @@ class CenterCriterion:
 
     def _heatmap(self, maps: CenterMaps, targets: CenterTargets, progress: float) -> Tensor:
         cfg = self.classification
-        loss = gaussian_poly1_focal(
-            maps.heatmap, targets.heatmap, alpha=cfg.alpha, beta=cfg.beta, epsilon=cfg.epsilon
-        )  # (B, K, H, W)
+        loss = heatmap_loss(maps.heatmap, targets.heatmap, cfg, progress=progress)  # (B, K, H, W)
         return cfg.weight * loss.sum() / self._count(targets)
 
     def _count(self, targets: CenterTargets) -> Tensor | int:
