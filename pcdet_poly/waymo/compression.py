@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
-
-try:
-    from isal import igzip_lib, isal_zlib
-except ImportError:  # no wheel for this machine: Python's zlib takes twice as long
-    _decompress, _error = zlib.decompress, zlib.error
-else:
-    _decompress, _error = isal_zlib.decompress, igzip_lib.IsalError
+from typing import Any
 
 from pcdet_poly.errors import UserError
+
+
+def _fastest_reader() -> Any:
+    try:
+        return importlib.import_module("isal.isal_zlib")
+    except ImportError:  # no wheel for this machine: Python's own takes twice as long
+        return zlib
+
+
+_READER = _fastest_reader()
 
 
 def inflate(data: memoryview) -> bytes:
     """What a zlib stream holds."""
     try:
-        return _decompress(data)
-    except _error as error:
+        return _READER.decompress(data)
+    except _READER.error as error:
         raise UserError(f"{len(data)} bytes that do not decompress: {error}") from error
 
 
