@@ -7,6 +7,7 @@ from pcdet_poly.structures.grid import Grid
 from pcdet_poly.structures.maps import CenterMaps
 from pcdet_poly.structures.rows import Rows
 from pcdet_poly.structures.targets import CenterTargets, Losses
+from pcdet_poly.structures.voxels import Voxels
 
 __all__ = [
     "POINT_COLUMNS",
@@ -21,4 +22,5 @@ __all__ = [
     "LidarCalibration",
     "Losses",
     "Rows",
+    "Voxels",
 ]

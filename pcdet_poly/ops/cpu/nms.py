@@ -1,0 +1,105 @@
+"""Greedy suppression of boxes on the CPU, over numpy arrays sorted by descending score."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from pcdet_poly.ops.cpu.iou import pair
+from pcdet_poly.ops.cpu.overlap import HALF_LENGTH, HALF_WIDTH, RADIUS, X, Y, prepare
+
+Array = np.ndarray
+MAX_CELLS = 64  # per axis, of the grid in which neighbours are looked up
+
+
+@njit(cache=True, nogil=True)
+def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
+    """Boxes (N, 7) by descending score -> (N,) bool, True where kept.
+
+    A box goes if its bird's-eye IoU (float32) with a kept one before it, of the same `group` (N,)
+    int64, exceeds that box's `threshold` (N,) float32.
+    """
+    boxes = prepare(box)
+    keep = np.zeros(len(boxes), np.bool_)
+    reach = 0.0
+    for i in range(len(boxes)):
+        if boxes[i, RADIUS] < np.inf:
+            reach = max(reach, boxes[i, RADIUS])
+    column, row = _cells(boxes, 2.0 * reach)
+    first = np.full((MAX_CELLS + 2, MAX_CELLS + 2), -1, np.int64)  # newest kept box of each cell
+    following = np.full(len(boxes), -1, np.int64)  # the kept box before it in the same cell
+    for i in range(len(boxes)):
+        if not _meets_kept(boxes, group, threshold[i], i, column[i], row[i], first, following):
+            keep[i] = True
+            following[i] = first[row[i], column[i]]
+            first[row[i], column[i]] = i
+    return keep
+
+
+@njit(cache=True, nogil=True)
+def _meets_kept(
+    boxes: Array, group: Array, threshold: float, i: int, column: int, row: int, first: Array, following: Array
+) -> bool:
+    for near_row in range(row - 1, row + 2):
+        for near_column in range(column - 1, column + 2):
+            j = first[near_row, near_column]
+            while j >= 0:
+                if group[i] == group[j] and _overlaps(boxes, j, i, threshold):
+                    return True
+                j = following[j]
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
+    dx, dy = boxes[i, X] - boxes[j, X], boxes[i, Y] - boxes[j, Y]
+    reach = boxes[i, RADIUS] + boxes[j, RADIUS]
+    if not dx * dx + dy * dy < reach * reach:
+        return False
+    area_i, area_j = boxes[i, HALF_LENGTH] * boxes[i, HALF_WIDTH], boxes[j, HALF_LENGTH] * boxes[j, HALF_WIDTH]
+    if min(area_i, area_j) < 0.999999 * threshold * max(area_i, area_j):  # IoU is at most the ratio of areas
+        return False
+    return np.float32(pair(boxes, i, boxes, j, False)) > threshold
+
+
+@njit(cache=True, nogil=True)
+def _cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
+    """Column and row (N,) in 1..MAX_CELLS of each centre; boxes that can meet lie in adjacent cells."""
+    column, row = np.ones(len(boxes), np.int64), np.ones(len(boxes), np.int64)
+    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
+    for i in range(len(boxes)):
+        if abs(boxes[i, X]) < np.inf and abs(boxes[i, Y]) < np.inf:
+            low_x, high_x = min(low_x, boxes[i, X]), max(high_x, boxes[i, X])
+            low_y, high_y = min(low_y, boxes[i, Y]), max(high_y, boxes[i, Y])
+    size = max(1.001 * smallest, max(high_x - low_x, high_y - low_y) / (MAX_CELLS - 1), 1e-3)
+    for i in range(len(boxes)):
+        if abs(boxes[i, X]) < np.inf and abs(boxes[i, Y]) < np.inf:
+            column[i] = 1 + int((boxes[i, X] - low_x) / size)
+            row[i] = 1 + int((boxes[i, Y] - low_y) / size)
+    return column, row
+
+
+@njit(cache=True, nogil=True)
+def suppress_near(centre: Array, group: Array, radius_m: Array) -> Array:
+    """Centres (N, 2) by descending score -> (N,) bool, True where kept.
+
+    A centre goes if a kept one before it, of the same group (N,), lies within radius_m (N,).
+    """
+    keep = np.zeros(len(centre), np.bool_)
+    kept = np.empty(len(centre), np.int64)
+    num_kept = 0
+    for i in range(len(centre)):
+        near = False
+        reach = np.float64(radius_m[i]) * np.float64(radius_m[i])
+        for position in range(num_kept):
+            j = kept[position]
+            dx = np.float64(centre[i, 0]) - np.float64(centre[j, 0])
+            dy = np.float64(centre[i, 1]) - np.float64(centre[j, 1])
+            if group[i] == group[j] and dx * dx + dy * dy <= reach:
+                near = True
+                break
+        if not near:
+            keep[i] = True
+            kept[num_kept] = i
+            num_kept += 1
+    return keep

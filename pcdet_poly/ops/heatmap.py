@@ -1,0 +1,26 @@
+"""Objects -> Gaussian peaks on a bird's-eye heatmap."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pcdet_poly.ops.cpu import heatmap as cpu
+
+
+def draw_heatmap(
+    frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Tensor, shape: tuple[int, int, int, int]
+) -> Tensor:
+    """Peaks of N objects -> heatmap (B, K, H, W) float32, at each cell the highest of the peaks that reach it.
+
+    Args:
+        frame, label: (N,) int64, which map; objects outside [0, B) or [0, K) are not drawn.
+        x, y: (N,) int64, column and row of the peak; it may lie outside the map.
+        radius: (N,) int64 cells; an object with a negative radius is not drawn.
+        shape: B, K, H, W.
+
+    A peak is exp(-d^2 / (2 sigma^2)) with sigma = (2 radius + 1) / 6 in a square of +-radius cells, 1 at its centre.
+    """
+    heatmap = torch.zeros(shape)
+    cpu.draw(heatmap.numpy(), frame.numpy(), label.numpy(), x.numpy(), y.numpy(), radius.numpy())
+    return heatmap
