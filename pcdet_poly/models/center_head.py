@@ -20,23 +20,26 @@ class CenterHead(nn.Module):
     ) -> None:
         super().__init__()
         outputs = {"heatmap": num_classes, "offset": 2, "z": 1, "size": 3, "heading": 2} | ({"iou": 1} if iou else {})
+        starts = {"heatmap": -math.log((1 - prior) / prior)}
         self.shared = _conv_norm_relu(in_channels, width)
-        self.branches = nn.ModuleDict({name: _branch(width, channels) for name, channels in outputs.items()})
-        last = self.branches["heatmap"][-1]
-        nn.init.constant_(last.bias, -math.log((1 - prior) / prior))
+        self.branches = nn.ModuleDict(
+            {name: _branch(width, channels, starts.get(name, 0.0)) for name, channels in outputs.items()}
+        )
 
     def forward(self, bev: Tensor) -> CenterMaps:
         shared = self.shared(bev)  # (B, C, H, W) -> (B, width, H, W)
         return CenterMaps(**{name: branch(shared) for name, branch in self.branches.items()})
 
 
-def _branch(width: int, out_channels: int) -> nn.Sequential:
-    branch = nn.Sequential(*_conv_norm_relu(width, width), nn.Conv2d(width, out_channels, 3, padding=1))
-    for layer in branch:
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    return branch
+def _branch(width: int, out_channels: int, start: float) -> nn.Sequential:
+    """A hidden and an output convolution; the output starts around `start`."""
+    hidden = nn.Conv2d(width, width, 3, padding=1)
+    output = nn.Conv2d(width, out_channels, 3, padding=1)
+    for convolution, bias in ((hidden, 0.0), (output, start)):
+        assert convolution.bias is not None
+        nn.init.kaiming_normal_(convolution.weight)
+        nn.init.constant_(convolution.bias, bias)
+    return nn.Sequential(hidden, nn.BatchNorm2d(width), nn.ReLU(inplace=True), output)
 
 
 def _conv_norm_relu(in_channels: int, width: int) -> nn.Sequential:

@@ -55,7 +55,7 @@ def decode_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
 
     Log sizes are cut to +-5 (7 mm to 148 m), so that a network gone astray gives no infinite box.
     """
-    offset, z, size, heading = code.split([2, 1, 3, 2], dim=-1)
+    offset, z, size, heading = torch.split(code, [2, 1, 3, 2], dim=-1)
     row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)
     centre = (row_column + offset) * offset.new_tensor(grid.cell[:2]) + offset.new_tensor(grid.lower[:2])
     heading_rad = torch.atan2(heading[..., 0], heading[..., 1])

@@ -1,0 +1,89 @@
+"""Size of a detector: parameters by part, arithmetic and memory of its dense part. `python -m` prints it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pcdet_poly.config.arguments import add_config_arguments, config_from
+from pcdet_poly.config.schema import Config
+from pcdet_poly.errors import run_command
+from pcdet_poly.models.recipe import build_recipe
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The dense part is everything after the pillar encoder; its cost does not depend on the points."""
+
+    model: str
+    parameters: dict[str, int]  # trainable, by part
+    total_parameters: int
+    bev_cells: tuple[int, int]  # along x, y
+    dense_gflop: float  # one frame forward; a multiplication and an addition are two
+    activation_mib: float  # one frame: what a training step in float32 keeps of the dense part until backward
+
+
+def summarize(cfg: Config) -> Summary:
+    """Count; nothing is computed and no memory is taken for activations."""
+    with torch.device("meta"):
+        model = build_recipe(cfg).model
+        nx, ny, _ = cfg.grid.shape
+        bev = torch.empty(1, cfg.model.encoder_channels[-1], ny, nx)
+    parts = {name: _trainable(part) for name, part in model.named_children()}
+    dense = nn.Sequential(model.get_submodule("backbone"), model.get_submodule("head"))
+    gflop, mebibyte = _cost(dense, bev)
+    return Summary(cfg.model.kind, parts, sum(parts.values()), (nx, ny), gflop, mebibyte)
+
+
+def _trainable(part: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
+
+
+def _cost(dense: nn.Module, bev: Tensor) -> tuple[float, float]:
+    """GFLOP of one forward pass, and MiB of the tensors saved for backward that are not parameters."""
+    own = {id(parameter) for parameter in dense.parameters()}
+    saved: dict[int, Tensor] = {}  # by storage; keeping the tensor keeps its address from being used again
+
+    def note(tensor: Tensor) -> Tensor:
+        if id(tensor) not in own:
+            saved[tensor.untyped_storage()._cdata] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), FlopCounterMode(display=False) as flops:
+        maps = dense(bev)
+    del maps
+    size = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+    return flops.get_total_flops() / 1e9, size / 2**20
+
+
+def _table(summary: Summary) -> str:
+    rows = [(name, f"{number:,}") for name, number in summary.parameters.items()]
+    rows += [
+        ("parameters in all", f"{summary.total_parameters:,}"),
+        ("bird's-eye cells", " x ".join(map(str, summary.bev_cells))),
+        ("dense part, one frame", f"{summary.dense_gflop:.1f} GFLOP"),
+        ("kept for backward, one frame, float32", f"{summary.activation_mib:,.0f} MiB"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([summary.model, *(f"  {name:<{width}}  {value}" for name, value in rows)])
+
+
+def main() -> int:
+    """Print the summary of one config."""
+    parser = argparse.ArgumentParser(prog="python -m pcdet_poly.models.summary", description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_intermixed_args()  # overrides may follow options
+    summary = summarize(config_from(arguments))
+    print(json.dumps(asdict(summary), indent=2) if arguments.json else _table(summary))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
