@@ -66,7 +66,7 @@ def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
             no_label_zones=tuple(np.stack([zone.x, zone.y], axis=1) for zone in frame.no_label_zones),
             context={field.name: value for field, value in frame.context.stats.ListFields()},
         )
-    except UserError as error:
+    except ValueError as error:  # UserErrors, and numpy's about text or columns that make no sense
         raise UserError(f"frame {frame.context.name}/{frame.timestamp_micros}: {error}") from error
 
 

@@ -25,7 +25,9 @@ def lidar_scans(
     by_name = {wire.integer(laser, _NAME): _filled_returns(laser) for laser in lasers}
     for name, returns in by_name.items():
         if returns and name not in calibrations:
-            raise UserError(f"LiDAR {lidar_name(name)} has range images but no calibration; the record is incomplete")
+            raise UserError(
+                f"LiDAR {lidar_name(name)} has range images but no calibration: add it to context.laser_calibrations"
+            )
     return tuple(_lidar_scan(calibrations[name], by_name.get(name, [])[:num_returns]) for name in sorted(calibrations))
 
 
@@ -44,7 +46,7 @@ def _lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int, memor
     pose = None
     if images and calibration.lidar == TOP:
         if not returns[0].get(_POSE):
-            raise UserError(f"LiDAR {name} has range images but no pose per pixel (range_image_pose_compressed)")
+            raise UserError(f"LiDAR {name} has range images but no pose per pixel: add range_image_pose_compressed")
         pose = _matrix(returns[0][_POSE], f"LiDAR {name}, pixel poses")
     return LidarScan(calibration, images, pose)
 
