@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Voxels:
-    """The V cells that hold a point, over all frames of a batch, in ascending order. (A pillar is a voxel with nz = 1.)"""
+    """The V cells that hold a point, over all frames of a batch, ascending. A pillar is a voxel with nz = 1."""
 
     cell: Tensor  # (V,) int64 ascending: ((frame * nz + z) * ny + y) * nx + x
     voxel_of_point: Tensor  # (P,) int64 in [0, V); -1 where a point was dropped

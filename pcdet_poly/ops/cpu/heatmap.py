@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def draw(heatmap: Array, frame: Array, label: Array, x: Array, y: Array, radius: Array) -> None:
     """Raise `heatmap` (B, K, H, W) float32 in place to the peaks (N,) wherever they are higher."""
     num_frames, num_classes, height, width = heatmap.shape

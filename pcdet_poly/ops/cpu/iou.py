@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.overlap import HALF_HEIGHT, HALF_LENGTH, HALF_WIDTH, Z, bev_overlap, prepare
 
 Array = np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pairwise(box_a: Array, box_b: Array, with_height: bool) -> Array:
     """Boxes (N, 7), (M, 7) -> IoU (N, M) float32, bird's-eye or 3D."""
     a, b = prepare(box_a), prepare(box_b)
@@ -21,7 +21,7 @@ def pairwise(box_a: Array, box_b: Array, with_height: bool) -> Array:
     return iou
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def matched(box_a: Array, box_b: Array, with_height: bool) -> Array:
     """Boxes (N, 7), (N, 7) -> IoU (N,) float32 of box_a[i] with box_b[i]."""
     a, b = prepare(box_a), prepare(box_b)
@@ -31,7 +31,7 @@ def matched(box_a: Array, box_b: Array, with_height: bool) -> Array:
     return iou
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair(a: Array, i: int, b: Array, j: int, with_height: bool) -> float:
     """IoU of prepared boxes a[i] and b[j], float64."""
     overlap = bev_overlap(a, i, b, j)

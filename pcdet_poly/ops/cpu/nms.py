@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.iou import pair
 from pcdet_poly.ops.cpu.overlap import HALF_LENGTH, HALF_WIDTH, RADIUS, X, Y, prepare
 
@@ -12,7 +12,7 @@ Array = np.ndarray
 MAX_CELLS = 64  # per axis, of the grid in which neighbours are looked up
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
     """Boxes (N, 7) by descending score -> (N,) bool, True where kept.
 
@@ -36,7 +36,7 @@ def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
     return keep
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _meets_kept(
     boxes: Array, group: Array, threshold: float, i: int, column: int, row: int, first: Array, following: Array
 ) -> bool:
@@ -50,7 +50,7 @@ def _meets_kept(
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
     dx, dy = boxes[i, X] - boxes[j, X], boxes[i, Y] - boxes[j, Y]
     reach = boxes[i, RADIUS] + boxes[j, RADIUS]
@@ -62,7 +62,7 @@ def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
     return np.float32(pair(boxes, i, boxes, j, False)) > threshold
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
     """Column and row (N,) in 1..MAX_CELLS of each centre; boxes that can meet lie in adjacent cells."""
     column, row = np.ones(len(boxes), np.int64), np.ones(len(boxes), np.int64)
@@ -79,7 +79,7 @@ def _cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
     return column, row
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def suppress_near(centre: Array, group: Array, radius_m: Array) -> Array:
     """Centres (N, 2) by descending score -> (N,) bool, True where kept.
 

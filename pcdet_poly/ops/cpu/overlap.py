@@ -10,8 +10,8 @@ linear function, signed by its direction. No intersection points, no polygon, no
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.rotation import cos_sin
 from pcdet_poly.ops.precision import NO_OVERLAP
 
@@ -21,7 +21,7 @@ Array = np.ndarray
 X, Y, Z, HALF_LENGTH, HALF_WIDTH, HALF_HEIGHT, COSINE, SINE, RADIUS = range(9)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def prepare(box: Array) -> Array:
     """Boxes (N, 7) -> (N, 9) float64: centre, half sizes, cosine, sine, bird's-eye radius."""
     prepared = np.empty((len(box), 9), np.float64)
@@ -34,7 +34,7 @@ def prepare(box: Array) -> Array:
     return prepared
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bev_overlap(a: Array, i: int, b: Array, j: int) -> float:
     """Common bird's-eye area of prepared boxes a[i] and b[j], m2. 0 where they touch, or one is empty or not finite."""
     dx, dy = a[i, X] - b[j, X], a[i, Y] - b[j, Y]
@@ -57,7 +57,7 @@ def bev_overlap(a: Array, i: int, b: Array, j: int) -> float:
     return min(area, smaller) if area > NO_OVERLAP * smaller else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area(
     x: float, y: float, cosine: float, sine: float, a_length: float, a_width: float, b_length: float, b_width: float
 ) -> float:
@@ -75,7 +75,7 @@ def _area(
     return -area  # the edges run counter-clockwise
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _under_edge(x0: float, y0: float, x1: float, y1: float, slope: float, length: float, width: float) -> float:
     """Integral of clamp(y, -width, width) dx along the edge, where |x| <= length."""
     xa, xb = min(max(x0, -length), length), min(max(x1, -length), length)

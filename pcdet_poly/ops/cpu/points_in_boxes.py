@@ -7,8 +7,8 @@ along each; the faces belong to the box. NaN lies nowhere, a box with a negative
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.overlap import (
     COSINE,
     HALF_HEIGHT,
@@ -36,7 +36,7 @@ def count_points(points: Array, box: Array) -> Array:
     return _count_points(points, box)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_box(points: Array, box: Array) -> Array:
     boxes = prepare(box)
     first = np.full(len(points), -1, np.int64)
@@ -50,7 +50,7 @@ def _first_box(points: Array, box: Array) -> Array:
     return first
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_points(points: Array, box: Array) -> Array:
     boxes = prepare(box)
     count = np.zeros(len(boxes), np.int64)
@@ -63,7 +63,7 @@ def _count_points(points: Array, box: Array) -> Array:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _inside(x: float, y: float, z: float, boxes: Array, i: int) -> bool:
     dx, dy = np.float64(x) - boxes[i, X], np.float64(y) - boxes[i, Y]
     return (
@@ -73,7 +73,7 @@ def _inside(x: float, y: float, z: float, boxes: Array, i: int) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lookup(boxes: Array) -> tuple[float, float, float, Array, Array]:
     """Boxes by cell of a bird's-eye grid: lowest x and y, cell size, and the boxes of cell c, ascending,
     as member[start[c]:start[c + 1]]. The last cell is that of points outside, and holds none."""
@@ -105,12 +105,12 @@ def _lookup(boxes: Array) -> tuple[float, float, float, Array, Array]:
     return low_x, low_y, size, start, member
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _usable(boxes: Array, i: int) -> bool:
     return abs(boxes[i, X]) < np.inf and abs(boxes[i, Y]) < np.inf and boxes[i, RADIUS] < np.inf
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _covered(boxes: Array, i: int, low_x: float, low_y: float, size: float) -> tuple[int, int, int, int]:
     """First and last column, first and last row that the box's circle (a little widened) reaches."""
     reach = boxes[i, RADIUS] * 1.000001 + 1e-6
@@ -121,7 +121,7 @@ def _covered(boxes: Array, i: int, low_x: float, low_y: float, size: float) -> t
     return x0, x1, y0, y1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cell(x: float, y: float, low_x: float, low_y: float, size: float) -> int:
     column, row = (x - low_x) / size, (y - low_y) / size
     if column >= 0.0 and column < MAX_CELLS and row >= 0.0 and row < MAX_CELLS:

@@ -11,8 +11,8 @@ the axes. Every other heading is taken at its exact value.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.precision import (
     C2,
     C4,
@@ -37,7 +37,7 @@ from pcdet_poly.ops.precision import (
 )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cos_sin(angle_rad: float) -> tuple[float, float]:
     """Cosine and sine within 4e-16 of a float32 angle, given as float64. NaN and infinity give NaN."""
     quadrant = np.floor(angle_rad * QUADRANTS_PER_RAD + 0.5)

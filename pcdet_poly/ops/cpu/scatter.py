@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def segment_sum(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     """Values (P, C) float32 -> sums (V, C), added in the order of the points."""
     total = np.zeros((num_voxels, values.shape[1]), np.float32)
@@ -20,7 +21,7 @@ def segment_sum(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
     highest = np.full((num_voxels, values.shape[1]), -np.inf, np.float32)
@@ -33,7 +34,7 @@ def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     return highest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_ties(values: Array, highest: Array, voxel_of_point: Array) -> Array:
     """How many of a voxel's points reach its maximum: (V, C) int32."""
     ties = np.zeros(highest.shape, np.int32)
@@ -45,7 +46,7 @@ def count_ties(values: Array, highest: Array, voxel_of_point: Array) -> Array:
     return ties
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def spread_to_highest(share: Array, values: Array, highest: Array, voxel_of_point: Array) -> Array:
     """Gradient (P, C): share (V, C) for points that reach their voxel's maximum, else 0."""
     gradient = np.zeros(values.shape, np.float32)

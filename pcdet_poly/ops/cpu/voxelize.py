@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 DROPPED = -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cell_of_point(
     points: Array,
     frame_of_point: Array,
@@ -49,7 +50,7 @@ def voxelize(
     return cell, voxel_of_point, num_points
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def keep_first(voxel_of_point: Array, num_voxels: int, max_points: int) -> Array:
     """Voxel of each point (P,), with -1 from the (max_points + 1)-th point of a voxel on."""
     seen = np.zeros(num_voxels, np.int64)
@@ -64,7 +65,7 @@ def keep_first(voxel_of_point: Array, num_voxels: int, max_points: int) -> Array
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
     """Voxel of each point (P,), with -1 but for the max_points points of lowest priority in each voxel."""
     start = np.zeros(len(num_points) + 1, np.int64)  # of the crowded voxels' priorities
@@ -88,13 +89,13 @@ def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed:
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def priority(point: int, seed: int) -> int:
     """A random-looking 32-bit number, different for every point of a cloud (a permutation of 0..2**32-1 by seed)."""
     return _mixed((point ^ _mixed(seed & 0xFFFFFFFF)) & 0xFFFFFFFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mixed(word: int) -> int:
     """MurmurHash3's finaliser: a permutation of the 32-bit numbers in which every input bit moves every output bit."""
     word = ((word ^ (word >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
