@@ -1,0 +1,49 @@
+"""Frames -> Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import Batch, Frame, GroundTruth
+
+
+def collate(frames: Sequence[Frame], classes: Sequence[str]) -> Batch:
+    """Points (P, 5) x, y, z, tanh(intensity), elongation of all frames; labels as positions in `classes`.
+
+    Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
+    """
+    num_points = torch.tensor([len(frame.points) for frame in frames], dtype=torch.int64)
+    return Batch(
+        points=torch.from_numpy(np.concatenate([network_points(frame) for frame in frames])),
+        frame_of_point=torch.repeat_interleave(torch.arange(len(frames)), num_points),
+        ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
+        frame_ids=tuple(frame.frame_id for frame in frames),
+    )
+
+
+def network_points(frame: Frame) -> np.ndarray:
+    """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation."""
+    points = np.empty((len(frame.points), 5), np.float32)
+    for i, name in enumerate(("x", "y", "z", "intensity", "elongation")):
+        points[:, i] = frame.points[:, frame.columns.index(name)]
+    np.tanh(points[:, 3], out=points[:, 3])
+    return points
+
+
+def relabel(frame: Frame, classes: Sequence[str]) -> GroundTruth:
+    """The objects of `frame` that are of `classes`, labels pointing into `classes`."""
+    unknown = [name for name in classes if name not in frame.class_names]
+    if unknown:
+        raise UserError(
+            f"data.classes: {unknown[0]} is no class of frame {frame.frame_id}; it has {', '.join(frame.class_names)}"
+        )
+    position = np.full(len(frame.class_names), -1, np.int64)
+    for i, name in enumerate(classes):
+        position[frame.class_names.index(name)] = i
+    label = position[frame.ground_truth.label]
+    return replace(frame.ground_truth, label=label)[label >= 0]

@@ -1,0 +1,146 @@
+"""A dataset -> batches, read and augmented ahead by other processes.
+
+What batch `step` of an epoch holds depends on train.seed, the epoch and the step only: not on the
+number of workers, and not on where a resumed run begins. An epoch of training is every frame once in
+random order; the last batch is filled up with the first frames of that order (changed by other
+random numbers), so that all batches have one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from pcdet_poly.config.schema import Config, GridConfig
+from pcdet_poly.data.augment import augment
+from pcdet_poly.data.collate import collate
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import Batch, Frame, GroundTruth
+
+
+def steps_per_epoch(cfg: Config, dataset: FrameDataset, *, world_size: int = 1) -> int:
+    """Training batches per epoch and process."""
+    return -(-len(dataset) // (cfg.train.batch_size * world_size))
+
+
+def training_batches(
+    cfg: Config, dataset: FrameDataset, *, epoch: int, first_step: int = 0, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
+    """The batches of one epoch from `first_step` on: augmented, with the objects worth learning from.
+
+    With several processes, each takes every `world_size`-th batch.
+    """
+    steps = steps_per_epoch(cfg, dataset, world_size=world_size)
+    make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch)
+    yield from _made(make, [step * world_size + rank for step in range(first_step, steps)], cfg.data.workers)
+
+
+def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+    """All frames once, in order, unchanged, with all objects of the config's classes; the last batch may be short.
+
+    With several processes, each takes every `world_size`-th batch.
+    """
+    num_batches = -(-len(dataset) // cfg.evaluation.batch_size)
+    make = partial(_evaluation_batch, cfg=cfg, dataset=dataset)
+    yield from _made(make, range(rank, num_batches, world_size), cfg.data.workers)
+
+
+def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int) -> Batch:
+    order = np.random.default_rng((cfg.train.seed, epoch)).permutation(len(dataset))
+    size = cfg.train.batch_size
+    frames = [
+        _training_frame(dataset[int(order[position % len(order)])], cfg, (cfg.train.seed, epoch, position))
+        for position in range(number * size, (number + 1) * size)
+    ]
+    return collate(frames, cfg.data.classes)
+
+
+def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:
+    size = cfg.evaluation.batch_size
+    positions = range(number * size, min((number + 1) * size, len(dataset)))
+    frames = [of_returns(dataset[position], cfg.data.returns) for position in positions]
+    return collate(frames, cfg.data.classes)
+
+
+def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int]) -> Frame:
+    frame = of_returns(frame, cfg.data.returns)
+    frame = augment(frame, np.random.default_rng(seed), cfg.augment)
+    worth = trainable(frame.ground_truth, cfg.grid, cfg.data.min_points)
+    return replace(frame, ground_truth=frame.ground_truth[worth])
+
+
+def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
+    """`frame` with the points of the given LiDAR returns; all points where it does not say."""
+    if "return_number" not in frame.columns:
+        return frame
+    wanted = np.isin(frame.points[:, frame.columns.index("return_number")], returns)
+    return frame if wanted.all() else replace(frame, points=frame.points[wanted])
+
+
+def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
+    """(N,) bool: enough LiDAR points, and the centre in the grid."""
+    center = objects.box[:, :3]
+    inside = (center >= np.array(grid.lower)) & (center < np.array(grid.upper))
+    return inside.all(axis=1) & (objects.num_points >= min_points)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A batch or why there is none, on its way from a worker: torch would bury the reason in a traceback."""
+
+    result: Batch | UserError
+
+    def pin_memory(self) -> _Made:
+        """For DataLoader, in its own thread."""
+        batch = self.result
+        if isinstance(batch, UserError):
+            return self
+        return _Made(replace(batch, points=batch.points.pin_memory(), frame_of_point=batch.frame_of_point.pin_memory()))
+
+
+class _Maker(Dataset[_Made]):
+    """Batch numbers -> batches, for DataLoader."""
+
+    def __init__(self, make: Callable[[int], Batch]) -> None:
+        self._make = make
+
+    def __getitem__(self, number: int) -> _Made:
+        try:
+            return _Made(self._make(number))
+        except UserError as error:
+            return _Made(UserError(str(error)))
+
+
+def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:
+    loader: DataLoader[_Made] = DataLoader(
+        _Maker(make),
+        batch_size=None,
+        sampler=numbers,
+        num_workers=min(workers, len(numbers)),
+        collate_fn=_as_it_is,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
+    )
+    try:
+        for made in loader:
+            if isinstance(made.result, UserError):
+                raise made.result
+            yield made.result
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            "a process that reads frames was killed: out of memory, or of shared memory (/dev/shm); "
+            "lower data.workers (0 needs no other process) or give the container more (--shm-size)"
+        ) from error
+
+
+def _as_it_is(made: Any) -> Any:
+    return made
