@@ -210,7 +210,7 @@ def _refuse_non_monotone(name: str, number: float, power: int) -> None:
     if number < -1 / power:
         least = "-1" if power == 1 else f"-1/{power}"
         raise ValueError(
-            f"{name} = {number:g} is below {least}: the loss would fall below 0 and rise again as P_t nears 1, "
+            f"{name} = {number:g} is below {least}: the loss can fall below 0 and rise again as P_t nears 1, "
             f"so confident right answers are punished; use at least {least}, or set allow_non_monotone: true"
         )
 
@@ -323,9 +323,51 @@ class TrainConfig(Section):
     """Epochs between evaluations during training; 0 evaluates only at the end."""
 
 
+class LetConfig(Section):
+    """Longitudinal-error-tolerant metrics (LET-3D-AP), for detectors that see depth poorly. arXiv 2206.07705."""
+
+    sensor_location: tuple[Real, Real, Real] = (1.43, 0.0, 2.18)
+    """Where lines of sight start, metres in the vehicle frame; the default is the middle of Waymo's cameras."""
+    tolerance: Annotated[float, Field(gt=0)] = 0.1
+    """Longitudinal error at which a match is worth nothing, as a share of the object's distance."""
+    min_tolerance_m: Positive = 0.5
+    """Smallest longitudinal tolerance, metres."""
+    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.5, 0.3, 0.3, 0.3)
+    """Smallest IoU of a match after alignment along the line of sight; vehicle, pedestrian, sign, cyclist."""
+
+
+class MetricsConfig(Section):
+    """Which of Waymo's detection metrics to compute. The default is the official challenge's."""
+
+    breakdowns: tuple[
+        Literal["ONE_SHARD", "OBJECT_TYPE", "RANGE", "SIZE", "VELOCITY", "ALL_BUT_SIGN", "CAMERA"], ...
+    ] = ("OBJECT_TYPE", "RANGE")
+    """Ways to split objects, each into its own rows."""
+    levels: tuple[Literal[1, 2], ...] = (1, 2)
+    """Difficulty levels: LEVEL_1 leaves missed hard objects out, LEVEL_2 counts them."""
+    box_types: tuple[Literal["3D", "BEV", "AA_2D"], ...] = ("3D", "BEV")
+    """What overlaps: volumes, footprints, or footprints without their headings."""
+    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.7, 0.5, 0.5, 0.5)
+    """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist."""
+    matcher: Literal["hungarian", "score_first"] = "hungarian"
+    """Greatest sum of IoU, or each prediction in descending score takes what is left (with the official tool's bug)."""
+    score_cutoffs: tuple[Real, ...] | Count = (*(round(0.01 * i, 2) for i in range(100)), 1.0)
+    """Scores at which precision and recall are taken; a number n instead: n cut-offs estimated from the scores."""
+    recall_delta: Annotated[float, BeforeValidator(_number_from_text), Field(gt=0, le=1)] = 0.05
+    """Largest step in recall when the curve is integrated."""
+    min_precision: Fraction = 0.0
+    """Precisions below this count as 0."""
+    min_heading_accuracy: Real = -1.0
+    """Matches whose heading accuracy (1 equal, 0 opposite) is not above this are not counted."""
+    let: LetConfig | None = None
+    """Add LET-3D-AP, with its own thresholds."""
+
+
 class EvaluationConfig(Section):
     """Waymo's detection metrics."""
 
+    metrics: MetricsConfig = MetricsConfig()
+    """Which metrics."""
     within: tuple[Real, Real, Real, Real] | None = None
     """x and y limits (x0, y0, x1, y1), metres: boxes with a centre outside are ignored on both sides. None: all."""
     batch_size: Count = 4

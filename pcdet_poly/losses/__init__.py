@@ -1,6 +1,7 @@
 """Losses: pure unreduced functions, and the criterion that weighs, divides and adds them up."""
 
 from pcdet_poly.losses.criterion import CenterCriterion
+from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
 from pcdet_poly.losses.poly import drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
 from pcdet_poly.losses.regression import at_cells, l1
@@ -12,6 +13,7 @@ from pcdet_poly.losses.softmax import (
     poly_n_cross_entropy,
     poly_n_softmax_focal,
 )
+from pcdet_poly.losses.statistics import first_term_share
 
 __all__ = [
     "CenterCriterion",
@@ -19,9 +21,11 @@ __all__ = [
     "drop_n_cross_entropy",
     "drop_n_focal",
     "drop_n_softmax_focal",
+    "first_term_share",
     "gaussian_drop_n_focal",
     "gaussian_poly1_focal",
     "gaussian_poly_n_focal",
+    "heatmap_loss",
     "l1",
     "poly1_cross_entropy",
     "poly1_focal",
@@ -30,4 +34,5 @@ __all__ = [
     "poly_n_cross_entropy",
     "poly_n_focal",
     "poly_n_softmax_focal",
+    "sigmoid_loss",
 ]

@@ -24,7 +24,7 @@ def heatmap_loss(logits: Tensor, heatmap: Tensor, cfg: ClassificationConfig, *, 
     else:
         epsilons = coefficients(cfg, peak, class_dim=1, progress=progress)
         loss = gaussian_poly_n_focal(logits, heatmap, alpha=cfg.alpha, beta=cfg.beta, epsilons=epsilons)
-    return _with_background_weight(loss, peak, cfg)
+    return with_background_weight(loss, peak, cfg)
 
 
 def sigmoid_loss(logits: Tensor, target: Tensor, cfg: SigmoidFocalConfig, *, progress: float = 1.0) -> Tensor:
@@ -38,7 +38,7 @@ def sigmoid_loss(logits: Tensor, target: Tensor, cfg: SigmoidFocalConfig, *, pro
             loss = poly_n_focal(logits, right, gamma=gamma, alpha=alpha, epsilons=epsilons)
         else:
             loss = poly1_focal_unweighted(logits, right, gamma=gamma, alpha=alpha, epsilon=epsilons[0])
-    return _with_background_weight(loss, right, cfg)
+    return with_background_weight(loss, right, cfg)
 
 
 def coefficients(cfg: PolyConfig, right: Tensor, *, class_dim: int, progress: float = 1.0) -> tuple[Coefficient, ...]:
@@ -90,7 +90,8 @@ def _per_class(value: Numbers, scale: float, like: Tensor, class_dim: int) -> Co
     return scale * value
 
 
-def _with_background_weight(loss: Tensor, right: Tensor, cfg: PolyConfig) -> Tensor:
+def with_background_weight(loss: Tensor, right: Tensor, cfg: PolyConfig) -> Tensor:
+    """`loss` with the control's weight where the right answer is no."""
     if cfg.background_weight == 1:
         return loss
     return loss * torch.where(right, 1.0, cfg.background_weight)

@@ -54,8 +54,7 @@ def _gaussian_focal(
     num_terms: int | None,
 ) -> Tensor:
     y = heatmap.to(torch.float64 if logits.dtype == torch.float64 else torch.float32)
-    peak = (y == 1).to(y.dtype)
-    weight = (1 - y) ** beta * (1 - peak) + peak
-    return focal_polynomial(
-        logits, sign=2 * peak - 1, weight=weight, gamma=alpha, epsilons=epsilons, num_terms=num_terms
-    )
+    peak = y == 1
+    sign = peak.to(y.dtype).mul_(2).sub_(1)
+    weight = (1 - y).pow_(beta).masked_fill_(peak, 1)
+    return focal_polynomial(logits, sign=sign, weight=weight, gamma=alpha, epsilons=epsilons, num_terms=num_terms)

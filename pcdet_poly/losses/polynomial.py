@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcdet_poly.losses.series import Coefficient, drop_series, drop_slope, poly_series, poly_slope
+from pcdet_poly.losses.series import Coefficient, drop_series, drop_slope, poly_series, poly_slope, times
 
 
 def focal_polynomial(
@@ -51,13 +51,13 @@ def focal_polynomial(
     x = logits if logits.dtype == torch.float64 else logits.float()
     if isinstance(weight, float):
         weight = x.new_full((), weight)
-    moved = () if num_terms is not None else tuple(epsilons)
+    moved = () if num_terms is not None else (e.to(x.dtype) if isinstance(e, Tensor) else e for e in epsilons)
     loss: Tensor = _FocalPolynomial.apply(x, sign, weight, gamma, num_terms, *moved)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _FocalPolynomial(torch.autograd.Function):
-    """Keeps one result of the logits' size, the slope, where autograd would keep every intermediate one."""
+    """Keeps one result of the logits' size, the gradient, where autograd would keep every intermediate one."""
 
     @staticmethod
     def forward(
@@ -69,46 +69,55 @@ class _FocalPolynomial(torch.autograd.Function):
         num_terms: int | None,
         *epsilons: Coefficient,
     ) -> Tensor:
-        z = x if sign is None else x * sign
-        loss, slope = _loss_and_slope(z, gamma, num_terms, epsilons, with_slope=ctx.needs_input_grad[0])
+        wanted = ctx.needs_input_grad[0]
+        loss, gradient = _loss_and_gradient(x, sign, weight, gamma, num_terms, epsilons, with_gradient=wanted)
         ctx.gamma, ctx.num_terms = gamma, num_terms
         ctx.numbers = tuple(None if isinstance(epsilon, Tensor) else epsilon for epsilon in epsilons)
-        ctx.save_for_backward(x, sign, weight, slope, *(e for e in epsilons if isinstance(e, Tensor)))
-        return loss if weight is None else loss * weight
+        ctx.save_for_backward(x, sign, weight, gradient, *(e for e in epsilons if isinstance(e, Tensor)))
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, sign, weight, slope, *given = ctx.saved_tensors
+        x, sign, weight, gradient, *given = ctx.saved_tensors
         tensors = iter(given)
         epsilons = tuple(next(tensors) if number is None else number for number in ctx.numbers)
-        weighted = grads[0] if weight is None else grads[0] * weight
-        z = x if sign is None else x * sign
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            if torch.is_grad_enabled():  # a second derivative is wanted: the slope once more, differentiably
-                _, slope = _loss_and_slope(z, ctx.gamma, ctx.num_terms, epsilons, with_slope=True)
-            grad_x = weighted * slope if sign is None else weighted * slope * sign
-        grad_epsilons = (
-            (weighted * torch.sigmoid(-z) ** (ctx.gamma + j)).sum_to_size(epsilon.shape) if needed else None
-            for j, (epsilon, needed) in enumerate(zip(epsilons, ctx.needs_input_grad[5:], strict=True), start=1)
-        )
-        return grad_x, None, None, None, None, *grad_epsilons
+        wanted, of_epsilons = ctx.needs_input_grad[0], ctx.needs_input_grad[5:]
+        if wanted and torch.is_grad_enabled():  # a second derivative is wanted: the gradient again, differentiably
+            _, gradient = _loss_and_gradient(x, sign, weight, ctx.gamma, ctx.num_terms, epsilons, with_gradient=True)
+        grad_epsilons: list[Tensor | None] = [None] * len(epsilons)
+        for j, epsilon in enumerate(epsilons):
+            if of_epsilons[j] and isinstance(epsilon, Tensor):
+                q = torch.sigmoid(-x if sign is None else -x * sign)
+                power = grads[0] * q ** (ctx.gamma + j + 1)
+                grad_epsilons[j] = (power if weight is None else power * weight).sum_to_size(epsilon.shape)
+        return grads[0] * gradient if wanted else None, None, None, None, None, *grad_epsilons
 
 
-def _loss_and_slope(
-    z: Tensor, gamma: float, num_terms: int | None, epsilons: Sequence[Coefficient], *, with_slope: bool
+def _loss_and_gradient(
+    x: Tensor,
+    sign: Tensor | None,
+    weight: Tensor | None,
+    gamma: float,
+    num_terms: int | None,
+    epsilons: Sequence[Coefficient],
+    *,
+    with_gradient: bool,
 ) -> tuple[Tensor, Tensor | None]:
-    """q^gamma T and, where asked for, its derivative in z (never positive for eps_j >= -1/j)."""
-    q, p = torch.sigmoid(-z), torch.sigmoid(z)
+    """w q^gamma T and, where asked for, its derivative in x."""
+    z = x if sign is None else x * sign
+    q, p = torch.neg(z).sigmoid_(), torch.sigmoid(z)
     series = poly_series(z, q, epsilons) if num_terms is None else drop_series(q, num_terms)
     factor = _power(z, q, gamma)
     loss = series if factor is None else factor * series
-    if not with_slope:
+    loss = loss if weight is None else loss * weight
+    if not with_gradient:
         return loss, None
     slope = poly_slope(q, p, epsilons) if num_terms is None else drop_slope(z, q, num_terms)
     if factor is not None:
-        slope = factor * (slope + gamma * p * series)
-    return loss, -slope
+        slope = times(slope.addcmul(p, series, value=gamma), factor)
+    if weight is not None:
+        slope = times(slope, weight)
+    return loss, -slope if sign is None else times(slope, -sign)
 
 
 def _power(z: Tensor, q: Tensor, gamma: float) -> Tensor | None:

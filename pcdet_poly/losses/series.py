@@ -16,16 +16,16 @@ Coefficient: TypeAlias = float | Tensor  # one number, or a tensor that broadcas
 
 def poly_series(z: Tensor, q: Tensor, epsilons: Sequence[Coefficient]) -> Tensor:
     """T of Poly-N, C + eps_1 q + ... + eps_N q^N: to a few units in the last place, also where terms cancel."""
-    cross_entropy = -F.logsigmoid(z)
+    cross_entropy = F.logsigmoid(z).neg_()
     if all(isinstance(epsilon, (int, float)) and epsilon == 0 for epsilon in epsilons):
         return cross_entropy
-    direct = cross_entropy + q * _horner(q, epsilons)
+    direct = cross_entropy.add_(_powers(q, epsilons))
     cancels = _where_terms_cancel(epsilons)
     if cancels is False:
         return direct
     bound, num_more = _small_q(len(epsilons), q.dtype)
     more = [1 / j for j in range(len(epsilons) + 1, len(epsilons) + num_more + 1)]
-    summed = q * _horner(q, [*_leading(epsilons), *more])
+    summed = _powers(q, [*_leading(epsilons), *more])
     small = q < bound
     return torch.where(small if cancels is True else small & cancels, summed, direct)
 
@@ -33,12 +33,12 @@ def poly_series(z: Tensor, q: Tensor, epsilons: Sequence[Coefficient]) -> Tensor
 def poly_slope(q: Tensor, p: Tensor, epsilons: Sequence[Coefficient]) -> Tensor:
     """S of Poly-N = -dT/dz = P_t (c_1 q + ... + N c_N q^N) + q^(N+1)."""
     scaled = [j * c for j, c in enumerate(_leading(epsilons), start=1)]
-    return q * (p * _horner(q, scaled) + q ** len(scaled))
+    return times(_powers(q, scaled), p).add_(q ** (len(scaled) + 1))
 
 
 def drop_series(q: Tensor, num_terms: int) -> Tensor:
     """T of Drop-N, q + q^2/2 + ... + q^N / N. N additions, all of one sign."""
-    return q * _horner(q, [1 / j for j in range(1, num_terms + 1)])
+    return _powers(q, [1 / j for j in range(1, num_terms + 1)])
 
 
 def drop_slope(z: Tensor, q: Tensor, num_terms: int) -> Tensor:
@@ -50,12 +50,18 @@ def _leading(epsilons: Sequence[Coefficient]) -> list[Coefficient]:
     return [1 / j + epsilon for j, epsilon in enumerate(epsilons, start=1)]
 
 
-def _horner(q: Tensor, coefficients: Sequence[Coefficient]) -> Tensor | float:
-    """c_1 + c_2 q + c_3 q^2 + ..."""
-    *lower, result = coefficients
+def _powers(q: Tensor, coefficients: Sequence[Coefficient]) -> Tensor:
+    """c_1 q + c_2 q^2 + c_3 q^3 + ..., by Horner's rule."""
+    *lower, last = coefficients
+    result = q * last
     for coefficient in reversed(lower):
-        result = result * q + coefficient
+        result = times(result.add_(coefficient), q)
     return result
+
+
+def times(result: Tensor, factor: Tensor) -> Tensor:
+    """result * factor, in the memory of `result` where no gradient is recorded: new memory is most of the cost."""
+    return result * factor if torch.is_grad_enabled() else result.mul_(factor)
 
 
 def _where_terms_cancel(epsilons: Sequence[Coefficient]) -> bool | Tensor:
