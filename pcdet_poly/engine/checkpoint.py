@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 
 FORMAT = 1
+_UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)  # what torch.load raises
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a file of `save_checkpoint` onto the host. Raises UserError for any other file."""
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train first, or name another with --checkpoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
-        raise UserError(f"{path}: not a checkpoint, or a damaged one; use an earlier one with --checkpoint") from None
+    with open(path, "rb") as file:
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except _UNREADABLE:
+            raise UserError(f"{path}: not a checkpoint, or a damaged one; use another one with --checkpoint") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise UserError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; train again to make one")

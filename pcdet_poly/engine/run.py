@@ -52,20 +52,32 @@ class Run:
         """Checkpoints by step, the newest first, `best` not among them."""
         return sorted(self.checkpoints.glob("step_*.pt"), reverse=True)
 
+    def find_checkpoint(self, which: str) -> Path:
+        """Path of `best`, of `last`, or of the file called `which`."""
+        if which == "last":
+            saved = self.newest_checkpoints()
+            if not saved:
+                raise UserError(f"{self.checkpoints}: no checkpoint yet; train with train.py --resume")
+            return saved[0]
+        if which == "best" and not self.best.is_file():
+            raise UserError(f"{self.best}: no evaluation has chosen one yet; use --checkpoint last")
+        return self.best if which == "best" else Path(which)
+
     @cached_property
     def tensorboard(self) -> SummaryWriter:
-        """Writer of TensorBoard events."""
+        """Writer of TensorBoard events. Hides those that an earlier start wrote after the end of the present log."""
         from torch.utils.tensorboard import SummaryWriter
 
-        return SummaryWriter(str(self.folder / "tensorboard"))
+        last_step = max((line["step"] for line in self.read_log()), default=0)
+        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=last_step + 1)
 
     def log(self, event: str, step: int, values: dict[str, float]) -> None:
         """Append one line to log.jsonl, and the values to TensorBoard. No wall-clock time: equal runs log equally."""
         rounded = {name: float(f"{value:.9g}") for name, value in values.items()}
+        for name, value in rounded.items():
+            self.tensorboard.add_scalar(name, value, step)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps({"event": event, "step": step, **rounded}) + "\n")
-        for name, value in rounded.items():
-            self.tensorboard.add_scalar(f"{event}/{name}", value, step)
 
     def read_log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl so far; a half-written last line is left out."""

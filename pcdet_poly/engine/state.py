@@ -83,3 +83,10 @@ def save_state(run: Run, plan: Plan, state: State) -> None:
     save_checkpoint(run.checkpoint_at(state.step), state.checkpoint(run.config, plan))
     for path in run.newest_checkpoints()[run.config.train.keep_checkpoints :]:
         path.unlink()
+
+
+def save_if_best(run: Run, plan: Plan, state: State, score: float) -> None:
+    """Write `best.pt` if no earlier step had at least this score."""
+    before = load_checkpoint(run.best).score if run.best.is_file() else None
+    if before is None or score > before:
+        save_checkpoint(run.best, state.checkpoint(run.config, plan, score))

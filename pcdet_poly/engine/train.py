@@ -16,7 +16,8 @@ from pcdet_poly.engine.optim import set_one_cycle
 from pcdet_poly.engine.plan import Plan
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.state import State, restore_state, save_state, seed_step
+from pcdet_poly.engine.state import State, restore_state, save_if_best, save_state, seed_step
+from pcdet_poly.engine.table import flat_scores, mean_level_2_aph
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Batch
 
@@ -77,7 +78,8 @@ def _update(
     losses.total.backward()
     gradient_norm = nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.clip_norm)
     optimizer.step()
-    return {"loss": losses.total, **losses.parts, "gradient_norm": gradient_norm}
+    parts = {f"loss/{name}": loss for name, loss in losses.parts.items()}
+    return {"loss": losses.total, **parts, "gradient_norm": gradient_norm}
 
 
 def _batches_from(step: int, config: Config, plan: Plan, frames: FrameDataset) -> Iterator[Batch]:
@@ -94,16 +96,17 @@ def _log_window(run: Run, state: State) -> dict[str, float]:
     means = state.window.means()
     run.log("step", state.step, {**means, "learning_rate": group["lr"], "beta1": group["betas"][0]})
     state.window.clear()
-    return {name: value for name, value in means.items() if name != "gradient_norm"} | {"rate": group["lr"]}
+    shown = {name.removeprefix("loss/"): value for name, value in means.items() if name.startswith("loss")}
+    return shown | {"rate": group["lr"]}
 
 
 def _evaluate_if_due(run: Run, recipe: Recipe, plan: Plan, state: State, validation: FrameDataset | None) -> None:
     """Evaluate, keep the checkpoint if it is the best so far, then log: a logged evaluation is a finished one."""
     if validation is None or not plan.evaluates_at(state.step) or run.has_logged("evaluation", state.step):
         return
-    evaluation = evaluate_run(run, recipe, validation, step=state.step)
+    metrics = evaluate_run(run, recipe, validation, step=state.step).table.to_json()
     recipe.model.train()
+    score = mean_level_2_aph(metrics, run.config.evaluation.best_by, run.config.data.classes)
     with uninterrupted():
-        if evaluation.score > best_score(run):
-            save_checkpoint(run.best, state.checkpoint(run.config, plan, evaluation.score))
-        run.log("evaluation", state.step, evaluation.scores())
+        save_if_best(run, plan, state, score)
+        run.log("evaluation", state.step, {"score": score, **flat_scores(metrics)})

@@ -1,0 +1,31 @@
+"""The frames that a config names."""
+
+from __future__ import annotations
+
+import sys
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.errors import UserError
+
+
+def training_frames(config: Config) -> FrameDataset:
+    """Frames of `data.train`. Raises UserError where no store is given or a store is not there."""
+    if not config.data.train:
+        raise UserError("data.train: no store given; add data.train=[FOLDER] (a store made with data_tools/)")
+    return FrameDataset(config.data.train, every=config.data.train_every)
+
+
+def validation_frames(config: Config) -> FrameDataset | None:
+    """Frames of `data.val`; None, with a warning, where no store is given."""
+    if not config.data.val:
+        print("warning: data.val: no store given; training goes on without evaluation", file=sys.stderr)
+        return None
+    return FrameDataset(config.data.val, every=config.data.val_every)
+
+
+def frames_to_evaluate(config: Config) -> FrameDataset:
+    """Frames of `data.val`. Raises UserError where no store is given or a store is not there."""
+    if not config.data.val:
+        raise UserError("data.val: no store given; add --data FOLDER (a store made with data_tools/)")
+    return FrameDataset(config.data.val, every=config.data.val_every)

@@ -1,0 +1,59 @@
+"""Means between log lines, and the guard against NaN."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pcdet_poly.engine.window import Window
+from pcdet_poly.errors import UserError
+
+
+def window_of(*losses: float) -> Window:
+    window = Window()
+    for step, loss in enumerate(losses, start=1):
+        window.add(step, (f"a/{step}", f"b/{step}"), {"loss": torch.tensor(loss), "box": torch.tensor(2.0 * loss)})
+    return window
+
+
+def test_means_are_those_of_the_steps() -> None:
+    assert window_of(1.0, 2.0, 6.0).means() == {"loss": 3.0, "box": 6.0}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_the_first_bad_step_is_named_with_its_frames_and_losses(bad: float) -> None:
+    window = window_of(1.0, bad, math.nan)
+    with pytest.raises(
+        UserError, match=r"^step 2: loss = (nan|-?inf), box = (nan|-?inf); in frames a/2, b/2;"
+    ) as error:
+        window.check()
+    assert "\n" not in str(error.value)
+
+
+def test_good_and_empty_windows_pass() -> None:
+    window_of(1.0, 2.0).check()
+    Window().check()
+    window = window_of(math.nan)
+    window.clear()
+    window.check()
+
+
+def test_a_restored_window_goes_on_as_the_original() -> None:
+    window = window_of(0.1, 0.7)
+    restored = Window.from_state_dict(window.state_dict(), torch.device("cpu"))
+    for each in (window, restored):
+        each.add(3, ("c",), {"loss": torch.tensor(0.3), "box": torch.tensor(5.0)})
+    assert restored.means() == window.means()
+    assert restored.state_dict()["frame_ids"] == [["a/1", "b/1"], ["a/2", "b/2"], ["c"]]
+
+
+def test_values_are_detached_copies() -> None:
+    loss = torch.tensor(1.0, requires_grad=True)
+    window = Window()
+    window.add(1, ("a",), {"loss": loss})
+    with torch.no_grad():
+        loss += 5
+    assert not window.values[0].requires_grad
+    assert window.means() == {"loss": 1.0}
