@@ -24,7 +24,11 @@ _CLASSES = build_messages(
             "beam_inclination_max": "4 double",
             "extrinsic": "5 Transform",
         },
-        "Context": {"name": "1 string", "laser_calibrations": "3 repeated LaserCalibration", "stats": "4 Context.Stats"},
+        "Context": {
+            "name": "1 string",
+            "laser_calibrations": "3 repeated LaserCalibration",
+            "stats": "4 Context.Stats",
+        },
         "Context.Stats": {"time_of_day": "2 string", "location": "3 string", "weather": "4 string"},
         "RangeImage": {
             "range_image_compressed": "2 bytes",
