@@ -351,8 +351,8 @@ class MetricsConfig(Section):
     """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist."""
     matcher: Literal["hungarian", "score_first"] = "hungarian"
     """Greatest sum of IoU, or each prediction in descending score takes what is left (with the official tool's bug)."""
-    score_cutoffs: tuple[Real, ...] | Count = (*(round(0.01 * i, 2) for i in range(100)), 1.0)
-    """Scores at which precision and recall are taken; a number n instead: n cut-offs estimated from the scores."""
+    score_cutoffs: tuple[Real, ...] | Count | None = None
+    """Scores at which precision and recall are taken. None: 0, 0.01, ... 1. A number n: n estimated from the scores."""
     recall_delta: Annotated[float, BeforeValidator(_number_from_text), Field(gt=0, le=1)] = 0.05
     """Largest step in recall when the curve is integrated."""
     min_precision: Fraction = 0.0
