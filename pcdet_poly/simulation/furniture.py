@@ -1,0 +1,80 @@
+"""What stands beside a street: signs, poles, trees, bushes, fences, bins."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcdet_poly.simulation.materials import Material
+from pcdet_poly.simulation.shapes import Shapes, block, cylinder, ellipsoid
+from pcdet_poly.simulation.vehicles import Size
+
+
+def sign_plate(rng: np.random.Generator) -> tuple[Shapes, Size, float]:
+    """A traffic sign facing +x: plate, its label size, and the height of its lower edge."""
+    wide, high = float(rng.uniform(0.45, 0.95)), float(rng.uniform(0.45, 1.0))
+    bottom = float(rng.uniform(1.9, 2.6))
+    plate = block((0, 0, bottom + high / 2), (0.05, wide, high), Material.SIGN_FACE)
+    return plate, (0.12, wide + 0.04, high + 0.04), bottom - 0.02
+
+
+def pole(height: float, radius: float) -> Shapes:
+    """A round metal pole."""
+    return cylinder((0, 0, height / 2), radius, height, Material.METAL)
+
+
+def street_lamp(rng: np.random.Generator) -> Shapes:
+    """A tall pole with an arm over the road (+x)."""
+    height = float(rng.uniform(6, 8))
+    arm = block((0.9, 0, height - 0.1), (1.9, 0.1, 0.12), Material.METAL)
+    return Shapes.join([pole(height, float(rng.uniform(0.09, 0.14))), arm])
+
+
+def traffic_light(rng: np.random.Generator) -> Shapes:
+    """A pole with a signal head, facing +x."""
+    head = block((0.15, 0, 2.9), (0.25, 0.35, 0.95), Material.PLASTIC)
+    return Shapes.join([pole(3.5, 0.08), head])
+
+
+def tree(rng: np.random.Generator) -> Shapes:
+    """Trunk and a crown of overlapping clouds of leaves."""
+    trunk = float(rng.uniform(1.8, 3.2))
+    crown = float(rng.uniform(1.2, 2.6))
+    parts = [cylinder((0, 0, trunk / 2), float(rng.uniform(0.10, 0.24)), trunk + 1.0, Material.WOOD)]
+    for _ in range(int(rng.integers(2, 5))):
+        x, y, z = rng.normal(0, 0.45, 3) * crown
+        radii = rng.uniform(0.55, 1.0, 3) * crown
+        leaves = ellipsoid(
+            (x, y, trunk + crown * 0.7 + abs(z)), radii, Material.LEAVES, free_path_m=rng.uniform(0.5, 1.5)
+        )
+        parts.append(leaves)
+    return Shapes.join(parts)
+
+
+def bush(rng: np.random.Generator) -> Shapes:
+    """A low cloud of leaves."""
+    radii = rng.uniform((0.4, 0.4, 0.4), (1.1, 1.1, 0.9))
+    return ellipsoid((0, 0, radii[2] * 0.6), radii, Material.LEAVES, free_path_m=float(rng.uniform(0.12, 0.4)))
+
+
+def hedge(rng: np.random.Generator, length_m: float) -> Shapes:
+    """A dense hedge along x."""
+    size = (length_m, float(rng.uniform(0.6, 1.1)), float(rng.uniform(0.8, 1.8)))
+    return block((0, 0, size[2] / 2), size, Material.LEAVES, free_path_m=float(rng.uniform(0.08, 0.2)))
+
+
+def fence(rng: np.random.Generator, length_m: float) -> Shapes:
+    """A fence along x that lets part of the light through, with posts."""
+    high = float(rng.uniform(1.0, 2.0))
+    mesh = block((0, 0, high / 2), (length_m, 0.06, high), Material.METAL, free_path_m=float(rng.uniform(0.05, 0.2)))
+    posts = [
+        cylinder((x, 0, high / 2), 0.04, high, Material.METAL) for x in np.arange(-length_m / 2, length_m / 2, 2.5)
+    ]
+    return Shapes.join([mesh, *posts])
+
+
+def bin_or_box(rng: np.random.Generator) -> Shapes:
+    """A litter bin, hydrant or cabinet."""
+    size = rng.uniform((0.3, 0.3, 0.6), (0.7, 0.9, 1.4))
+    if rng.random() < 0.5:
+        return cylinder((0, 0, size[2] / 2), size[0] / 2, size[2], Material.METAL)
+    return block((0, 0, size[2] / 2), size, Material.METAL)

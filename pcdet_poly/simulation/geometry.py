@@ -1,0 +1,42 @@
+"""Rotations, poses and polygons in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def rotations(roll: np.ndarray, pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) float64: Rz(yaw) Ry(pitch) Rx(roll) of angles (...) in radians."""
+    cr, cp, cy = np.cos(roll), np.cos(pitch), np.cos(yaw)
+    sr, sp, sy = np.sin(roll), np.sin(pitch), np.sin(yaw)
+    rows = [
+        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+        [-sp, cp * sr, cp * cr],
+    ]
+    return np.stack([np.stack(np.broadcast_arrays(*row), axis=-1) for row in rows], axis=-2)
+
+
+def pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    """(4, 4) float64 homogeneous transform."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = translation
+    return matrix
+
+
+def inside_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """(P,) bool: which of points (P, 2) lie inside polygon (K, 2), by the even-odd rule."""
+    x, y = points[:, 0], points[:, 1]
+    inside = np.zeros(len(points), bool)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside
+
+
+def wrap_angle(angle_rad: np.ndarray) -> np.ndarray:
+    """The same angle in [-pi, pi)."""
+    return (angle_rad + np.pi) % (2 * np.pi) - np.pi

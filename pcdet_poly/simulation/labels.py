@@ -1,0 +1,82 @@
+"""What a person would have labelled in a simulated scan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcdet_poly.ops.cpu.points_in_boxes import count_points
+from pcdet_poly.simulation.actors import Motion
+from pcdet_poly.simulation.geometry import inside_polygon, wrap_angle
+from pcdet_poly.simulation.scene import Scene
+from pcdet_poly.simulation.sensor import SWEEP_S
+from pcdet_poly.structures import GroundTruth
+
+REACH_M = 75.0
+_FEW_POINTS = 25  # objects seen by so few points are annotated as hard ...
+_HARD_SHARE = 0.3  # ... this often
+
+
+def swept_at(motion: Motion, world_from_vehicle: np.ndarray) -> Motion:
+    """The objects where the TOP LiDAR's rotating beam meets them: where people draw their boxes.
+
+    The sweep starts behind the vehicle and turns clockwise; half of it is over at the frame's instant.
+    """
+    away = (motion.position - world_from_vehicle[:3, 3]) @ world_from_vehicle[:3, :3]
+    delay_s = -np.arctan2(away[:, 1], away[:, 0]) / (2 * np.pi) * SWEEP_S
+    return Motion(motion.position + motion.velocity * delay_s[:, None], motion.velocity, motion.rotation)
+
+
+def label_objects(
+    scene: Scene,
+    motion: Motion,
+    index: np.ndarray,
+    world_from_vehicle: np.ndarray,
+    points: np.ndarray,
+    seed: int,
+    number: int,
+) -> GroundTruth:
+    """Labels of the actors at `index`: those of a class, with points, and outside no-label zones.
+
+    `points` (P, 3) float32 are all measured ones in the vehicle frame.
+    """
+    cast = scene.cast
+    seen = swept_at(motion, world_from_vehicle)
+    labelled = (cast.label[index] >= 0) & ~_in_zones(seen.position[:, :2], scene.no_label_zones)
+    box = _boxes(seen, cast.size[index], cast.bottom_m[index], world_from_vehicle)
+    labelled &= np.hypot(box[:, 0], box[:, 1]) < REACH_M
+    index, box, velocity = index[labelled], box[labelled], seen.velocity[labelled]
+    num_points = count_points(points, box)
+    visible = num_points > 0
+    index, box, velocity, num_points = index[visible], box[visible], velocity[visible], num_points[visible]
+    return GroundTruth(
+        box=box,
+        label=cast.label[index],
+        level=_levels(num_points, seed, number),
+        num_points=num_points,
+        track=np.array([f"sim{seed}-{actor}" for actor in index], dtype="<U32"),
+        speed=velocity[:, :2].astype(np.float32),
+    )
+
+
+def _boxes(motion: Motion, size: np.ndarray, bottom: np.ndarray, world_from_vehicle: np.ndarray) -> np.ndarray:
+    """(A, 7) float32 in the vehicle frame."""
+    turn = world_from_vehicle[:3, :3]
+    up = motion.rotation[:, :, 2] * (bottom + size[:, 2] / 2)[:, None]
+    center = (motion.position + up - world_from_vehicle[:3, 3]) @ turn
+    facing = motion.rotation[:, :, 0] @ turn
+    heading = wrap_angle(np.arctan2(facing[:, 1], facing[:, 0]))
+    return np.column_stack([center, size, heading]).astype(np.float32)
+
+
+def _in_zones(position: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray:
+    inside = np.zeros(len(position), bool)
+    for zone in zones:
+        inside |= inside_polygon(position, zone)
+    return inside
+
+
+def _levels(num_points: np.ndarray, seed: int, number: int) -> np.ndarray:
+    """Mostly 0, as in Waymo's files: the level then follows from the number of points."""
+    rng = np.random.default_rng((seed, number, 1))
+    hard = (num_points <= _FEW_POINTS) & (rng.random(len(num_points)) < _HARD_SHARE)
+    return np.where(hard, 2, 0)

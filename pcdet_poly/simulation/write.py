@@ -1,0 +1,95 @@
+"""Simulated segments as TFRecord files: whole, resumable, the same bytes whoever writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.parallel import Advance, run_jobs
+from pcdet_poly.simulation.segment import segment_timestamps_us, simulate_segment
+from pcdet_poly.waymo.decode import decode_scan
+from pcdet_poly.waymo.encode import encode_scan
+from pcdet_poly.waymo.tfrecord import read_records, write_records
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """One file to write."""
+
+    path: Path
+    seed: int
+    name: str
+    num_frames: int
+    interval_s: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of one file."""
+
+    num_frames: int
+    num_objects: int
+    was_there: bool
+
+
+def segment_jobs(
+    folder: str | Path, *, num_segments: int, num_frames: int, interval_s: float, seed: int, prefix: str
+) -> list[SegmentJob]:
+    """One job per seed from `seed` on."""
+    _check(num_segments >= 1, "--segments", num_segments, "give at least 1")
+    _check(num_frames >= 1, "--frames", num_frames, "give at least 1")
+    _check(interval_s > 0, "--interval-s", interval_s, "give a positive number of seconds")
+    _check(seed >= 0, "--seed", seed, "give 0 or more")
+    _check(prefix != "" and "/" not in prefix, "--prefix", prefix, "give the start of a file name")
+    return [
+        SegmentJob(Path(folder) / f"{prefix}{number}.tfrecord", number, f"sim{number}", num_frames, interval_s)
+        for number in range(seed, seed + num_segments)
+    ]
+
+
+def write_segments(jobs: list[SegmentJob], *, workers: int) -> Iterator[tuple[SegmentJob, Written]]:
+    """Write what is missing, with a progress bar; yields each file as soon as it is whole."""
+    _check(workers >= 1, "--workers", workers, "give at least 1")
+    total = sum(job.num_frames for job in jobs)
+    return run_jobs(write_segment, jobs, workers=workers, title="simulating", total=total)
+
+
+def write_segment(job: SegmentJob, advance: Advance) -> Written:
+    """Write one segment, unless it is there whole already."""
+    num_objects = _objects_if_whole(job)
+    if num_objects is not None:
+        advance(job.num_frames)
+        return Written(job.num_frames, num_objects, was_there=True)
+    num_objects = 0
+
+    def records() -> Iterator[bytes]:
+        nonlocal num_objects
+        for scan in simulate_segment(job.seed, name=job.name, num_frames=job.num_frames, interval_s=job.interval_s):
+            yield encode_scan(scan)
+            num_objects += len(scan.ground_truth)
+            advance(1)
+
+    return Written(write_records(job.path, records()), num_objects, was_there=False)
+
+
+def _objects_if_whole(job: SegmentJob) -> int | None:
+    """Labels in the job's file; None where it is missing or damaged and must be written."""
+    if not job.path.exists():
+        return None
+    try:
+        scans = [decode_scan(record) for record in read_records(job.path)]
+    except UserError:
+        return None
+    found = [scan.timestamp_us for scan in scans]
+    if found != segment_timestamps_us(job.seed, job.num_frames, job.interval_s):
+        raise UserError(
+            f"{job.path}: holds {len(found)} frames simulated with other settings; delete it or write elsewhere"
+        )
+    return sum(len(scan.ground_truth) for scan in scans)
+
+
+def _check(fine: bool, option: str, value: object, advice: str) -> None:
+    if not fine:
+        raise UserError(f"{option} {value}: {advice}")
