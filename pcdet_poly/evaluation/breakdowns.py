@@ -1,0 +1,152 @@
+"""Waymo's breakdowns: which shard an object or a prediction belongs to, and what the shard is called.
+
+Names and limits as in Waymo Open Dataset 1.6.7. Most breakdowns put a prediction and an object each into
+its own shard and match inside shards. VELOCITY and CAMERA look at the object alone: everything of a type
+(and in a camera's field of view) is matched, then counted in the object's shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcdet_poly.evaluation.frame_counts import Groups
+from pcdet_poly.evaluation.records import Objects, Predictions
+
+TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")  # Label.Type is 1 + the position
+RANGES_M = (30.0, 50.0)
+LARGE_M = 7.0
+SPEEDS_M_S = tuple(float(np.float32(limit)) for limit in (0.2, 1.0, 3.0, 10.0))
+CAMERAS_DEG = {"FRONT": 0.0, "FRONT-LEFT": 45.0, "FRONT-RIGHT": -45.0, "SIDE-LEFT": 90.0, "SIDE-RIGHT": -90.0}
+HALF_VIEW_DEG = 25.2
+
+Boxed = Predictions | Objects
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Shards of one breakdown. `shard_of(rows)` is (N,) int64, -1 where a row belongs to none."""
+
+    shards: tuple[str, ...]
+    shard_of: Callable[[Boxed], np.ndarray]
+
+
+def _by_type(rows: Boxed, parts: int, part: np.ndarray | int = 0) -> np.ndarray:
+    kind = rows.type.astype(np.int64)
+    return np.where(kind > 0, parts * (kind - 1) + part, -1)
+
+
+def _range_of(rows: Boxed) -> np.ndarray:
+    distance_m = np.sqrt((rows.box[:, :3].astype(np.float64) ** 2).sum(axis=1))
+    return _by_type(rows, 3, np.searchsorted(RANGES_M, distance_m, side="right"))
+
+
+def _size_of(rows: Boxed) -> np.ndarray:
+    return _by_type(rows, 2, rows.box[:, 3:6].max(axis=1, initial=0) >= LARGE_M)
+
+
+def _speed_of(rows: Boxed) -> np.ndarray:
+    """By speed in the world; an object without a known speed stands still."""
+    assert isinstance(rows, Objects)
+    speed_m_s = np.sqrt((np.nan_to_num(rows.speed, nan=0.0).astype(np.float64) ** 2).sum(axis=1))
+    return _by_type(rows, 5, np.searchsorted(SPEEDS_M_S, speed_m_s, side="right"))
+
+
+def in_view(rows: Boxed, camera: int) -> np.ndarray:
+    """(N,) bool: in the camera that took it, or, for a 3D box, with its centre in the camera's field of view."""
+    bearing_deg = np.degrees(1.0) * np.arctan2(rows.box[:, 1].astype(np.float64), rows.box[:, 0].astype(np.float64))
+    middle_deg = list(CAMERAS_DEG.values())[camera]
+    seen = (bearing_deg > middle_deg - HALF_VIEW_DEG) & (bearing_deg < middle_deg + HALF_VIEW_DEG)
+    return np.where(rows.image > 0, rows.image == camera + 1, seen)
+
+
+def _camera_of(rows: Boxed) -> np.ndarray:
+    """The camera the label names as seeing most of the object, else the first that has its centre in view."""
+    assert isinstance(rows, Objects)
+    first = np.full(len(rows), -1)
+    for camera in reversed(range(len(CAMERAS_DEG))):
+        first[in_view(rows, camera)] = camera
+    named = np.where(rows.image > 0, rows.image.astype(np.int64) - 1, first)
+    named = np.where((rows.image == 0) & (rows.camera >= 0), rows.camera.astype(np.int64) - 1, named)
+    return np.where(named >= 0, _by_type(rows, 5, named), -1)
+
+
+def _names(prefix: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{prefix}_TYPE_{kind}_{part}" for kind in TYPES for part in parts)
+
+
+BREAKDOWNS: dict[str, Breakdown] = {
+    "ONE_SHARD": Breakdown(("ONE_SHARD",), lambda rows: np.zeros(len(rows), np.int64)),
+    "OBJECT_TYPE": Breakdown(tuple(f"OBJECT_TYPE_TYPE_{kind}" for kind in TYPES), lambda rows: _by_type(rows, 1)),
+    "RANGE": Breakdown(_names("RANGE", ("[0, 30)", "[30, 50)", "[50, +inf)")), _range_of),
+    "SIZE": Breakdown(_names("SIZE", ("small", "large")), _size_of),
+    "VELOCITY": Breakdown(_names("VELOCITY", ("STATIONARY", "SLOW", "MEDIUM", "FAST", "VERY_FAST")), _speed_of),
+    "ALL_BUT_SIGN": Breakdown(("ALL_BUT_SIGN", "SIGN"), lambda rows: (rows.type == 3).astype(np.int64)),
+    "CAMERA": Breakdown(_names("CAMERA", tuple(CAMERAS_DEG)), _camera_of),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the counts of a list of breakdowns are kept: the rows of `steps`, and the tasks that fill them."""
+
+    breakdowns: tuple[str, ...]
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """Name of every counted row, in the official order."""
+        return tuple(shard for name in self.breakdowns for shard in BREAKDOWNS[name].shards)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of `steps`: the shards, then one per type for false alarms near no object (VELOCITY)."""
+        return len(self.shards) + len(TYPES)
+
+    def first_row(self, breakdown: str) -> int:
+        """First row of a breakdown's shards."""
+        before = self.breakdowns[: self.breakdowns.index(breakdown)]
+        return sum(len(BREAKDOWNS[name].shards) for name in before)
+
+    def groups(self, predictions: Predictions, objects: Objects) -> Groups:
+        """The tasks, for a chunk of frames."""
+        tasks = [task for name in self.breakdowns for task in self._tasks(name, predictions, objects)]
+        columns = [np.stack(column).astype(np.int64) for column in zip(*(task[:4] for task in tasks), strict=True)]
+        return Groups(columns[0], columns[1], columns[2], columns[3], np.array([task[4] for task in tasks]))
+
+    def _tasks(
+        self, name: str, predictions: Predictions, objects: Objects
+    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]]:
+        """(prediction group, object group, prediction row, object row, by object) of each task."""
+        row = self.first_row(name)
+        own = BREAKDOWNS[name].shard_of(objects)
+        object_row = np.where(own >= 0, own + row, -1)
+        if name == "VELOCITY":
+            group, object_group = _by_type(predictions, 1), _by_type(objects, 1)
+            return [(group, object_group, np.where(group >= 0, group + len(self.shards), -1), object_row, True)]
+        if name == "CAMERA":
+            return [self._camera_task(camera, predictions, objects, row, own) for camera in range(len(CAMERAS_DEG))]
+        shard = BREAKDOWNS[name].shard_of(predictions)
+        return [(shard, own, np.where(shard >= 0, shard + row, -1), object_row, False)]
+
+    def _camera_task(
+        self, camera: int, predictions: Predictions, objects: Objects, row: int, own: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
+        group = np.where(in_view(predictions, camera), _by_type(predictions, 1), -1)
+        object_group = np.where(in_view(objects, camera), _by_type(objects, 1), -1)
+        prediction_row = np.where(group >= 0, row + _by_type(predictions, 5, camera), -1)
+        object_row = np.where(own == _by_type(objects, 5, camera), own + row, -1)
+        return group, object_group, prediction_row, object_row, True
+
+    def of_shards(self, counts: np.ndarray, fp: int) -> np.ndarray:
+        """Counts (..., shards, NUM_COUNTS, C) of all rows (..., num_rows, NUM_COUNTS, C).
+
+        A false alarm near no object counts in every VELOCITY shard of its type.
+        """
+        shards = counts[..., : len(self.shards), :, :].copy()
+        if "VELOCITY" in self.breakdowns:
+            row = self.first_row("VELOCITY")
+            everywhere = counts[..., len(self.shards) :, fp, :]
+            shards[..., row : row + 5 * len(TYPES), fp, :] += np.repeat(everywhere, 5, axis=-2)
+        return shards

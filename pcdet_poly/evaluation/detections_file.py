@@ -1,0 +1,88 @@
+"""Detections of many frames in one Parquet file: one row per frame, boxes in lists.
+
+Columns: `frame_id` text, `box` list of float32 (seven per detection), `label` list of int16, `score` list of
+float32. The names that labels point into stand in the schema's metadata as JSON, under `class_names`.
+Any Parquet reader opens it; frames without detections have empty lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+from pcdet_poly.structures import Detections
+
+_CLASS_NAMES = b"class_names"
+_COLUMNS = {"box", "frame_id", "label", "score"}
+
+
+@dataclass(frozen=True)
+class DetectionsFile:
+    """What a detections file holds: frame `frame_ids[i]` has `detections[i]`."""
+
+    frame_ids: tuple[str, ...]
+    detections: tuple[Detections, ...]
+    class_names: tuple[str, ...]  # what labels point into
+
+
+def write_detections(
+    path: str | Path, frame_ids: Sequence[str], detections: Sequence[Detections], class_names: Sequence[str]
+) -> None:
+    """Write the file, whole or not at all. `detections[i]` belong to frame `frame_ids[i]`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if len(frame_ids) != len(detections):
+        raise UserError(f"{path}: {len(frame_ids)} frame ids but {len(detections)} frames of detections")
+    rows = [frame.numpy() for frame in detections]
+
+    def lists(columns: list[np.ndarray], dtype: Any) -> Any:
+        ends = np.cumsum([0, *(column.size for column in columns)], dtype=np.int32)
+        flat = np.concatenate([np.zeros(0, dtype), *(column.reshape(-1).astype(dtype) for column in columns)])
+        return pa.ListArray.from_arrays(ends, flat)
+
+    table = pa.table(
+        {
+            "frame_id": pa.array(list(frame_ids), pa.string()),
+            "box": lists([frame.box for frame in rows], np.float32),
+            "label": lists([frame.label for frame in rows], np.int16),
+            "score": lists([frame.score for frame in rows], np.float32),
+        }
+    )
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata({_CLASS_NAMES: json.dumps(list(class_names))}), temporary)
+
+
+def read_detections(path: str | Path) -> DetectionsFile:
+    """Read a file that `write_detections` wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+    names = (table.schema.metadata or {}).get(_CLASS_NAMES)
+    if names is None or not _COLUMNS.issubset(table.column_names):
+        raise UserError(f"{path}: a Parquet file without detections; expected columns {', '.join(sorted(_COLUMNS))}")
+    ends = np.cumsum([0, *table["score"].combine_chunks().value_lengths().to_numpy()])
+    box = _flat(table["box"]).reshape(-1, 7)
+    label, score = _flat(table["label"]).astype(np.int64), _flat(table["score"])
+    frames = [slice(start, end) for start, end in pairwise(ends)]
+    return DetectionsFile(
+        tuple(table["frame_id"].to_pylist()),
+        tuple(Detections(box[frame], label[frame], score[frame]) for frame in frames),
+        tuple(json.loads(names)),
+    )
+
+
+def _flat(column: Any) -> np.ndarray:
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
