@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
-from pcdet_poly.evaluation import ApTable, Evaluator, write_detections
+from pcdet_poly.evaluation import ApTable, evaluate, write_detections
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Batch, Detections, GroundTruth
@@ -37,21 +39,12 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate the weights that `recipe` has after `step` steps. Writes metrics.json, detections.parquet and
     pictures/ into `output`, the run's folder by default, and prints the table."""
-    folder = output or run.folder
-    evaluation = evaluate_recipe(run.config, recipe, frames, run.device, pictures=folder / "pictures")
-    meta = {
-        "run": run.folder.name,
-        "step": step,
-        "config_hash": config_hash(config_values(run.config)),
-        "data": list(run.config.data.val),
-        "num_frames": len(evaluation.frame_ids),
-    }
-    metrics = evaluation.table.to_json()
-    write_detections(
-        folder / "detections.parquet", evaluation.frame_ids, evaluation.detections, run.config.data.classes
-    )
-    write_json(folder / "metrics.json", metrics | {"meta": meta | metrics["meta"]})
-    print_table(metrics, title=f"{run.folder.name} after {step} steps, {len(frames)} frames")
+    config, folder = run.config, output or run.folder
+    evaluation = evaluate_recipe(config, recipe, frames, run.device, pictures=folder / "pictures")
+    metrics = metrics_of(evaluation, {"run": run.folder.name, "step": step, "data": list(config.data.val)}, config)
+    write_detections(folder / "detections.parquet", evaluation.frame_ids, evaluation.detections, config.data.classes)
+    write_json(folder / "metrics.json", metrics)
+    print_table(metrics, config.data.classes, title=_title(run, step, len(frames)))
     return evaluation
 
 
@@ -59,24 +52,35 @@ def evaluate_recipe(
     config: Config, recipe: Recipe, frames: FrameDataset, device: torch.device, *, pictures: Path
 ) -> Evaluation:
     """Run the detector over `frames` and compare with their labels; draw some of them into the folder `pictures`."""
-    classes = config.data.classes
-    evaluator = Evaluator(config.evaluation, class_names=classes)
     to_draw = _evenly_spaced(config.evaluation.pictures, len(frames))
     shutil.rmtree(pictures, ignore_errors=True)
     frame_ids: list[str] = []
+    labels: list[GroundTruth] = []
     detections: list[Detections] = []
     with progress("evaluate", 0, len(frames)) as report:
         for batch in evaluation_batches(config, frames):
-            found = detect(recipe, batch, device, mixed_precision=config.train.mixed_precision)
-            labels = [rows.numpy() for rows in batch.ground_truth]
-            evaluator.update(found, labels)
-            for index in range(batch.size):
-                if len(frame_ids) + index in to_draw:
-                    _draw(pictures, batch, index, labels[index], found[index], config)
+            first = len(frame_ids)
             frame_ids += batch.frame_ids
-            detections += found
+            labels += [rows.numpy() for rows in batch.ground_truth]
+            detections += detect(recipe, batch, device, mixed_precision=config.train.mixed_precision)
+            for index in to_draw & set(range(first, len(frame_ids))):
+                _draw(pictures, batch, index - first, labels[index], detections[index], config)
             report(len(frame_ids), batch.size)
-    return Evaluation(evaluator.result(), tuple(frame_ids), tuple(detections))
+    table = evaluate(
+        detections,
+        labels,
+        config.evaluation.metrics,
+        class_names=config.data.classes,
+        within=config.evaluation.within,
+    )
+    return Evaluation(table, tuple(frame_ids), tuple(detections))
+
+
+def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Content of metrics.json: the table, and under "meta" what it is a table of. No wall-clock time."""
+    metrics = evaluation.table.to_json()
+    of_table = {name: value for name, value in metrics["meta"].items() if name != "seconds"}
+    return metrics | {"meta": {**meta, "config_hash": config_hash(config_values(config)), **of_table}}
 
 
 @torch.inference_mode()
@@ -106,3 +110,13 @@ def _draw(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: De
         limits=(x0, y0, x1, y1),
         min_score=config.evaluation.picture_score,
     )
+
+
+def _title(run: Run, step: int, num_frames: int) -> str:
+    within = run.config.evaluation.within
+    where = (
+        ""
+        if within is None
+        else f", only boxes with centres in x {within[0]:g} to {within[2]:g} m, y {within[1]:g} to {within[3]:g} m"
+    )
+    return f"{run.folder.name} after {step} steps, {num_frames} frames{where}"
