@@ -15,74 +15,61 @@ from dataclasses import replace
 import numpy as np
 
 from pcdet_poly.config.schema import AugmentConfig
-from pcdet_poly.structures import Frame
+from pcdet_poly.structures import Frame, GroundTruth
+
+# (4, 4) float64 maps of the vehicle frame.
+FLIP_X = np.diag([1.0, -1.0, 1.0, 1.0])  # mirror along the x axis: y becomes -y
+FLIP_Y = np.diag([-1.0, 1.0, 1.0, 1.0])  # mirror along the y axis: x becomes -x
 
 
 def augment(frame: Frame, rng: np.random.Generator, cfg: AugmentConfig) -> Frame:
-    """A new frame: flips, rotation, scale, shift and order of points drawn from `rng`."""
+    """A new frame: flips, then rotation, scale, shift, then the order of points, drawn from `rng`."""
+    frame = transform(frame, random_map(rng, cfg))
+    return shuffle(frame, rng) if cfg.shuffle else frame
+
+
+def random_map(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
+    """(4, 4) float64: the change of geometry that `cfg` asks for, drawn from `rng`."""
+    matrix = np.eye(4)
     if cfg.flip_x and rng.random() < 0.5:
-        frame = flip_x(frame)
+        matrix = FLIP_X @ matrix
     if cfg.flip_y and rng.random() < 0.5:
-        frame = flip_y(frame)
-    if cfg.rotation_rad > 0:
-        frame = rotate(frame, rng.uniform(-cfg.rotation_rad, cfg.rotation_rad))
-    if cfg.scale != (1.0, 1.0):
-        frame = scale(frame, rng.uniform(*cfg.scale))
-    if cfg.translation_m > 0:
-        frame = translate(frame, rng.normal(0.0, cfg.translation_m, 3))
-    if cfg.shuffle:
-        frame = shuffle(frame, rng)
-    return frame
+        matrix = FLIP_Y @ matrix
+    matrix = rotation(rng.uniform(-cfg.rotation_rad, cfg.rotation_rad)) @ matrix
+    matrix = scaling(rng.uniform(*cfg.scale)) @ matrix
+    return translation(rng.normal(0.0, cfg.translation_m, 3)) @ matrix
 
 
-def flip_x(frame: Frame) -> Frame:
-    """Mirror along the x axis: y becomes -y."""
-    return _moved(frame, np.diag([1.0, -1.0, 1.0, 1.0]), -frame.ground_truth.box[:, 6])
-
-
-def flip_y(frame: Frame) -> Frame:
-    """Mirror along the y axis: x becomes -x."""
-    return _moved(frame, np.diag([-1.0, 1.0, 1.0, 1.0]), math.pi - frame.ground_truth.box[:, 6])
-
-
-def rotate(frame: Frame, angle_rad: float) -> Frame:
+def rotation(angle_rad: float) -> np.ndarray:
     """Rotate about z, counter-clockwise seen from above."""
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     matrix = np.eye(4)
     matrix[:2, :2] = [[cos, -sin], [sin, cos]]
-    return _moved(frame, matrix, frame.ground_truth.box[:, 6] + angle_rad)
+    return matrix
 
 
-def scale(frame: Frame, factor: float) -> Frame:
+def scaling(factor: float) -> np.ndarray:
     """Scale everything about the vehicle's origin."""
-    return _moved(frame, np.diag([factor, factor, factor, 1.0]), frame.ground_truth.box[:, 6], size=factor)
+    return np.diag([factor, factor, factor, 1.0])
 
 
-def translate(frame: Frame, shift_m: np.ndarray) -> Frame:
+def translation(shift_m: np.ndarray) -> np.ndarray:
     """Shift everything by (3,) metres."""
     matrix = np.eye(4)
     matrix[:3, 3] = shift_m
-    return _moved(frame, matrix, frame.ground_truth.box[:, 6])
+    return matrix
 
 
-def shuffle(frame: Frame, rng: np.random.Generator) -> Frame:
-    """The points in random order."""
-    return replace(frame, points=frame.points[rng.permutation(len(frame.points))])
-
-
-def _moved(frame: Frame, matrix: np.ndarray, heading_rad: np.ndarray, *, size: float = 1.0) -> Frame:
-    """`frame` after p' = matrix p, (4, 4) float64, with the headings (N,) and the scale that go with it."""
-    xyz = [frame.columns.index(axis) for axis in "xyz"]
+def transform(frame: Frame, matrix: np.ndarray) -> Frame:
+    """`frame` after p' = matrix p; `matrix` is a product of the maps above."""
+    if frame.columns[:3] != ("x", "y", "z"):
+        raise ValueError(f"transform: columns {frame.columns} given, x, y, z first needed")
     points = frame.points.copy()
-    points[:, xyz] = _apply(matrix, frame.points[:, xyz])
-    box = frame.ground_truth.box.astype(np.float64)
-    box[:, :3] = _apply(matrix, box[:, :3])
-    box[:, 3:6] *= size
-    box[:, 6] = wrap_angle(heading_rad)
+    points[:, :3] = _apply(matrix, frame.points[:, :3])
     return replace(
         frame,
         points=points,
-        ground_truth=replace(frame.ground_truth, box=box.astype(np.float32)),
+        ground_truth=replace(frame.ground_truth, box=_transform_boxes(frame.ground_truth, matrix)),
         world_from_vehicle=frame.world_from_vehicle @ np.linalg.inv(matrix),
         calibrations=tuple(
             replace(lidar, vehicle_from_lidar=matrix @ lidar.vehicle_from_lidar) for lidar in frame.calibrations
@@ -90,11 +77,21 @@ def _moved(frame: Frame, matrix: np.ndarray, heading_rad: np.ndarray, *, size: f
     )
 
 
+def shuffle(frame: Frame, rng: np.random.Generator) -> Frame:
+    """The points in random order."""
+    return replace(frame, points=frame.points[rng.permutation(len(frame.points))])
+
+
+def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
+    """(N, 7) float32, headings in [-pi, pi]."""
+    box = objects.box.astype(np.float64)
+    forward = np.stack([np.cos(box[:, 6]), np.sin(box[:, 6])], axis=1) @ matrix[:2, :2].T
+    scale = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
+    heading = np.arctan2(forward[:, 1], forward[:, 0])
+    moved = np.concatenate([_apply(matrix, box[:, :3]), box[:, 3:6] * scale, heading[:, None]], axis=1)
+    return moved.astype(np.float32)
+
+
 def _apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     """(N, 3) through (4, 4), in the precision of `xyz`."""
     return xyz @ matrix[:3, :3].T.astype(xyz.dtype) + matrix[:3, 3].astype(xyz.dtype)
-
-
-def wrap_angle(angle_rad: np.ndarray) -> np.ndarray:
-    """The same angles in [-pi, pi)."""
-    return (angle_rad + math.pi) % (2 * math.pi) - math.pi

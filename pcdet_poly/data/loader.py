@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,18 @@ def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, wor
 
 
 def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int) -> Batch:
-    order = np.random.default_rng((cfg.train.seed, epoch)).permutation(len(dataset))
+    order = _order(cfg.train.seed, epoch, len(dataset))
     size = cfg.train.batch_size
     frames = [
         _training_frame(dataset[int(order[position % len(order)])], cfg, (cfg.train.seed, epoch, position))
         for position in range(number * size, (number + 1) * size)
     ]
     return collate(frames, cfg.data.classes)
+
+
+@lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, num_frames: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(num_frames)
 
 
 def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,12 +20,24 @@ _CHECKSUM = struct.Struct("<I")
 _HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
 
 
+class DamagedRecordError(UserError):
+    """A record with a wrong checksum between sound neighbours."""
+
+
 def read_records(path: str | Path) -> Iterator[bytes]:
     """The payloads of a TFRecord file, one in memory at a time, every checksum verified.
 
     A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
     number (from 0) and its byte offset, after the sound records before it were given out.
     """
+    for _, record in read_numbered(path):
+        yield record
+
+
+def read_numbered(
+    path: str | Path, *, on_damage: Callable[[DamagedRecordError], None] | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """As `read_records`, with the records' numbers; `on_damage` may step over damaged payloads by returning."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a .tfrecord file")
@@ -35,7 +47,12 @@ def read_records(path: str | Path) -> Iterator[bytes]:
             raise UserError(f"{path}: the file is empty (0 bytes); fetch or make it again")
         number = 0
         while (offset := file.tell()) < size:
-            yield _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
+            try:
+                yield number, _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
+            except DamagedRecordError as error:
+                if on_damage is None:
+                    raise
+                on_damage(error)
             number += 1
 
 
@@ -73,7 +90,9 @@ def _read_record(file: BinaryIO, remaining: int, place: str) -> bytes:
     payload = file.read(length)
     (payload_crc,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
     if masked_crc32c(payload) != payload_crc:
-        raise UserError(f"{place}: wrong checksum (CRC-32C) of its {length} bytes: damaged; fetch the file again")
+        raise DamagedRecordError(
+            f"{place}: wrong checksum (CRC-32C) of its {length} bytes: damaged; fetch the file again"
+        )
     return payload
 
 
