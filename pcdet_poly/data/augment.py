@@ -79,7 +79,7 @@ def transform(frame: Frame, matrix: np.ndarray) -> Frame:
 
 def shuffle(frame: Frame, rng: np.random.Generator) -> Frame:
     """The points in random order."""
-    return replace(frame, points=frame.points[rng.permutation(len(frame.points))])
+    return replace(frame, points=frame.points.take(rng.permutation(len(frame.points)), axis=0))
 
 
 def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:

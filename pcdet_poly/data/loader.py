@@ -86,7 +86,7 @@ def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
     if "return_number" not in frame.columns:
         return frame
     wanted = np.isin(frame.points[:, frame.columns.index("return_number")], returns)
-    return frame if wanted.all() else replace(frame, points=frame.points[wanted])
+    return frame if wanted.all() else replace(frame, points=frame.points.compress(wanted, axis=0))
 
 
 def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
