@@ -25,7 +25,7 @@ class Plan:
 
     def ends_epoch(self, step: int) -> bool:
         """Whether step number `step` is the last of its epoch."""
-        return step % self.steps_per_epoch == 0
+        return step > 0 and step % self.steps_per_epoch == 0
 
     def logs_at(self, step: int) -> bool:
         """Whether to write a log line after step number `step`."""

@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 _PREFIX = "OBJECT_TYPE_TYPE_"
 
 
-def print_table(metrics: Mapping[str, Any], *, title: str) -> None:
-    """Print one row per breakdown: 3D and BEV, AP and APH, in per cent."""
-    table = Table(title=title)
-    table.add_column("breakdown")
-    for box in ("3D", "BEV"):
-        for name in ("AP", "APH"):
-            table.add_column(f"{box} {name}", justify="right")
-    for breakdown in metrics["3D"]:
-        values = [_percent(metrics[box][breakdown][name]) for box in ("3D", "BEV") for name in ("ap", "aph")]
-        table.add_row(breakdown.removeprefix(_PREFIX), *values)
-    Console().print(table)
+def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: str) -> None:
+    """Print one row per shard of `classes`: AP/APH in per cent, for every box type and level."""
+    boxes = [name for name in metrics if name != "meta"]
+    names = [_split(name) for name in metrics[boxes[0]] if _is_of(classes, name)]
+    columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]
+    table = Table("AP/APH", *(Column(f"{box} {level}", justify="right") for box, level in columns), title=title)
+    for shard in dict.fromkeys(shard for shard, _ in names):
+        cells = [metrics[box][f"{shard}_{level}"] for box, level in columns]
+        shown = [f"{100 * cell['ap']:.2f}/{100 * cell['aph']:.2f}" for cell in cells]
+        table.add_row(shard.removeprefix(_PREFIX).replace("RANGE_TYPE_", "  "), *shown)
+    Console().print(table, markup=False)
 
 
-def flat_scores(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Every finite number by a short name, such as `BEV/VEHICLE_LEVEL_1/aph`."""
+def _split(breakdown: str) -> tuple[str, str]:
+    """`OBJECT_TYPE_TYPE_SIGN_LEVEL_1` to `OBJECT_TYPE_TYPE_SIGN` and `LEVEL_1`."""
+    shard, _, number = breakdown.rpartition("_LEVEL_")
+    return shard, f"LEVEL_{number}"
+
+
+def flat_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
+    """AP and APH of `classes` by short names, such as `BEV/VEHICLE_LEVEL_1/aph`."""
     return {
-        f"{box}/{breakdown.removeprefix(_PREFIX)}/{name}": value
-        for box in ("3D", "BEV")
-        for breakdown, numbers in metrics[box].items()
-        for name, value in numbers.items()
-        if _finite(value)
+        f"{box}/{breakdown.removeprefix(_PREFIX)}/{name}": rows[breakdown][name]
+        for box, rows in metrics.items()
+        if box != "meta"
+        for breakdown in rows
+        if breakdown.startswith(_PREFIX) and _is_of(classes, breakdown)
+        for name in ("ap", "aph")
     }
 
 
 def mean_level_2_aph(metrics: Mapping[str, Any], box: str, classes: Sequence[str]) -> float:
-    """Waymo's ranking: mean LEVEL_2 APH over `classes`, those without a number left out; 0 if all are."""
+    """Waymo's ranking: mean LEVEL_2 APH over those of `classes` that were evaluated; 0 if none was."""
+    rows = metrics.get(box, {})
     names = (f"{_PREFIX}{name}_LEVEL_2" for name in classes)
-    values = [metrics[box][name]["aph"] for name in names if _finite(metrics[box].get(name, {}).get("aph"))]
+    values = [rows[name]["aph"] for name in names if name in rows]
     return sum(values) / len(values) if values else 0.0
 
 
-def _percent(value: float | None) -> str:
-    return f"{100 * value:.2f}" if _finite(value) else "-"
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _is_of(classes: Sequence[str], breakdown: str) -> bool:
+    """Whether it is a row of one of `classes`, or of no particular class."""
+    return "_TYPE_" not in breakdown or any(f"_TYPE_{name}_" in breakdown for name in classes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.schema import Config, TrainConfig
+from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.loader import steps_per_epoch, training_batches
 from pcdet_poly.engine.evaluate import evaluate_run
@@ -18,8 +18,9 @@ from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.state import State, restore_state, save_if_best, save_state, seed_step
 from pcdet_poly.engine.table import flat_scores, mean_level_2_aph
+from pcdet_poly.losses.statistics import first_term_share
 from pcdet_poly.models import Recipe
-from pcdet_poly.structures import Batch
+from pcdet_poly.structures import Batch, Losses
 
 
 def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDataset | None) -> None:
@@ -44,40 +45,40 @@ def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDatas
 def _train_on(
     run: Run, recipe: Recipe, plan: Plan, state: State, frames: FrameDataset, validation: FrameDataset | None
 ) -> None:
-    cfg = run.config.train
-    recipe.model.train()
+    cfg, optimizer = run.config.train, state.optimizer
     network = torch.compile(recipe.model) if cfg.compile else recipe.model
+    recipe.model.train()
     with progress("train", state.step, plan.total_steps) as report:
         for batch in _batches_from(state.step, run.config, plan, frames):
             with uninterrupted():
                 seed_step(cfg.seed, state.step)
-                set_one_cycle(state.optimizer, state.step, plan.total_steps, cfg)
-                share = state.step / plan.total_steps
-                numbers = _update(network, recipe, state.optimizer, batch.to(run.device, non_blocking=True), share, cfg)
+                set_one_cycle(optimizer, state.step, plan.total_steps, cfg)
+                share_done = state.step / plan.total_steps
+                batch = batch.to(run.device, non_blocking=True)
+                with torch.autocast(run.device.type, torch.bfloat16, enabled=cfg.mixed_precision):
+                    maps = network(batch)
+                targets = recipe.assign(batch.ground_truth)
+                losses = recipe.criterion(maps, targets, progress=share_done)  # float32, outside autocast
+                optimizer.zero_grad()
+                losses.total.backward()  # type: ignore[no-untyped-call]
+                gradient_norm = nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.clip_norm)
+                optimizer.step()
                 state.step += 1
-                state.window.add(state.step, batch.frame_ids, numbers)
+                state.window.add(state.step, batch.frame_ids, _numbers(losses, gradient_norm))
                 if plan.logs_at(state.step) or run.device.type == "cpu":
                     state.window.check()  # waits for a GPU, hence not at every step there
+                shown = None
                 if plan.logs_at(state.step):
-                    report(state.step, batch.size, _log_window(run, state))
-                else:
-                    report(state.step, batch.size)
+                    cells = first_term_share(maps, targets, run.config.classification, progress=share_done)
+                    shown = _log_window(run, state, cells)
+                report(state.step, batch.size, shown)
                 if plan.saves_at(state.step):
                     save_state(run, plan, state)
             _evaluate_if_due(run, recipe, plan, state, validation)
 
 
-def _update(
-    network: nn.Module, recipe: Recipe, optimizer: torch.optim.Optimizer, batch: Batch, share: float, cfg: TrainConfig
-) -> dict[str, Tensor]:
-    """One step of the optimiser; `share` of the training is done. Returns what there is to log, still on the device."""
-    with torch.autocast(batch.points.device.type, torch.bfloat16, enabled=cfg.mixed_precision):
-        maps = network(batch)
-    losses = recipe.criterion(maps, recipe.assign(batch.ground_truth), progress=share)  # float32, outside autocast
-    optimizer.zero_grad()
-    losses.total.backward()
-    gradient_norm = nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.clip_norm)
-    optimizer.step()
+def _numbers(losses: Losses, gradient_norm: Tensor) -> dict[str, Tensor]:
+    """What a step gives to the log, still on its device."""
     parts = {f"loss/{name}": loss for name, loss in losses.parts.items()}
     return {"loss": losses.total, **parts, "gradient_norm": gradient_norm}
 
@@ -90,11 +91,11 @@ def _batches_from(step: int, config: Config, plan: Plan, frames: FrameDataset) -
         first_step = 0
 
 
-def _log_window(run: Run, state: State) -> dict[str, float]:
-    """Write the means since the last log line, and return those that a progress line shows."""
+def _log_window(run: Run, state: State, cells: dict[str, float]) -> dict[str, float]:
+    """Write the means since the last log line and the last batch's `cells`; return what a progress line shows."""
     group = state.optimizer.param_groups[0]
     means = state.window.means()
-    run.log("step", state.step, {**means, "learning_rate": group["lr"], "beta1": group["betas"][0]})
+    run.log("step", state.step, {**means, **cells, "learning_rate": group["lr"], "beta1": group["betas"][0]})
     state.window.clear()
     shown = {name.removeprefix("loss/"): value for name, value in means.items() if name.startswith("loss")}
     return shown | {"rate": group["lr"]}
@@ -106,7 +107,8 @@ def _evaluate_if_due(run: Run, recipe: Recipe, plan: Plan, state: State, validat
         return
     metrics = evaluate_run(run, recipe, validation, step=state.step).table.to_json()
     recipe.model.train()
-    score = mean_level_2_aph(metrics, run.config.evaluation.best_by, run.config.data.classes)
+    classes = run.config.data.classes
+    score = mean_level_2_aph(metrics, run.config.evaluation.best_by, classes)
     with uninterrupted():
         save_if_best(run, plan, state, score)
-        run.log("evaluation", state.step, {"score": score, **flat_scores(metrics)})
+        run.log("evaluation", state.step, {"score": score, **flat_scores(metrics, classes)})

@@ -13,12 +13,17 @@ from pcdet_poly.engine.interrupt import terminate_like_ctrl_c, uninterrupted
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
     reached = []
-    with pytest.raises(KeyboardInterrupt), terminate_like_ctrl_c():
-        with uninterrupted():
-            signal.raise_signal(signum)
-            signal.raise_signal(signum)
-            reached.append("end of the block")
-        reached.append("after the block")
+
+    def work() -> None:
+        with terminate_like_ctrl_c():
+            with uninterrupted():
+                signal.raise_signal(signum)
+                signal.raise_signal(signum)
+                reached.append("end of the block")
+            reached.append("after the block")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert reached == ["end of the block"]
 
 

@@ -7,13 +7,13 @@ from pcdet_poly.engine.plan import Plan
 
 
 def steps(plan: Plan, question: str) -> list[int]:
-    return [step for step in range(1, plan.total_steps + 1) if getattr(plan, question)(step)]
+    return [step for step in range(plan.total_steps + 1) if getattr(plan, question)(step)]
 
 
 def test_every_n_counts_steps_for_logs_and_epochs_for_the_rest() -> None:
     plan = Plan(TrainConfig(epochs=5, log_every=4, save_every=2, evaluate_every=3), steps_per_epoch=3)
     assert plan.total_steps == 15
-    assert steps(plan, "logs_at") == [4, 8, 12, 15]
+    assert steps(plan, "logs_at") == [0, 4, 8, 12, 15]
     assert steps(plan, "saves_at") == [6, 12, 15]
     assert steps(plan, "evaluates_at") == [9, 15]
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from pcdet_poly.engine.table import flat_scores, mean_level_2_aph, print_table
 
 
-def metrics(**aph: float | None) -> dict:
+def metrics(**aph: float) -> dict:
     """Breakdowns VEHICLE_LEVEL_2=..., with ap twice aph in 3D and three times in BEV."""
 
     def numbers(factor: float) -> dict:
-        return {
-            f"OBJECT_TYPE_TYPE_{name}": {"ap": None if v is None else factor * v, "aph": v} for name, v in aph.items()
-        }
+        return {f"OBJECT_TYPE_TYPE_{name}": {"ap": factor * value, "aph": value} for name, value in aph.items()}
 
-    return {"3D": numbers(2), "BEV": numbers(3), "meta": {}}
+    return {"3D": numbers(2), "BEV": numbers(3), "meta": {"frames": 3}}
 
 
-def test_ranking_is_the_mean_over_the_classes_that_have_a_number() -> None:
-    found = metrics(VEHICLE_LEVEL_1=0.9, VEHICLE_LEVEL_2=0.4, PEDESTRIAN_LEVEL_2=0.2, CYCLIST_LEVEL_2=None)
+def test_ranking_is_the_mean_over_the_classes_that_were_evaluated() -> None:
+    found = metrics(VEHICLE_LEVEL_1=0.9, VEHICLE_LEVEL_2=0.4, PEDESTRIAN_LEVEL_2=0.2, SIGN_LEVEL_2=0.9)
     assert mean_level_2_aph(found, "3D", ("VEHICLE", "PEDESTRIAN")) == pytest.approx(0.3)
-    assert mean_level_2_aph(found, "3D", ("VEHICLE", "PEDESTRIAN", "CYCLIST", "SIGN")) == pytest.approx(0.3)
-    assert mean_level_2_aph(found, "3D", ("CYCLIST",)) == 0.0
+    assert mean_level_2_aph(found, "3D", ("VEHICLE", "PEDESTRIAN", "CYCLIST")) == pytest.approx(0.3)
+    assert mean_level_2_aph(found, "AA_2D", ("VEHICLE",)) == 0.0
 
 
-def test_flat_scores_have_short_names_and_finite_values() -> None:
-    found = flat_scores(metrics(VEHICLE_LEVEL_1=0.25, SIGN_LEVEL_1=None, CYCLIST_LEVEL_1=math.nan))
-    assert found == {
+def test_flat_scores_have_short_names_and_the_configs_classes() -> None:
+    assert flat_scores(metrics(VEHICLE_LEVEL_1=0.25, SIGN_LEVEL_1=0.0), ("VEHICLE",)) == {
         "3D/VEHICLE_LEVEL_1/ap": 0.5,
         "3D/VEHICLE_LEVEL_1/aph": 0.25,
         "BEV/VEHICLE_LEVEL_1/ap": 0.75,
@@ -37,8 +32,14 @@ def test_flat_scores_have_short_names_and_finite_values() -> None:
     }
 
 
-def test_table_shows_per_cent_and_dashes(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(metrics(VEHICLE_LEVEL_1=0.1234, SIGN_LEVEL_2=None), title="a run")
-    rows = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "LEVEL" in line}
-    assert rows["VEHICLE_LEVEL_1"].replace("│", " ").split() == ["VEHICLE_LEVEL_1", "24.68", "12.34", "37.02", "12.34"]
-    assert rows["SIGN_LEVEL_2"].replace("│", " ").split() == ["SIGN_LEVEL_2", "-", "-", "-", "-"]
+def test_table_shows_the_configs_classes_in_per_cent(capsys: pytest.CaptureFixture[str]) -> None:
+    found = metrics(VEHICLE_LEVEL_1=0.1234, VEHICLE_LEVEL_2=0.1, SIGN_LEVEL_1=0.0, SIGN_LEVEL_2=0.0)
+    for box in ("3D", "BEV"):
+        for level in (1, 2):
+            found[box][f"RANGE_TYPE_VEHICLE_[0, 30)_LEVEL_{level}"] = {"ap": 0.5, "aph": 0.25}
+    print_table(found, ("VEHICLE",), title="a run")
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert rows == [
+        ["VEHICLE", "24.68/12.34", "20.00/10.00", "37.02/12.34", "30.00/10.00"],
+        ["VEHICLE_[0,", "30)", *["50.00/25.00"] * 4],
+    ]
