@@ -3,7 +3,7 @@
 from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
 from pcdet_poly.losses.criterion import CenterCriterion
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
-from pcdet_poly.losses.poly import drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
+from pcdet_poly.losses.poly import Soft, drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
 from pcdet_poly.losses.regression import at_cells, l1
 from pcdet_poly.losses.softmax import (
     drop_n_cross_entropy,
@@ -17,6 +17,7 @@ from pcdet_poly.losses.statistics import first_term_share
 
 __all__ = [
     "CenterCriterion",
+    "Soft",
     "at_cells",
     "drop_n_cross_entropy",
     "drop_n_focal",

@@ -1,0 +1,58 @@
+"""Logits no network should give: finite loss and gradient, nothing negative, in every precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pcdet_poly import losses
+from tests.losses.family import OfLogOdds, other_losses, poly1_losses
+
+CASES = {
+    **{f"{name}, epsilon {e:g}": f for e in (-1.0, 0.0, 2.0) for name, f in poly1_losses(e).items()},
+    **other_losses(),
+}
+SIZES = torch.cat([torch.logspace(-8, 4, 97, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("loss", CASES.values(), ids=CASES.keys())
+def test_finite_and_never_negative(loss: OfLogOdds, dtype: torch.dtype) -> None:
+    z = torch.cat([-SIZES, SIZES]).to(dtype).requires_grad_()
+    values = loss(z)
+    (gradient,) = torch.autograd.grad(values.sum(), z)
+    assert values.isfinite().all()
+    assert gradient.isfinite().all()
+    assert (values >= 0).all()
+    assert (gradient <= 0).all()
+
+
+def test_a_dense_sweep_at_epsilon_minus_1_in_float32_is_never_negative() -> None:
+    logits = torch.linspace(-20, 20, 200_001)
+    for heatmap in (0.0, 0.5, 1.0):
+        assert (losses.gaussian_poly1_focal(logits, torch.full_like(logits, heatmap), epsilon=-1.0) >= 0).all()
+    naive = torch.sigmoid(-logits) ** 2 * (torch.nn.functional.softplus(-logits) - torch.sigmoid(-logits))
+    assert (naive < 0).any()  # what the series is for
+
+
+def test_the_gradient_of_a_confident_mistake_survives() -> None:
+    """Clamping p to [1e-4, 1 - 1e-4] would make these zero."""
+    for logit in (-9.5, -30.0, -1e4):
+        x = torch.tensor([logit], requires_grad=True)
+        (gradient,) = torch.autograd.grad(losses.gaussian_poly1_focal(x, torch.ones(1), epsilon=1.0).sum(), x)
+        assert gradient.item() == pytest.approx(-1, rel=2e-2)
+
+
+def test_easy_background_is_small_but_not_zero() -> None:
+    """binary_cross_entropy_with_logits rounds to 0 below -14.6 in float32; half precision logits come as float32."""
+    x = torch.tensor([-15.0, -30.0, -60.0])
+    no = torch.zeros(3, dtype=torch.bool)
+    loss = losses.poly1_focal(x, no, gamma=0.0, epsilon=-1.0)
+    torch.testing.assert_close(loss, torch.exp(2 * x.double()).float() / 2, rtol=1e-5, atol=0)
+
+
+def test_infinite_logits_of_a_right_answer_cost_nothing() -> None:
+    x = torch.tensor([torch.inf], requires_grad=True)
+    loss = losses.poly1_focal(x, torch.tensor([True]), gamma=0.0, epsilon=2.0)
+    (gradient,) = torch.autograd.grad(loss.sum(), x)
+    assert loss.item() == gradient.item() == 0
