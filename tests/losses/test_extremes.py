@@ -56,3 +56,8 @@ def test_infinite_logits_of_a_right_answer_cost_nothing() -> None:
     loss = losses.poly1_focal(x, torch.tensor([True]), gamma=0.0, epsilon=2.0)
     (gradient,) = torch.autograd.grad(loss.sum(), x)
     assert loss.item() == gradient.item() == 0
+
+
+def test_a_softmax_over_one_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2 needed"):
+        losses.poly1_cross_entropy(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), epsilon=0.0)

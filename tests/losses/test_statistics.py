@@ -1,0 +1,66 @@
+"""Shares and means for the log, against sums over cells written out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pcdet_poly import losses
+from pcdet_poly.config.schema import ClassificationConfig
+from pcdet_poly.structures import CenterMaps, CenterTargets
+
+NONE = torch.zeros(0, dtype=torch.int64)
+
+
+def _case(heatmap: torch.Tensor, logits: torch.Tensor) -> tuple[CenterMaps, CenterTargets]:
+    rest = [torch.zeros(1, channels, *heatmap.shape[2:]) for channels in (2, 1, 3, 2)]
+    return CenterMaps(logits, *rest), CenterTargets(heatmap, NONE, NONE, NONE, torch.zeros(0, 8))
+
+
+def test_without_focusing_the_share_is_p_t() -> None:
+    """The paper's law: the first polynomial carries P_t of cross-entropy's gradient."""
+    heatmap = torch.zeros(1, 1, 1, 2)
+    heatmap[..., 0] = 1
+    maps, targets = _case(heatmap, torch.tensor([[[[0.3, 1.7]]]]))
+    found = losses.first_term_share(maps, targets, ClassificationConfig(alpha=0))
+    p_peak, p_background = torch.sigmoid(torch.tensor([0.3, -1.7])).tolist()
+    assert found["first_term_share/peaks"] == pytest.approx(p_peak, rel=1e-5)
+    assert found["first_term_share/background"] == pytest.approx(p_background, rel=1e-5)
+    assert found["p_t/peaks"] == pytest.approx(p_peak, rel=1e-5)
+    assert found["p_t/background"] == pytest.approx(p_background, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"epsilon": 1.5}, {"epsilon": -1}, {"epsilon": (1, -0.5)}, {"epsilons": (1, 2)}, {"num_terms": 2}]
+)
+@pytest.mark.parametrize("background_weight", [1.0, 0.5])
+def test_share_of_the_gradient_cell_by_cell(settings: dict[str, object], background_weight: float) -> None:
+    cfg = ClassificationConfig(background_weight=background_weight, **settings)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 2, 3, 3, generator=generator)
+    heatmap = torch.rand(1, 2, 3, 3, generator=generator).round(decimals=1)
+    heatmap[0, :, 1, 1] = 1
+    maps, targets = _case(heatmap, logits)
+    found = losses.first_term_share(maps, targets, cfg)
+    x = logits.double().requires_grad_()
+    whole = torch.autograd.grad(losses.heatmap_loss(x, heatmap.double(), cfg).sum(), x)[0].abs()
+    peak = heatmap == 1
+    q = torch.where(peak, -logits, logits).double().sigmoid()
+    weight = torch.where(peak, 1.0, background_weight * (1 - heatmap.double()) ** 4)
+    epsilon = settings.get("epsilons", [settings.get("epsilon", 0.0)])[0]  # type: ignore[index]
+    leading = 1 + (torch.tensor(epsilon).reshape(1, 2, 1, 1) if isinstance(epsilon, tuple) else epsilon)
+    first = weight * leading * 3 * q**3 * (1 - q)
+    for name, mask in (("peaks", peak), ("background", ~peak), ("all", peak | ~peak)):
+        assert found[f"first_term_share/{name}"] == pytest.approx((first * mask).sum() / (whole * mask).sum(), rel=1e-4)
+
+
+def test_what_a_batch_lacks_is_left_out() -> None:
+    found = losses.first_term_share(*_case(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)), ClassificationConfig())
+    assert set(found) == {"first_term_share/background", "first_term_share/all", "p_t/background"}
+
+
+def test_leaves_no_trace_on_the_maps() -> None:
+    maps, targets = _case(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, requires_grad=True))
+    with torch.no_grad():
+        losses.first_term_share(maps, targets, ClassificationConfig())
+    assert maps.heatmap.grad is None
