@@ -1,4 +1,4 @@
-"""Numbers that every backend computes geometry with."""
+"""Numbers that every backend computes with."""
 
 from __future__ import annotations
 
@@ -17,3 +17,5 @@ C2, C4, C6, C8 = -1 / 2, 1 / 24, -1 / 720, 1 / 40320
 C10, C12, C14, C16 = -1 / 3628800, 1 / 479001600, -1 / 87178291200, 1 / 20922789888000
 S3, S5, S7, S9 = -1 / 6, 1 / 120, -1 / 5040, 1 / 362880
 S11, S13, S15, S17 = -1 / 39916800, 1 / 6227020800, -1 / 1307674368000, 1 / 355687428096000
+
+WORD = 0xFFFFFFFF  # the largest 32-bit number

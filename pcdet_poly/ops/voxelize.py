@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pcdet_poly.ops.cpu import sample as cpu_sample
 from pcdet_poly.ops.cpu import voxelize as cpu
 from pcdet_poly.structures import Grid, Voxels
 
@@ -50,14 +51,14 @@ def voxelize(
         frame_of_point.contiguous().numpy(),
         lower,
         inverse,
-        grid.shape,
+        np.array(grid.shape, np.int32),
         num_frames,
     )
     if max_points is not None:
         if sample == "first":
-            voxel_of_point = cpu.keep_first(voxel_of_point, len(cell), max_points)
+            voxel_of_point = cpu_sample.keep_first(voxel_of_point, len(cell), max_points)
         else:
-            voxel_of_point = cpu.keep_random(voxel_of_point, num_points, max_points, seed)
+            voxel_of_point = cpu_sample.keep_random(voxel_of_point, num_points, max_points, seed)
         num_points = np.minimum(num_points, max_points)
     return Voxels(
         torch.from_numpy(cell), torch.from_numpy(voxel_of_point), torch.from_numpy(num_points), grid, num_frames

@@ -2,7 +2,8 @@
 
 The machine code is kept in `NUMBA_CACHE_DIR` if that is set, else beside the sources, in a folder
 named after a digest of all of them: numba's own cache looks at the file of a kernel but not at the
-files of the kernels it calls, and would go on running old code after a change in one of those.
+files of the kernels it calls, and would go on running old code after a change in one of those. "All"
+are those in this folder and in the kernel's own.
 Where the folder cannot be written, numba falls back to the user's cache folder.
 
 Kernels are serial (numba's parallel back end kills forked DataLoader workers) and release the GIL.
@@ -26,7 +27,8 @@ Function = TypeVar("Function", bound=Callable)
 def kernel(function: Function) -> Function:
     """`function` compiled on its first call with given types, or loaded from disk if an earlier process did that."""
     # numba decides on a kernel's folder while it decorates it, from this global setting.
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, cache_folder()
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _cache_folder(Path(function.__code__.co_filename).resolve().parent)
     try:
         compiled: Function = njit(cache=True, nogil=True)(function)
     finally:
@@ -35,11 +37,10 @@ def kernel(function: Function) -> Function:
 
 
 @cache
-def cache_folder() -> str:
-    """Where the machine code of these sources is kept."""
+def _cache_folder(sources: Path) -> str:
     here = Path(__file__).resolve().parent
     digest = hashlib.sha256()
-    for source in (here.parent / "precision.py", *sorted(here.glob("*.py"))):
+    for source in (here.parent / "precision.py", *sorted({*here.glob("*.py"), *sources.glob("*.py")})):
         digest.update(source.read_bytes())
-    base = os.environ.get("NUMBA_CACHE_DIR") or here / "__pycache__"
+    base = os.environ.get("NUMBA_CACHE_DIR") or sources / "__pycache__"
     return str(Path(base) / f"pcdet_poly-{digest.hexdigest()[:12]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pcdet_poly.ops.cpu.compile import kernel
-from pcdet_poly.ops.cpu.overlap import HALF_HEIGHT, HALF_LENGTH, HALF_WIDTH, Z, bev_overlap, prepare
+from pcdet_poly.ops.cpu.overlap import HEIGHT, LENGTH, WIDTH, Z, bev_overlap, prepare
 
 Array = np.ndarray
 
@@ -35,14 +35,14 @@ def matched(box_a: Array, box_b: Array, with_height: bool) -> Array:
 def pair(a: Array, i: int, b: Array, j: int, with_height: bool) -> float:
     """IoU of prepared boxes a[i] and b[j], float64."""
     overlap = bev_overlap(a, i, b, j)
-    size_a = 4.0 * a[i, HALF_LENGTH] * a[i, HALF_WIDTH]
-    size_b = 4.0 * b[j, HALF_LENGTH] * b[j, HALF_WIDTH]
+    size_a = a[i, LENGTH] * a[i, WIDTH]
+    size_b = b[j, LENGTH] * b[j, WIDTH]
     if with_height:
-        top = min(a[i, Z] + a[i, HALF_HEIGHT], b[j, Z] + b[j, HALF_HEIGHT])
-        bottom = max(a[i, Z] - a[i, HALF_HEIGHT], b[j, Z] - b[j, HALF_HEIGHT])
+        top = min(a[i, Z] + 0.5 * a[i, HEIGHT], b[j, Z] + 0.5 * b[j, HEIGHT])
+        bottom = max(a[i, Z] - 0.5 * a[i, HEIGHT], b[j, Z] - 0.5 * b[j, HEIGHT])
         overlap *= top - bottom
-        size_a *= 2.0 * a[i, HALF_HEIGHT]
-        size_b *= 2.0 * b[j, HALF_HEIGHT]
+        size_a *= a[i, HEIGHT]
+        size_b *= b[j, HEIGHT]
         if not (size_a > 0.0 and size_b > 0.0):
             return 0.0
     if not overlap > 0.0:

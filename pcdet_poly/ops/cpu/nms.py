@@ -6,7 +6,7 @@ import numpy as np
 
 from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.iou import pair
-from pcdet_poly.ops.cpu.overlap import HALF_LENGTH, HALF_WIDTH, RADIUS, X, Y, prepare
+from pcdet_poly.ops.cpu.overlap import LENGTH, RADIUS, WIDTH, X, Y, prepare
 
 Array = np.ndarray
 MAX_CELLS = 64  # per axis, of the grid in which neighbours are looked up
@@ -56,7 +56,7 @@ def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
     reach = boxes[i, RADIUS] + boxes[j, RADIUS]
     if not dx * dx + dy * dy < reach * reach:
         return False
-    area_i, area_j = boxes[i, HALF_LENGTH] * boxes[i, HALF_WIDTH], boxes[j, HALF_LENGTH] * boxes[j, HALF_WIDTH]
+    area_i, area_j = boxes[i, LENGTH] * boxes[i, WIDTH], boxes[j, LENGTH] * boxes[j, WIDTH]
     if min(area_i, area_j) < 0.999999 * threshold * max(area_i, area_j):  # IoU is at most the ratio of areas
         return False
     return np.float32(pair(boxes, i, boxes, j, False)) > threshold

@@ -11,11 +11,11 @@ import numpy as np
 from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.overlap import (
     COSINE,
-    HALF_HEIGHT,
-    HALF_LENGTH,
-    HALF_WIDTH,
+    HEIGHT,
+    LENGTH,
     RADIUS,
     SINE,
+    WIDTH,
     X,
     Y,
     Z,
@@ -67,9 +67,9 @@ def _count_points(points: Array, box: Array) -> Array:
 def _inside(x: float, y: float, z: float, boxes: Array, i: int) -> bool:
     dx, dy = np.float64(x) - boxes[i, X], np.float64(y) - boxes[i, Y]
     return (
-        abs(np.float64(z) - boxes[i, Z]) <= boxes[i, HALF_HEIGHT]
-        and abs(dx * boxes[i, COSINE] + dy * boxes[i, SINE]) <= boxes[i, HALF_LENGTH]
-        and abs(dy * boxes[i, COSINE] - dx * boxes[i, SINE]) <= boxes[i, HALF_WIDTH]
+        abs(np.float64(z) - boxes[i, Z]) <= 0.5 * boxes[i, HEIGHT]
+        and abs(dx * boxes[i, COSINE] + dy * boxes[i, SINE]) <= 0.5 * boxes[i, LENGTH]
+        and abs(dy * boxes[i, COSINE] - dx * boxes[i, SINE]) <= 0.5 * boxes[i, WIDTH]
     )
 
 

@@ -1,103 +1,131 @@
-"""Points -> cells of a grid on the CPU, over numpy arrays."""
+"""Points -> cells of a grid on the CPU, over numpy arrays.
+
+Neither a table over all cells nor a sort: a bitmap of the occupied cells. A cell's rank among them is
+the number of bits before it, so ranks are ascending by construction. Where even one bit per cell is
+too much (fine voxels), the same is done first for blocks of 64 cells, and then within those in use.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from pcdet_poly.ops.cpu.bitmap import mark, rank, ranks_of_words
 from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 DROPPED = -1
+BLOCK = 64  # cells in one word of a bitmap
+CHUNK = 2048  # points whose coordinates are brought into rows at a time; they stay in the first cache
+LARGEST_BITMAP = 1 << 23  # bits, 1 MB: about a second-level cache
+
+
+@kernel
+def voxelize(
+    points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
+) -> tuple[Array, Array, Array]:
+    """Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64.
+
+    points (P, 3+) float32, frame_of_point (P,) int64, lower and inverse_cell (3,) float32, shape (3,)
+    int32 with a product below 2**31.
+    """
+    # One array holds a point's cell, then its rank: fresh memory costs as much as a pass over it.
+    index = cell_of_point(points, frame_of_point, lower, inverse_cell, shape, num_frames)
+    num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
+    if num_cells <= LARGEST_BITMAP:
+        words = np.zeros(num_cells // BLOCK + 1, np.uint64)
+        mark(index, words)
+        return _ranked(index, words, np.arange(0))
+    used = np.zeros(num_cells // (BLOCK * BLOCK) + 1, np.uint64)  # a bit per block
+    _mark_blocks(index, used)
+    before, num_blocks = ranks_of_words(used)
+    words, block = np.zeros(num_blocks, np.uint64), np.empty(num_blocks, np.int64)
+    _mark_within_blocks(index, used, before, words, block)
+    return _ranked(index, words, block)
 
 
 @kernel
 def cell_of_point(
-    points: Array,
-    frame_of_point: Array,
-    lower: Array,
-    inverse_cell: Array,
-    shape: tuple[int, int, int],
-    num_frames: int,
+    points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
 ) -> Array:
-    """Points (P, 3+) float32 -> (P,) int64 id of the cell ((frame * nz + z) * ny + y) * nx + x, or -1."""
-    nx, ny, nz = shape
+    """(P,) int64 id of each point's cell ((frame * nz + z) * ny + y) * nx + x, or -1."""
     cell = np.empty(len(points), np.int64)
-    for p in range(len(points)):
-        x = (points[p, 0] - lower[0]) * inverse_cell[0]
-        y = (points[p, 1] - lower[1]) * inverse_cell[1]
-        z = (points[p, 2] - lower[2]) * inverse_cell[2]
-        frame = frame_of_point[p]
-        if x >= 0 and x < nx and y >= 0 and y < ny and z >= 0 and z < nz and frame >= 0 and frame < num_frames:
-            cell[p] = ((frame * nz + np.int64(z)) * ny + np.int64(y)) * nx + np.int64(x)
-        else:
-            cell[p] = DROPPED
+    x, y, z = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
+    for begin in range(0, len(points), CHUNK):
+        end = min(begin + CHUNK, len(points))
+        _into_rows(points[begin:end], x, y, z)
+        _cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, cell[begin:end])
     return cell
 
 
-def voxelize(
-    points: Array,
+@kernel
+def _into_rows(points: Array, x: Array, y: Array, z: Array) -> None:
+    for p in range(len(points)):
+        x[p], y[p], z[p] = points[p, 0], points[p, 1], points[p, 2]
+
+
+@kernel
+def _cells_of_rows(
+    x: Array,
+    y: Array,
+    z: Array,
     frame_of_point: Array,
     lower: Array,
     inverse_cell: Array,
-    shape: tuple[int, int, int],
+    shape: Array,
     num_frames: int,
-) -> tuple[Array, Array, Array]:
-    """Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64."""
-    cell_of_each = cell_of_point(points, frame_of_point, lower, inverse_cell, shape, num_frames)
-    cell, voxel_of_point, num_points = np.unique(cell_of_each, return_inverse=True, return_counts=True)
-    if len(cell) and cell[0] == DROPPED:
-        return cell[1:], voxel_of_point - 1, num_points[1:]
-    return cell, voxel_of_point, num_points
+    cell: Array,
+) -> None:
+    """Branch-free, so that it becomes vector instructions. A subtraction, then a multiplication: nothing to fuse."""
+    zero = np.float32(0)
+    nx, ny, nz = shape[0], shape[1], shape[2]
+    cells_per_frame = np.int64(nx) * np.int64(ny) * np.int64(nz)
+    width, depth, height = np.float32(nx), np.float32(ny), np.float32(nz)
+    lower_x, lower_y, lower_z = lower[0], lower[1], lower[2]
+    inverse_x, inverse_y, inverse_z = inverse_cell[0], inverse_cell[1], inverse_cell[2]
+    for p in range(len(cell)):
+        column, row, layer = (x[p] - lower_x) * inverse_x, (y[p] - lower_y) * inverse_y, (z[p] - lower_z) * inverse_z
+        inside = (
+            (column >= zero) & (column < width) & (row >= zero) & (row < depth) & (layer >= zero) & (layer < height)
+        )
+        inside &= (frame_of_point[p] >= 0) & (frame_of_point[p] < num_frames)
+        within = (np.int32(layer) * ny + np.int32(row)) * nx + np.int32(column)
+        cell[p] = frame_of_point[p] * cells_per_frame + np.int64(within) if inside else DROPPED
 
 
 @kernel
-def keep_first(voxel_of_point: Array, num_voxels: int, max_points: int) -> Array:
-    """Voxel of each point (P,), with -1 from the (max_points + 1)-th point of a voxel on."""
-    seen = np.zeros(num_voxels, np.int64)
-    kept = np.empty_like(voxel_of_point)
-    for p in range(len(voxel_of_point)):
-        v = voxel_of_point[p]
-        kept[p] = v
-        if v >= 0:
-            seen[v] += 1
-            if seen[v] > max_points:
-                kept[p] = DROPPED
-    return kept
+def _mark_blocks(index: Array, used: Array) -> None:
+    for p in range(len(index)):
+        if index[p] >= 0:
+            block = np.uint64(index[p]) >> np.uint64(6)
+            used[block >> np.uint64(6)] |= np.uint64(1) << (block & np.uint64(63))
 
 
 @kernel
-def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
-    """Voxel of each point (P,), with -1 but for the max_points points of lowest priority in each voxel."""
-    start = np.zeros(len(num_points) + 1, np.int64)  # of the crowded voxels' priorities
-    for v in range(len(num_points)):
-        start[v + 1] = start[v] + (num_points[v] if num_points[v] > max_points else 0)
-    priorities = np.empty(start[-1], np.int64)
-    filled = start.copy()
-    for p in range(len(voxel_of_point)):
-        v = voxel_of_point[p]
-        if v >= 0 and num_points[v] > max_points:
-            priorities[filled[v]] = priority(p, seed)
-            filled[v] += 1
-    highest = np.full(len(num_points), np.int64(1) << 32)
-    for v in range(len(num_points)):
-        if num_points[v] > max_points:
-            highest[v] = np.partition(priorities[start[v] : start[v + 1]], max_points - 1)[max_points - 1]
-    kept = np.empty_like(voxel_of_point)
-    for p in range(len(voxel_of_point)):
-        v = voxel_of_point[p]
-        kept[p] = v if v >= 0 and priority(p, seed) <= highest[v] else DROPPED
-    return kept
+def _mark_within_blocks(index: Array, used: Array, before: Array, words: Array, block: Array) -> None:
+    """Turn each point's cell into one among the blocks in use, and mark it there."""
+    for p in range(len(index)):
+        if index[p] >= 0:
+            cell = np.uint64(index[p])
+            word = rank(used, before, cell >> np.uint64(6))
+            bit = cell & np.uint64(63)
+            block[word] = np.int64(cell >> np.uint64(6))
+            words[word] |= np.uint64(1) << bit
+            index[p] = np.int64(word << np.uint64(6) | bit)
 
 
 @kernel
-def priority(point: int, seed: int) -> int:
-    """A random-looking 32-bit number, different for every point of a cloud (a permutation of 0..2**32-1 by seed)."""
-    return _mixed((point ^ _mixed(seed & 0xFFFFFFFF)) & 0xFFFFFFFF)
-
-
-@kernel
-def _mixed(word: int) -> int:
-    """MurmurHash3's finaliser: a permutation of the 32-bit numbers in which every input bit moves every output bit."""
-    word = ((word ^ (word >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF
-    word = ((word ^ (word >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
-    return word ^ (word >> 16)
+def _ranked(index: Array, words: Array, block: Array) -> tuple[Array, Array, Array]:
+    """Marked positions -> cells, ranks and counts. `block` says which block each word is, if not its own number."""
+    before, num_voxels = ranks_of_words(words)
+    cell, num_points = np.empty(num_voxels, np.int64), np.zeros(num_voxels, np.int64)
+    for p in range(len(index)):
+        if index[p] >= 0:
+            position = np.uint64(index[p])
+            voxel = rank(words, before, position)
+            if len(block):
+                cell[voxel] = block[position >> np.uint64(6)] << 6 | index[p] & 63
+            else:
+                cell[voxel] = index[p]
+            num_points[voxel] += 1
+            index[p] = np.int64(voxel)
+    return cell, index, num_points

@@ -1,0 +1,46 @@
+"""A set of small integers as bits in uint64 words, and the rank of each member."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcdet_poly.ops.cpu.compile import kernel
+
+Array = np.ndarray
+
+
+@kernel
+def mark(members: Array, words: Array) -> None:
+    """Put the members (P,) int64 into the set `words`; negative ones are left out."""
+    for i in range(len(members)):
+        if members[i] >= 0:
+            member = np.uint64(members[i])
+            words[member >> np.uint64(6)] |= np.uint64(1) << (member & np.uint64(63))
+
+
+@kernel
+def ranks_of_words(words: Array) -> tuple[Array, int]:
+    """How many members lie before each word, int32, and how many there are."""
+    before = np.empty(len(words), np.int32)
+    total = np.int64(0)
+    for i in range(len(words)):
+        before[i] = total
+        total += np.int64(num_bits(words[i]))
+    return before, total
+
+
+@kernel
+def rank(words: Array, before: Array, member: int) -> int:
+    """How many members are smaller than `member`, uint64."""
+    word = member >> np.uint64(6)
+    lower_bits = (np.uint64(1) << (member & np.uint64(63))) - np.uint64(1)
+    return np.uint64(before[word]) + num_bits(words[word] & lower_bits)
+
+
+@kernel
+def num_bits(word: int) -> int:
+    """Bits set in a uint64. LLVM knows this pattern and makes it one instruction where there is one."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
