@@ -133,7 +133,9 @@ def write_store(folder: str | Path, frames: Iterable[Frame], *, precision: Preci
     folder = Path(folder)
     manifest = Manifest({"precision": precision})
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
-        source = Source(Path(segment), num_bytes=0, fingerprint=0)
+        if any(entry.segment == segment for entry in manifest.segments):
+            raise UserError(f"{folder}: segment {segment} was given twice; give all its frames in a row")
+        source = Source(Path(segment_file(segment)), num_bytes=0, fingerprint=0)
         manifest = manifest.with_segment(write_segment(folder, group, source, precision=precision))
     write_manifest(folder, manifest)
     return Store(folder)

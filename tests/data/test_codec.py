@@ -1,0 +1,105 @@
+"""Points to Parquet and back: exact to the bit, compact within what it promises, readable by others."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pcdet_poly.data.codec import MAX_COORDINATE_M, PRECISIONS, Precision, decode_points, encode_points
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import POINT_COLUMNS
+from tests.data.frames import make_points
+
+FIVE = POINT_COLUMNS[:5]
+COORDINATE_BOUND_M = 1 / 512
+RELATIVE_BOUND = 2.0**-11
+
+
+def bits(points: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(points).view(np.uint32)
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(5)), elements=st.floats(width=32)))
+@settings(max_examples=100, deadline=None)
+def test_exact_keeps_every_bit_of_any_float(points: np.ndarray) -> None:
+    assert np.array_equal(bits(decode_points(encode_points(points, FIVE, "exact"), FIVE)), bits(points))
+
+
+@pytest.mark.parametrize("special", [0.0, -0.0, 1.0, 255.0, 256.0, 0.5, np.nan, np.inf, -1.0])
+def test_exact_keeps_a_column_of_one_special_value(special: float) -> None:
+    points = np.full((4, 5), special, np.float32)
+    points[2:] = 3.0
+    assert np.array_equal(bits(decode_points(encode_points(points, FIVE, "exact"), FIVE)), bits(points))
+
+
+coordinates = st.floats(-MAX_COORDINATE_M, MAX_COORDINATE_M, width=32)
+features = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
+
+
+@given(st.lists(st.tuples(coordinates, coordinates, coordinates, features, features), max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_compact_stays_within_its_bounds(rows: list[tuple[float, ...]]) -> None:
+    points = np.array(rows, np.float32).reshape(-1, 5)
+    back = decode_points(encode_points(points, FIVE, "compact"), FIVE)
+    given_, got = points.astype(np.float64), back.astype(np.float64)
+    assert np.all(np.abs(got[:, :3] - given_[:, :3]) <= COORDINATE_BOUND_M)
+    assert np.all(np.abs(got[:, 3:] - given_[:, 3:]) <= RELATIVE_BOUND * np.abs(given_[:, 3:]))
+
+
+def test_compact_is_stable_after_the_first_time() -> None:
+    points = make_points(np.random.default_rng(0), 1000)
+    once = decode_points(encode_points(points, POINT_COLUMNS, "compact"), POINT_COLUMNS)
+    twice = decode_points(encode_points(once, POINT_COLUMNS, "compact"), POINT_COLUMNS)
+    assert np.array_equal(once, twice)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_flags_and_numbers_come_back_exactly(precision: Precision) -> None:
+    points = make_points(np.random.default_rng(1), 1000)
+    back = decode_points(encode_points(points, POINT_COLUMNS, precision), POINT_COLUMNS)
+    assert np.array_equal(back[:, 5:], points[:, 5:])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("num_points", [0, 1, 2])
+def test_few_points(precision: Precision, num_points: int) -> None:
+    points = make_points(np.random.default_rng(2), num_points)
+    back = decode_points(encode_points(points, POINT_COLUMNS, precision), POINT_COLUMNS)
+    assert back.shape == points.shape
+    np.testing.assert_allclose(back, points, atol=COORDINATE_BOUND_M, rtol=RELATIVE_BOUND)
+
+
+def test_compact_decodes_as_the_documentation_says() -> None:
+    points = make_points(np.random.default_rng(3), 200)
+    table = pq.read_table(io.BytesIO(encode_points(points, POINT_COLUMNS, "compact")))
+    steps = table["x_steps"].to_numpy()
+    x = np.cumsum((steps >> 1) ^ -(steps & 1)) / 256  # docs/data_format.md
+    assert np.array_equal(x, np.rint(points[:, 0].astype(np.float64) * 256) / 256)
+
+
+def test_exact_is_plain_floats_for_others() -> None:
+    points = make_points(np.random.default_rng(4), 200)
+    table = pq.read_table(io.BytesIO(encode_points(points, POINT_COLUMNS, "exact")))
+    assert table.column_names == list(POINT_COLUMNS)
+    assert np.array_equal(np.stack([column.to_numpy() for column in table.columns], axis=1), points)
+
+
+@pytest.mark.parametrize(("column", "value"), [(0, np.nan), (2, np.inf), (1, 1e6), (3, np.nan), (4, -np.inf)])
+def test_compact_refuses_what_it_cannot_hold(column: int, value: float) -> None:
+    points = make_points(np.random.default_rng(5), 10)
+    points[7, column] = value
+    with pytest.raises(UserError, match=f"point 7: {POINT_COLUMNS[column]} = .* exact"):
+        encode_points(points, POINT_COLUMNS, "compact")
+
+
+def test_scan_order_makes_compact_small() -> None:
+    angle = np.linspace(0, 2 * np.pi, 20_000, dtype=np.float32)
+    points = np.zeros((len(angle), 8), np.float32)
+    points[:, 0], points[:, 1] = 30 * np.cos(angle), 30 * np.sin(angle)
+    assert len(encode_points(points, POINT_COLUMNS, "compact")) < len(angle)  # under a byte per point
