@@ -59,7 +59,7 @@ def test_box_loss_is_the_mean_weighted_distance_at_the_cells() -> None:
     for frame, cell, code in zip(targets.frame, targets.cell, targets.code, strict=True):
         y, x = divmod(int(cell), SIZE)
         for k, weight in enumerate(weights):
-            wanted += weight * abs(float(maps.box_code()[frame, k, y, x]) - float(code[k]))
+            wanted += weight * abs(maps.box_code()[frame, k, y, x].item() - code[k].item())
     assert criterion(maps, targets).parts["box"].item() == pytest.approx(0.7 * wanted / 3, rel=1e-5)
 
 
