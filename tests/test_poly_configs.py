@@ -41,6 +41,8 @@ def test_the_file_says_no_more_than_that(path: Path) -> None:
         "base": "../centerpoint_pillar.yaml",
         "classification": {"epsilon": written["classification"]["epsilon"]},
     }
+    epsilon = written["classification"]["epsilon"]
+    assert path.name == f"centerpoint_pillar_eps{epsilon:g}.yaml"
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    assert [line for line in lines if "epsilon" in line] == [f"  {path.stem.replace('_', ': ')}"]
+    assert [line for line in lines if "epsilon" in line] == [f"  epsilon: {epsilon}"]
     assert len(lines) == 3
