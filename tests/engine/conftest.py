@@ -28,7 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
     },
     "decode": {"score": 0.0, "top_k": 8},
     "train": {"epochs": 3, "batch_size": 2, "log_every": 2, "evaluate_every": 2, "threads": 1},
-    "evaluation": {"pictures": 1},
+    "evaluation": {"pictures": 0},
 }
 
 

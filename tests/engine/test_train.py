@@ -94,10 +94,9 @@ def test_a_run_leaves_everything_in_its_folder(whole: Whole) -> None:
     names = {path.name for path in run.folder.iterdir()}
     assert names == {
         *("config.yaml", "environment.json", "log.jsonl", "tensorboard", "checkpoints"),
-        *("metrics.json", "detections.parquet", "pictures"),
+        *("metrics.json", "detections.parquet"),
     }
     assert [path.name for path in run.newest_checkpoints()] == ["step_00000009.pt", "step_00000006.pt"]
-    assert len(list((run.folder / "pictures").glob("*.png"))) == 1
     assert list((run.folder / "tensorboard").iterdir())
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert {"ap", "aph"} <= metrics["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"].keys()
@@ -174,8 +173,8 @@ def test_a_run_stopped_in_an_evaluation_makes_up_for_it(
 
 def test_resuming_a_finished_run_changes_nothing(tiny, whole: Whole) -> None:
     folder = whole.run.folder
-    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.suffix in (".pt", ".jsonl", ".png")}
-    assert len(before) == 5
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.suffix in (".pt", ".jsonl")}
+    assert len(before) == 4
     run_in(folder, tiny())
     assert before == {path: path.read_bytes() for path in before}
 

@@ -1,0 +1,144 @@
+"""train.py and test.py as processes: Ctrl-C, a run folder that is all there is, mistakes."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pcdet_poly.config.load import dump_config
+from pcdet_poly.errors import run_command
+from pcdet_poly.evaluation import read_detections
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def command(script: str, *words: str | Path) -> list[str]:
+    return [sys.executable, str(ROOT / script), *map(str, words)]
+
+
+def run(script: str, *words: str | Path, cwd: Path) -> str:
+    """Run a script as a process of its own and return what it printed."""
+    result = subprocess.run(command(script, *words), cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.fixture
+def call(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Call a script's main in this process and in the folder of `trained`: exit code and lines on stderr."""
+
+    def called(script: str, *words: str | Path) -> tuple[int, list[str]]:
+        monkeypatch.chdir(trained)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
+        capsys.readouterr()
+        code = run_command(runpy.run_path(str(ROOT / script))["main"])
+        return code, capsys.readouterr().err.splitlines()
+
+    return called
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny) -> Path:
+    """A working folder with tiny.yaml and the run `runs/tiny` made from it."""
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "tiny.yaml").write_text(dump_config(tiny()))
+    run("train.py", "tiny.yaml", "--device", "cpu", "evaluation.pictures=2", "train.epochs=2", cwd=folder)
+    return folder
+
+
+def test_a_run_gets_the_configs_name_and_options_may_stand_between_overrides(trained: Path) -> None:
+    assert (trained / "runs/tiny/checkpoints/step_00000006.pt").is_file()
+    assert len(list((trained / "runs/tiny/pictures").glob("tiny_*.png"))) == 2
+    start = json.loads((trained / "runs/tiny/environment.json").read_text())["starts"][0]
+    assert "tiny.yaml --device cpu evaluation.pictures=2" in start["command"]
+
+
+def test_a_run_folder_alone_can_be_evaluated_anywhere(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "runs/tiny", tmp_path / "moved")
+    before = json.loads((tmp_path / "moved/metrics.json").read_text())
+    for name in ("metrics.json", "detections.parquet"):
+        (tmp_path / "moved" / name).unlink()
+    shutil.rmtree(tmp_path / "moved/pictures")
+    assert "VEHICLE" in run("test.py", "moved", cwd=tmp_path)
+    after = json.loads((tmp_path / "moved/metrics.json").read_text())
+    assert after == before | {"meta": before["meta"] | {"run": "moved"}}
+    assert len(list((tmp_path / "moved/pictures").glob("*.png"))) == 2
+    found = read_detections(tmp_path / "moved/detections.parquet")
+    assert (len(found.frame_ids), found.class_names) == (5, ("VEHICLE", "PEDESTRIAN", "CYCLIST"))
+
+
+def test_other_data_checkpoint_settings_and_output(call, store: Path, tmp_path: Path) -> None:
+    options = ["--data", store, store, "--checkpoint", "best", "--output", tmp_path]
+    assert call("test.py", "runs/tiny", *options, "decode.score=0.99")[0] == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["meta"]["data"] == [str(store), str(store)]
+    assert (metrics["meta"]["frames"], metrics["meta"]["predictions"]) == (10, 0)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path) -> None:
+    words = [
+        "tiny.yaml",
+        "train.epochs=400",
+        "train.evaluate_every=0",
+        "train.save_every=400",
+        "--runs-folder",
+        tmp_path,
+    ]
+    process = subprocess.Popen(command("train.py", *words), cwd=trained, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "tiny/log.jsonl"
+    deadline_s = time.monotonic() + 60
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith("stopped and saved; go on with: ")
+    assert last.endswith("--resume")
+    (checkpoint,) = (tmp_path / "tiny/checkpoints").iterdir()
+    steps = int(checkpoint.stem.removeprefix("step_"))
+    assert 2 <= steps < 1200
+    code, lines = call("train.py", *words)
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].endswith("already there; go on with --resume, or choose another --name")
+    code, lines = call("train.py", *words, "train.seed=7", "--resume")
+    assert (code, len(lines)) == (2, 1)
+    assert "was started with train.seed = 0, now train.seed = 7; resume with the settings" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train.py", "tiny.yaml", "data.train=[]", "--name", "x"], "data.train: no store given; add data.train="),
+        (["train.py", "tiny.yaml", "data.train=[nowhere]", "--name", "x"], "nowhere"),
+        (["train.py", "tiny.yaml", "--device", "cuda", "--name", "x"], "--device cuda: torch sees no GPU"),
+        (["test.py", "runs/nothing"], "runs/nothing: not a run (no config.yaml in it); runs in runs: tiny"),
+        (["test.py", "runs/tiny", "--checkpoint", "none.pt"], "none.pt: no such checkpoint"),
+        (["test.py", "runs/tiny", "--data", "nowhere"], "nowhere"),
+        (["test.py", "runs/tiny", "data.val=[]"], "data.val: no store given; add --data"),
+        (["test.py", "runs/tiny", "model.head_width=8"], "made by another model: head."),
+        (["test.py", "runs/tiny", "decode.scor=1"], "did you mean 'score'"),
+    ],
+)
+def test_mistakes_get_one_line(
+    call, monkeypatch: pytest.MonkeyPatch, trained: Path, words: list[str], says: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, lines = call(*words)
+    assert (code, len(lines)) == (2, 1)
+    assert says in lines[0]
+    assert [path.name for path in (trained / "runs").iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("script", ["train.py", "test.py"])
+def test_the_commands_stay_short(script: str) -> None:
+    assert len((ROOT / script).read_text().splitlines()) < 60
