@@ -15,8 +15,8 @@ def building(rng: np.random.Generator, street: Street, s: float, d: float, size:
     Its front has a ledge per storey and piers between windows of glass that lie deeper.
     """
     along, deep, high = size
-    base = street.position(np.array(s), np.array(d)) - [0, 0, 1.0]
-    yaw = float(street.heading(np.array(s)))
+    base = street.position(s, d) - [0, 0, 1.0]
+    yaw = float(street.heading(s))
     toward = -np.sign(d)  # the front faces the street
     parts = [box_mesh(base, yaw, (along, deep, high + 1), Material.FACADE)]
     front = deep / 2 * toward
@@ -37,11 +37,10 @@ def building(rng: np.random.Generator, street: Street, s: float, d: float, size:
     return Mesh.join(parts)
 
 
-def wall(street: Street, s: float, d: float, *, length_m: float, height_m: float, along_s: bool) -> Mesh:
-    """A wall or solid fence, 0.2 m thick, along the street or across."""
-    base = street.position(np.array(s), np.array(d)) - [0, 0, 0.5]
-    yaw = float(street.heading(np.array(s))) + (0.0 if along_s else np.pi / 2)
-    return box_mesh(base, yaw, (length_m, 0.2, height_m + 0.5), Material.WOOD)
+def wall(street: Street, s: float, d: float, *, length_m: float, height_m: float) -> Mesh:
+    """A wall or solid fence along the street, 0.2 m thick."""
+    base = street.position(s, d) - [0, 0, 0.5]
+    return box_mesh(base, float(street.heading(s)), (length_m, 0.2, height_m + 0.5), Material.WOOD)
 
 
 def _attached(
@@ -49,5 +48,5 @@ def _attached(
 ) -> Mesh:
     """A box at `at` in the building's own axes."""
     c, s = np.cos(yaw), np.sin(yaw)
-    place = base + [at[0] * c - at[1] * s, at[0] * s + at[1] * c, at[2]]
+    place = base + np.array([at[0] * c - at[1] * s, at[0] * s + at[1] * c, at[2]])
     return box_mesh(place, yaw, size, material)

@@ -5,116 +5,128 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from pcdet_poly.simulation.cast import Hits
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.simulation.materials import Material, reflection_table
 from pcdet_poly.simulation.noise import mixed, normal, uniform
+from pcdet_poly.simulation.rays import Hits
 from pcdet_poly.simulation.sensor import Lidar
 
 ELONGATION_STEP = 0.00585532  # Waymo stores elongation in 255 steps of this
+RANGE_NOISE_M = 0.015  # standard deviation
+RETURNS_APART_M = 0.6  # nearer surfaces melt into one return
 _LARGEST_INTENSITY = 139264.0  # seen in a real frame
-_RANGE_NOISE_M = 0.015
-_RETURNS_APART_M = 0.6  # nearer surfaces melt into one return
 
-# A pulse is lost when its echo, intensity x (60 m / range)^2, is weak: at this echo every second one is.
-_WEAK_ECHO = 0.012
-_SECOND_AT_EDGES = 0.35  # share of pulses at an outline that also report what is behind
-_SECOND_IN_LEAVES = 0.45
-_STRAY_LOSS = 0.015  # pulses lost for no reason that is modelled
+# A pulse's echo is intensity x (reach / range)^2; at this echo every second pulse is lost.
+_WEAK_ECHO = 0.009
+_REACH_M = (60.0, 16.0)  # of TOP, of side LiDARs
+_STRAY_LOSS = 0.012  # pulses lost for no reason that is modelled
+_SECOND_AT_EDGES = 0.32  # share of pulses at an outline that also report what is behind
+_SECOND_IN_LEAVES = 0.40
+_SECOND_ECHO = 0.6  # of the first: the rest of the pulse was spent in front
+_LONG_SHARE, _LONG_FACTOR = 0.035, 6.0  # a few pulses come back very long
+_SIDE_WITHOUT_STRETCH = 0.97  # share of a side LiDAR's points whose elongation is 0
+_LEAVES = Material.LEAVES.value
+
+Pixel = tuple[int, int, int]  # layer of hits, row, column
+# Numbers of the draws of one pixel and return, so that none is used twice.
+_DRAW_SECOND, _DRAW_LAYER = 1, 100
+_DRAW_NOISE, _DRAW_SPREAD, _DRAW_ECHO, _DRAW_STRAY, _DRAW_PASS, _DRAW_FLAT, _DRAW_STRETCH, _DRAW_LONG = range(5, 13)
 
 
 def measure(lidar: Lidar, hits: Hits, tint: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
     """First and second return: (H, W, 4) float32 each, channels as in Waymo's range images.
 
-    `tint` (objects,) scales the intensity of tinted materials; the last channel, the no-label
-    zone, is left at -1 (outside).
+    `tint` (objects,) scales the intensity of tinted materials. Pixels without a return are -1 in all
+    channels; the last channel, the no-label zone, is -1 (outside) everywhere.
     """
-    shape = lidar.shape
-    images = np.full((2, *shape, 4), -1.0, np.float32)
-    images[..., :3] = -1.0
-    _measure(
-        lidar.fires, lidar.min_range_m, lidar.max_range_m, lidar.rolls,
-        hits.range_m, hits.cosine, hits.material, hits.owner, tint, reflection_table(), seed, images,
-    )  # fmt: skip
+    images = np.full((2, *lidar.shape, 4), -1.0, np.float32)
+    limits = lidar.min_range_m, lidar.max_range_m, _REACH_M[0] if lidar.rolls else _REACH_M[1]
+    arrays = hits.range_m, hits.cosine, hits.material, hits.owner
+    _measure(*lidar.pixels, limits, lidar.rolls, arrays, tint, reflection_table(), seed, images)
     return images[0], images[1]
 
 
-@njit(cache=True, nogil=True)
-def _measure(fires, nearest, farthest, long_range, distance, cosine, material, owner, tint, table, seed, images):
-    height, width = fires.shape
-    for i in range(height):
-        for j in range(width):
-            if not fires[i, j]:
+@kernel
+def _measure(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    limits: tuple[float, float, float],
+    stretches: bool,
+    hits: tuple,
+    tint: np.ndarray,
+    table: np.ndarray,
+    seed: np.uint64,
+    images: np.ndarray,
+) -> None:
+    distance, cosine, material, owner = hits
+    for p in range(len(rows)):
+        i, j = rows[p], columns[p]
+        draw = mixed(seed, i * distance.shape[2] + j)
+        first = distance[0, i, j]
+        if not limits[0] <= first <= limits[1]:
+            continue
+        behind = _second(distance, material, i, j, draw)
+        reported = 0
+        for layer in range(2):
+            source = behind if layer else (0, i, j)
+            range_m = distance[source]
+            if layer and not first + RETURNS_APART_M < range_m <= limits[1]:
+                break
+            one = mixed(draw, _DRAW_LAYER + layer)
+            reflection = table[material[source]]
+            intensity = _intensity(reflection, cosine[source], owner[source], tint, one)
+            if uniform(one, _DRAW_PASS) < reflection[4] or _is_lost(intensity * (limits[2] / range_m) ** 2, one):
                 continue
-            draw = mixed(seed, i * width + j)
-            reported = 0
-            last = 0.0
-            for layer in range(2):
-                if layer == 1 and (reported == 0 or not _shows_second(distance, material, i, j, draw)):
-                    break
-                source = layer, i, j
-                if layer == 1 and material[0, i, j] != Material.LEAVES.value:
-                    source = _behind(distance, i, j, width, height)
-                range_m = distance[source]
-                if range_m < nearest or range_m > farthest or range_m - last < _RETURNS_APART_M:
-                    continue
-                one = mixed(draw, 100 + layer)
-                intensity = _intensity(table[material[source]], cosine[source], owner[source], tint, one)
-                if uniform(one, 9) < table[material[source], 4] or _is_lost(intensity, range_m, one, long_range):
-                    continue
-                images[reported, i, j, 0] = range_m + _RANGE_NOISE_M * normal(one, 5)
-                share = 0.6 if layer == 1 else 1.0  # the rest of the pulse was spent in front
-                images[reported, i, j, 1] = _coarse(min(intensity * share, _LARGEST_INTENSITY))
-                images[reported, i, j, 2] = _elongation(table[material[source], 5], cosine[source], one, long_range)
-                reported, last = reported + 1, range_m
+            echo = intensity * _SECOND_ECHO if layer else intensity
+            images[reported, i, j, 0] = range_m + RANGE_NOISE_M * normal(one, _DRAW_NOISE)
+            images[reported, i, j, 1] = _coarse(min(echo, _LARGEST_INTENSITY))
+            images[reported, i, j, 2] = _elongation(reflection[5], cosine[source], one, stretches)
+            reported += 1
 
 
-@njit(cache=True, nogil=True)
-def _shows_second(distance, material, i, j, draw):
-    if material[0, i, j] == Material.LEAVES.value:
-        return uniform(draw, 1) < _SECOND_IN_LEAVES
-    behind = _behind(distance, i, j, distance.shape[2], distance.shape[1])
-    return distance[behind] > distance[0, i, j] + _RETURNS_APART_M and uniform(draw, 1) < _SECOND_AT_EDGES
-
-
-@njit(cache=True, nogil=True)
-def _behind(distance, i, j, width, height):
-    """Where a pulse that is wider than an edge also lands: the farthest of the pixels around that see anything."""
+@kernel
+def _second(distance: np.ndarray, material: np.ndarray, i: int, j: int, draw: np.uint64) -> Pixel:
+    """Where the rest of a pulse goes on to: through leaves, or past an edge; the pixel itself if nowhere."""
+    chance = uniform(draw, _DRAW_SECOND)
+    if material[0, i, j] == _LEAVES:
+        return (1, i, j) if chance < _SECOND_IN_LEAVES else (0, i, j)
     best = 0, i, j
-    for di, dj in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        row, column = i + di, (j + dj) % width
-        if 0 <= row < height and distance[best] < distance[0, row, column] < np.inf:
-            best = 0, row, column
+    if chance < _SECOND_AT_EDGES:
+        # A pulse wider than the gap between pixels also lands where its neighbours do.
+        for di, dj in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            row, column = i + di, (j + dj) % distance.shape[2]
+            if 0 <= row < distance.shape[1] and distance[best] < distance[0, row, column] < np.inf:
+                best = 0, row, column
     return best
 
 
-@njit(cache=True, nogil=True)
-def _intensity(reflection, cosine, owner, tint, draw):
+@kernel
+def _intensity(reflection: np.ndarray, cosine: float, owner: int, tint: np.ndarray, draw: np.uint64) -> float:
     level, spread, tinted, glance = reflection[0], reflection[1], reflection[2], reflection[3]
     if tinted and owner >= 0:
         level *= tint[owner]
-    return level * (1.0 - glance * (1.0 - cosine)) * math.exp(spread * normal(draw, 6))
+    return level * (1.0 - glance * (1.0 - cosine)) * math.exp(spread * normal(draw, _DRAW_SPREAD))
 
 
-@njit(cache=True, nogil=True)
-def _is_lost(intensity, range_m, draw, long_range):
-    reach = 60.0 if long_range else 16.0
-    echo = intensity * (reach / range_m) ** 2
-    return uniform(draw, 7) < _WEAK_ECHO / (_WEAK_ECHO + echo) or uniform(draw, 8) < _STRAY_LOSS
+@kernel
+def _is_lost(echo: float, draw: np.uint64) -> bool:
+    return uniform(draw, _DRAW_ECHO) < _WEAK_ECHO / (_WEAK_ECHO + echo) or uniform(draw, _DRAW_STRAY) < _STRAY_LOSS
 
 
-@njit(cache=True, nogil=True)
-def _elongation(mean, cosine, draw, long_range):
+@kernel
+def _elongation(mean: float, cosine: float, draw: np.uint64, stretches: bool) -> float:
     """Stretched pulses come from slanted and rough surfaces; side LiDARs report almost none."""
-    if not long_range and uniform(draw, 10) < 0.97:
+    if not stretches and uniform(draw, _DRAW_FLAT) < _SIDE_WITHOUT_STRETCH:
         return 0.0
-    stretch = -mean * math.log(uniform(draw, 11)) * (1.0 + 0.5 * (1.0 - cosine))
+    stretch = -mean * math.log(uniform(draw, _DRAW_STRETCH)) * (1.0 + 0.5 * (1.0 - cosine))
+    if uniform(draw, _DRAW_LONG) < _LONG_SHARE:
+        stretch *= _LONG_FACTOR
     return min(math.floor(stretch / ELONGATION_STEP + 0.5), 255.0) * ELONGATION_STEP
 
 
-@njit(cache=True, nogil=True)
-def _coarse(value):
+@kernel
+def _coarse(value: float) -> float:
     """Rounded to 9 significant bits, as precise as Waymo's intensities are."""
     fraction, exponent = math.frexp(value)
     return math.ldexp(math.floor(fraction * 512.0 + 0.5) / 512.0, exponent)

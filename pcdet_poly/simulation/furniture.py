@@ -11,10 +11,11 @@ from pcdet_poly.simulation.vehicles import Size
 
 def sign_plate(rng: np.random.Generator) -> tuple[Shapes, Size, float]:
     """A traffic sign facing +x: plate, its label size, and the height of its lower edge."""
-    wide, high = float(rng.uniform(0.45, 0.95)), float(rng.uniform(0.45, 1.0))
+    wide, high = float(rng.uniform(0.3, 0.85)), float(rng.uniform(0.3, 0.95))
     bottom = float(rng.uniform(1.9, 2.6))
-    plate = block((0, 0, bottom + high / 2), (0.05, wide, high), Material.SIGN_FACE)
-    return plate, (0.12, wide + 0.04, high + 0.04), bottom - 0.02
+    face = block((0.015, 0, bottom + high / 2), (0.03, wide, high), Material.SIGN_FACE)
+    back = block((-0.015, 0, bottom + high / 2), (0.03, wide, high), Material.METAL)
+    return Shapes.join([face, back]), (0.12, wide + 0.04, high + 0.04), bottom - 0.02
 
 
 def pole(height: float, radius: float) -> Shapes:
@@ -43,10 +44,8 @@ def tree(rng: np.random.Generator) -> Shapes:
     for _ in range(int(rng.integers(2, 5))):
         x, y, z = rng.normal(0, 0.45, 3) * crown
         radii = rng.uniform(0.55, 1.0, 3) * crown
-        leaves = ellipsoid(
-            (x, y, trunk + crown * 0.7 + abs(z)), radii, Material.LEAVES, free_path_m=rng.uniform(0.5, 1.5)
-        )
-        parts.append(leaves)
+        middle = (x, y, trunk + crown * 0.7 + abs(z))
+        parts.append(ellipsoid(middle, radii, Material.LEAVES, free_path_m=float(rng.uniform(0.4, 1.2))))
     return Shapes.join(parts)
 
 
@@ -65,11 +64,10 @@ def hedge(rng: np.random.Generator, length_m: float) -> Shapes:
 def fence(rng: np.random.Generator, length_m: float) -> Shapes:
     """A fence along x that lets part of the light through, with posts."""
     high = float(rng.uniform(1.0, 2.0))
-    mesh = block((0, 0, high / 2), (length_m, 0.06, high), Material.METAL, free_path_m=float(rng.uniform(0.05, 0.2)))
-    posts = [
-        cylinder((x, 0, high / 2), 0.04, high, Material.METAL) for x in np.arange(-length_m / 2, length_m / 2, 2.5)
-    ]
-    return Shapes.join([mesh, *posts])
+    size, middle = (length_m, 0.06, high), high / 2
+    mesh = block((0, 0, middle), size, Material.METAL, free_path_m=float(rng.uniform(0.05, 0.2)))
+    places = np.arange(-length_m / 2, length_m / 2, 2.5)
+    return Shapes.join([mesh, *(cylinder((x, 0, middle), 0.04, high, Material.METAL) for x in places)])
 
 
 def bin_or_box(rng: np.random.Generator) -> Shapes:

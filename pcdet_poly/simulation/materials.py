@@ -7,8 +7,8 @@ real frames (docs/simulation.md): median 0.10, one point in a hundred above 1, r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,9 +34,8 @@ class Material(IntEnum):
     PLASTIC = 15
 
 
-@dataclass(frozen=True)
-class Reflection:
-    """Answer of one material."""
+class Reflection(NamedTuple):
+    """Answer of one material. The order is that of the columns of `reflection_table`."""
 
     intensity: float  # raw, median, seen straight on
     spread: float  # of its logarithm, per point
@@ -47,31 +46,25 @@ class Reflection:
 
 
 REFLECTIONS: dict[Material, Reflection] = {
-    Material.ASPHALT: Reflection(0.062, 0.30, False, 0.15, 0.0, 0.055),
-    Material.PAINT_LINE: Reflection(0.26, 0.30, False, 0.15, 0.0, 0.05),
-    Material.CONCRETE: Reflection(0.105, 0.30, False, 0.2, 0.0, 0.06),
-    Material.GRASS: Reflection(0.20, 0.35, False, 0.1, 0.02, 0.16),
-    Material.FACADE: Reflection(0.17, 0.30, True, 0.35, 0.0, 0.02),
-    Material.GLASS: Reflection(0.012, 0.80, False, 0.8, 0.72, 0.02),
-    Material.CAR_PAINT: Reflection(0.075, 0.45, True, 0.7, 0.03, 0.012),
-    Material.RUBBER: Reflection(0.022, 0.40, False, 0.3, 0.05, 0.02),
-    Material.RETRO: Reflection(12.0, 2.0, False, 0.3, 0.0, 0.25),
-    Material.SIGN_FACE: Reflection(300.0, 2.2, False, 0.3, 0.0, 0.35),
-    Material.METAL: Reflection(0.10, 0.60, True, 0.5, 0.02, 0.03),
-    Material.CLOTH: Reflection(0.12, 0.45, True, 0.3, 0.0, 0.03),
-    Material.SKIN: Reflection(0.16, 0.25, False, 0.3, 0.0, 0.02),
-    Material.LEAVES: Reflection(0.16, 0.50, False, 0.0, 0.02, 0.10),
-    Material.WOOD: Reflection(0.13, 0.35, True, 0.3, 0.0, 0.03),
-    Material.PLASTIC: Reflection(0.08, 0.50, True, 0.4, 0.02, 0.02),
+    Material.ASPHALT: Reflection(0.068, 0.35, False, 0.15, 0.0, 0.055),
+    Material.PAINT_LINE: Reflection(0.30, 0.35, False, 0.15, 0.0, 0.05),
+    Material.CONCRETE: Reflection(0.13, 0.35, False, 0.2, 0.0, 0.06),
+    Material.GRASS: Reflection(0.24, 0.40, False, 0.1, 0.02, 0.16),
+    Material.FACADE: Reflection(0.25, 0.45, True, 0.35, 0.0, 0.02),
+    Material.GLASS: Reflection(0.012, 0.80, False, 0.8, 0.60, 0.02),
+    Material.CAR_PAINT: Reflection(0.11, 0.70, True, 0.7, 0.03, 0.012),
+    Material.RUBBER: Reflection(0.020, 0.60, False, 0.3, 0.05, 0.02),
+    Material.RETRO: Reflection(3.0, 2.2, False, 0.3, 0.0, 0.25),
+    Material.SIGN_FACE: Reflection(60.0, 2.6, False, 0.3, 0.0, 0.35),
+    Material.METAL: Reflection(0.14, 0.80, True, 0.5, 0.02, 0.03),
+    Material.CLOTH: Reflection(0.15, 0.50, True, 0.3, 0.0, 0.03),
+    Material.SKIN: Reflection(0.18, 0.30, False, 0.3, 0.0, 0.02),
+    Material.LEAVES: Reflection(0.20, 0.55, False, 0.0, 0.02, 0.10),
+    Material.WOOD: Reflection(0.16, 0.40, True, 0.3, 0.0, 0.03),
+    Material.PLASTIC: Reflection(0.13, 0.60, True, 0.4, 0.02, 0.02),
 }
 
 
 def reflection_table() -> np.ndarray:
-    """(materials, 6) float64: intensity, spread, tinted, glance, passes, elongation by `Material`."""
-    return np.array(
-        [
-            [r.intensity, r.spread, r.tinted, r.glance, r.passes, r.elongation]
-            for r in map(REFLECTIONS.get, Material)
-            if r
-        ]
-    )
+    """(materials, 6) float64: a row per `Material`, the columns of `Reflection`."""
+    return np.array([REFLECTIONS[material] for material in Material], np.float64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from pcdet_poly.ops.cpu.compile import kernel
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -13,7 +14,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _TO_UNIT = 1.0 / (1 << 53)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def mixed(seed: np.uint64, number: int) -> np.uint64:
     """A well mixed function of both (SplitMix64)."""
     value = seed + (np.uint64(number) + np.uint64(1)) * _STEP
@@ -22,13 +23,13 @@ def mixed(seed: np.uint64, number: int) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def uniform(seed: np.uint64, number: int) -> float:
     """In (0, 1)."""
     return (float(mixed(seed, number) >> np.uint64(11)) + 0.5) * _TO_UNIT
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def normal(seed: np.uint64, number: int) -> float:
     """Standard normal, from two draws at `number`."""
     draw = mixed(seed, number)

@@ -9,11 +9,10 @@ import numpy as np
 
 from pcdet_poly.simulation import furniture, traffic
 from pcdet_poly.simulation.actors import Actor, Cast, Occupancy, Track, travel
-from pcdet_poly.simulation.buildings import building, wall
 from pcdet_poly.simulation.geometry import rotations
 from pcdet_poly.simulation.materials import Material
 from pcdet_poly.simulation.mesh import Mesh
-from pcdet_poly.simulation.shapes import Shapes
+from pcdet_poly.simulation.plots import lay_out, standing
 from pcdet_poly.simulation.street import Street, random_street
 from pcdet_poly.simulation.terrain import terrain_mesh
 from pcdet_poly.structures import WAYMO_CLASSES
@@ -21,7 +20,6 @@ from pcdet_poly.structures import WAYMO_CLASSES
 SIGN = WAYMO_CLASSES.index("SIGN")
 MARGIN_M = 90.0  # street before the ego's start and beyond its end
 _MOST_TRAVEL_M = 400.0
-_REAR_AXLE_HEIGHT_M = 0.0  # Waymo's vehicle frame has its origin on the ground
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> Scene:
     ego = Track(MARGIN_M, street.lane_d(lane), 0.0, 1.0, 0.0, v, 0.2, 0.25, float(rng.uniform(0, 6.28)))
     occupancy = Occupancy(times_s if len(times_s) <= 60 else np.linspace(times_s[0], times_s[-1], 60))
     occupancy.claim(Track(ego.s + 1.5, ego.d, 0.0, 1.0, 0.0, v, ego.wave, ego.omega, ego.phase), (6.5, 2.6, 2.0))
-    meshes, actors = _plots(rng, street)
+    plots = lay_out(rng, street)
+    actors = plots.actors
     actors += [*traffic.parked_along(rng, street, float(rng.uniform(0.35, 0.9)))]
     actors += [*traffic.driving(rng, street, ego, lane, duration), *traffic.in_side_streets(rng, street, duration)]
     actors += [*_roadside(rng, street)]
@@ -65,7 +64,7 @@ def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> Scene:
     actors += [*traffic.cyclists(rng, street, occupancy, float(rng.uniform(0.03, 0.08)))]
     actors += [*traffic.pedestrians(rng, street, occupancy, float(rng.uniform(0.06, 0.20)))]
     plot = Material(rng.choice([Material.CONCRETE, Material.GRASS, Material.ASPHALT]))
-    mesh = Mesh.join([terrain_mesh(street, plot), *meshes])
+    mesh = Mesh.join([terrain_mesh(street, plot), *plots.meshes])
     return Scene(street, mesh, Cast(street, actors), ego, _no_label_zones(rng, street))
 
 
@@ -73,74 +72,6 @@ def _claims(occupancy: Occupancy, actor: Actor) -> bool:
     if actor.size[0] == 0.0:  # leaves and other things one may stand under
         return True
     return occupancy.claim(actor.track, (actor.size[0], actor.size[1] - 0.2, actor.size[2]))
-
-
-def _plots(rng: np.random.Generator, street: Street) -> tuple[list[Mesh], list[Actor]]:
-    """What fills the land between side streets, on both sides."""
-    meshes: list[Mesh] = []
-    actors: list[Actor] = []
-    edges = [-5.0, *(edge for middle, half in street.crossings for edge in (middle - half, middle + half))]
-    edges.append(street.length_m + 5.0)
-    for s_from, s_to in zip(edges[::2], edges[1::2], strict=True):
-        for side in (-1, 1):
-            if s_to - s_from < 8:
-                continue
-            kind = rng.choice(["blocks", "houses", "lot", "park"], p=[0.42, 0.28, 0.18, 0.12])
-            inner = (s_from + 2, s_to - 2)
-            if kind == "blocks":
-                meshes += _blocks(rng, street, *inner, side)
-            elif kind == "houses":
-                meshes += _houses(rng, street, *inner, side)
-                actors += _gardens(rng, street, *inner, side)
-            elif kind == "lot":
-                first = street.half_street_m + 1.5
-                actors += traffic.parked_in_lot(rng, *inner, first, side, float(rng.uniform(0.3, 0.8)))
-                d = side * (first + 24)
-                meshes.append(wall(street, (s_from + s_to) / 2, d, length_m=s_to - s_from, height_m=5.0, along_s=True))
-            else:
-                actors += _park(rng, street, *inner, side)
-    return meshes, actors
-
-
-def _blocks(rng: np.random.Generator, street: Street, s_from: float, s_to: float, side: int) -> Iterator[Mesh]:
-    s = s_from
-    while s < s_to - 6:
-        along, deep = min(float(rng.uniform(9, 28)), s_to - s), float(rng.uniform(10, 18))
-        d = side * (street.half_street_m + rng.uniform(0.5, 3.0) + deep / 2)
-        yield building(rng, street, s + along / 2, d, (along, deep, float(rng.uniform(5, 22))))
-        s += along + (0.0 if rng.random() < 0.6 else float(rng.uniform(1.5, 6)))
-
-
-def _houses(rng: np.random.Generator, street: Street, s_from: float, s_to: float, side: int) -> Iterator[Mesh]:
-    s = s_from
-    while s < s_to - 9:
-        along, deep = float(rng.uniform(8, 13)), float(rng.uniform(8, 12))
-        d = side * (street.half_street_m + rng.uniform(4, 9) + deep / 2)
-        yield building(rng, street, s + along / 2, d, (along, deep, float(rng.uniform(4, 8))))
-        s += along + float(rng.uniform(3, 7))
-    back = side * (street.half_street_m + 24)
-    yield wall(street, (s_from + s_to) / 2, back, length_m=s_to - s_from, height_m=2.0, along_s=True)
-
-
-def _gardens(rng: np.random.Generator, street: Street, s_from: float, s_to: float, side: int) -> Iterator[Actor]:
-    s = s_from + 3
-    while s < s_to - 3:
-        d = side * (street.half_street_m + rng.uniform(0.8, 3.5))
-        make = (furniture.bush, furniture.tree, None)[rng.choice(3, p=[0.5, 0.2, 0.3])]
-        if make:
-            yield _standing(make(rng), s, d)
-        s += rng.uniform(2, 7)
-    if rng.random() < 0.6:
-        length = (s_to - s_from) * 0.4
-        make_line = furniture.fence if rng.random() < 0.5 else furniture.hedge
-        yield _standing(make_line(rng, length), (s_from + s_to) / 2, side * (street.half_street_m + 0.4))
-
-
-def _park(rng: np.random.Generator, street: Street, s_from: float, s_to: float, side: int) -> Iterator[Actor]:
-    for _ in range(int((s_to - s_from) * 0.5)):
-        make = furniture.tree if rng.random() < 0.55 else furniture.bush
-        d = side * (street.half_street_m + rng.uniform(1.5, 40))
-        yield _standing(make(rng), rng.uniform(s_from, s_to), d)
 
 
 def _roadside(rng: np.random.Generator, street: Street) -> Iterator[Actor]:
@@ -155,20 +86,16 @@ def _roadside(rng: np.random.Generator, street: Street) -> Iterator[Actor]:
                 if rng.random() < 0.3:
                     yield from _sign(rng, s, d, facing)
                 else:
-                    yield _standing(makers[rng.choice(4, p=[0.5, 0.22, 0.2, 0.08])](rng), s, d, side * -np.pi / 2)
-            s += rng.uniform(5, 11)
+                    yield standing(makers[rng.choice(4, p=[0.5, 0.22, 0.2, 0.08])](rng), s, d, side * -np.pi / 2)
+            s += rng.uniform(4, 9)
 
 
 def _sign(rng: np.random.Generator, s: float, d: float, facing: float) -> Iterator[Actor]:
     plate, size, bottom = furniture.sign_plate(rng)
-    yield _standing(furniture.pole(bottom + size[2], 0.04), s, d)
+    yield standing(furniture.pole(bottom + size[2], 0.04), s, d)
     track = Track(s - 0.07 * np.cos(facing + np.pi), d, facing + rng.normal(0, 0.1))
     # Its label claims no room on the ground: the pole does not either, people walk around both.
     yield Actor(plate, size, track, SIGN, bottom_m=bottom, upright=True)
-
-
-def _standing(shapes: Shapes, s: float, d: float, facing: float = 0.0) -> Actor:
-    return Actor(shapes, (0.0, 0.0, 0.0), Track(s, d, facing), upright=True)
 
 
 def _no_label_zones(rng: np.random.Generator, street: Street) -> tuple[np.ndarray, ...]:

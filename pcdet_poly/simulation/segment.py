@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pcdet_poly.simulation.cast import Beams, Hits, MeshCaster, cast_solids
+from pcdet_poly.simulation.cast import MeshCaster, cast_solids
 from pcdet_poly.simulation.effects import measure
 from pcdet_poly.simulation.geometry import inside_polygon, pose
 from pcdet_poly.simulation.labels import label_objects, swept_at
 from pcdet_poly.simulation.noise import seed_of
+from pcdet_poly.simulation.rays import Beams, Hits
 from pcdet_poly.simulation.scene import Scene, build_scene
 from pcdet_poly.simulation.sensor import SIDE_SHAPE, SWEEP_S, TOP_SHAPE, Lidar, waymo_lidars
 from pcdet_poly.waymo.scan import LidarScan, Scan
@@ -106,11 +107,7 @@ def _beams(scene: Scene, lidar: Lidar, time_s: float) -> tuple[Beams, np.ndarray
 def _mark(beams: Beams, image: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray:
     """World points (P, 3) of a range image; sets its no-label-zone channel to 1 inside a zone."""
     row, column = np.nonzero(image[..., 0] > 0)
-    inclination, azimuth = beams.lidar.inclination_rad[row], beams.lidar.azimuth_rad[column]
-    flat = np.cos(inclination)
-    local = np.stack([np.cos(azimuth) * flat, np.sin(azimuth) * flat, np.sin(inclination)], axis=-1)
-    direction = np.einsum("pij,pj->pi", beams.world_from_lidar[column], local)
-    points = beams.origin[column] + direction * image[row, column, :1]
+    points = beams.origin[column] + beams.directions(row, column) * image[row, column, :1]
     for zone in zones:
         inside = inside_polygon(points[:, :2], zone)
         image[row[inside], column[inside], 3] = 1.0

@@ -11,6 +11,7 @@ from pcdet_poly.simulation.materials import Material
 
 CONVEX, CYLINDER, ELLIPSOID = 0, 1, 2
 MAX_PLANES = 10
+Vector = Sequence[float] | np.ndarray  # three numbers
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Shapes:
 
 
 def block(
-    center: Sequence[float],
-    size: Sequence[float],
+    center: Vector,
+    size: Vector,
     material: Material,
     *,
     yaw: float = 0.0,
@@ -85,31 +86,27 @@ def prism(
     return _shape(CONVEX, middle, radius, material, planes=np.concatenate([around, sides]), glass_z=glass_z)
 
 
-def cylinder(
-    center: Sequence[float], radius: float, length: float, material: Material, *, axis: Sequence[float] = (0, 0, 1)
-) -> Shapes:
+def cylinder(center: Vector, radius: float, length: float, material: Material, *, axis: Vector = (0, 0, 1)) -> Shapes:
     """A closed cylinder of `length` along `axis`."""
     unit = np.asarray(axis, float) / np.linalg.norm(axis)
     around = float(np.hypot(radius, length / 2))
     return _shape(CYLINDER, center, around, material, size=(radius, length / 2, 0.0), axis=unit)
 
 
-def ellipsoid(
-    center: Sequence[float], radii: Sequence[float], material: Material, *, free_path_m: float = 0.0
-) -> Shapes:
+def ellipsoid(center: Vector, radii: Vector, material: Material, *, free_path_m: float = 0.0) -> Shapes:
     """An ellipsoid along the object's axes; `free_path_m` > 0 makes it a cloud of leaves."""
     return _shape(ELLIPSOID, center, float(max(radii)), material, size=radii, free_path_m=free_path_m)
 
 
 def _shape(
     kind: int,
-    center: Sequence[float] | np.ndarray,
+    center: Vector,
     radius: float,
     material: Material,
     *,
     planes: np.ndarray | None = None,
-    size: Sequence[float] = (0.0, 0.0, 0.0),
-    axis: Sequence[float] | np.ndarray = (0.0, 0.0, 1.0),
+    size: Vector = (0.0, 0.0, 0.0),
+    axis: Vector = (0.0, 0.0, 1.0),
     free_path_m: float = 0.0,
     glass_z: tuple[float, float] = (0.0, 0.0),
 ) -> Shapes:

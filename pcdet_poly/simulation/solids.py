@@ -1,12 +1,12 @@
-"""Ray against one convex solid, cylinder or ellipsoid, in numba."""
+"""Ray against one convex solid, cylinder or ellipsoid."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.simulation.shapes import CONVEX, CYLINDER
 
 # Each function returns (enter, leave, cosine): distances along the unit direction at which the ray
@@ -14,7 +14,7 @@ from pcdet_poly.simulation.shapes import CONVEX, CYLINDER
 MISS = (1.0, 0.0, 0.0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel
 def enter_solid(
     kind: int, planes: np.ndarray, center: np.ndarray, size: np.ndarray, axis: np.ndarray, o: tuple, d: tuple
 ) -> tuple[float, float, float]:
@@ -26,7 +26,7 @@ def enter_solid(
     return _enter_ellipsoid(center, size, o, d)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enter_convex(planes: np.ndarray, o: tuple, d: tuple) -> tuple[float, float, float]:
     enter, leave, cosine = -np.inf, np.inf, 0.0
     for k in range(planes.shape[0]):
@@ -47,7 +47,7 @@ def _enter_convex(planes: np.ndarray, o: tuple, d: tuple) -> tuple[float, float,
     return enter, leave, cosine
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enter_cylinder(
     center: np.ndarray, radius: float, half: float, axis: np.ndarray, o: tuple, d: tuple
 ) -> tuple[float, float, float]:
@@ -82,7 +82,7 @@ def _enter_cylinder(
     return enter, leave, cosine
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enter_ellipsoid(center: np.ndarray, radii: np.ndarray, o: tuple, d: tuple) -> tuple[float, float, float]:
     # Scaled so that the ellipsoid is the unit sphere; distances along the ray keep their meaning.
     ox, oy, oz = (o[0] - center[0]) / radii[0], (o[1] - center[1]) / radii[1], (o[2] - center[2]) / radii[2]

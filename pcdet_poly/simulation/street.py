@@ -45,7 +45,7 @@ class Street:
         """Lateral position of a lane, 0 the innermost; traffic drives on the right, so along +s at d < 0."""
         return -(lane + 0.5) * LANE_M
 
-    def crosses(self, s: np.ndarray, margin_m: float = 0.0) -> np.ndarray:
+    def crosses(self, s: np.ndarray | float, margin_m: float = 0.0) -> np.ndarray:
         """Whether `s` lies in a side street, or nearer to one than the margin."""
         s = np.asarray(s, float)
         inside = np.zeros(s.shape, bool)
@@ -53,11 +53,11 @@ class Street:
             inside |= np.abs(s - middle) < half + margin_m
         return inside
 
-    def heading(self, s: np.ndarray) -> np.ndarray:
+    def heading(self, s: np.ndarray | float) -> np.ndarray:
         """Direction of +s in the world, radians."""
         return self.heading_rad + self.curvature * np.asarray(s, float)
 
-    def position(self, s: np.ndarray, d: np.ndarray, *, ground: bool = True) -> np.ndarray:
+    def position(self, s: np.ndarray | float, d: np.ndarray | float, *, ground: bool = True) -> np.ndarray:
         """(..., 3) world position of street coordinates; z is the ground's height, or 0."""
         s, d = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float))
         heading, k = self.heading(s), self.curvature
@@ -66,7 +66,7 @@ class Street:
         y = (np.cos(self.heading_rad) - np.cos(heading)) / k + d * np.cos(heading)
         return np.stack([x, y, self.height(s, d) if ground else np.zeros_like(x)], axis=-1)
 
-    def height(self, s: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def height(self, s: np.ndarray | float, d: np.ndarray | float) -> np.ndarray:
         """Height of the ground: the street's swell, kerbs, and land that rises or falls beside it."""
         s, d = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float))
         swell = self.swell_m * np.sin(2 * np.pi * s / self.swell_length_m + self.swell_phase)
@@ -88,7 +88,7 @@ def random_street(rng: np.random.Generator, length_m: float) -> Street:
     return Street(
         length_m=length_m,
         heading_rad=rng.uniform(-np.pi, np.pi),
-        curvature=rng.choice([-1.0, 1.0]) / rng.uniform(300, 3000),
+        curvature=rng.choice([-1.0, 1.0]) / rng.uniform(180, 1500),
         num_lanes=num_lanes,
         bike_lane_m=float(rng.choice([0.0, 1.6, 1.8])),
         parking_m=float(rng.choice([0.0, 2.4, 2.4, 2.5])),

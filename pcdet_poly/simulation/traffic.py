@@ -34,12 +34,12 @@ def parked_along(rng: np.random.Generator, street: Street, occupied: float) -> I
 
 
 def parked_in_lot(
-    rng: np.random.Generator, s_from: float, s_to: float, d_from: float, side: int, occupied: float
+    rng: np.random.Generator, start: float, end: float, d_from: float, side: int, occupied: float
 ) -> Iterator[Actor]:
     """Two facing rows of vehicles at right angles to the street."""
     for row in range(2):
-        s = s_from + 1.5
-        while s < s_to - 1.5:
+        s = start + 1.5
+        while s < end - 1.5:
             if rng.random() < occupied:
                 vehicle = random_vehicle(rng, large=0.03)
                 d = side * (d_from + 3.4 + row * 12.5)
@@ -116,7 +116,7 @@ def pedestrians(rng: np.random.Generator, street: Street, occupancy: Occupancy, 
         group = 1 if rng.random() < 0.65 else int(rng.integers(2, 5))
         track = _walk(rng, street)
         for member in range(group):
-            offset = rng.normal(0, 0.25 + 0.35 * member, 2) + (0.0, 0.8 * member)
+            offset = rng.normal(0, 0.25 + 0.35 * member, 2) + np.array([0.0, 0.8 * member])
             shapes, size = random_pedestrian(rng, walking=track.v > 0.2)
             facing = track.facing_rad if track.v > 0.2 else rng.uniform(-np.pi, np.pi)
             moved = Track(

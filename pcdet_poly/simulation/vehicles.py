@@ -47,11 +47,11 @@ def random_vehicle(rng: np.random.Generator, *, large: float = 0.12) -> Vehicle:
         make = (_box_truck, _bus, _lorry)[rng.choice(3, p=(0.5, 0.25, 0.25))]
         return make(rng)
     kinds: list[tuple[float, Callable[[np.random.Generator], Vehicle]]] = [
-        (0.36, lambda r: _car(r, _SEDAN, (4.75, 1.90, 1.46))),
-        (0.17, lambda r: _car(r, _HATCH, (4.15, 1.82, 1.50))),
-        (0.29, lambda r: _car(r, _SUV, (4.75, 1.98, 1.75))),
-        (0.09, lambda r: _car(r, _PICKUP, (5.70, 2.08, 1.90))),
-        (0.09, lambda r: _car(r, _VAN, (5.30, 2.05, 2.15))),
+        (0.36, lambda r: _car(r, _SEDAN, (4.75, 1.96, 1.48))),
+        (0.17, lambda r: _car(r, _HATCH, (4.20, 1.88, 1.52))),
+        (0.29, lambda r: _car(r, _SUV, (4.80, 2.06, 1.76))),
+        (0.09, lambda r: _car(r, _PICKUP, (5.75, 2.14, 1.92))),
+        (0.09, lambda r: _car(r, _VAN, (5.30, 2.14, 2.20))),
     ]
     return kinds[rng.choice(len(kinds), p=[share for share, _ in kinds])][1](rng)
 
@@ -107,13 +107,8 @@ def _truck(rng: np.random.Generator, size: Size, *, cab_m: float) -> Vehicle:
     length, width, height = size
     rear, front, half = -length / 2, length / 2, width / 2
     cargo, cab_high = length - cab_m - 0.35, min(2.5, height * 0.85)
-    cab = [
-        (front - cab_m, 0.45),
-        (front - 0.05, 0.45),
-        (front, 1.2),
-        (front - 0.35, cab_high),
-        (front - cab_m, cab_high),
-    ]
+    back = front - cab_m
+    cab = [(back, 0.45), (front - 0.05, 0.45), (front, 1.2), (front - 0.35, cab_high), (back, cab_high)]
     parts = [
         block((rear + cargo / 2, 0, (height + 0.95) / 2), (cargo, width, height - 0.95), Material.PLASTIC),
         prism(cab, (half * 0.96, half * 0.92), Material.CAR_PAINT, glass_z=(1.45, cab_high - 0.25)),
