@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 _PLAIN_INTERVAL_S = 10.0
 
@@ -27,10 +28,16 @@ def progress(title: str, first: int, total: int) -> Iterator[Reporter]:
     if not console.is_terminal:
         yield _Lines(title, first, total)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as bar:
+    count, left = MofNCompleteColumn(table_column=_fixed()), TimeRemainingColumn(table_column=_fixed())
+    columns = (TextColumn("{task.description}"), BarColumn(16), count, left)
+    with Progress(*columns, TextColumn("{task.fields[text]}", table_column=Column()), console=console) as bar:
         task = bar.add_task(title, total=total, completed=first, text="")
         yield _Bar(bar, task)
+
+
+def _fixed() -> Column:
+    """In a narrow terminal the last column wraps, not these."""
+    return Column(no_wrap=True)
 
 
 class _Rate:

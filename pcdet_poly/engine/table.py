@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -12,15 +13,16 @@ _PREFIX = "OBJECT_TYPE_TYPE_"
 
 
 def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: str) -> None:
-    """Print one row per shard of `classes`: AP/APH in per cent, for every box type and level."""
+    """Print one row per shard of `classes`: AP/APH in per cent, for every box type and level. Fits 80 columns."""
     boxes = [name for name in metrics if name != "meta"]
     names = [_split(name) for name in metrics[boxes[0]] if _is_of(classes, name)]
     columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]
-    table = Table("AP/APH", *(Column(f"{box} {level}", justify="right") for box, level in columns), title=title)
+    headings = (Column(f"{box} L{level[-1]}", justify="right", no_wrap=True) for box, level in columns)
+    table = Table(Column("AP/APH", no_wrap=True), *headings, title=title, box=SIMPLE_HEAD, pad_edge=False)
     for shard in dict.fromkeys(shard for shard, _ in names):
         cells = [metrics[box][f"{shard}_{level}"] for box, level in columns]
         shown = [f"{100 * cell['ap']:.2f}/{100 * cell['aph']:.2f}" for cell in cells]
-        table.add_row(shard.removeprefix(_PREFIX).replace("RANGE_TYPE_", "  "), *shown)
+        table.add_row(shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown)
     Console().print(table, markup=False)
 
 

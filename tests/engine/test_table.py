@@ -38,8 +38,11 @@ def test_table_shows_the_configs_classes_in_per_cent(capsys: pytest.CaptureFixtu
         for level in (1, 2):
             found[box][f"RANGE_TYPE_VEHICLE_[0, 30)_LEVEL_{level}"] = {"ap": 0.5, "aph": 0.25}
     print_table(found, ("VEHICLE",), title="a run")
-    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
-    assert rows == [
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "a run"
+    assert max(map(len, lines)) <= 80
+    assert [line.split() for line in lines if "/" in line] == [
+        ["AP/APH", "3D", "L1", "3D", "L2", "BEV", "L1", "BEV", "L2"],
         ["VEHICLE", "24.68/12.34", "20.00/10.00", "37.02/12.34", "30.00/10.00"],
-        ["VEHICLE_[0,", "30)", *["50.00/25.00"] * 4],
+        ["VEHICLE", "[0,", "30)", *["50.00/25.00"] * 4],
     ]
