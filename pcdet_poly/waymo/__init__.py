@@ -2,6 +2,8 @@
 
 from pcdet_poly.waymo.decode import decode_frame, decode_scan, frame_of_scan
 from pcdet_poly.waymo.encode import encode_scan
+from pcdet_poly.waymo.parquet import read_frames_v2, read_scans_v2, segments_v2
+from pcdet_poly.waymo.parquet_write import write_segment_v2
 from pcdet_poly.waymo.range_image import points_of_scan
 from pcdet_poly.waymo.read import read_frames
 from pcdet_poly.waymo.scan import LidarScan, Scan
@@ -16,6 +18,10 @@ __all__ = [
     "frame_of_scan",
     "points_of_scan",
     "read_frames",
+    "read_frames_v2",
     "read_records",
+    "read_scans_v2",
+    "segments_v2",
     "write_records",
+    "write_segment_v2",
 ]

@@ -15,7 +15,7 @@ from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibr
 from pcdet_poly.waymo import wire
 from pcdet_poly.waymo.lasers import lidar_scans
 from pcdet_poly.waymo.range_image import points_of_scan
-from pcdet_poly.waymo.scan import Scan, lidar_name
+from pcdet_poly.waymo.scan import Scan, check_returns, lidar_name
 
 # Field numbers of Frame.
 _PARSED = frozenset({1, 2, 3, 6, 7})  # context, timestamp_micros, pose, laser_labels, no_label_zones
@@ -46,8 +46,7 @@ def frame_of_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
     """One record's labels, calibrations, and range images up to the highest of `returns`."""
-    if not returns or not set(returns) <= {1, 2}:
-        raise UserError(f"returns {tuple(returns)}: choose from 1 and 2")
+    check_returns(returns)
     parsed, lasers = _split(memoryview(record))
     try:
         frame = proto.Frame.FromString(parsed)

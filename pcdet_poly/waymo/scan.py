@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,12 @@ class Scan:
 def lidar_name(lidar: int) -> str:
     """Waymo's name of a LiDAR, or its number where it has none."""
     return LIDAR_NAMES.get(lidar, str(lidar))
+
+
+def check_returns(returns: Collection[int]) -> None:
+    """Raise `UserError` unless `returns` is some of 1 and 2."""
+    if not returns or not set(returns) <= {1, 2}:
+        raise UserError(f"returns {tuple(returns)}: choose from 1 and 2")
 
 
 def _check_image(image: np.ndarray, channels: int, place: str) -> None:

@@ -1,0 +1,108 @@
+"""The small v2 components, read whole: poses, calibrations, labels, context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
+from pcdet_poly.waymo.parquet_file import ComponentFile, required
+from pcdet_poly.waymo.parquet_schema import (
+    BOX,
+    CONTEXT,
+    EXTRINSIC,
+    INCLINATION,
+    LABEL,
+    LASER,
+    OBJECT,
+    SEGMENT,
+    STATS,
+    TIMESTAMP,
+    WORLD_FROM_VEHICLE,
+)
+
+_TYPE, _NUM_POINTS, _LEVEL = (
+    f"{LABEL}.{name}" for name in ("type", "num_lidar_points_in_box", "difficulty_level.detection")
+)
+_SPEED = (f"{LABEL}.speed.x", f"{LABEL}.speed.y")
+
+
+def read_poses(folder: str | Path, segment: str) -> dict[int, np.ndarray]:
+    """Timestamp -> world_from_vehicle (4, 4) float64."""
+    path, rows = _rows(folder, "vehicle_pose", segment, [TIMESTAMP, WORLD_FROM_VEHICLE])
+    poses = {row[TIMESTAMP]: _matrix(row, WORLD_FROM_VEHICLE, path) for row in rows}
+    if len(poses) != len(rows) or None in poses:
+        raise UserError(f"{path}: {len(rows)} rows with {len(poses)} timestamps; fetch it again")
+    return poses
+
+
+def read_calibrations(folder: str | Path, segment: str) -> dict[int, LidarCalibration]:
+    """LiDAR -> its calibration."""
+    inclination = [f"{INCLINATION}.{name}" for name in ("values", "min", "max")]
+    path, rows = _rows(folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination])
+    values, low, high = inclination
+    return {
+        row[LASER]: LidarCalibration(
+            lidar=row[LASER],
+            vehicle_from_lidar=_matrix(row, EXTRINSIC, path),
+            beam_inclination_rad=np.array(row[values] or [], np.float64),
+            beam_inclination_min_rad=row[low] or 0.0,
+            beam_inclination_max_rad=row[high] or 0.0,
+        )
+        for row in rows
+    }
+
+
+def read_contexts(folder: str | Path, segment: str) -> dict[int, dict[str, str]]:
+    """Timestamp -> what is known of time of day, location and weather."""
+    columns = {name: f"{STATS}.{name}" for name in CONTEXT}
+    _, rows = _rows(folder, "stats", segment, [TIMESTAMP, *columns.values()])
+    return {row[TIMESTAMP]: {name: row[column] for name, column in columns.items() if row[column]} for row in rows}
+
+
+def read_labels(folder: str | Path, segment: str) -> Callable[[int], GroundTruth]:
+    """The labels as a function of the timestamp, in the order of the file."""
+    columns = [SEGMENT, TIMESTAMP, OBJECT, *BOX, _TYPE, _NUM_POINTS, *_SPEED, _LEVEL]
+    source = ComponentFile.open(folder, "lidar_box", segment, columns)
+    table = source.table(columns)
+    table = table.filter(pc.is_in(table[_TYPE], pa.array(range(1, len(WAYMO_CLASSES) + 1), pa.int8())))
+    timestamps = required(table, TIMESTAMP, source.path)
+    table = table.take(np.argsort(timestamps, kind="stable")).combine_chunks()
+    timestamps = np.sort(timestamps)
+
+    def labels(timestamp_us: int) -> GroundTruth:
+        first, end = np.searchsorted(timestamps, [timestamp_us, timestamp_us + 1])
+        return _ground_truth(table.slice(first, end - first), source.path)
+
+    return labels
+
+
+def _ground_truth(rows: pa.Table, path: Path) -> GroundTruth:
+    """Waymo's type is 1 + the position in WAYMO_CLASSES; an empty level is 0, an empty speed NaN."""
+    return GroundTruth(
+        box=np.stack([required(rows, name, path) for name in BOX], axis=1).astype(np.float32),
+        label=required(rows, _TYPE, path).astype(np.int64) - 1,
+        level=pc.fill_null(rows[_LEVEL], 0).to_numpy().astype(np.int64),
+        num_points=pc.fill_null(rows[_NUM_POINTS], 0).to_numpy(),
+        track=np.array(rows[OBJECT].to_pylist(), np.str_),
+        speed=np.stack([rows[name].to_numpy() for name in _SPEED], axis=1).astype(np.float32),
+    )
+
+
+def _rows(
+    folder: str | Path, component: str, segment: str, columns: Sequence[str]
+) -> tuple[Path, list[dict[str, Any]]]:
+    source = ComponentFile.open(folder, component, segment, [SEGMENT, *columns])
+    return source.path, source.table([SEGMENT, *columns]).to_pylist()
+
+
+def _matrix(row: dict[str, Any], name: str, path: Path) -> np.ndarray:
+    if row[name] is None or None in row[name]:
+        raise UserError(f"{path}: column {name} is empty in some row; fetch it again")
+    return np.array(row[name], np.float64).reshape(4, 4)
