@@ -45,5 +45,6 @@ _OS_ERRORS_OF_USERS: dict[int | None, str] = {
     errno.EISDIR: "name a file, not a folder",
     errno.ENOTDIR: "name a folder, not a file",
     errno.ENOSPC: "free some disk space and run the same command again: it goes on where it stopped",
+    errno.EFBIG: "the file system or a limit (ulimit -f) takes no larger file; raise it or write elsewhere",
     errno.EDQUOT: "free some of your quota and run the same command again: it goes on where it stopped",
 }

@@ -106,6 +106,7 @@ def _start_worker(counter: Any) -> None:
 
 
 def _leave(signum: int, frame: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the pool may send another one into our cleaning up
     raise SystemExit(128 + signum)
 
 

@@ -8,7 +8,9 @@ random numbers), so that all batches have one size.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -133,8 +135,10 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
     )
+    with _ctrl_c_held():
+        ready = iter(loader)
     try:
-        for made in loader:
+        for made in ready:
             if isinstance(made.result, UserError):
                 raise made.result
             yield made.result
@@ -145,6 +149,16 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
             "a process that reads frames was killed: out of memory, or of shared memory (/dev/shm); "
             "lower data.workers (0 needs no other process) or give the container more (--shm-size)"
         ) from error
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Processes started inside never see SIGINT: Ctrl-C is their parent's business, which gets it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_it_is(made: Any) -> Any:

@@ -72,6 +72,9 @@ def open_writer(path: str | Path, precision: Precision) -> Iterator[SegmentWrite
         writer = SegmentWriter(temporary, precision)
         try:
             yield writer
+        except OSError as error:
+            error.filename = error.filename or str(path)  # a full disk does not say where it is
+            raise
         finally:
             writer.close()
 

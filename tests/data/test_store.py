@@ -131,6 +131,13 @@ def spoil(path: Path, position: int, change: int) -> None:
     path.write_bytes(data)
 
 
+def read_or_reason(folder: Path) -> list[Frame] | str:
+    try:
+        return list(Store(folder))
+    except UserError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_no_flipped_bit_is_read_as_data(tmp_path: Path, precision: Precision) -> None:
     store = write_store(tmp_path, [make_frame(i, num_points=60, num_objects=2) for i in range(2)], precision=precision)
@@ -138,18 +145,18 @@ def test_no_flipped_bit_is_read_as_data(tmp_path: Path, precision: Precision) ->
     path = tmp_path / store.manifest.segments[0].file
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
-    caught = 0
+    reasons = []
     for position in rng.choice(len(whole), 200, replace=False):
         spoil(path, position, 1 << int(rng.integers(8)))
-        try:
-            for given, got in zip(frames, Store(tmp_path), strict=True):
-                assert_same_frame(given, got)  # a bit in a part that nobody reads may change
-        except UserError as error:
-            caught += 1
-            assert path.name in str(error)
-            assert "\n" not in str(error)
+        result = read_or_reason(tmp_path)
         path.write_bytes(whole)
-    assert caught > 175
+        if isinstance(result, str):
+            reasons.append(result)
+        else:  # a bit that nobody reads: in the header before an entry
+            for given, got in zip(frames, result, strict=True):
+                assert_same_frame(given, got)
+    assert len(reasons) > 175
+    assert all(path.name in reason and "\n" not in reason for reason in reasons)
 
 
 def test_damage_names_the_frame(folder: Path) -> None:
@@ -218,9 +225,14 @@ def test_unusable_manifests(folder: Path, change: object, says: str) -> None:
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "segment.zip"
-    with pytest.raises(RuntimeError, match="power cut"), open_writer(path, "exact") as writer:
-        writer.write_frame(FRAMES[0])
-        raise RuntimeError("power cut")
+
+    def interrupted() -> None:
+        with open_writer(path, "exact") as writer:
+            writer.write_frame(FRAMES[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,39 @@
+"""Several stores as one list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.store import write_store
+from pcdet_poly.errors import UserError
+from tests.data.frames import make_frame
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> list[Path]:
+    write_store(tmp_path / "a", [make_frame(i, segment=f"s{i // 2}", num_points=3) for i in range(5)])
+    write_store(tmp_path / "b", [make_frame(i, segment="t", num_points=3) for i in range(5, 8)])
+    return [tmp_path / "a", tmp_path / "b"]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 7, 8, 100])
+def test_every_nth_of_the_concatenated_list(stores: list[Path], every: int) -> None:
+    wanted = [make_frame(i, segment=f"s{i // 2}" if i < 5 else "t").frame_id for i in range(8)][::every]
+    dataset = FrameDataset(stores, every=every)
+    assert len(dataset) == len(wanted)
+    assert dataset.frame_ids == tuple(wanted)
+    assert [frame.frame_id for frame in dataset] == wanted
+    assert dataset[-1].frame_id == wanted[-1]
+    with pytest.raises(IndexError):
+        dataset[len(wanted)]
+
+
+def test_no_store_and_no_frames(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no frame store given"):
+        FrameDataset([])
+    write_store(tmp_path, [])
+    with pytest.raises(UserError, match="no frames in it"):
+        FrameDataset([tmp_path])
