@@ -1,0 +1,1 @@
+"""Studies on top of everything else: what a loss does, and what it is worth."""
