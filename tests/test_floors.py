@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "files", "parallel", "structures", "config", "protos"), 0),
+    **dict.fromkeys(("errors", "files", "interrupt", "parallel", "structures", "config", "protos"), 0),
     "ops": 1,
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
@@ -22,7 +22,7 @@ FLOORS: dict[str, int] = {
     "experiments": 5,
 }
 # The modules of floor 0 that every room may use, the others of that floor included.
-TOOLS = {"errors", "files", "parallel"}
+TOOLS = {"errors", "files", "interrupt", "parallel"}
 HOMES = {
     "tensorflow": ("evaluation/official.py",),
     "waymo_open_dataset": ("evaluation/official.py",),

@@ -8,9 +8,7 @@ random numbers), so that all batches have one size.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -24,6 +22,7 @@ from pcdet_poly.data.augment import augment
 from pcdet_poly.data.collate import collate
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.errors import UserError
+from pcdet_poly.interrupt import uninterrupted
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 
@@ -135,7 +134,7 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
     )
-    with _ctrl_c_held():
+    with uninterrupted():  # whoever starts here never notices Ctrl-C: that is for the training loop to handle
         ready = iter(loader)
     try:
         for made in ready:
@@ -149,16 +148,6 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
             "a process that reads frames was killed: out of memory, or of shared memory (/dev/shm); "
             "lower data.workers (0 needs no other process) or give the container more (--shm-size)"
         ) from error
-
-
-@contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Processes started inside never see SIGINT: Ctrl-C is their parent's business, which gets it afterwards."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_it_is(made: Any) -> Any:

@@ -11,13 +11,13 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.loader import steps_per_epoch, training_batches
 from pcdet_poly.engine.evaluate import evaluate_run
-from pcdet_poly.engine.interrupt import terminate_like_ctrl_c, uninterrupted
 from pcdet_poly.engine.optim import set_one_cycle
 from pcdet_poly.engine.plan import Plan
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.state import State, restore_state, save_if_best, save_state, seed_step
 from pcdet_poly.engine.table import flat_scores, mean_level_2_aph
+from pcdet_poly.interrupt import terminate_like_ctrl_c, uninterrupted
 from pcdet_poly.losses.statistics import first_term_share
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Batch, Losses

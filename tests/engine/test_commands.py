@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import shutil
 import signal
@@ -93,17 +94,25 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
         "--runs-folder",
         tmp_path,
     ]
-    process = subprocess.Popen(command("train.py", *words), cwd=trained, stderr=subprocess.PIPE, text=True)
+    # In a terminal Ctrl-C goes to all processes of the command, the one that reads frames included.
+    process = subprocess.Popen(
+        command("train.py", *words, "data.workers=1"),
+        cwd=trained,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     log = tmp_path / "tiny/log.jsonl"
     deadline_s = time.monotonic() + 60
     while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    last = errors.strip().splitlines()[-1]
+    *progress, last = errors.strip().splitlines()
     assert last.startswith("stopped and saved; go on with: ")
     assert last.endswith("--resume")
+    assert all(line.startswith("train ") for line in progress), errors
     (checkpoint,) = (tmp_path / "tiny/checkpoints").iterdir()
     steps = int(checkpoint.stem.removeprefix("step_"))
     assert 2 <= steps < 1200

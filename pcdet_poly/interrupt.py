@@ -1,4 +1,4 @@
-"""Ctrl-C waits for the end of a step."""
+"""Ctrl-C that waits until it does no harm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def terminate_like_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block ends, so that a model is never left between two steps."""
+    """Hold SIGINT and SIGTERM back until the block ends, so that a model is never left between two steps.
+
+    A process that is forked inside keeps holding SIGINT back for good.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pcdet_poly.engine.interrupt import terminate_like_ctrl_c, uninterrupted
+from pcdet_poly.interrupt import terminate_like_ctrl_c, uninterrupted
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
