@@ -98,8 +98,12 @@ def _to_steps(metres: np.ndarray) -> np.ndarray:
 
 
 def _from_steps(steps: np.ndarray) -> np.ndarray:
-    step = (steps >> 1) ^ -(steps & 1)
-    return np.cumsum(step, dtype=np.int32) * np.float32(1 / STEPS_PER_M)
+    position = steps >> 1  # in place from here on: temporaries would take longer than the arithmetic
+    position ^= -(steps & 1)
+    np.cumsum(position, out=position)
+    metres = position.astype(np.float32)
+    metres *= np.float32(1 / STEPS_PER_M)
+    return metres
 
 
 def _round_mantissa(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,148 @@
+"""Size and speed of the frame store against common containers of the same points.
+
+    python -m benchmarks.bench_store [FILE.tfrecord | STORE ...] [--repeat N]
+
+Takes the frame with the most points of each input; the default is the synthetic full-size record of
+the tests, whose intensity and elongation are noise, the worst case for any compressor. Prints a
+Markdown table per input: CPU time on one core, files in the page cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pcdet_poly.config.schema import AugmentConfig
+from pcdet_poly.data.augment import augment
+from pcdet_poly.data.codec import PRECISIONS, Precision
+from pcdet_poly.data.collate import collate
+from pcdet_poly.data.segment import open_writer, read_directory, read_frame
+from pcdet_poly.data.store import Store
+from pcdet_poly.structures import WAYMO_CLASSES, Frame
+from pcdet_poly.waymo import read_frames
+
+DEFAULT = Path(__file__).parent.parent / "tests" / "assets" / "waymo" / "synth_frame.tfrecord"
+NUM_POINTS = 175_000  # of a usual Waymo frame with both returns; sizes are scaled to it
+FRAMES_IN_SEGMENT = 20
+
+
+@dataclass(frozen=True)
+class Container:
+    """One way of keeping points."""
+
+    name: str
+    write: Callable[[], object]
+    read: Callable[[], np.ndarray]
+    num_bytes: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("inputs", nargs="*", type=Path, default=[DEFAULT])
+    parser.add_argument("--repeat", type=int, default=20)
+    arguments = parser.parse_args()
+    pa.set_cpu_count(1)
+    for path in arguments.inputs:
+        frames: Iterable[Frame] = Store(path) if path.is_dir() else read_frames(path)
+        compare(path.name, max(frames, key=lambda frame: len(frame.points)), arguments.repeat)
+
+
+def compare(name: str, frame: Frame, repeat: int) -> None:
+    """Print the table of one frame."""
+    scale = NUM_POINTS / len(frame.points) / 1e6
+    print(f"\n{name}: {len(frame.points):,} points, {len(frame.columns)} columns, {len(frame.ground_truth)} objects")
+    print(f"\n| container | MB at {NUM_POINTS:,} points | bytes/point | read ms | write ms | largest error mm |")
+    print("|---|---|---|---|---|---|")
+    with TemporaryDirectory() as folder:
+        for container in containers(frame, Path(folder)):
+            error = 1e3 * np.abs(container.read()[:, :3] - frame.points[:, :3]).max(initial=0)
+            sizes = f"{container.num_bytes * scale:.2f} | {container.num_bytes / len(frame.points):.2f}"
+            read, write = (milliseconds(step, repeat) for step in (container.read, container.write))
+            print(f"| {container.name} | {sizes} | {read:.1f} | {write:.1f} | {error:.2f} |")
+    rng = np.random.default_rng(0)
+    augmented = milliseconds(lambda: augment(frame, rng, AugmentConfig()), repeat)
+    collated = milliseconds(lambda: collate([frame], WAYMO_CLASSES), repeat)
+    print(f"\naugmentation {augmented:.1f} ms, collation {collated:.1f} ms")
+
+
+def containers(frame: Frame, folder: Path) -> list[Container]:
+    """This project's two precisions, labels and all, and the points alone in other formats."""
+    ours = [store_of(frame, folder, precision) for precision in PRECISIONS]
+    table = pa.table({name: np.ascontiguousarray(frame.points[:, i]) for i, name in enumerate(frame.columns)})
+    return [
+        *ours,
+        in_memory("float32 .npy", lambda f: np.save(f, frame.points), np.load),
+        in_memory("compressed .npz", lambda f: np.savez_compressed(f, p=frame.points), lambda f: np.load(f)["p"]),
+        in_memory("Parquet, defaults", lambda f: pq.write_table(table, f), _read_parquet),
+        in_memory("Parquet, zstd", lambda f: pq.write_table(table, f, compression="zstd"), _read_parquet),
+        in_memory("Arrow IPC, zstd", lambda f: _write_arrow(table, f), _read_arrow),
+    ]
+
+
+def store_of(frame: Frame, folder: Path, precision: Precision) -> Container:
+    """A segment of this project's store; read at random positions."""
+    path = folder / f"{precision}.zip"
+
+    def write(count: int = 1) -> None:
+        with open_writer(path if count > 1 else folder / "one.zip", precision) as writer:
+            for _ in range(count):
+                writer.write_frame(frame)
+
+    write(FRAMES_IN_SEGMENT)
+    directory = read_directory(path)
+    rng = np.random.default_rng(0)
+
+    def read() -> np.ndarray:
+        return read_frame(directory, int(rng.integers(FRAMES_IN_SEGMENT))).points
+
+    return Container(f"**frame store, {precision}**", write, read, directory.file_bytes // FRAMES_IN_SEGMENT)
+
+
+def in_memory(name: str, write: Callable[[io.BytesIO], object], read: Callable[[io.BytesIO], np.ndarray]) -> Container:
+    """A container that is written to and read from memory, which favours it."""
+    target = io.BytesIO()
+    write(target)
+    data = target.getvalue()
+    return Container(name, lambda: write(io.BytesIO()), lambda: read(io.BytesIO(data)), len(data))
+
+
+def _columns(table: pa.Table) -> np.ndarray:
+    return np.stack([column.to_numpy() for column in table.columns], axis=1)
+
+
+def _read_parquet(file: io.BytesIO) -> np.ndarray:
+    return _columns(pq.read_table(file, use_threads=False))
+
+
+def _write_arrow(table: pa.Table, file: io.BytesIO) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    with pa.ipc.new_file(file, table.schema, options=options) as writer:
+        writer.write_table(table)
+
+
+def _read_arrow(file: io.BytesIO) -> np.ndarray:
+    return _columns(pa.ipc.open_file(file).read_all())
+
+
+def milliseconds(step: Callable[[], object], repeat: int) -> float:
+    """Median CPU time of one call."""
+    step()
+    times = []
+    for _ in range(repeat):
+        start = time.process_time()
+        step()
+        times.append(time.process_time() - start)
+    return 1e3 * sorted(times)[len(times) // 2]
+
+
+if __name__ == "__main__":
+    main()
