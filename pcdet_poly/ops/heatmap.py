@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.cpu import heatmap as cpu
+from pcdet_poly.ops.library import define, int_row
 
 
 def draw_heatmap(
@@ -19,8 +21,19 @@ def draw_heatmap(
         radius: (N,) int64 cells; an object with a negative radius is not drawn.
         shape: B, K, H, W.
 
-    A peak is exp(-d^2 / (2 sigma^2)) with sigma = (2 radius + 1) / 6 in a square of +-radius cells, 1 at its centre.
+    A peak is exp(-d^2 / (2 sigma^2)) with sigma = (2 radius + 1) / 6 in a square of +-radius cells, 1 at
+    its centre; computed in float64, rounded to float32.
     """
-    heatmap = torch.zeros(shape)
-    cpu.draw(heatmap.numpy(), frame.numpy(), label.numpy(), x.numpy(), y.numpy(), radius.numpy())
-    return heatmap
+    columns = [int_row(column) for column in (frame, label, x, y, radius)]
+    return torch.ops.pcdet_poly.draw_heatmap(*columns, list(shape))
+
+
+def _draw_fake(frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Tensor, shape: Sequence[int]) -> Tensor:
+    return frame.new_empty(shape, dtype=torch.float32)
+
+
+define(
+    "draw_heatmap(Tensor frame, Tensor label, Tensor x, Tensor y, Tensor radius, SymInt[] shape) -> Tensor",
+    file="heatmap",
+    fake=_draw_fake,
+)

@@ -1,32 +1,53 @@
-"""Intersection over union of rotated boxes, in bird's-eye view and in 3D."""
+"""Intersection over union of rotated boxes, in bird's-eye view and in 3D.
+
+Boxes are (x, y, z, length, width, height, heading). Computed in float64 from the float32 boxes and
+rounded to float32 once; right on coincident edges, touching, nested and identical boxes. The float32
+nearest to a multiple of pi / 2 counts as that multiple, so that boxes along the axes are exact. A box
+with a size that is not positive, or with NaN or infinity, overlaps nothing, not even itself. The
+result is the same on every device and has no gradient.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.cpu import iou as cpu
+from pcdet_poly.ops.library import define, float_rows
 
 
 def iou_bev(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    return torch.from_numpy(cpu.pairwise(_host(box_a), _host(box_b), False))
+    return torch.ops.pcdet_poly.pairwise_iou(float_rows(box_a), float_rows(box_b), False)
 
 
 def iou_3d(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    return torch.from_numpy(cpu.pairwise(_host(box_a), _host(box_b), True))
+    return torch.ops.pcdet_poly.pairwise_iou(float_rows(box_a), float_rows(box_b), True)
 
 
 def iou_bev_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of box_a[i] with box_b[i], both (N, 7) -> (N,) float32."""
-    return torch.from_numpy(cpu.matched(_host(box_a), _host(box_b), False))
+    return _matched(box_a, box_b, with_height=False)
 
 
 def iou_3d_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of box_a[i] with box_b[i], both (N, 7) -> (N,) float32."""
-    return torch.from_numpy(cpu.matched(_host(box_a), _host(box_b), True))
+    return _matched(box_a, box_b, with_height=True)
 
 
-def _host(box: Tensor):  # type: ignore[no-untyped-def]
-    return box.detach().float().contiguous().numpy()
+def _matched(box_a: Tensor, box_b: Tensor, *, with_height: bool) -> Tensor:
+    if box_a.shape != box_b.shape:
+        raise ValueError(f"matched IoU: boxes {tuple(box_a.shape)} and {tuple(box_b.shape)}; give as many of each")
+    return torch.ops.pcdet_poly.matched_iou(float_rows(box_a), float_rows(box_b), with_height)
+
+
+def _pairwise_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
+    return box_a.new_empty(len(box_a), len(box_b))
+
+
+def _matched_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
+    return box_a.new_empty(len(box_a))
+
+
+define("pairwise_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_pairwise_fake)
+define("matched_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_matched_fake)

@@ -1,4 +1,9 @@
-"""Non-maximum suppression: keep the best of the boxes that claim one object."""
+"""Non-maximum suppression: keep the best of the boxes that claim one object.
+
+Boxes are taken by descending score, ties by position, NaN last; a box goes if one that was kept before
+it overlaps it too much. The result is the same on every device. On a GPU the host waits once, for the
+number of boxes kept.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +12,68 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.cpu import nms as cpu
+from pcdet_poly.ops.library import define, float_rows, int_row
 
 
 def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
-    """Positions (K,) int64 of the boxes kept, by descending score (ties: by position)."""
+    """Boxes (N, 7), score (N,) -> positions (K,) int64 kept, by descending score.
+
+    A box goes if its bird's-eye IoU with a kept one, as `iou_bev` gives it, exceeds `iou`.
+    """
     return nms_per_class(box, score, torch.zeros_like(score, dtype=torch.int64), iou)
 
 
 def nms_per_class(
     box: Tensor, score: Tensor, label: Tensor, iou: float | Sequence[float], *, frame: Tensor | None = None
 ) -> Tensor:
-    """As `nms`; boxes of different `label` (or `frame`) never meet. `iou`: one number, or one per label."""
+    """As `nms`, where only boxes of one label (N,) int64, and of one frame (N,) if given, suppress each other.
+
+    `iou` is one number, or one for each label. Positions are by descending score over all labels and frames.
+    """
     order = _by_score(score)
-    group = label if frame is None else label + frame * (label.max() + 1 if len(label) else 1)
-    threshold = _per_label(iou, label)
-    keep = cpu.suppress_overlapping(
-        box.detach().float()[order].numpy(), group[order].contiguous().numpy(), threshold[order].numpy()
+    keep = torch.ops.pcdet_poly.suppress_overlapping(
+        float_rows(box)[order], _group(label, frame)[order], _per_label(iou, label)[order]
     )
-    return order[torch.from_numpy(keep)]
+    return order[keep]
 
 
-def circle_nms(box: Tensor, score: Tensor, radius_m: float | Sequence[float], *, label: Tensor | None = None) -> Tensor:
-    """As `nms` by distance: a centre (x, y) goes if a kept one with a higher score lies within `radius_m`."""
+def circle_nms(
+    box: Tensor,
+    score: Tensor,
+    radius_m: float | Sequence[float],
+    *,
+    label: Tensor | None = None,
+    frame: Tensor | None = None,
+) -> Tensor:
+    """As `nms_per_class`, by distance: a box goes if a kept one's centre (x, y) lies within `radius_m` of its own."""
     label = torch.zeros_like(score, dtype=torch.int64) if label is None else label
     order = _by_score(score)
-    keep = cpu.suppress_near(
-        box.detach().float()[order, :2].contiguous().numpy(),
-        label[order].numpy(),
-        _per_label(radius_m, label)[order].numpy(),
+    keep = torch.ops.pcdet_poly.suppress_near(
+        float_rows(box[:, :2])[order], _group(label, frame)[order], _per_label(radius_m, label)[order]
     )
-    return order[torch.from_numpy(keep)]
+    return order[keep]
 
 
 def _by_score(score: Tensor) -> Tensor:
-    return torch.sort(torch.nan_to_num(score, nan=-torch.inf), descending=True, stable=True).indices
+    ranked = score.detach().float()
+    return torch.sort(torch.where(ranked.isnan(), -torch.inf, ranked), descending=True, stable=True).indices
+
+
+def _group(label: Tensor, frame: Tensor | None) -> Tensor:
+    """(N,) int64, different for every pair of label and frame, both below 2**31."""
+    return int_row(label) if frame is None else int_row(label) + (int_row(frame) << 31)
 
 
 def _per_label(number: float | Sequence[float], label: Tensor) -> Tensor:
+    """(N,) float32: the number of each box's label."""
     if isinstance(number, (int, float)):
-        return torch.full(label.shape, float(number), dtype=torch.float32)
-    return torch.tensor(number, dtype=torch.float32)[label]
+        return torch.full(label.shape, float(number), dtype=torch.float32, device=label.device)
+    return torch.tensor(number, dtype=torch.float32).to(label.device, non_blocking=True)[label]
+
+
+def _keep_fake(box: Tensor, group: Tensor, limit: Tensor) -> Tensor:
+    return group.new_empty(group.shape, dtype=torch.bool)
+
+
+define("suppress_overlapping(Tensor box, Tensor group, Tensor iou) -> Tensor", file="nms", fake=_keep_fake)
+define("suppress_near(Tensor centre, Tensor group, Tensor radius_m) -> Tensor", file="nms", fake=_keep_fake)

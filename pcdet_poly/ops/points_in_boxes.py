@@ -1,18 +1,35 @@
-"""Which points lie in which boxes."""
+"""Which points lie in which boxes.
+
+A point lies in a box if, along each of the box's own axes, it is within half a size of the centre, in
+float64; the faces belong to the box. NaN and infinity lie nowhere, a box with a negative size holds
+nothing. The result is the same on every device.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.cpu import points_in_boxes as cpu
+from pcdet_poly.ops.library import define, float_rows
 
 
 def points_in_boxes(points: Tensor, box: Tensor) -> Tensor:
-    """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1. Faces belong to a box."""
-    return torch.from_numpy(cpu.first_box(points.float().contiguous().numpy(), box.float().contiguous().numpy()))
+    """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1."""
+    return torch.ops.pcdet_poly.first_box(float_rows(points), float_rows(box))
 
 
 def count_points(points: Tensor, box: Tensor) -> Tensor:
     """Points (P, 3+), boxes (N, 7) -> (N,) int64: points in each box, whatever other boxes they lie in."""
-    return torch.from_numpy(cpu.count_points(points.float().contiguous().numpy(), box.float().contiguous().numpy()))
+    return torch.ops.pcdet_poly.count_points(float_rows(points), float_rows(box))
+
+
+def _first_fake(points: Tensor, box: Tensor) -> Tensor:
+    return points.new_empty(len(points), dtype=torch.int64)
+
+
+def _count_fake(points: Tensor, box: Tensor) -> Tensor:
+    return box.new_empty(len(box), dtype=torch.int64)
+
+
+define("first_box(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_first_fake)
+define("count_points(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_count_fake)

@@ -1,30 +1,35 @@
-"""Features of points -> features of voxels -> a bird's-eye image."""
+"""Features of points -> features of voxels -> a bird's-eye image, with gradients."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pcdet_poly.ops.library import define, define_gradient, int_row
 from pcdet_poly.structures import Voxels
 
 
 def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Mean of the values (P, C) of each voxel's points -> (V, C). Points with voxel -1 are ignored."""
-    kept = voxel_of_point >= 0
-    index = voxel_of_point[kept]
-    total = values.new_zeros(num_voxels, values.shape[1]).index_add(0, index, values[kept])
-    return total / torch.bincount(index, minlength=num_voxels)[:, None]
+    """Mean of the values (P, C) of each voxel's points -> (V, C), of the values' dtype.
+
+    voxel_of_point (P,) int64 in [-1, V); points with -1 are ignored. A voxel without points has NaN.
+    Added up in float32 in the order of the points on every device, so the result is the same to the bit.
+    """
+    mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), int_row(voxel_of_point), num_voxels)
+    return mean.to(values.dtype)
 
 
 def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Maximum of the values (P, C) of each voxel's points -> (V, C). Points with voxel -1 are ignored.
+    """Maximum of the values (P, C) of each voxel's points -> (V, C), of the values' dtype.
 
-    Where several points share the maximum, each receives an equal share of the gradient.
+    voxel_of_point (P,) int64 in [-1, V); points with -1 are ignored. A voxel without points has -inf;
+    NaN beats every number. Where several points share the maximum, each receives an equal share of the
+    gradient, so that the shares add up to it (as torch.amax does).
     """
-    kept = voxel_of_point >= 0
-    index = voxel_of_point[kept][:, None].expand(-1, values.shape[1])
-    start = values.new_full((num_voxels, values.shape[1]), -torch.inf)
-    return start.scatter_reduce(0, index, values[kept], "amax", include_self=False)
+    highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), int_row(voxel_of_point), num_voxels)
+    return highest.to(values.dtype)
 
 
 def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> Tensor:
@@ -35,6 +40,52 @@ def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> 
     nx, ny, nz = voxels.grid.shape
     if nz != 1:
         raise ValueError(f"to_bev: the grid has {nz} layers of cells; only pillars (1 layer) make an image")
-    canvas = features.new_zeros(voxels.num_frames * ny * nx, features.shape[1]).index_copy(0, voxels.cell, features)
-    image = canvas.view(voxels.num_frames, ny, nx, features.shape[1]).permute(0, 3, 1, 2)
-    return image if channels_last else image.contiguous()
+    canvas = features.new_zeros(voxels.num_frames * ny * nx, features.shape[1])
+    image = canvas.index_copy(0, voxels.cell, features).view(voxels.num_frames, ny, nx, features.shape[1])
+    return image.permute(0, 3, 1, 2) if channels_last else image.permute(0, 3, 1, 2).contiguous()
+
+
+def _mean_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
+    return values.new_empty(num_voxels, values.shape[1]), values.new_empty(num_voxels)
+
+
+def _mean_save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(inputs[1], output[1])
+    ctx.mark_non_differentiable(output[1])
+
+
+def _mean_backward(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
+    voxel_of_point, count = ctx.saved_tensors
+    share = torch.cat([gradient / count[:, None], gradient.new_zeros(1, gradient.shape[1])])
+    return share[voxel_of_point], None, None  # row -1, of dropped points, is zero
+
+
+def _max_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
+    return values.new_empty(num_voxels, values.shape[1])
+
+
+def _max_save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0], output, inputs[1])
+
+
+def _max_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    return torch.ops.pcdet_poly.share_among_highest(gradient.contiguous(), *ctx.saved_tensors), None, None
+
+
+def _share_fake(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_point: Tensor) -> Tensor:
+    return torch.empty_like(values)
+
+
+define(
+    "segment_mean(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> (Tensor, Tensor)",
+    file="scatter",
+    fake=_mean_fake,
+)
+define("segment_max(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> Tensor", file="scatter", fake=_max_fake)
+define(
+    "share_among_highest(Tensor gradient, Tensor values, Tensor highest, Tensor voxel_of_point) -> Tensor",
+    file="scatter",
+    fake=_share_fake,
+)
+define_gradient("segment_mean", save=_mean_save, backward=_mean_backward)
+define_gradient("segment_max", save=_max_save, backward=_max_backward)

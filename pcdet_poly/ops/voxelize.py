@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.cpu import sample as cpu_sample
-from pcdet_poly.ops.cpu import voxelize as cpu
+from pcdet_poly.ops.library import define, float_rows, int_row
+from pcdet_poly.ops.precision import WORD
 from pcdet_poly.structures import Grid, Voxels
 
 
@@ -28,14 +28,15 @@ def voxelize(
     Args:
         points: (P, C) with C >= 3, metres: x, y, z in the grid's frame; further columns are not read.
         frame_of_point: (P,) int64 frame of each point, in any order; frames may be empty.
-        grid: cells; nz = 1 makes pillars.
+        grid: cells, fewer than 2**31 a frame; nz = 1 makes pillars.
         num_frames: B.
         max_points: keep at most this many points per voxel; None keeps all.
         sample: which to keep, the first in the order of the points or a random subset by `seed`.
         seed: of the random subset, any integer.
 
     A point's cell is floor((p - lower) * (1 / cell)) along each axis, all in float32. Points outside
-    [lower, upper), points with NaN, and points of a frame outside [0, B) are dropped.
+    [lower, upper), points with NaN, and points of a frame outside [0, B) are dropped. The result is the
+    same on every device. On a GPU the host waits once, for the number of cells.
     """
     if points.ndim != 2 or points.shape[1] < 3 or frame_of_point.shape != points.shape[:1]:
         raise ValueError(
@@ -44,22 +45,52 @@ def voxelize(
         )
     if max_points is not None and max_points < 1:
         raise ValueError(f"voxelize: max_points = {max_points}; give at least 1, or None for all points")
-    lower = np.array(grid.lower, np.float32)
-    inverse = np.array([1.0 / edge for edge in grid.cell], np.float32)
-    cell, voxel_of_point, num_points = cpu.voxelize(
-        points.detach().float().contiguous().numpy(),
-        frame_of_point.contiguous().numpy(),
-        lower,
-        inverse,
-        np.array(grid.shape, np.int32),
+    nx, ny, nz = grid.shape
+    if nx * ny * nz >= 2**31:
+        raise ValueError(f"voxelize: {nx} x {ny} x {nz} cells a frame; use cells large enough for fewer than 2**31")
+    cell, voxel_of_point, num_points = torch.ops.pcdet_poly.voxelize(
+        float_rows(points),
+        int_row(frame_of_point),
+        list(grid.lower),
+        [1.0 / edge for edge in grid.cell],
+        [nx, ny, nz],
         num_frames,
     )
     if max_points is not None:
         if sample == "first":
-            voxel_of_point = cpu_sample.keep_first(voxel_of_point, len(cell), max_points)
+            voxel_of_point = torch.ops.pcdet_poly.keep_first(voxel_of_point, num_points, max_points)
         else:
-            voxel_of_point = cpu_sample.keep_random(voxel_of_point, num_points, max_points, seed)
-        num_points = np.minimum(num_points, max_points)
-    return Voxels(
-        torch.from_numpy(cell), torch.from_numpy(voxel_of_point), torch.from_numpy(num_points), grid, num_frames
-    )
+            voxel_of_point = torch.ops.pcdet_poly.keep_random(voxel_of_point, num_points, max_points, seed & WORD)
+        num_points = num_points.clamp(max=max_points)
+    return Voxels(cell, voxel_of_point, num_points, grid, num_frames)
+
+
+def _voxelize_fake(
+    points: Tensor,
+    frame_of_point: Tensor,
+    lower: Sequence[float],
+    inverse_cell: Sequence[float],
+    shape: Sequence[int],
+    num_frames: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    num_voxels = torch.library.get_ctx().new_dynamic_size()
+    cell = frame_of_point.new_empty(num_voxels)
+    return cell, torch.empty_like(frame_of_point), torch.empty_like(cell)
+
+
+def _kept_fake(voxel_of_point: Tensor, num_points: Tensor, max_points: int, seed: int = 0) -> Tensor:
+    return torch.empty_like(voxel_of_point)
+
+
+define(
+    "voxelize(Tensor points, Tensor frame_of_point, float[] lower, float[] inverse_cell, int[] shape, int num_frames)"
+    " -> (Tensor, Tensor, Tensor)",
+    file="voxelize",
+    fake=_voxelize_fake,
+)
+define("keep_first(Tensor voxel_of_point, Tensor num_points, int max_points) -> Tensor", file="sample", fake=_kept_fake)
+define(
+    "keep_random(Tensor voxel_of_point, Tensor num_points, int max_points, int seed) -> Tensor",
+    file="sample",
+    fake=_kept_fake,
+)

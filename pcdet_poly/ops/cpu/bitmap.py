@@ -7,6 +7,7 @@ import numpy as np
 from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
+Word = np.uint64
 
 
 @kernel
@@ -19,7 +20,7 @@ def mark(members: Array, words: Array) -> None:
 
 
 @kernel
-def ranks_of_words(words: Array) -> tuple[Array, int]:
+def ranks_of_words(words: Array) -> tuple[Array, np.int64]:
     """How many members lie before each word, int32, and how many there are."""
     before = np.empty(len(words), np.int32)
     total = np.int64(0)
@@ -30,7 +31,7 @@ def ranks_of_words(words: Array) -> tuple[Array, int]:
 
 
 @kernel
-def rank(words: Array, before: Array, member: int) -> int:
+def rank(words: Array, before: Array, member: Word) -> Word:
     """How many members are smaller than `member`, uint64."""
     word = member >> np.uint64(6)
     lower_bits = (np.uint64(1) << (member & np.uint64(63))) - np.uint64(1)
@@ -38,7 +39,7 @@ def rank(words: Array, before: Array, member: int) -> int:
 
 
 @kernel
-def num_bits(word: int) -> int:
+def num_bits(word: Word) -> Word:
     """Bits set in a uint64. LLVM knows this pattern and makes it one instruction where there is one."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))

@@ -16,10 +16,9 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
-import numba
-from numba import njit
+from numba import config, njit
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -27,13 +26,13 @@ Function = TypeVar("Function", bound=Callable)
 def kernel(function: Function) -> Function:
     """`function` compiled on its first call with given types, or loaded from disk if an earlier process did that."""
     # numba decides on a kernel's folder while it decorates it, from this global setting.
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _cache_folder(Path(function.__code__.co_filename).resolve().parent)
+    before = config.CACHE_DIR  # type: ignore[attr-defined]
+    config.CACHE_DIR = _cache_folder(Path(function.__code__.co_filename).resolve().parent)  # type: ignore[attr-defined]
     try:
-        compiled: Function = njit(cache=True, nogil=True)(function)
+        compiled: Any = njit(cache=True, nogil=True)(function)
     finally:
-        numba.config.CACHE_DIR = before
-    return compiled
+        config.CACHE_DIR = before  # type: ignore[attr-defined]
+    return cast(Function, compiled)
 
 
 @cache

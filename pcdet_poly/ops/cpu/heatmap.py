@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pcdet_poly.ops.cpu.compile import kernel
@@ -9,8 +11,15 @@ from pcdet_poly.ops.cpu.compile import kernel
 Array = np.ndarray
 
 
+def draw_heatmap(frame: Array, label: Array, x: Array, y: Array, radius: Array, shape: Sequence[int]) -> Array:
+    """Peaks (N,) -> heatmap (B, K, H, W) float32."""
+    heatmap = np.zeros(tuple(shape), np.float32)
+    _draw(heatmap, frame, label, x, y, radius)
+    return heatmap
+
+
 @kernel
-def draw(heatmap: Array, frame: Array, label: Array, x: Array, y: Array, radius: Array) -> None:
+def _draw(heatmap: Array, frame: Array, label: Array, x: Array, y: Array, radius: Array) -> None:
     """Raise `heatmap` (B, K, H, W) float32 in place to the peaks (N,) wherever they are higher."""
     num_frames, num_classes, height, width = heatmap.shape
     for i in range(len(frame)):

@@ -11,7 +11,7 @@ Array = np.ndarray
 
 
 @kernel
-def pairwise(box_a: Array, box_b: Array, with_height: bool) -> Array:
+def pairwise_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
     """Boxes (N, 7), (M, 7) -> IoU (N, M) float32, bird's-eye or 3D."""
     a, b = prepare(box_a), prepare(box_b)
     iou = np.empty((len(a), len(b)), np.float32)
@@ -22,7 +22,7 @@ def pairwise(box_a: Array, box_b: Array, with_height: bool) -> Array:
 
 
 @kernel
-def matched(box_a: Array, box_b: Array, with_height: bool) -> Array:
+def matched_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
     """Boxes (N, 7), (N, 7) -> IoU (N,) float32 of box_a[i] with box_b[i]."""
     a, b = prepare(box_a), prepare(box_b)
     iou = np.empty(len(a), np.float32)

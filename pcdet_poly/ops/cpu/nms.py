@@ -59,7 +59,7 @@ def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
     area_i, area_j = boxes[i, LENGTH] * boxes[i, WIDTH], boxes[j, LENGTH] * boxes[j, WIDTH]
     if min(area_i, area_j) < 0.999999 * threshold * max(area_i, area_j):  # IoU is at most the ratio of areas
         return False
-    return np.float32(pair(boxes, i, boxes, j, False)) > threshold
+    return bool(np.float32(pair(boxes, i, boxes, j, False)) > threshold)
 
 
 @kernel

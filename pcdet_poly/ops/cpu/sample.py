@@ -12,9 +12,9 @@ DROPPED = -1
 
 
 @kernel
-def keep_first(voxel_of_point: Array, num_voxels: int, max_points: int) -> Array:
+def keep_first(voxel_of_point: Array, num_points: Array, max_points: int) -> Array:
     """Voxel of each point (P,), with -1 from the (max_points + 1)-th point of a voxel on."""
-    seen = np.zeros(num_voxels, np.int32)
+    seen = np.zeros(len(num_points), np.int64)
     kept = np.empty_like(voxel_of_point)
     for p in range(len(voxel_of_point)):
         voxel = voxel_of_point[p]

@@ -1,4 +1,4 @@
-"""Sums and maxima over the points of each voxel on the CPU, over numpy arrays."""
+"""Means and maxima over the points of each voxel on the CPU, over numpy arrays."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ Array = np.ndarray
 
 
 @kernel
-def segment_sum(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
-    """Values (P, C) float32 -> sums (V, C), added in the order of the points."""
-    total = np.zeros((num_voxels, values.shape[1]), np.float32)
+def segment_mean(values: Array, voxel_of_point: Array, num_voxels: int) -> tuple[Array, Array]:
+    """Values (P, C) float32 -> means (V, C), added up in the order of the points, and counts (V,), both float32."""
+    mean = np.zeros((num_voxels, values.shape[1]), np.float32)
+    count = np.zeros(num_voxels, np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
         if v >= 0:
+            count[v] += np.float32(1)
             for c in range(values.shape[1]):
-                total[v, c] += values[p, c]
-    return total
+                mean[v, c] += values[p, c]
+    for v in range(num_voxels):
+        for c in range(values.shape[1]):
+            mean[v, c] = mean[v, c] / count[v] if count[v] > 0 else np.nan
+    return mean, count
 
 
 @kernel
 def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
-    highest = np.full((num_voxels, values.shape[1]), -np.inf, np.float32)
+    highest = np.full((num_voxels, values.shape[1]), np.float32(-np.inf), np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
         if v >= 0:
@@ -35,25 +40,24 @@ def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
 
 
 @kernel
-def count_ties(values: Array, highest: Array, voxel_of_point: Array) -> Array:
-    """How many of a voxel's points reach its maximum: (V, C) int32."""
-    ties = np.zeros(highest.shape, np.int32)
+def share_among_highest(gradient: Array, values: Array, highest: Array, voxel_of_point: Array) -> Array:
+    """Gradient (V, C) of the maxima -> gradient (P, C) of the values: equal shares for those that reach the maximum."""
+    share = gradient / _count_highest(values, highest, voxel_of_point)
+    spread = np.empty_like(values)
     for p in range(len(values)):
         v = voxel_of_point[p]
-        if v >= 0:
-            for c in range(values.shape[1]):
-                ties[v, c] += values[p, c] == highest[v, c]
-    return ties
+        for c in range(values.shape[1]):
+            reaches = v >= 0 and values[p, c] == highest[v, c]
+            spread[p, c] = share[v, c] if reaches else np.float32(0)
+    return spread
 
 
 @kernel
-def spread_to_highest(share: Array, values: Array, highest: Array, voxel_of_point: Array) -> Array:
-    """Gradient (P, C): share (V, C) for points that reach their voxel's maximum, else 0."""
-    gradient = np.zeros(values.shape, np.float32)
+def _count_highest(values: Array, highest: Array, voxel_of_point: Array) -> Array:
+    count = np.zeros(highest.shape, np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
         if v >= 0:
             for c in range(values.shape[1]):
-                if values[p, c] == highest[v, c]:
-                    gradient[p, c] = share[v, c]
-    return gradient
+                count[v, c] += np.float32(values[p, c] == highest[v, c])
+    return count

@@ -7,6 +7,8 @@ too much (fine voxels), the same is done first for blocks of 64 cells, and then 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pcdet_poly.ops.cpu.bitmap import mark, rank, ranks_of_words
@@ -19,22 +21,35 @@ CHUNK = 2048  # points whose coordinates are brought into rows at a time; they s
 LARGEST_BITMAP = 1 << 23  # bits, 1 MB: about a second-level cache
 
 
-@kernel
 def voxelize(
-    points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
+    points: Array,
+    frame_of_point: Array,
+    lower: Sequence[float],
+    inverse_cell: Sequence[float],
+    shape: Sequence[int],
+    num_frames: int,
 ) -> tuple[Array, Array, Array]:
     """Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64.
 
-    points (P, 3+) float32, frame_of_point (P,) int64, lower and inverse_cell (3,) float32, shape (3,)
-    int32 with a product below 2**31.
+    points (P, 3+) float32, frame_of_point (P,) int64; the product of `shape` is below 2**31.
     """
+    inverse = np.array(inverse_cell, np.float32)
+    return _voxelize(
+        points, frame_of_point, np.array(lower, np.float32), inverse, np.array(shape, np.int32), num_frames
+    )
+
+
+@kernel
+def _voxelize(
+    points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
+) -> tuple[Array, Array, Array]:
     # One array holds a point's cell, then its rank: fresh memory costs as much as a pass over it.
     index = cell_of_point(points, frame_of_point, lower, inverse_cell, shape, num_frames)
     num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
     if num_cells <= LARGEST_BITMAP:
         words = np.zeros(num_cells // BLOCK + 1, np.uint64)
         mark(index, words)
-        return _ranked(index, words, np.arange(0))
+        return _ranked(index, words, np.empty(0, np.int64))
     used = np.zeros(num_cells // (BLOCK * BLOCK) + 1, np.uint64)  # a bit per block
     _mark_blocks(index, used)
     before, num_blocks = ranks_of_words(used)
