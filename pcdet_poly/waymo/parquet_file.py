@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from pcdet_poly.errors import UserError
 from pcdet_poly.waymo.parquet_schema import SCHEMAS, SEGMENT
 
-# Without a buffer pyarrow loads a whole row group at once; Waymo's hold 51 frames.
-_BUFFER_BYTES = 1 << 20
+# Streams a row group; with pre_buffer or without a buffer pyarrow loads it whole, and Waymo's hold 51 frames.
+_STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 
@@ -40,7 +40,7 @@ class ComponentFile:
         if not path.is_file():
             raise UserError(f"{path}: no such file; download (or write again) component {component} of this segment")
         with readable(path):
-            file = pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, page_checksum_verification=True)
+            file = pq.ParquetFile(path, page_checksum_verification=True, **_STREAMING)
             found = file.schema_arrow
         for name in columns:
             needed, index = SCHEMAS[component].field(name).type, found.get_field_index(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -36,33 +36,34 @@ _SPEED = (f"{LABEL}.speed.x", f"{LABEL}.speed.y")
 def read_poses(folder: str | Path, segment: str) -> dict[int, np.ndarray]:
     """Timestamp -> world_from_vehicle (4, 4) float64."""
     path, rows = _rows(folder, "vehicle_pose", segment, [TIMESTAMP, WORLD_FROM_VEHICLE])
-    poses = {row[TIMESTAMP]: _matrix(row, WORLD_FROM_VEHICLE, path) for row in rows}
-    if len(poses) != len(rows) or None in poses:
-        raise UserError(f"{path}: {len(rows)} rows with {len(poses)} timestamps; fetch it again")
+    poses = {row[TIMESTAMP]: _matrix(row, WORLD_FROM_VEHICLE) for row in rows}
+    _check_distinct(rows, poses, "timestamps", path)
     return poses
 
 
 def read_calibrations(folder: str | Path, segment: str) -> dict[int, LidarCalibration]:
     """LiDAR -> its calibration."""
     inclination = [f"{INCLINATION}.{name}" for name in ("values", "min", "max")]
-    path, rows = _rows(folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination])
+    path, rows = _rows(folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination], optional=inclination[:1])
     values, low, high = inclination
-    return {
+    calibrations = {
         row[LASER]: LidarCalibration(
             lidar=row[LASER],
-            vehicle_from_lidar=_matrix(row, EXTRINSIC, path),
+            vehicle_from_lidar=_matrix(row, EXTRINSIC),
             beam_inclination_rad=np.array(row[values] or [], np.float64),
-            beam_inclination_min_rad=row[low] or 0.0,
-            beam_inclination_max_rad=row[high] or 0.0,
+            beam_inclination_min_rad=row[low],
+            beam_inclination_max_rad=row[high],
         )
         for row in rows
     }
+    _check_distinct(rows, calibrations, "LiDARs", path)
+    return calibrations
 
 
 def read_contexts(folder: str | Path, segment: str) -> dict[int, dict[str, str]]:
     """Timestamp -> what is known of time of day, location and weather."""
     columns = {name: f"{STATS}.{name}" for name in CONTEXT}
-    _, rows = _rows(folder, "stats", segment, [TIMESTAMP, *columns.values()])
+    _, rows = _rows(folder, "stats", segment, [TIMESTAMP, *columns.values()], optional=columns.values())
     return {row[TIMESTAMP]: {name: row[column] for name, column in columns.items() if row[column]} for row in rows}
 
 
@@ -90,19 +91,27 @@ def _ground_truth(rows: pa.Table, path: Path) -> GroundTruth:
         label=required(rows, _TYPE, path).astype(np.int64) - 1,
         level=pc.fill_null(rows[_LEVEL], 0).to_numpy().astype(np.int64),
         num_points=pc.fill_null(rows[_NUM_POINTS], 0).to_numpy(),
-        track=np.array(rows[OBJECT].to_pylist(), np.str_),
+        track=required(rows, OBJECT, path).astype(np.str_),
         speed=np.stack([rows[name].to_numpy() for name in _SPEED], axis=1).astype(np.float32),
     )
 
 
 def _rows(
-    folder: str | Path, component: str, segment: str, columns: Sequence[str]
+    folder: str | Path, component: str, segment: str, columns: Sequence[str], *, optional: Collection[str] = ()
 ) -> tuple[Path, list[dict[str, Any]]]:
+    """All rows; only the `optional` columns may have empty fields."""
     source = ComponentFile.open(folder, component, segment, [SEGMENT, *columns])
-    return source.path, source.table([SEGMENT, *columns]).to_pylist()
+    rows = source.table([SEGMENT, *columns]).to_pylist()
+    for name in set(columns) - set(optional):
+        if any(row[name] is None for row in rows):
+            raise UserError(f"{source.path}: column {name} is empty in some row; fetch it again")
+    return source.path, rows
 
 
-def _matrix(row: dict[str, Any], name: str, path: Path) -> np.ndarray:
-    if row[name] is None or None in row[name]:
-        raise UserError(f"{path}: column {name} is empty in some row; fetch it again")
+def _matrix(row: dict[str, Any], name: str) -> np.ndarray:
     return np.array(row[name], np.float64).reshape(4, 4)
+
+
+def _check_distinct(rows: Sequence[object], by_key: Sized, keys: str, path: Path) -> None:
+    if len(by_key) != len(rows):
+        raise UserError(f"{path}: {len(rows)} rows with {len(by_key)} {keys}; fetch it again")

@@ -65,6 +65,8 @@ def _write(writers: dict[str, pq.ParquetWriter], segment: str, scans: Iterable[S
             raise UserError(f"frame {segment}/{scan.timestamp_us}: v2 keeps one calibration for a whole segment")
         for component, new in rows.items():
             collected.setdefault(component, []).extend(new)
+    if not timestamps:
+        raise UserError(f"{segment}: no frames to write; a segment needs one")
     for component, all_rows in collected.items():
         writers[component].write_table(pa.Table.from_pylist(all_rows, schema=SCHEMAS[component]))
     return len(timestamps)
