@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.simulation.cast_kernel import cast_every_solid
+from pcdet_poly.simulation.mesh import Mesh
 from pcdet_poly.simulation.rays import Beams, Hits
 from pcdet_poly.simulation.shapes import Shapes
 
@@ -30,13 +31,12 @@ class Instances:
 class MeshCaster:
     """A triangle mesh that does not move. Embree on one thread, through open3d."""
 
-    def __init__(self, vertices: np.ndarray, triangles: np.ndarray, material: np.ndarray) -> None:
-        """`vertices` (N, 3) world frame, `triangles` (T, 3), `material` (T,)."""
+    def __init__(self, mesh: Mesh) -> None:
         self._open3d = _open3d()
         tensor = self._open3d.core.Tensor
         self._scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
-        self._scene.add_triangles(tensor(vertices.astype(np.float32)), tensor(triangles.astype(np.uint32)))
-        self._material = material.astype(np.int8)
+        self._scene.add_triangles(tensor(mesh.vertices.astype(np.float32)), tensor(mesh.triangles.astype(np.uint32)))
+        self._material = mesh.material.astype(np.int8)
 
     def cast(self, beams: Beams, hits: Hits) -> None:
         """Write what the rays that fire hit into the nearest layer of `hits`, which must be empty."""

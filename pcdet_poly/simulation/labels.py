@@ -28,19 +28,18 @@ def swept_at(motion: Motion, world_from_vehicle: np.ndarray) -> Motion:
 
 def label_objects(
     scene: Scene,
-    motion: Motion,
+    seen: Motion,
     index: np.ndarray,
     world_from_vehicle: np.ndarray,
     points: np.ndarray,
-    seed: int,
-    number: int,
+    frame: tuple[int, int],
 ) -> GroundTruth:
     """Labels of the actors at `index`: those of a class, with points, and outside no-label zones.
 
-    `points` (P, 3) float32 are all measured ones in the vehicle frame.
+    `seen` is their motion as `swept_at` gives it; `points` (P, 3) float32 are all measured ones in
+    the vehicle frame; `frame` is the segment's seed and the frame's number.
     """
     cast = scene.cast
-    seen = swept_at(motion, world_from_vehicle)
     labelled = (cast.label[index] >= 0) & ~_in_zones(seen.position[:, :2], scene.no_label_zones)
     box = _boxes(seen, cast.size[index], cast.bottom_m[index], world_from_vehicle)
     labelled &= np.hypot(box[:, 0], box[:, 1]) < REACH_M
@@ -51,9 +50,9 @@ def label_objects(
     return GroundTruth(
         box=box,
         label=cast.label[index],
-        level=_levels(num_points, seed, number),
+        level=_levels(num_points, frame),
         num_points=num_points,
-        track=np.array([f"sim{seed}-{actor}" for actor in index], dtype="<U32"),
+        track=np.array([f"sim{frame[0]}-{actor}" for actor in index], dtype="<U32"),
         speed=velocity[:, :2].astype(np.float32),
     )
 
@@ -75,8 +74,8 @@ def _in_zones(position: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray
     return inside
 
 
-def _levels(num_points: np.ndarray, seed: int, number: int) -> np.ndarray:
+def _levels(num_points: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
     """Mostly 0, as in Waymo's files: the level then follows from the number of points."""
-    rng = np.random.default_rng((seed, number, 1))
+    rng = np.random.default_rng((*frame, 1))
     hard = (num_points <= _FEW_POINTS) & (rng.random(len(num_points)) < _HARD_SHARE)
     return np.where(hard, 2, 0)

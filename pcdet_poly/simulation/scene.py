@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcdet_poly.simulation import furniture, traffic
-from pcdet_poly.simulation.actors import Actor, Cast, Occupancy, Track, travel
-from pcdet_poly.simulation.geometry import rotations
+from pcdet_poly.simulation.actors import UNLABELLED, Actor, Cast, Occupancy, Track, travel
 from pcdet_poly.simulation.materials import Material
 from pcdet_poly.simulation.mesh import Mesh
 from pcdet_poly.simulation.plots import lay_out, standing
@@ -40,11 +39,6 @@ class Scene:
         angles = np.stack([np.zeros(len(s)), pitch, self.street.heading(s)], axis=-1)
         return angles, self.street.position(s, d)
 
-    def ego_rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """(T, 3, 3) world from vehicle."""
-        angles, _ = self.ego_poses(times_s)
-        return rotations(angles[:, 0], angles[:, 1], angles[:, 2])
-
 
 def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> Scene:
     """A street with all that stands and moves on it, seen at `times_s`."""
@@ -62,14 +56,14 @@ def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> Scene:
     actors += [*_roadside(rng, street)]
     actors = [actor for actor in actors if _claims(occupancy, actor)]
     actors += [*traffic.cyclists(rng, street, occupancy, float(rng.uniform(0.03, 0.08)))]
-    actors += [*traffic.pedestrians(rng, street, occupancy, float(rng.uniform(0.06, 0.20)))]
+    actors += [*traffic.pedestrians(rng, street, occupancy, float(rng.uniform(0.09, 0.22)))]
     plot = Material(rng.choice([Material.CONCRETE, Material.GRASS, Material.ASPHALT]))
     mesh = Mesh.join([terrain_mesh(street, plot), *plots.meshes])
     return Scene(street, mesh, Cast(street, actors), ego, _no_label_zones(rng, street))
 
 
 def _claims(occupancy: Occupancy, actor: Actor) -> bool:
-    if actor.size[0] == 0.0:  # leaves and other things one may stand under
+    if actor.label in (UNLABELLED, SIGN):  # leaves, lamps and plates overhead: one may stand under them
         return True
     return occupancy.claim(actor.track, (actor.size[0], actor.size[1] - 0.2, actor.size[2]))
 
@@ -94,7 +88,6 @@ def _sign(rng: np.random.Generator, s: float, d: float, facing: float) -> Iterat
     plate, size, bottom = furniture.sign_plate(rng)
     yield standing(furniture.pole(bottom + size[2], 0.04), s, d)
     track = Track(s - 0.07 * np.cos(facing + np.pi), d, facing + rng.normal(0, 0.1))
-    # Its label claims no room on the ground: the pole does not either, people walk around both.
     yield Actor(plate, size, track, SIGN, bottom_m=bottom, upright=True)
 
 

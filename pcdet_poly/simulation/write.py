@@ -43,6 +43,8 @@ def segment_jobs(
     _check(interval_s > 0, "--interval-s", interval_s, "give a positive number of seconds")
     _check(seed >= 0, "--seed", seed, "give 0 or more")
     _check(prefix != "" and "/" not in prefix, "--prefix", prefix, "give the start of a file name")
+    if Path(folder).is_file():
+        raise UserError(f"{folder}: a file; name a folder for the records")
     return [
         SegmentJob(Path(folder) / f"{prefix}{number}.tfrecord", number, f"sim{number}", num_frames, interval_s)
         for number in range(seed, seed + num_segments)

@@ -1,0 +1,92 @@
+"""What a LiDAR reports of known surfaces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcdet_poly.simulation.effects import ELONGATION_STEP, RANGE_NOISE_M, RETURNS_APART_M, measure
+from pcdet_poly.simulation.materials import REFLECTIONS, Material
+from pcdet_poly.simulation.noise import mixed, normal, seed_of, uniform
+from pcdet_poly.simulation.rays import Hits
+from pcdet_poly.simulation.sensor import Lidar, waymo_lidars
+
+TINT = np.array([1.0, 4.0])
+
+
+def wall(range_m: float, material: Material, *, owner: int = 0) -> tuple[Lidar, Hits]:
+    top = waymo_lidars(0, top_shape=(64, 500))[0]
+    hits = Hits.none(top.shape)
+    hits.range_m[0], hits.material[0], hits.cosine[0], hits.owner[0] = range_m, material, 1.0, owner
+    return top, hits
+
+
+def test_range_noise_and_intensity_of_a_wall() -> None:
+    first, second = measure(*wall(10.0, Material.CONCRETE), TINT, np.uint64(1))
+    seen = first[..., 0] > 0
+    assert seen.mean() > 0.95
+    assert (second == -1).all()
+    assert first[seen][:, 0].mean() == pytest.approx(10.0, abs=0.001)
+    assert first[seen][:, 0].std() == pytest.approx(RANGE_NOISE_M, rel=0.05)
+    assert np.median(first[seen][:, 1]) == pytest.approx(REFLECTIONS[Material.CONCRETE].intensity, rel=0.03)
+    assert np.log(first[seen][:, 1]).std() == pytest.approx(REFLECTIONS[Material.CONCRETE].spread, rel=0.05)
+
+
+def test_elongation_is_in_waymos_steps() -> None:
+    first, _ = measure(*wall(10.0, Material.GRASS), TINT, np.uint64(1))
+    steps = first[..., 2][first[..., 0] > 0] / ELONGATION_STEP
+    np.testing.assert_allclose(steps, np.round(steps), atol=1e-4)
+    assert steps.min() >= 0
+    assert steps.max() <= 255
+
+
+def test_far_and_dark_surfaces_are_lost_first() -> None:
+    def seen(range_m: float, material: Material) -> float:
+        return float((measure(*wall(range_m, material), TINT, np.uint64(2))[0][..., 0] > 0).mean())
+
+    near, far = seen(10.0, Material.RUBBER), seen(70.0, Material.RUBBER)
+    assert far < 0.8 * near
+    assert far < 0.9 * seen(70.0, Material.FACADE)
+    assert seen(1.0, Material.FACADE) == 0  # nearer than the LiDAR can
+    assert seen(80.0, Material.FACADE) == 0  # farther
+
+
+def test_tint_scales_paint_but_not_asphalt() -> None:
+    def median(material: Material, owner: int) -> float:
+        image = measure(*wall(8.0, material, owner=owner), TINT, np.uint64(3))[0]
+        return float(np.median(image[..., 1][image[..., 0] > 0]))
+
+    assert median(Material.CAR_PAINT, 1) / median(Material.CAR_PAINT, 0) == pytest.approx(4.0, rel=0.2)
+    assert median(Material.ASPHALT, 1) == median(Material.ASPHALT, 0)
+
+
+def test_second_returns_come_from_behind_an_edge() -> None:
+    top, hits = wall(30.0, Material.FACADE)
+    hits.range_m[0][:, 200:300] = 10.0
+    first, second = measure(top, hits, TINT, np.uint64(4))
+    rows, columns = np.nonzero(second[..., 0] > 0)
+    assert len(rows) > 10
+    assert set(columns) == {200, 299}  # the pixels of the near surface beside the far one
+    both = (first[..., 0] > 0) & (second[..., 0] > 0)
+    assert (second[both][:, 0] - first[both][:, 0] > RETURNS_APART_M).all()
+
+
+def test_second_returns_go_through_leaves() -> None:
+    top, hits = wall(10.0, Material.LEAVES)
+    hits.range_m[1], hits.material[1] = 14.0, Material.FACADE
+    _, second = measure(top, hits, TINT, np.uint64(5))
+    seen = second[..., 0] > 0
+    assert 0.2 < seen.mean() < 0.6
+    assert second[seen][:, 0].mean() == pytest.approx(14.0, abs=0.01)
+
+
+def test_draws_are_uniform_and_normal_and_repeat() -> None:
+    seed = seed_of(3, 4)
+    draws = np.array([uniform(seed, k) for k in range(4000)])
+    assert draws.mean() == pytest.approx(0.5, abs=0.02)
+    assert np.histogram(draws, 8, (0, 1))[0].min() > 400
+    normals = np.array([normal(seed, k) for k in range(4000)])
+    assert normals.mean() == pytest.approx(0.0, abs=0.06)
+    assert normals.std() == pytest.approx(1.0, abs=0.05)
+    assert mixed(seed, 5) == mixed(seed_of(3, 4), 5)
+    assert len({int(mixed(seed, k)) for k in range(4000)}) == 4000

@@ -1,0 +1,73 @@
+"""The LiDARs' geometry against Waymo's rules and real calibrations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from pcdet_poly.simulation.geometry import inside_polygon, rotations, wrap_angle
+from pcdet_poly.simulation.sensor import waymo_lidars
+from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
+
+
+@pytest.mark.parametrize("rig", [0, 1])
+@pytest.mark.parametrize("shapes", [((64, 2650), (200, 600)), ((16, 100), (20, 60))], ids=["full", "small"])
+def test_pixels_look_where_readers_think_they_do(rig: int, shapes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    lidars = waymo_lidars(rig, top_shape=shapes[0], side_shape=shapes[1])
+    assert [lidar.calibration.lidar for lidar in lidars] == [1, 2, 3, 4, 5]
+    for lidar in lidars:
+        height, width = lidar.shape
+        assert (height, width) == shapes[lidar.calibration.lidar != 1]
+        np.testing.assert_allclose(lidar.inclination_rad, beam_inclination_rad(lidar.calibration, height), atol=1e-12)
+        np.testing.assert_allclose(lidar.azimuth_rad, column_azimuth_rad(lidar.calibration, width), atol=1e-12)
+        rotation = lidar.calibration.vehicle_from_lidar[:3, :3]
+        np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+
+
+def test_only_top_rolls_and_its_sweep_is_centred_on_the_frame() -> None:
+    top, *sides = waymo_lidars(0)
+    assert top.rolls
+    assert not any(side.rolls for side in sides)
+    assert top.delay_s[0] < -0.0499
+    assert abs(top.delay_s.mean()) < 1e-4
+    assert (np.diff(top.delay_s) >= 0).all()
+    assert all(3000 < side.fires.sum() < 5000 for side in sides)  # real frames: about 4,000 points each
+
+
+def test_calibration_equals_the_real_records(real_data: Path) -> None:
+    segments = json.loads((real_data / "waymo" / "calibration.json").read_text())["segments"].values()
+    for rig, segment in enumerate(segments):
+        by_number = {laser["laser_name"]: laser for laser in segment["lasers"].values()}
+        for lidar in waymo_lidars(rig):
+            calibration = lidar.calibration
+            laser = by_number[calibration.lidar]
+            extrinsic = np.reshape(laser["extrinsic_vehicle_from_lidar"], (4, 4))
+            np.testing.assert_allclose(calibration.vehicle_from_lidar, extrinsic, atol=2e-7)
+            np.testing.assert_allclose(calibration.beam_inclination_rad, laser["beam_inclinations"], atol=1e-7)
+            assert calibration.beam_inclination_min_rad == pytest.approx(laser["beam_inclination_min"], abs=1e-7)
+            assert calibration.beam_inclination_max_rad == pytest.approx(laser["beam_inclination_max"], abs=1e-7)
+
+
+def test_rotations_equal_scipy() -> None:
+    angles = np.random.default_rng(0).uniform(-3, 3, (20, 3))  # roll, pitch, yaw
+    expected = Rotation.from_euler("xyz", angles).as_matrix()
+    np.testing.assert_allclose(rotations(angles[:, 0], angles[:, 1], angles[:, 2]), expected, atol=1e-12)
+
+
+def test_inside_polygon_equals_shapely() -> None:
+    shapely = pytest.importorskip("shapely")
+    polygon = np.array([[0, 0], [4, 0], [4, 3], [2, 1], [0, 3]], float)
+    points = np.random.default_rng(1).uniform(-1, 5, (500, 2))
+    expected = shapely.contains_xy(shapely.Polygon(polygon), points[:, 0], points[:, 1])
+    np.testing.assert_array_equal(inside_polygon(points, polygon), expected)
+
+
+def test_wrap_angle() -> None:
+    angles = np.array([-7.0, -np.pi, 0.0, 3.0, np.pi, 10.0])
+    wrapped = wrap_angle(angles)
+    assert ((wrapped >= -np.pi) & (wrapped < np.pi)).all()
+    np.testing.assert_allclose(np.exp(1j * wrapped), np.exp(1j * angles), atol=1e-12)
