@@ -18,10 +18,8 @@ from pcdet_poly.files import write_json
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw everything; print the paths of what was written."""
     options = _parser().parse_args(arguments)
-    written = draw_family(options.output)
-    if options.run:
-        written += draw_finished_runs(options)
-    for path in written:
+    of_runs = draw_finished_runs(options) if options.run else []
+    for path in [*draw_family(options.output), *of_runs]:
         print(path)
     return 0
 

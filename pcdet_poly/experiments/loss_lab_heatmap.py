@@ -71,10 +71,10 @@ def draw_street() -> Figure:
     axes = figure.subplots(len(CLASSES), 2 + len(found), sharex=True, sharey=True)
     for k, (name, row) in enumerate(zip(CLASSES, axes, strict=True)):
         for panel, values, title in ((row[0], heatmap[k], "target"), (row[1], logits[k].sigmoid(), "prediction p")):
-            panel.imshow(values, origin="lower", cmap="magma", vmin=0, vmax=1)
+            panel.imshow(values.numpy(), origin="lower", cmap="magma", vmin=0, vmax=1)
             panel.set_title(f"{name}: {title}", fontsize=10)
         for panel, (epsilon, gradient) in zip(row[2:], found.items(), strict=True):
-            image = panel.imshow(gradient[k], origin="lower", cmap="RdBu_r", norm=norm)
+            image = panel.imshow(gradient[k].numpy(), origin="lower", cmap="RdBu_r", norm=norm)
             share = background_share(gradient[k], heatmap[k])
             panel.set_title(f"eps = {epsilon:g}: {share:.0%} background", fontsize=10)
     figure.colorbar(image, ax=axes[:, 2:], label="dL / dlogit (blue raises the score)", shrink=0.85)
