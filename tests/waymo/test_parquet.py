@@ -149,8 +149,8 @@ def test_one_warning_where_frames_have_no_lidar_data(tmp_path: Path) -> None:
 
 
 def test_memory_is_that_of_a_few_frames_whatever_the_row_groups(tmp_path: Path) -> None:
-    """30 frames in one row group (Waymo's hold 51), read with less memory than 10 take."""
-    scans = write_made_up(tmp_path, make_scans(30, rows=64, columns=100))
+    """25 frames in one row group (Waymo's hold 51), read with less memory than 10 take."""
+    scans = write_made_up(tmp_path, make_scans(25, rows=64, columns=200))
     for component in ("lidar", "lidar_pose"):
         path = rewrite(tmp_path, component, lambda table: table)
         assert pq.ParquetFile(path).num_row_groups == 1
