@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pcdet_poly.config.schema import CenterPointPillarConfig
 from pcdet_poly.models.bev_backbone import BevBackbone
@@ -34,11 +34,15 @@ class CenterPointPillar(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Batch) -> CenterMaps:
+        maps: CenterMaps = self.head(self.backbone(self.image(batch)))
+        return maps
+
+    @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
+    def image(self, batch: Batch) -> Tensor:
+        """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
         points = batch.points[:, :POINT_CHANNELS]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
             voxels = voxelize(points, batch.frame_of_point, self.grid, batch.size)
             features = self.encoder(points, voxels)  # (V, C)
-        bev = to_bev(features, voxels, channels_last=self.channels_last)  # (B, C, ny, nx)
-        maps: CenterMaps = self.head(self.backbone(bev))
-        return maps
+            return to_bev(features, voxels, channels_last=self.channels_last)

@@ -10,9 +10,9 @@ from torch.nn.utils import fusion
 
 
 def fuse_for_inference(model: nn.Module) -> nn.Module:
-    """A copy of `model` in evaluation mode without batch norms that follow a linear map; `model` stays as it was.
+    """A copy of `model` in evaluation mode without batch norms after convolutions; `model` stays as it was.
 
-    Equal up to float rounding. State dicts of the copy do not fit `model`.
+    (The pillar encoder folds its own.) Equal up to float rounding. State dicts of the copy do not fit `model`.
     """
     fused = deepcopy(model).eval()
     for parent in list(fused.modules()):
@@ -31,7 +31,5 @@ def _folded(layer: nn.Module, norm: nn.Module) -> nn.Module | None:
             return fusion.fuse_conv_bn_eval(layer, norm)
         case nn.ConvTranspose2d(), nn.BatchNorm2d():
             return fusion.fuse_conv_bn_eval(layer, norm, transpose=True)
-        case nn.Linear(), nn.BatchNorm1d():
-            return fusion.fuse_linear_bn_eval(layer, norm)
         case _:
             return None

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean
-from pcdet_poly.structures import Grid, Voxels
+from pcdet_poly.ops.pillars import Pillars, linear_max, linear_relu_pool, product, sort_and_decorate
+from pcdet_poly.structures import Voxels
+
+
+class Pooled(NamedTuple):
+    """What is known of a layer's outputs after it: enough for the next layer's batch norm and pooled inputs."""
+
+    total: Tensor  # (V, C) sum over each pillar
+    highest: Tensor  # (V, C) maximum over each pillar
+    product: Tensor  # (C, C) sum of outer products over all points; zeros in evaluation
 
 
 class PillarEncoder(nn.Module):
-    """Dynamic pillar encoder: layers of linear, batch norm, ReLU, then the maximum over the pillar.
+    """Dynamic pillar encoder: layers of linear, batch norm, ReLU on points, then the maximum over the pillar.
 
     Each point's inputs are its columns, its offset from the mean of its pillar's points and its
     offset from the pillar's centre. A layer that is not the last makes half its width per point
     and appends the pillar's maximum of it.
-    Shapes: P points, V pillars, C channels.
+    Shapes: P points, K of them in pillars, V pillars, C channels.
     """
 
     def __init__(self, point_channels: int, channels: Sequence[int]) -> None:
@@ -28,50 +37,79 @@ class PillarEncoder(nn.Module):
 
     def forward(self, points: Tensor, voxels: Voxels) -> Tensor:
         """Points (P, C) and the pillars they lie in -> (V, channels[-1]); points in no pillar are left out."""
-        inside = voxels.voxel_of_point >= 0
-        points, pillar_of_point = points[inside], voxels.voxel_of_point[inside]
-        features = decorate(points, pillar_of_point, voxels)  # (P, C + 6)
+        features, pillars = sort_and_decorate(points, voxels)  # (K, C + 7)
+        pooled = None
         for layer in self.layers[:-1]:
-            features = layer(features)
-            highest = scatter_max(features, pillar_of_point, len(voxels.cell))
-            features = torch.cat([features, highest[pillar_of_point]], dim=1)
-        return scatter_max(self.layers[-1](features), pillar_of_point, len(voxels.cell))
+            weight, shift = layer(features, pooled, pillars)
+            features, *pools = linear_relu_pool(features, weight, shift, pillars, with_product=self.training)
+            pooled = Pooled(*pools)
+        weight, shift = self.layers[-1](features, pooled, pillars)
+        return (linear_max(features, weight, pillars) + shift).relu()
 
 
 class PillarLayer(nn.Module):
-    """Linear, batch norm, ReLU on each point: (P, C) -> (P, width)."""
+    """Linear layer and batch norm on points, as one linear map whose part on pooled features is done per pillar.
+
+    Batch norm needs no pass over the layer's outputs: their mean and variance are W m and
+    diag(W S W'), with m and S the mean and covariance of the inputs.
+    """
 
     def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(in_channels, width, bias=False)
-        self.norm = PointNorm(width, eps=1e-3, momentum=0.01)
+        self.norm = nn.BatchNorm1d(width, eps=1e-3, momentum=0.01)
 
-    def forward(self, features: Tensor) -> Tensor:
-        normed: Tensor = self.norm(self.linear(features))
-        return normed.relu()
+    def forward(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+        """A weight (width, C) for features (K, C), and a shift (V, width) of each pillar's points.
+
+        Features of the first layer (`pooled` is None) end with a column of ones, which takes the bias.
+        """
+        mean, variance = self._statistics(features, pooled, pillars)
+        scale = self.norm.weight * (variance + self.norm.eps).rsqrt()
+        weight = scale[:, None] * self.linear.weight
+        bias = self.norm.bias - scale * mean
+        if pooled is None:
+            return torch.cat([weight, bias[:, None]], dim=1), weight.new_zeros(len(pillars), len(weight))
+        own, of_pooled = torch.tensor_split(weight, [features.shape[1]], dim=1)
+        return own, pooled.highest @ of_pooled.T + bias
+
+    def _statistics(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+        """Mean and variance (width,) of the linear layer's outputs; the running ones in evaluation.
+
+        One point or none has no variance: it passes by the running ones too.
+        """
+        norm, count = self.norm, len(features)
+        if not self.training or count < 2:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            return norm.running_mean, norm.running_var
+        total, outer = _moments(features, pooled, pillars)
+        weight = self.linear.weight.double()
+        mean = weight @ total / count
+        variance = (((weight @ outer) * weight).sum(1) / count - mean.square()).clamp_min(0)
+        _update_running(norm, mean, variance * count / (count - 1))
+        return mean.to(features.dtype), variance.to(features.dtype)
 
 
-class PointNorm(nn.BatchNorm1d):
-    """Batch norm over points. One point or none has no variance: it passes by the running statistics."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) < 2:
-            return nn.functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(input)
-
-
-def decorate(points: Tensor, pillar_of_point: Tensor, voxels: Voxels) -> Tensor:
-    """(P, C) points -> (P, C + 6): with offsets to the mean of the pillar's points and to its centre, metres."""
-    xyz = points[:, :3]
-    mean = scatter_mean(xyz, pillar_of_point, len(voxels.cell))
-    centre = pillar_centres(voxels)
-    return torch.cat([points, xyz - mean[pillar_of_point], xyz - centre[pillar_of_point]], dim=1)
+def _moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+    """Sum (C,) and sum of outer products (C, C) of all points' features, those of their pillars appended; float64."""
+    if pooled is None:
+        outer = product(features)
+        return outer[-1, :-1], outer[:-1, :-1]
+    total, highest = pooled.total.double(), pooled.highest.double()
+    repeated = pillars.num_points[:, None] * highest
+    cross = total.T @ highest
+    outer = torch.cat([torch.cat([pooled.product, cross], 1), torch.cat([cross.T, highest.T @ repeated], 1)])
+    return torch.cat([total.sum(0), repeated.sum(0)]), outer
 
 
-def pillar_centres(voxels: Voxels) -> Tensor:
-    """(V, 3) float32 centres of the pillars, metres."""
-    grid: Grid = voxels.grid
-    index = voxels.coordinates()[:, [3, 2, 1]].float()  # (V, 3) x, y, z
-    return (index + 0.5) * index.new_tensor(grid.cell) + index.new_tensor(grid.lower)
+@torch.no_grad()
+def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+    """What nn.BatchNorm1d does in training."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), norm.momentum)
+    norm.running_var.lerp_(variance.to(norm.running_var.dtype), norm.momentum)
+    norm.num_batches_tracked += 1

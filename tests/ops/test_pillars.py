@@ -1,0 +1,159 @@
+"""Layers over sorted pillars: every backend against loops in numpy float64, gradients against finite differences."""
+
+import numpy as np
+import pytest
+import torch
+
+from pcdet_poly.ops import pillars as ops
+from pcdet_poly.ops.gpu import pillars as plain
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Grid
+
+GRID = Grid((0.0, 0.0, -2.0), (6.0, 4.0, 4.0), (1.0, 0.5, 6.0))
+
+
+def pillars_of(counts: list[int]) -> ops.Pillars:
+    num_points = torch.tensor(counts, dtype=torch.int64)
+    return ops.Pillars(torch.nn.functional.pad(num_points.cumsum(0), (1, 0)), num_points)
+
+
+class Tiled:
+    """The CPU kernels."""
+
+    linear_relu_pool = staticmethod(ops.linear_relu_pool)
+    linear_max = staticmethod(ops.linear_max)
+    product = staticmethod(ops.product)
+
+
+class Plain:
+    """What other devices run."""
+
+    @staticmethod
+    def linear_relu_pool(inputs, weight, shift, pillars, *, with_product):
+        return plain.linear_relu_pool(inputs, weight, shift, pillars.of_row(), with_product=with_product)
+
+    @staticmethod
+    def linear_max(inputs, weight, pillars):
+        return plain.linear_max(inputs, weight, pillars.of_row(), len(pillars))
+
+    product = staticmethod(plain.product)
+
+
+backends = pytest.mark.parametrize("backend", [Tiled, Plain])
+tiles = pytest.mark.parametrize("tile", [1, 4, 8192])
+COUNTS = [3, 1, 7, 2, 5, 1]  # 19 points
+
+
+def drawn(counts: list[int] = COUNTS, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
+    """Inputs (K, 3), weight (4, 3), shift (V, 4)."""
+    generator = torch.Generator().manual_seed(len(counts))
+    shapes = [(sum(counts), 3), (4, 3), (len(counts), 4)]
+    return tuple(torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes)
+
+
+@backends
+@tiles
+def test_linear_relu_pool_equals_loops(backend, tile, monkeypatch):
+    monkeypatch.setattr(ops, "TILE", tile)
+    inputs, weight, shift = drawn()
+    values, total, highest, outer = backend.linear_relu_pool(
+        inputs, weight, shift, pillars_of(COUNTS), with_product=True
+    )
+    x, w, s = (tensor.double().numpy() for tensor in (inputs, weight, shift))
+    row = 0
+    for v, count in enumerate(COUNTS):
+        expected = np.maximum([w @ x[row + k] + s[v] for k in range(count)], 0)
+        np.testing.assert_allclose(values[row : row + count], expected, atol=1e-5)
+        np.testing.assert_allclose(total[v], expected.sum(0), atol=1e-5)
+        np.testing.assert_allclose(highest[v], expected.max(0), atol=1e-5)
+        row += count
+    assert outer.dtype == torch.float64
+    np.testing.assert_allclose(outer, sum(np.outer(v, v) for v in values.double().numpy()), atol=1e-4)
+
+
+@backends
+@tiles
+def test_linear_max_equals_loops(backend, tile, monkeypatch):
+    monkeypatch.setattr(ops, "TILE", tile)
+    inputs, weight, _ = drawn()
+    highest = backend.linear_max(inputs, weight, pillars_of(COUNTS))
+    outputs = inputs.double().numpy() @ weight.double().numpy().T
+    expected = [part.max(0) for part in np.split(outputs, np.cumsum(COUNTS)[:-1])]
+    np.testing.assert_allclose(highest, expected, atol=1e-5)
+
+
+@tiles
+def test_gradients_equal_finite_differences(tile, monkeypatch):
+    monkeypatch.setattr(ops, "TILE", tile)
+    inputs, weight, shift = (tensor.requires_grad_() for tensor in drawn(dtype=torch.float64))
+    pillars = pillars_of(COUNTS)
+
+    def both(inputs, weight, shift):
+        values, *rest = ops.linear_relu_pool(inputs, weight, shift, pillars, with_product=True)
+        return values, *rest, ops.linear_max(inputs, weight, pillars)
+
+    assert torch.autograd.gradcheck(both, (inputs, weight, shift))
+
+
+def test_backends_have_the_same_gradients():
+    gradients = []
+    for backend in (Tiled, Plain):
+        tensors = tuple(tensor.requires_grad_() for tensor in drawn())
+        outputs = backend.linear_relu_pool(*tensors, pillars_of(COUNTS), with_product=True)
+        outputs += (backend.linear_max(*tensors[:2], pillars_of(COUNTS)),)
+        loss = sum((output.square() * 0.1 + output).sum() for output in outputs)
+        gradients.append(torch.autograd.grad(loss, tensors))
+    for tiled, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(tiled, other, atol=1e-4, rtol=1e-4)
+
+
+@backends
+def test_product_is_only_made_when_asked_for(backend):
+    outer = backend.linear_relu_pool(*drawn(), pillars_of(COUNTS), with_product=False)[-1]
+    assert torch.equal(outer, torch.zeros(4, 4, dtype=torch.float64))
+
+
+@backends
+def test_no_pillars(backend):
+    inputs, weight, shift = (tensor.requires_grad_() for tensor in drawn([]))
+    values, total, highest, outer = backend.linear_relu_pool(inputs, weight, shift, pillars_of([]), with_product=True)
+    assert (values.shape, total.shape, highest.shape, outer.shape) == ((0, 4), (0, 4), (0, 4), (4, 4))
+    most = backend.linear_max(inputs, weight, pillars_of([]))
+    assert most.shape == (0, 4)
+    (values.sum() + most.sum() + outer.sum()).backward()
+    assert weight.grad.abs().sum() == 0
+
+
+@backends
+def test_not_a_number_is_passed_on(backend):
+    inputs, weight, shift = drawn()
+    inputs[4] = torch.nan
+    values, total, highest, _ = backend.linear_relu_pool(inputs, weight, shift, pillars_of(COUNTS), with_product=False)
+    most = backend.linear_max(inputs, weight, pillars_of(COUNTS))
+    assert values[4].isnan().all()
+    for pooled in (total, highest, most):
+        assert pooled.isnan().any(dim=1).tolist() == [False, False, True, False, False, False]
+
+
+def test_product_of_many_rows():
+    values = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0)) + 30
+    for product in (ops.product, plain.product):
+        torch.testing.assert_close(product(values), values.double().T @ values.double(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_decoration_equals_loops(count):
+    rng = np.random.default_rng(count)
+    points = rng.uniform([-1, -1, -3, 0, 0], [7, 5, 5, 1, 1], (count, 5)).astype(np.float32)
+    voxels = voxelize(torch.from_numpy(points), torch.from_numpy(np.sort(rng.integers(0, 3, count))), GRID, 4)
+    decorated, pillars = ops.sort_and_decorate(torch.from_numpy(points), voxels)
+    other = plain.decorate(torch.from_numpy(points), voxels.voxel_of_point, pillars.of_row(), ops.voxel_centres(voxels))
+    torch.testing.assert_close(decorated, other, atol=1e-5, rtol=1e-5)
+    expected = []
+    for v, (_, z, y, x) in enumerate(voxels.coordinates().tolist()):
+        inside = points[voxels.voxel_of_point.numpy() == v].astype(np.float64)
+        centre = [x + 0.5, y * 0.5 + 0.25, z * 6 + 1]
+        for point in inside:
+            expected.append([*point, *(point[:3] - inside[:, :3].mean(0)), *(point[:3] - centre), 1])
+    np.testing.assert_allclose(decorated, np.reshape(expected, (-1, 12)), atol=1e-5)
+    assert pillars.start.tolist() == [0, *np.cumsum(voxels.num_points.numpy())]
