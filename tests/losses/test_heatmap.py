@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.bench_losses import peak_bytes, plain_focal_heatmap
 from pcdet_poly import losses
-from tests.losses.memory import peak_bytes, plain_focal_heatmap
 
 
 def _scene(dtype: torch.dtype = torch.float64, size: int = 6) -> tuple[Tensor, Tensor]:
