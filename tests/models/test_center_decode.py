@@ -8,7 +8,7 @@ import torch
 from shapely import affinity, geometry
 
 from pcdet_poly.config.schema import DecodeConfig, TargetsConfig
-from pcdet_poly.models.decode import CenterDecoder, decode_boxes, top_peaks
+from pcdet_poly.models.decode import CenterDecoder, decode_boxes, highest_around, top_peaks
 from pcdet_poly.structures import CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 
@@ -93,6 +93,12 @@ def test_equals_loops_over_cells(cfg):
 def test_nothing_above_the_score():
     detections = CenterDecoder(GRID, DecodeConfig(score=1.0))(random_maps(1))
     assert [(len(found), found.box.shape) for found in detections] == [(0, (0, 7))] * 2
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7, 5), (1, 1, 1, 6), (1, 2, 4, 1)])
+def test_highest_around_equals_max_pooling(shape):
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    assert torch.equal(highest_around(image), torch.nn.functional.max_pool2d(image, 3, stride=1, padding=1))
 
 
 def test_ties_of_neighbours_are_all_peaks():

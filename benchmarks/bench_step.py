@@ -1,0 +1,205 @@
+"""Inference from points to boxes, and a training step, of one detector run in several ways on the CPU.
+
+    python -m benchmarks.bench_step [CONFIG] [--batch N] [--threads N] [--repeat N] [--compile] [key=value ...]
+
+Frames are simulated at Waymo's full sensor size; the default config is the published CenterPoint-pillar.
+Every variant runs in a process of its own, which gives its peak memory. Prints a Markdown table of
+medians; ratios are to the first row, the network as public suites run it: float32, contiguous, one
+module after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.load import load_config
+from pcdet_poly.config.schema import Config
+from pcdet_poly.data.collate import collate
+from pcdet_poly.models import Recipe, build_recipe
+from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.pillar_encoder import PillarEncoder
+from pcdet_poly.ops.pillars import voxel_centres
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean
+from pcdet_poly.simulation.segment import simulate_segment
+from pcdet_poly.structures import Batch, CenterMaps, Voxels
+from pcdet_poly.waymo.decode import frame_of_scan
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of running the network."""
+
+    name: str
+    channels_last: bool = True
+    bfloat16: bool = True
+    compiled: bool = False
+    plain_encoder: bool = False  # a module per layer, as public suites have it
+    folded: bool = False  # batch norms folded: no training
+
+
+VARIANTS = (
+    Variant("float32, contiguous, plain encoder", channels_last=False, bfloat16=False, plain_encoder=True),
+    Variant("float32, contiguous", channels_last=False, bfloat16=False),
+    Variant("float32, channels last", bfloat16=False),
+    Variant("bfloat16, channels last"),
+    Variant("bfloat16, channels last, norms folded", folded=True),
+    Variant("bfloat16, channels last, compiled", compiled=True),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to measure one variant."""
+
+    variant: Variant
+    cfg: Config
+    batch: int
+    threads: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Median seconds, and peak memory of the process."""
+
+    inference_s: float
+    training_s: float | None
+    inference_mib: float
+    training_mib: float
+
+
+class PlainEncoder(PillarEncoder):
+    """The same layers one by one: offsets, linear, batch norm, ReLU, maximum, each a pass over all points."""
+
+    def forward(self, points: Tensor, voxels: Voxels) -> Tensor:
+        inside = voxels.voxel_of_point >= 0
+        points, pillar = points[inside], voxels.voxel_of_point[inside]
+        xyz, mean = points[:, :3], scatter_mean(points[:, :3], pillar, len(voxels))
+        features = torch.cat([points, xyz - mean[pillar], xyz - voxel_centres(voxels)[pillar]], dim=1)
+        for layer in self.layers:
+            values = layer.norm(layer.linear(features)).relu()
+            highest = scatter_max(values, pillar, len(voxels))
+            features = torch.cat([values, highest[pillar]], dim=1)
+        return highest
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?", default="configs/centerpoint_pillar.yaml")
+    parser.add_argument("overrides", metavar="key=value", nargs="*")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
+    given = parser.parse_intermixed_args()
+    cfg = load_config(given.config, given.overrides)
+    print(f"{given.config}: {given.batch} frame(s), {given.threads} thread(s), torch {torch.__version__}\n")
+    print("| variant | inference ms | faster | training step ms | faster | inference MiB | training MiB |")
+    print("|---|---|---|---|---|---|---|")
+    first = None
+    for variant in VARIANTS:
+        if variant.compiled and not given.compile:
+            continue
+        measured = in_own_process(Job(variant, cfg, given.batch, given.threads, given.repeat))
+        first = first or measured
+        print(row(variant, measured, first), flush=True)
+
+
+def row(variant: Variant, measured: Measured, first: Measured) -> str:
+    """One line of the table."""
+    inference = f"{measured.inference_s * 1e3:.0f} | {first.inference_s / measured.inference_s:.2f} x"
+    if measured.training_s is None or first.training_s is None:
+        return f"| {variant.name} | {inference} | - | - | {measured.inference_mib:.0f} | - |"
+    training = f"{measured.training_s * 1e3:.0f} | {first.training_s / measured.training_s:.2f} x"
+    memory = f"{measured.inference_mib:.0f} | {measured.training_mib:.0f}"
+    return f"| {variant.name} | {inference} | {training} | {memory} |"
+
+
+def in_own_process(job: Job) -> Measured:
+    """`measure(job)`, in a process that has done nothing before."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, job).result()
+
+
+def measure(job: Job) -> Measured:
+    """Time one variant, inference first so that its peak memory shows."""
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(0)
+    cfg, variant = job.cfg, job.variant
+    train = cfg.train.model_copy(update={"channels_last": variant.channels_last})
+    recipe = build_recipe(cfg.model_copy(update={"train": train}))
+    if variant.plain_encoder:
+        recipe.model.encoder.__class__ = PlainEncoder
+    batch = simulated_batch(cfg, job.batch)
+    network = torch.compile(recipe.model) if variant.compiled else recipe.model
+    still = fuse_for_inference(recipe.model) if variant.folded else network
+    still.eval()
+    inference_s = median_seconds(lambda: infer(still, recipe, batch, variant), job.repeat)
+    inference_mib = peak_mib()
+    if variant.folded:
+        return Measured(inference_s, None, inference_mib, inference_mib)
+    optimizer = torch.optim.AdamW(recipe.model.parameters(), lr=1e-4, fused=True)
+    network.train()
+    training_s = median_seconds(lambda: train_step(network, recipe, optimizer, batch, variant), job.repeat)
+    return Measured(inference_s, training_s, inference_mib, peak_mib())
+
+
+def simulated_batch(cfg: Config, num_frames: int) -> Batch:
+    """Frames of one simulated segment, points in scan order."""
+    frames = [frame_of_scan(scan) for scan in simulate_segment(seed=0, num_frames=num_frames)]
+    return collate(frames, cfg.data.classes)
+
+
+def forward(network: nn.Module, batch: Batch, variant: Variant) -> CenterMaps:
+    """Maps of a batch."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=variant.bfloat16):
+        maps: CenterMaps = network(batch)
+    return maps
+
+
+@torch.inference_mode()
+def infer(network: nn.Module, recipe: Recipe, batch: Batch, variant: Variant) -> None:
+    """Points to boxes."""
+    recipe.decode(forward(network, batch, variant))
+
+
+def train_step(
+    network: nn.Module, recipe: Recipe, optimizer: torch.optim.Optimizer, batch: Batch, variant: Variant
+) -> None:
+    """Forward, targets, losses, backward, clipping, update."""
+    losses = recipe.criterion(forward(network, batch, variant), recipe.assign(batch.ground_truth))
+    optimizer.zero_grad(set_to_none=True)
+    losses.total.backward()
+    nn.utils.clip_grad_norm_(recipe.model.parameters(), 10.0)
+    optimizer.step()
+
+
+def median_seconds(step: Callable[[], None], repeat: int) -> float:
+    """Median time of a call, the first one left out."""
+    step()
+    seconds = []
+    for _ in range(repeat):
+        begin = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds)
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
