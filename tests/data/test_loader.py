@@ -15,7 +15,14 @@ import torch
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import evaluation_batches, of_returns, steps_per_epoch, trainable, training_batches
+from pcdet_poly.data.loader import (
+    _Maker,
+    evaluation_batches,
+    of_returns,
+    steps_per_epoch,
+    trainable,
+    training_batches,
+)
 from pcdet_poly.data.manifest import read_manifest
 from pcdet_poly.data.segment import read_directory
 from pcdet_poly.data.store import write_store
@@ -164,6 +171,18 @@ def test_a_damaged_frame_is_one_line(tmp_path: Path, workers: int) -> None:
         list(training_batches(config(workers), FrameDataset([tmp_path]), epoch=0))
     assert "frame 2: wrong checksum" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_points_are_pinned_where_there_is_a_gpu(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one here, DataLoader's own pinning is played: it calls `pin_memory` of what a worker made."""
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
+    made = _Maker(lambda number: next(training_batches(config(), FrameDataset([store]), epoch=0)))[0]
+    again = made.pin_memory()
+    assert isinstance(made.result, Batch)
+    assert isinstance(again.result, Batch)
+    assert [id(tensor) for tensor in pinned] == [id(made.result.points), id(made.result.frame_of_point)]
+    assert_same_batches([made.result], [again.result])
 
 
 class Deadly(FrameDataset):
