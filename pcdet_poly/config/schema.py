@@ -168,8 +168,8 @@ class PolyConfig(Section):
     """Poly-1: added to the coefficient of the leading polynomial. One number, or one per class. At least -1."""
     epsilon_background: Real | tuple[Real, ...] | None = None
     """The same for background alone; None: as `epsilon`."""
-    epsilons: tuple[Real, ...] = ()
-    """Poly-N: eps_1 to eps_N for the powers 1 to N of 1 - P_t, in place of `epsilon`. eps_j at least -1/j."""
+    epsilons: tuple[Real, ...] = Field(default=(), max_length=10)
+    """Poly-N, N at most 10: eps_1 to eps_N, added for the powers of 1 - P_t in place of `epsilon`. At least -1/j."""
     applies_to: Literal["both", "positives", "background"] = "both"
     """Where epsilon counts; elsewhere the loss is the plain one."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"

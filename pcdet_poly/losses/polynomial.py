@@ -24,14 +24,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcdet_poly.losses.series import Coefficient, drop_series, drop_slope, poly_series, poly_slope, times
+from pcdet_poly.losses.series import MAX_EPSILONS, Coefficient, drop_series, drop_slope, poly_series, poly_slope, times
 
 
 def focal_polynomial(
     logits: Tensor,
     *,
     sign: Tensor | None = None,
-    weight: Tensor | float | None = None,
+    weight: Tensor | None = None,
     gamma: float,
     epsilons: Sequence[Coefficient] = (0.0,),
     num_terms: int | None = None,
@@ -44,13 +44,13 @@ def focal_polynomial(
             logits. None: +1 everywhere.
         weight: w, broadcasts against the logits; no gradient flows to it.
         gamma: focusing exponent, >= 0.
-        epsilons: eps_1 ... eps_N, numbers or tensors that broadcast against the logits. Tensors
-            receive gradients. Not used where `num_terms` is given.
+        epsilons: eps_1 ... eps_N, N <= 10, numbers or tensors that broadcast against the logits.
+            Tensors receive gradients. Not used where `num_terms` is given.
         num_terms: N of Drop-N. None: the full series.
     """
     x = logits if logits.dtype == torch.float64 else logits.float()
-    if isinstance(weight, float):
-        weight = x.new_full((), weight)
+    if len(epsilons) > MAX_EPSILONS:
+        raise ValueError(f"{len(epsilons)} epsilons: at most {MAX_EPSILONS}; beyond, float32 is not exact enough")
     moved = () if num_terms is not None else (e.to(x.dtype) if isinstance(e, Tensor) else e for e in epsilons)
     loss: Tensor = _FocalPolynomial.apply(x, sign, weight, gamma, num_terms, *moved)  # type: ignore[no-untyped-call]
     return loss

@@ -58,6 +58,20 @@ def test_infinite_logits_of_a_right_answer_cost_nothing() -> None:
     assert loss.item() == gradient.item() == 0
 
 
+def test_autocast_does_not_lower_the_precision() -> None:
+    logits, heatmap = torch.linspace(-9, 9, 50).bfloat16(), torch.linspace(0, 1, 50)
+    outside = losses.gaussian_poly1_focal(logits, heatmap, epsilon=-1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = losses.gaussian_poly1_focal(logits, heatmap, epsilon=-1.0)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, outside)
+
+
+def test_too_many_epsilons_are_refused() -> None:
+    with pytest.raises(ValueError, match="11 epsilons: at most 10"):
+        losses.poly_n_focal(torch.zeros(1), torch.ones(1), gamma=0.0, epsilons=[0.1] * 11)
+
+
 def test_a_softmax_over_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 needed"):
         losses.poly1_cross_entropy(torch.zeros(3, 1), torch.zeros(3, dtype=torch.int64), epsilon=0.0)

@@ -68,7 +68,9 @@ def test_falls_with_p_t_and_is_never_negative(name: str, low: float, step: float
 def test_additive_in_epsilon(name: str, logits: list[float], first: float, second: float) -> None:
     z = _tensor(logits)
     at = {e: poly1_losses(e)[name](z) for e in (first, second, first + second, 0.0)}
-    torch.testing.assert_close(at[first + second] + at[0.0], at[first] + at[second], rtol=1e-12, atol=1e-280)
+    gap = at[first + second] + at[0.0] - at[first] - at[second]
+    # At epsilon -2 the sums themselves cancel: rounding is measured against their largest term.
+    assert (gap.abs() <= 1e-14 * (1 + abs(first) + abs(second)) * at[0.0]).all()
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_heatmap_settings(settings: dict[str, Any], wanted: Tensor) -> None:
         ({"num_terms": 3, "epsilon": 1}, "leave out epsilon"),
         ({"num_terms": 3, "epsilons": (1,)}, "leave out epsilons"),
         ({"epsilon_background": 1, "applies_to": "positives"}, "leave out one of them"),
+        ({"epsilons": (0.1,) * 11}, "at most 10"),
         ({"num_terms": 0}, "num_terms"),
         ({"schedule": "step"}, "schedule"),
         ({"schedule_until": 0}, "schedule_until"),
