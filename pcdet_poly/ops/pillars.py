@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ class Pillars:
     def __len__(self) -> int:
         return len(self.num_points)
 
+    @cached_property
     def of_row(self) -> Tensor:
         """(K,) int64 ascending: each point's pillar."""
         return torch.arange(len(self), device=self.start.device).repeat_interleave(self.num_points)
@@ -50,7 +52,7 @@ def sort_and_decorate(points: Tensor, voxels: Voxels) -> tuple[Tensor, Pillars]:
         start = pillars.start.numpy()
         order = cpu.order_by_pillar(voxels.voxel_of_point.numpy(), start)
         return torch.from_numpy(cpu.decorate(points.contiguous().numpy(), order, start, centre.numpy())), pillars
-    return gpu.decorate(points, voxels.voxel_of_point, pillars.of_row(), centre), pillars
+    return gpu.decorate(points, voxels.voxel_of_point, pillars.of_row, centre), pillars
 
 
 def voxel_centres(voxels: Voxels) -> Tensor:
@@ -70,7 +72,7 @@ def linear_relu_pool(
     """
     if inputs.device.type == "cpu":
         return _LinearReluPool.apply(inputs, weight, shift, pillars.start, with_product)  # type: ignore[no-untyped-call]
-    return gpu.linear_relu_pool(inputs, weight, shift, pillars.of_row(), with_product=with_product)
+    return gpu.linear_relu_pool(inputs, weight, shift, pillars.of_row, with_product=with_product)
 
 
 def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
@@ -78,7 +80,7 @@ def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
     if inputs.device.type == "cpu":
         highest: Tensor = _LinearMax.apply(inputs, weight, pillars.start)  # type: ignore[no-untyped-call]
         return highest
-    return gpu.linear_max(inputs, weight, pillars.of_row(), len(pillars))
+    return gpu.linear_max(inputs, weight, pillars.of_row, len(pillars))
 
 
 def product(values: Tensor) -> Tensor:

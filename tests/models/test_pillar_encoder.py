@@ -1,11 +1,14 @@
 """PillarEncoder against a loop over pillars in numpy float64."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from pcdet_poly.models.pillar_encoder import PillarEncoder
+from pcdet_poly.ops.pillars import sort_and_decorate
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
 
@@ -75,16 +78,34 @@ def test_equals_a_loop_over_pillars(channels, training):
         np.testing.assert_allclose(encoder(torch.from_numpy(points), voxels).numpy(), expected, atol=2e-4)
 
 
-def test_gradients_equal_finite_differences():
+@pytest.mark.parametrize("training", [False, True])
+def test_gradients_equal_finite_differences(training):
     points = torch.from_numpy(random_points(np.random.default_rng(2), 60)).double()
     voxels = voxelize(points.float(), torch.zeros(60, dtype=torch.int64), GRID, 1)
-    encoder = encoder_with_statistics((4, 4)).double().eval()
+    encoder = encoder_with_statistics((4, 4)).double().train(training)
     parameters = tuple(encoder.parameters())
 
     def output(*_: torch.Tensor) -> torch.Tensor:
         return encoder(points, voxels)
 
     assert torch.autograd.gradcheck(output, parameters)
+
+
+def test_running_statistics_are_those_of_torch():
+    points = torch.from_numpy(random_points(np.random.default_rng(3), 500))
+    voxels = voxelize(points, torch.zeros(500, dtype=torch.int64), GRID, 1)
+    encoder = encoder_with_statistics((8, 8)).train()
+    reference = deepcopy(encoder)
+    for _ in range(3):
+        encoder(points, voxels)
+        features, pillars = sort_and_decorate(points, voxels)
+        features = features[:, :-1]
+        for layer in reference.layers:
+            values = layer.norm(layer.linear(features)).relu()
+            highest = torch.stack([part.amax(0) for part in values.split(pillars.num_points.tolist())])
+            features = torch.cat([values, highest[pillars.of_row]], dim=1)
+    for name, buffer in reference.named_buffers():
+        torch.testing.assert_close(encoder.get_buffer(name), buffer, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -30,11 +30,11 @@ class Plain:
 
     @staticmethod
     def linear_relu_pool(inputs, weight, shift, pillars, *, with_product):
-        return plain.linear_relu_pool(inputs, weight, shift, pillars.of_row(), with_product=with_product)
+        return plain.linear_relu_pool(inputs, weight, shift, pillars.of_row, with_product=with_product)
 
     @staticmethod
     def linear_max(inputs, weight, pillars):
-        return plain.linear_max(inputs, weight, pillars.of_row(), len(pillars))
+        return plain.linear_max(inputs, weight, pillars.of_row, len(pillars))
 
     product = staticmethod(plain.product)
 
@@ -147,7 +147,7 @@ def test_decoration_equals_loops(count):
     points = rng.uniform([-1, -1, -3, 0, 0], [7, 5, 5, 1, 1], (count, 5)).astype(np.float32)
     voxels = voxelize(torch.from_numpy(points), torch.from_numpy(np.sort(rng.integers(0, 3, count))), GRID, 4)
     decorated, pillars = ops.sort_and_decorate(torch.from_numpy(points), voxels)
-    other = plain.decorate(torch.from_numpy(points), voxels.voxel_of_point, pillars.of_row(), ops.voxel_centres(voxels))
+    other = plain.decorate(torch.from_numpy(points), voxels.voxel_of_point, pillars.of_row, ops.voxel_centres(voxels))
     torch.testing.assert_close(decorated, other, atol=1e-5, rtol=1e-5)
     expected = []
     for v, (_, z, y, x) in enumerate(voxels.coordinates().tolist()):
