@@ -28,7 +28,7 @@ def building(rng: np.random.Generator, street: Street, s: float, d: float, size:
         bottom = 1 + level * storey + (storey - pane[2]) / 2
         if level:
             parts.append(_attached(base, yaw, (0.0, front, 1 + level * storey), (along, 0.3, 0.25), Material.FACADE))
-        parts += [_attached(base, yaw, (x, front, bottom), pane, Material.GLASS) for x in piers]
+        parts += [_attached(base, yaw, (x, front, bottom), pane, Material.WINDOW) for x in piers]
     pier = (bay * rng.uniform(0.12, 0.25), 0.5, high + 1)
     parts += [_attached(base, yaw, (x + bay / 2, front, 0.0), pier, Material.FACADE) for x in piers]
     if rng.random() < 0.4:

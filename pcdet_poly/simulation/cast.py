@@ -58,7 +58,7 @@ def cast_solids(beams: Beams, instances: Instances, hits: Hits, seed: np.uint64)
         (beams.origin, beams.world_from_lidar, lidar.delay_s),
         (lidar.azimuth_rad, lidar.inclination_rad, lidar.fires, lidar.max_range_m),
         (instances.position, instances.velocity, instances.rotation, instances.owner, instances.instance_of_shape),
-        (shapes.kind, shapes.planes, shapes.center, shapes.size, shapes.axis, shapes.radius),
+        (shapes.kind, shapes.planes, shapes.center, shapes.size, shapes.axis, shapes.radius, shapes.half_height),
         (shapes.material, shapes.free_path_m, shapes.glass_z),
         (hits.range_m, hits.cosine, hits.material, hits.owner),
         seed,

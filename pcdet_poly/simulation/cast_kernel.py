@@ -1,8 +1,9 @@
 """Every solid against the rays that may meet it.
 
-A solid is bounded by a sphere. The columns and rows from which the sphere can be seen are found
-first, so that a ray meets only the solids around its direction. Tuples bundle the arrays of
-`Beams`, `Lidar`, `Instances`, `Shapes` and `Hits`, in the order in which `cast_solids` gives them.
+A solid is bounded by a sphere, and above and below by planes. The columns and rows from which these
+bounds can be seen are found first, so that a ray meets only the solids around its direction.
+Tuples bundle the arrays of `Beams`, `Lidar`, `Instances`, `Shapes` and `Hits`, in the order in
+which `cast_solids` gives them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pcdet_poly.simulation.solids import enter_solid
 
 Vector = tuple[float, float, float]
 _SLACK_M = 0.02  # around a bounding sphere: for what a column's time may be off by
+_TILT = 0.15  # LiDARs, the ego and objects lean less than this against one another, radians
 _FAST_M_S = 20.0  # no ego drives faster
 _LEAST_LEAF_COSINE = 0.4
 _GLASS = Material.GLASS.value
@@ -53,7 +55,7 @@ def _window(s: int, columns: tuple, lidar: tuple, objects: tuple, solids: tuple)
     moved = (math.sqrt((velocity[a] ** 2).sum()) + _FAST_M_S) * (delay[-1] - delay[0])
     if min(column, width - 1 - column) * 2.0 * math.pi / width * flat < reach + moved:
         reach += moved
-    first, last = _rows_of(inclination, up, near, reach)
+    first, last = _rows_of(inclination, up, flat, reach, solids[6][s] + _TILT * reach)
     if flat <= reach:
         return 0, width, first, last
     half = int(math.asin(reach / flat) / (2.0 * math.pi) * width) + 2
@@ -76,7 +78,7 @@ def _cast_one(
     origin, world_from_lidar, delay = columns
     cos_azimuth, sin_azimuth, cos_inclination, sin_inclination = cosines
     position, velocity, rotation, owner, instance_of_shape = objects
-    kind, planes, center, size, axis, _ = solids
+    kind, planes, center, size, axis, _, _ = solids
     material, free_path, glass_z = surfaces
     fires, width, a = lidar[2], len(delay), instance_of_shape[s]
     for step in range(window[0], window[1]):
@@ -126,15 +128,17 @@ def _column_of(
 
 
 @kernel
-def _rows_of(inclination: np.ndarray, up: float, near: float, reach: float) -> tuple[int, int]:
-    """First and last + 1 row whose inclination can meet a sphere."""
+def _rows_of(inclination: np.ndarray, up: float, flat: float, reach: float, half_height: float) -> tuple[int, int]:
+    """First and last + 1 row that can meet an upright cylinder at distance `flat` and height `up`."""
     first, last = 0, len(inclination)
-    if near <= reach:
+    if flat <= reach:
         return first, last
-    middle, half = math.asin(up / near), math.asin(reach / near)
-    while first < last and inclination[first] > middle + half:
+    top, bottom = up + half_height, up - half_height
+    highest = math.atan2(top, flat - reach if top > 0 else flat + reach)
+    lowest = math.atan2(bottom, flat + reach if bottom > 0 else flat - reach)
+    while first < last and inclination[first] > highest:
         first += 1
-    while last > first and inclination[last - 1] < middle - half:
+    while last > first and inclination[last - 1] < lowest:
         last -= 1
     return first, last
 

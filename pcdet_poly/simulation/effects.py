@@ -24,7 +24,7 @@ _STRAY_LOSS = 0.012  # pulses lost for no reason that is modelled
 _SECOND_AT_EDGES = 0.32  # share of pulses at an outline that also report what is behind
 _SECOND_IN_LEAVES = 0.40
 _SECOND_ECHO = 0.6  # of the first: the rest of the pulse was spent in front
-_LONG_SHARE, _LONG_FACTOR = 0.035, 6.0  # a few pulses come back very long
+_LONG_SHARE, _LONG_FACTOR = 0.03, 10.0  # a few pulses come back very long
 _SIDE_WITHOUT_STRETCH = 0.97  # share of a side LiDAR's points whose elongation is 0
 _LEAVES = Material.LEAVES.value
 

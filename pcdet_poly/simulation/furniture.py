@@ -8,6 +8,8 @@ from pcdet_poly.simulation.materials import Material
 from pcdet_poly.simulation.shapes import Shapes, block, cylinder, ellipsoid
 from pcdet_poly.simulation.vehicles import Size
 
+_PIECE_M = 2.5
+
 
 def sign_plate(rng: np.random.Generator) -> tuple[Shapes, Size, float]:
     """A traffic sign facing +x: plate, its label size, and the height of its lower edge."""
@@ -57,17 +59,30 @@ def bush(rng: np.random.Generator) -> Shapes:
 
 def hedge(rng: np.random.Generator, length_m: float) -> Shapes:
     """A dense hedge along x."""
-    size = (length_m, float(rng.uniform(0.6, 1.1)), float(rng.uniform(0.8, 1.8)))
-    return block((0, 0, size[2] / 2), size, Material.LEAVES, free_path_m=float(rng.uniform(0.08, 0.2)))
+    deep, high, free_path = float(rng.uniform(0.6, 1.1)), float(rng.uniform(0.8, 1.8)), float(rng.uniform(0.08, 0.2))
+    return Shapes.join(
+        [
+            block((x, 0, high / 2), (piece, deep, high), Material.LEAVES, free_path_m=free_path)
+            for x, piece in _pieces(length_m)
+        ]
+    )
 
 
 def fence(rng: np.random.Generator, length_m: float) -> Shapes:
     """A fence along x that lets part of the light through, with posts."""
-    high = float(rng.uniform(1.0, 2.0))
-    size, middle = (length_m, 0.06, high), high / 2
-    mesh = block((0, 0, middle), size, Material.METAL, free_path_m=float(rng.uniform(0.05, 0.2)))
-    places = np.arange(-length_m / 2, length_m / 2, 2.5)
-    return Shapes.join([mesh, *(cylinder((x, 0, middle), 0.04, high, Material.METAL) for x in places)])
+    high, free_path = float(rng.uniform(1.0, 2.0)), float(rng.uniform(0.05, 0.2))
+    parts = []
+    for x, piece in _pieces(length_m):
+        parts.append(block((x, 0, high / 2), (piece, 0.06, high), Material.METAL, free_path_m=free_path))
+        parts.append(cylinder((x - piece / 2, 0, high / 2), 0.04, high, Material.METAL))
+    return Shapes.join(parts)
+
+
+def _pieces(length_m: float) -> list[tuple[float, float]]:
+    """Middles and lengths of short pieces: a solid is bounded by a sphere, so a long one would meet every ray."""
+    number = max(round(length_m / _PIECE_M), 1)
+    piece = length_m / number
+    return [((k + 0.5) * piece - length_m / 2, piece) for k in range(number)]
 
 
 def bin_or_box(rng: np.random.Generator) -> Shapes:

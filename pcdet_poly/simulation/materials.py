@@ -32,6 +32,7 @@ class Material(IntEnum):
     LEAVES = 13
     WOOD = 14
     PLASTIC = 15
+    WINDOW = 16  # of a building: blinds and rooms behind it answer too
 
 
 class Reflection(NamedTuple):
@@ -50,18 +51,19 @@ REFLECTIONS: dict[Material, Reflection] = {
     Material.PAINT_LINE: Reflection(0.30, 0.35, False, 0.15, 0.0, 0.05),
     Material.CONCRETE: Reflection(0.13, 0.35, False, 0.2, 0.0, 0.06),
     Material.GRASS: Reflection(0.24, 0.40, False, 0.1, 0.02, 0.16),
-    Material.FACADE: Reflection(0.25, 0.45, True, 0.35, 0.0, 0.02),
+    Material.FACADE: Reflection(0.24, 0.40, True, 0.35, 0.0, 0.02),
     Material.GLASS: Reflection(0.012, 0.80, False, 0.8, 0.60, 0.02),
-    Material.CAR_PAINT: Reflection(0.11, 0.70, True, 0.7, 0.03, 0.012),
+    Material.CAR_PAINT: Reflection(0.11, 0.65, True, 0.7, 0.03, 0.012),
     Material.RUBBER: Reflection(0.020, 0.60, False, 0.3, 0.05, 0.02),
-    Material.RETRO: Reflection(3.0, 2.2, False, 0.3, 0.0, 0.25),
-    Material.SIGN_FACE: Reflection(60.0, 2.6, False, 0.3, 0.0, 0.35),
+    Material.RETRO: Reflection(5.0, 2.2, False, 0.3, 0.0, 0.25),
+    Material.SIGN_FACE: Reflection(80.0, 2.6, False, 0.3, 0.0, 0.35),
     Material.METAL: Reflection(0.14, 0.80, True, 0.5, 0.02, 0.03),
     Material.CLOTH: Reflection(0.15, 0.50, True, 0.3, 0.0, 0.03),
     Material.SKIN: Reflection(0.18, 0.30, False, 0.3, 0.0, 0.02),
     Material.LEAVES: Reflection(0.20, 0.55, False, 0.0, 0.02, 0.10),
     Material.WOOD: Reflection(0.16, 0.40, True, 0.3, 0.0, 0.03),
     Material.PLASTIC: Reflection(0.13, 0.60, True, 0.4, 0.02, 0.02),
+    Material.WINDOW: Reflection(0.08, 0.90, False, 0.6, 0.15, 0.04),
 }
 
 

@@ -13,9 +13,9 @@ from pcdet_poly.structures import LidarCalibration
 
 TOP = 1
 SWEEP_S = 0.1  # one turn of the TOP LiDAR
-# The vehicle's pose is known every so many columns, 0.15 ms: a millimetre or two of driving. Poses that
-# repeat along a row are what lets zlib shrink the pose image from 4.1 MB.
-COLUMNS_PER_POSE = 4
+# The vehicle moves on every so many columns (0.4 ms), in the images as in the poses stored with them. Poses
+# that repeat along a row are what lets zlib shrink the pose image from 4.1 MB.
+COLUMNS_PER_POSE = 10
 TOP_SHAPE = (64, 2650)  # beams, columns
 SIDE_SHAPE = (200, 600)
 

@@ -24,6 +24,7 @@ class Shapes:
     size: np.ndarray  # (S, 3) float64: radii of an ellipsoid; radius, half length, 0 of a cylinder
     axis: np.ndarray  # (S, 3) float64, unit, of a cylinder
     radius: np.ndarray  # (S,) float64, of the sphere around the solid
+    half_height: np.ndarray  # (S,) float64: how far the solid reaches above and below its centre
     material: np.ndarray  # (S,) int64
     free_path_m: np.ndarray  # (S,) float64: mean depth at which a ray is stopped; 0: at the surface
     glass_z: np.ndarray  # (S, 2) float64: between these heights the surface is glass
@@ -56,7 +57,8 @@ def block(
     normals = np.concatenate([axes, -axes])
     half = np.tile(np.asarray(size, float) / 2, 2)
     planes = np.column_stack([normals, half + normals @ np.asarray(center, float)])
-    return _shape(CONVEX, center, float(np.linalg.norm(size) / 2), material, planes=planes, free_path_m=free_path_m)
+    bounds = float(np.linalg.norm(size) / 2), float(np.abs(axes[:, 2]) @ half[:3])
+    return _shape(CONVEX, center, bounds, material, planes=planes, free_path_m=free_path_m)
 
 
 def prism(
@@ -81,27 +83,28 @@ def prism(
     lean = np.hypot(1.0, slope)
     sides = np.array([[0, sign, slope, half_width[0] + slope * low] for sign in (1.0, -1.0)]) / lean
     middle = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, 0.0, (low + high) / 2])
-    reach = np.hypot(np.abs(points - middle[[0, 2]]).max(axis=0), 0.0)
-    radius = float(np.linalg.norm([*reach, max(half_width)]))
-    return _shape(CONVEX, middle, radius, material, planes=np.concatenate([around, sides]), glass_z=glass_z)
+    reach = np.abs(points - middle[[0, 2]]).max(axis=0)
+    bounds = float(np.linalg.norm([*reach, max(half_width)])), float(high - low) / 2
+    return _shape(CONVEX, middle, bounds, material, planes=np.concatenate([around, sides]), glass_z=glass_z)
 
 
 def cylinder(center: Vector, radius: float, length: float, material: Material, *, axis: Vector = (0, 0, 1)) -> Shapes:
     """A closed cylinder of `length` along `axis`."""
     unit = np.asarray(axis, float) / np.linalg.norm(axis)
-    around = float(np.hypot(radius, length / 2))
-    return _shape(CYLINDER, center, around, material, size=(radius, length / 2, 0.0), axis=unit)
+    bounds = float(np.hypot(radius, length / 2)), float(abs(unit[2]) * length / 2 + radius * np.hypot(*unit[:2]))
+    return _shape(CYLINDER, center, bounds, material, size=(radius, length / 2, 0.0), axis=unit)
 
 
 def ellipsoid(center: Vector, radii: Vector, material: Material, *, free_path_m: float = 0.0) -> Shapes:
     """An ellipsoid along the object's axes; `free_path_m` > 0 makes it a cloud of leaves."""
-    return _shape(ELLIPSOID, center, float(max(radii)), material, size=radii, free_path_m=free_path_m)
+    bounds = float(max(radii)), float(radii[2])
+    return _shape(ELLIPSOID, center, bounds, material, size=radii, free_path_m=free_path_m)
 
 
 def _shape(
     kind: int,
     center: Vector,
-    radius: float,
+    bounds: tuple[float, float],
     material: Material,
     *,
     planes: np.ndarray | None = None,
@@ -119,7 +122,8 @@ def _shape(
         center=np.array([center], float),
         size=np.array([size], float),
         axis=np.array([axis], float),
-        radius=np.array([radius]),
+        radius=np.array([bounds[0]]),
+        half_height=np.array([bounds[1]]),
         material=np.array([int(material)]),
         free_path_m=np.array([free_path_m]),
         glass_z=np.array([glass_z], float),

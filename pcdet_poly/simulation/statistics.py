@@ -48,7 +48,7 @@ def real_statistics(path: str | Path) -> FrameStatistics:
     # The second return's image ends where its beams no longer step down evenly.
     uneven = np.flatnonzero(np.abs(np.diff(inclination[first:])) > _JUMP_RAD)
     second = int(uneven[0]) + 1 if len(uneven) else 0
-    beams = np.array(RIGS[0].top_inclination_rad)  # the frame's own are not stored with it
+    beams = np.array(RIGS[1].top_inclination_rad)  # the frame's own are not stored with it
     between = np.concatenate([[-1.0], (beams[1:] + beams[:-1]) / 2, [1.0]])
     return _statistics(points, first, second, np.histogram(inclination[:first], between)[0])
 

@@ -114,7 +114,7 @@ def test_static_world_stays_put_while_the_ego_drives() -> None:
         points = points_of_scan(scan)[:, :3] @ world_from_vehicle[:3, :3].T + position
         assert len(points) > 10_000
         away = distance_to(scene.mesh, points)
-        assert np.quantile(away, 0.999) < 1e-4
+        assert np.quantile(away, 0.99) < 1e-4
         assert away.max() < 0.005  # rays that graze an edge, in Embree's float32
 
 
