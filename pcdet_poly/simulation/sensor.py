@@ -69,7 +69,7 @@ def _top(rig: Rig, shape: tuple[int, int]) -> Lidar:
         inclination_rad=ascending[::-1].copy(),
         azimuth_rad=_azimuths(width, mount),
         fires=np.ones(shape, bool),
-        delay_s=((np.arange(width) // COLUMNS_PER_POSE * COLUMNS_PER_POSE + 0.5) / width - 0.5) * SWEEP_S,
+        delay_s=((np.arange(width) // COLUMNS_PER_POSE + 0.5) * COLUMNS_PER_POSE / width - 0.5) * SWEEP_S,
         min_range_m=2.6,  # nearer ones are the car itself: the smallest range in real frames
         max_range_m=75.0,
     )
