@@ -400,6 +400,12 @@ class Config(Section):
         stride = self.model.backbone.total_stride
         if nx % stride or ny % stride:
             raise ValueError(f"grid: {nx} x {ny} cells are not a multiple of the backbone's total stride {stride}")
-        if isinstance(self.decode.nms_iou, tuple) and len(self.decode.nms_iou) != len(self.data.classes):
-            raise ValueError(f"decode.nms_iou: {len(self.decode.nms_iou)} numbers for {len(self.data.classes)} classes")
+        per_class = {
+            "decode.nms_iou": self.decode.nms_iou,
+            "classification.epsilon": self.classification.epsilon,
+            "classification.epsilon_background": self.classification.epsilon_background,
+        }
+        for key, numbers in per_class.items():
+            if isinstance(numbers, tuple) and len(numbers) != len(self.data.classes):
+                raise ValueError(f"{key}: {len(numbers)} numbers for {len(self.data.classes)} classes")
         return self

@@ -48,9 +48,11 @@ def focal_polynomial(
             Tensors receive gradients. Not used where `num_terms` is given.
         num_terms: N of Drop-N. None: the full series.
     """
-    x = logits if logits.dtype == torch.float64 else logits.float()
+    if gamma < 0 or (num_terms is not None and num_terms < 1):
+        raise ValueError(f"gamma = {gamma}, num_terms = {num_terms}: gamma >= 0 and num_terms >= 1 needed")
     if len(epsilons) > MAX_EPSILONS:
         raise ValueError(f"{len(epsilons)} epsilons: at most {MAX_EPSILONS}; beyond, float32 is not exact enough")
+    x = logits if logits.dtype == torch.float64 else logits.float()
     moved = () if num_terms is not None else (e.to(x.dtype) if isinstance(e, Tensor) else e for e in epsilons)
     loss: Tensor = _FocalPolynomial.apply(x, sign, weight, gamma, num_terms, *moved)  # type: ignore[no-untyped-call]
     return loss

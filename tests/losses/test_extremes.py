@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -70,6 +71,18 @@ def test_autocast_does_not_lower_the_precision() -> None:
 def test_too_many_epsilons_are_refused() -> None:
     with pytest.raises(ValueError, match="11 epsilons: at most 10"):
         losses.poly_n_focal(torch.zeros(1), torch.ones(1), gamma=0.0, epsilons=[0.1] * 11)
+
+
+@pytest.mark.parametrize(("gamma", "num_terms"), [(-1.0, 3), (0.0, 0)])
+def test_what_is_no_exponent_or_count_is_refused(gamma: float, num_terms: int) -> None:
+    with pytest.raises(ValueError, match="gamma >= 0 and num_terms >= 1 needed"):
+        losses.drop_n_focal(torch.zeros(1), torch.ones(1), gamma=gamma, num_terms=num_terms)
+
+
+def test_a_numpy_epsilon_is_as_exact_as_a_number() -> None:
+    x, yes = torch.linspace(0, 12, 50), torch.ones(50, dtype=torch.bool)
+    by_numpy, by_number = (losses.poly1_focal(x, yes, gamma=0.0, epsilon=e) for e in (np.float32(-1), -1.0))
+    assert torch.equal(by_numpy, by_number)
 
 
 def test_a_softmax_over_one_class_is_refused() -> None:

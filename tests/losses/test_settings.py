@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pcdet_poly import losses
-from pcdet_poly.config.schema import ClassificationConfig, PolyConfig, SigmoidFocalConfig
+from pcdet_poly.config.schema import ClassificationConfig, Config, PolyConfig, SigmoidFocalConfig
 from pcdet_poly.losses.configured import coefficients, ramp
 
 GENERATOR = torch.Generator().manual_seed(3)
@@ -93,6 +93,12 @@ def test_heatmap_settings(settings: dict[str, Any], wanted: Tensor) -> None:
 def test_refused_with_the_reason(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         ClassificationConfig(**settings)
+
+
+@pytest.mark.parametrize("name", ["epsilon", "epsilon_background"])
+def test_one_number_per_class_needs_as_many_as_classes(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"classification.{name}: 2 numbers for 3 classes"):
+        Config(classification=ClassificationConfig(**{name: (1, 2)}))
 
 
 def test_the_lower_limits_themselves_are_accepted() -> None:
