@@ -32,12 +32,13 @@ def _draw_drop_n(axes: Axes, by_arm: dict[Arm, Row]) -> None:
     axes.axhspan(base.accuracy - base.accuracy_sd, base.accuracy + base.accuracy_sd, color="0.85", label=label)
     axes.axhline(base.accuracy, color=BASE_COLOUR, linewidth=1)
     dropped = {arm: row for arm, row in by_arm.items() if arm.num_terms is not None}
-    for number, rate in enumerate(sorted({arm.rate_factor for arm in dropped}, key=lambda rate: rate != 1)):
+    for number, rate in enumerate(sorted({arm.rate_factor for arm in dropped}, key=lambda rate: (rate != 1, rate))):
         chosen = [(arm.num_terms, row) for arm, row in dropped.items() if arm.rate_factor == rate]
         terms, found = zip(*chosen, strict=True)
         mean, sd = [row.accuracy for row in found], [row.accuracy_sd for row in found]
         name = "Drop-N" if rate == 1 else f"learning rate x {rate:g}"
-        axes.errorbar(terms, mean, sd, fmt="o-", color=COLOURS[number], label=name, capsize=3, linewidth=1.2)
+        beside = 1.13**number * np.array(terms)  # so that equal N do not hide one another
+        axes.errorbar(beside, mean, sd, fmt="o-", color=COLOURS[number], label=name, capsize=3, linewidth=1.2)
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     finish_axes(axes, title="The first N polynomials alone", xlabel="N", ylabel="accuracy, %", xscale="log")
 
