@@ -1,4 +1,4 @@
-"""Waymo Open Dataset v1 TFRecords -> a frame store to train from.
+"""Waymo Open Dataset, v1 TFRecords or v2 Parquet -> a frame store to train from.
 
 Finished segments are skipped: run the same command again after an interruption.
 """
@@ -18,7 +18,12 @@ from pcdet_poly.parallel import worker_count
 def main() -> int:
     """Parse and convert."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", help="a .tfrecord file, a folder of them, or a pattern")
+    parser.add_argument(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="a .tfrecord file, a folder of them, a pattern, or a v2 folder (with lidar/, lidar_box/, ...)",
+    )
     parser.add_argument("--output", metavar="DIR", required=True, help="folder of the store; made if missing")
     parser.add_argument("--workers", metavar="N", type=worker_count, default=1, help="processes (default: 1)")
     parser.add_argument(
