@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from pcdet_poly.evaluation.counting import UNMATCHED, Edges
+from pcdet_poly.evaluation.counting import UNMATCHED, Task
+from pcdet_poly.ops.cpu.compile import kernel
 
 _WEIGHT_UNIT = 1 << 16  # above any hash
 _NEVER = -(1 << 62)
+# Per object: gain and last edge of the best path found to it (_NEVER: none), whether it waits in the queue; and the
+# queue (a ring) and the list of objects with a path, which are as long.
+_SEARCH = np.dtype([(name, np.int64) for name in ("gain", "entry", "waiting", "queue", "touched")])
 
 
 class Solver(NamedTuple):
@@ -23,52 +26,47 @@ class Solver(NamedTuple):
 
     edge_of: np.ndarray  # (2, P) matched edge, or UNMATCHED
     prediction_of: np.ndarray  # (2, M) matched prediction, or -1
-    gain: np.ndarray  # (M,) of the best path found to each object, else _NEVER
-    entry: np.ndarray  # (M,) last edge of that path
-    touched: np.ndarray  # (M,) objects with a path
-    queue: np.ndarray  # (M + 1,) ring of objects whose path has improved
-    waiting: np.ndarray  # (M,) bool, in the queue
+    search: np.ndarray  # (M + 1,) _SEARCH
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def new_solver(num_predictions: int, num_objects: int) -> Solver:
     """Empty matchings for a frame."""
-    return Solver(
+    solver = Solver(
         np.full((2, num_predictions), UNMATCHED),
         np.full((2, num_objects), -1),
-        np.full(num_objects, _NEVER),
-        np.empty(num_objects, np.int64),
-        np.empty(num_objects, np.int64),
-        np.empty(num_objects + 1, np.int64),
-        np.zeros(num_objects, np.bool_),
+        np.empty(num_objects + 1, _SEARCH),
     )
+    for obj in range(num_objects):
+        solver.search[obj].gain, solver.search[obj].waiting = _NEVER, 0
+    return solver
 
 
-@njit(cache=True, nogil=True)
-def total_hash(edges: Edges, solver: Solver, predictions: np.ndarray, side: int) -> int:
+@kernel
+def total_hash(task: Task, solver: Solver, predictions: np.ndarray, side: int) -> int:
     """Sum of the hashes of the edges by which `predictions` are matched."""
     total = 0
     for pred in predictions:
         if solver.edge_of[side, pred] >= 0:
-            total += edges.hash[solver.edge_of[side, pred]]
+            total += task.edges[solver.edge_of[side, pred]].hash
     return total
 
 
-@njit(cache=True, nogil=True)
-def _value(edges: Edges, edge: int, side: int) -> int:
-    return edges.weight[edge] * _WEIGHT_UNIT + (edges.hash[edge] if side == 0 else -edges.hash[edge])
+@kernel
+def _value(edge: np.record, side: int) -> int:
+    return edge.weight * _WEIGHT_UNIT + (edge.hash if side == 0 else -edge.hash)
 
 
-@njit(cache=True, nogil=True)
-def insert(edges: Edges, solver: Solver, prediction: int, side: int) -> None:
+@kernel
+def insert(task: Task, solver: Solver, prediction: int, side: int) -> None:
     """Enter one prediction into matching `side`, which stays the best for those entered so far."""
     edge_of, prediction_of = solver.edge_of[side], solver.prediction_of[side]
-    num_touched = _search(edges, solver, prediction, side)
     best, last = 0, -1
-    for obj in solver.touched[:num_touched]:
+    for k in range(_search(task, solver, prediction, side)):
+        obj = solver.search[k].touched
         loser = prediction_of[obj]
-        gain = solver.gain[obj] - (_value(edges, edge_of[loser], side) if loser >= 0 else 0)
-        solver.gain[obj] = _NEVER
+        gain = solver.search[obj].gain - (_value(task.edges[edge_of[loser]], side) if loser >= 0 else 0)
+        solver.search[obj].gain = _NEVER
         if gain > best:
             best, last = gain, obj
     if last < 0:
@@ -76,42 +74,42 @@ def insert(edges: Edges, solver: Solver, prediction: int, side: int) -> None:
     if prediction_of[last] >= 0:
         edge_of[prediction_of[last]] = UNMATCHED
     while True:  # back along the path: each prediction leaves its object to the one after it
-        edge = solver.entry[last]
-        taker = edges.prediction[edge]
+        edge = solver.search[last].entry
+        taker = task.edges[edge].prediction
         left = edge_of[taker]
         edge_of[taker], prediction_of[last] = edge, taker
         if taker == prediction:
             return
-        last = edges.object[left]
+        last = task.edges[left].object
 
 
-@njit(cache=True, nogil=True)
-def _search(edges: Edges, solver: Solver, prediction: int, side: int) -> int:
-    """Fill `gain` and `entry` with the best alternating path to each object; return the number of objects reached.
+@kernel
+def _search(task: Task, solver: Solver, prediction: int, side: int) -> int:
+    """Find the best alternating path from `prediction` to each object; return the number of objects reached.
 
     The gain is counted with the object's own prediction not yet moved away. Label correcting: it ends because
     a matching that is the best so far has no cycle that gains.
     """
-    edge_of, prediction_of = solver.edge_of[side], solver.prediction_of[side]
-    size, head, tail, num_touched = len(solver.queue), 0, 0, 0
+    edge_of, prediction_of, search = solver.edge_of[side], solver.prediction_of[side], solver.search
+    head, tail, num_touched = 0, 0, 0
     giver, base = prediction, 0
     while True:
-        for edge in range(edges.first[giver], edges.first[giver + 1]):
-            obj, gain = edges.object[edge], base + _value(edges, edge, side)
-            if edge == edge_of[giver] or gain <= solver.gain[obj]:
+        for edge in range(task.first[giver], task.first[giver + 1]):
+            obj, gain = task.edges[edge].object, base + _value(task.edges[edge], side)
+            if edge == edge_of[giver] or gain <= search[obj].gain:
                 continue
-            if solver.gain[obj] == _NEVER:
-                solver.touched[num_touched] = obj
+            if search[obj].gain == _NEVER:
+                search[num_touched].touched = obj
                 num_touched += 1
-            solver.gain[obj], solver.entry[obj] = gain, edge
-            if prediction_of[obj] >= 0 and not solver.waiting[obj]:
-                solver.waiting[obj] = True
-                solver.queue[tail] = obj
-                tail = (tail + 1) % size
+            search[obj].gain, search[obj].entry = gain, edge
+            if prediction_of[obj] >= 0 and not search[obj].waiting:
+                search[obj].waiting = 1
+                search[tail].queue = obj
+                tail = (tail + 1) % len(search)
         if head == tail:
             return num_touched
-        obj = solver.queue[head]
-        head = (head + 1) % size
-        solver.waiting[obj] = False
+        obj = search[head].queue
+        head = (head + 1) % len(search)
+        search[obj].waiting = 0
         giver = prediction_of[obj]
-        base = solver.gain[obj] - _value(edges, edge_of[giver], side)
+        base = search[obj].gain - _value(task.edges[edge_of[giver]], side)

@@ -15,9 +15,9 @@ AP is at most that recall (a perfect result gives 1.0000001).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from pcdet_poly.evaluation.counting import AFFINITY, FIXED_POINT, FN_1, FN_2, FP, HEADING, TP
+from pcdet_poly.ops.cpu.compile import kernel
 
 PRECISION, PRECISION_HEADING, PRECISION_AFFINITY, RECALL = 0, 1, 2, 3
 _TOLERANCE = np.float32(1e-6)
@@ -28,7 +28,7 @@ def counts_at_cutoffs(steps: np.ndarray) -> np.ndarray:
     return np.flip(np.cumsum(np.flip(steps, -1), -1), -1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
     """(4, C) float32 of counts (NUM_COUNTS, C): precision, precision by heading and by affinity, recall."""
     out = np.zeros((4, counts.shape[1]), np.float32)
@@ -50,11 +50,24 @@ def curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def descending(values: np.ndarray) -> np.ndarray:
+    """Positions of `values` (N,) from the largest down, equal ones in order; fast where they almost descend already."""
+    order = np.arange(len(values))
+    for i in range(1, len(values)):
+        k = i
+        while k > 0 and values[order[k - 1]] < values[i]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = i
+    return order
+
+
+@kernel
 def average_precision(precision: np.ndarray, recall: np.ndarray, delta: float) -> np.float32:
     """float32 AP of precisions and recalls (C,) float32; `delta` is the largest step in recall."""
     step = np.float32(delta)
-    order = np.argsort(-recall)
+    order = descending(recall)
     area = np.float32(0)
     best = np.float32(0)  # largest precision at this recall or a higher one
     last_recall, last_precision = np.float32(0), np.float32(0)
@@ -76,8 +89,15 @@ def average_precision(precision: np.ndarray, recall: np.ndarray, delta: float) -
     return area
 
 
-@njit(cache=True, nogil=True)
-def _walk(area, last_recall, last_precision, until, best, step):  # type: ignore[no-untyped-def]
+@kernel
+def _walk(
+    area: np.float32,
+    last_recall: np.float32,
+    last_precision: np.float32,
+    until: np.float32,
+    best: np.float32,
+    step: np.float32,
+) -> tuple[np.float32, np.float32, np.float32]:
     """Add the points between `last_recall` and `until`; return the area and the last point."""
     while last_recall - until > step + _TOLERANCE:
         here = np.float32(last_recall - step)
@@ -86,12 +106,12 @@ def _walk(area, last_recall, last_precision, until, best, step):  # type: ignore
     return area, last_recall, last_precision
 
 
-@njit(cache=True, nogil=True)
-def _trapezoid(area, width, heights):  # type: ignore[no-untyped-def]
+@kernel
+def _trapezoid(area: np.float32, width: np.float32, heights: np.float32) -> np.float32:
     return np.float32(np.float64(area) + 0.5 * np.float64(np.float32(width)) * np.float64(np.float32(heights)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def average_precisions(counts: np.ndarray, levels: np.ndarray, min_precision: float, delta: float) -> np.ndarray:
     """(R, L, 3) float32 AP, APH and APL of counts (R, NUM_COUNTS, C) at each of L levels."""
     out = np.empty((len(counts), len(levels), 3), np.float32)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.evaluation.frame_counts import Groups
+from pcdet_poly.evaluation.counting import OBJECT, PREDICTION
 from pcdet_poly.evaluation.records import Objects, Predictions
 
 TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")  # Label.Type is 1 + the position
@@ -88,6 +88,9 @@ BREAKDOWNS: dict[str, Breakdown] = {
 }
 
 
+BY_OBJECT = {"VELOCITY", "CAMERA"}  # counted by the object's shard alone
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the counts of a list of breakdowns are kept: the rows of `steps`, and the tasks that fill them."""
@@ -109,11 +112,22 @@ class Layout:
         before = self.breakdowns[: self.breakdowns.index(breakdown)]
         return sum(len(BREAKDOWNS[name].shards) for name in before)
 
-    def groups(self, predictions: Predictions, objects: Objects) -> Groups:
-        """The tasks, for a chunk of frames."""
+    def tasks(
+        self, predictions: Predictions, objects: Objects, cutoff: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(T, P) PREDICTION, (T, M) OBJECT and (T,) bool `by_object` of the tasks of a chunk of frames.
+
+        `cutoff` (P,) is the highest cut-off that each prediction passes.
+        """
         tasks = [task for name in self.breakdowns for task in self._tasks(name, predictions, objects)]
-        columns = [np.stack(column).astype(np.int64) for column in zip(*(task[:4] for task in tasks), strict=True)]
-        return Groups(columns[0], columns[1], columns[2], columns[3], np.array([task[4] for task in tasks]))
+        of_predictions = np.zeros((len(tasks), len(predictions)), PREDICTION)
+        of_objects = np.zeros((len(tasks), len(objects)), OBJECT)
+        of_predictions["cutoff"], of_predictions["ignored"] = cutoff, predictions.in_no_label_zone
+        of_objects["level"] = objects.level
+        for t, (group, object_group, row, object_row, _) in enumerate(tasks):
+            of_predictions["group"][t], of_predictions["row"][t] = group, row
+            of_objects["group"][t], of_objects["row"][t] = object_group, object_row
+        return of_predictions, of_objects, np.array([task[4] for task in tasks])
 
     def _tasks(
         self, name: str, predictions: Predictions, objects: Objects

@@ -9,10 +9,11 @@ ascending, columns ascending, breadth first from each row, labels (row maximum, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pcdet_poly.ops.cpu.compile import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reach(row: int, step: int, weight, row_label, column_label, listed, order, parent, num: int) -> int:  # type: ignore[no-untyped-def]
     """Append to `order` the columns tight to `row` and not listed yet; `step` is the row's place in the tree."""
     for column in range(len(column_label)):
@@ -24,7 +25,7 @@ def _reach(row: int, step: int, weight, row_label, column_label, listed, order, 
     return num
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _loosen(weight, row_label, column_label, rows, num_rows, in_tree) -> None:  # type: ignore[no-untyped-def]
     """Change the labels so that a column outside the tree becomes tight to a row inside it."""
     amount = np.iinfo(np.int64).max
@@ -40,7 +41,7 @@ def _loosen(weight, row_label, column_label, rows, num_rows, in_tree) -> None:  
             column_label[column] += amount
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def dense_assignment(weight: np.ndarray) -> np.ndarray:
     """Column of each row in the maximum-weight perfect assignment of a square matrix (n, n) of int64 >= 0."""
     n = len(weight)
@@ -81,7 +82,7 @@ def dense_assignment(weight: np.ndarray) -> np.ndarray:
     return column_of
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _swap_along_path(rows, columns, column_parent, num_columns, column_of, row_of) -> None:  # type: ignore[no-untyped-def]
     """Give the last column of the tree to its parent, that row's old column to the next parent, up to the root."""
     free = columns[num_columns - 1]

@@ -3,7 +3,7 @@
 The official tool solves a dense assignment afresh for each of 101 cut-offs. Here the graph of pairs that
 may match falls into connected components, and a component changes only where one of its predictions
 crosses a cut-off: predictions enter by descending score, each by one best augmenting path, and only the
-differences are written down. An entry of `steps` at cut-off c counts for all cut-offs up to c.
+differences are written down.
 
 Ties. Assignments with exactly the same sum of weights may differ in what is counted. Each component is
 solved twice, once preferring and once avoiding a hash of what a match counts as; where both agree no tie
@@ -13,164 +13,186 @@ matters, elsewhere `dense_assignment` gives the official choice.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from pcdet_poly.evaluation.assignment import Solver, insert, new_solver, total_hash
-from pcdet_poly.evaluation.counting import NOT_COUNTED, UNMATCHED, Edges, Task, change, count_miss
+from pcdet_poly.evaluation.counting import (
+    NOT_COUNTED,
+    UNMATCHED,
+    Task,
+    change,
+    count_miss,
+    cutoffs_entered,
+    objects_of,
+    predictions_of,
+)
 from pcdet_poly.evaluation.dense_assignment import dense_assignment
+from pcdet_poly.ops.cpu.compile import kernel
+
+_NOT_ASKED = -3
 
 
-@njit(cache=True, nogil=True)
-def _components(task: Task, edges: Edges, num_objects: int) -> np.ndarray:
-    """Component of each object: the smallest object it is connected to."""
-    root = np.arange(num_objects)
-    for pred in range(len(task.cutoff)):
-        for edge in range(edges.first[pred] + 1, edges.first[pred + 1]):
-            a, b = edges.object[edge - 1], edges.object[edge]
-            while root[a] != a:
-                root[a] = root[root[a]]
-                a = root[a]
-            while root[b] != b:
-                root[b] = root[root[b]]
-                b = root[b]
-            root[max(a, b)] = min(a, b)
-    for obj in range(num_objects):
-        root[obj] = root[root[obj]]
-    return root
+@kernel
+def count_task(steps: np.ndarray, task: Task) -> None:
+    """Add one task's counts to `steps` (rows, NUM_COUNTS, cut-offs)."""
+    num_cutoffs = steps.shape[2]
+    for obj in range(len(task.objects)):
+        count_miss(steps, task.objects[obj], num_cutoffs - 1, 1)
+    counted = np.full(len(task.predictions), NOT_COUNTED)
+    order = _by_descending_cutoff(task.predictions, num_cutoffs)
+    for pred in order:
+        if task.first[pred] == task.first[pred + 1] and task.predictions[pred].group >= 0:
+            change(steps, task, counted, pred, UNMATCHED, task.predictions[pred].cutoff)
+    if len(task.edges) > 0:
+        _count_components(steps, task, counted, order)
 
 
-@njit(cache=True, nogil=True)
-def _by_descending_cutoff(cutoff: np.ndarray, num_cutoffs: int) -> np.ndarray:
+@kernel
+def _by_descending_cutoff(predictions: np.ndarray, num_cutoffs: int) -> np.ndarray:
     """Predictions that pass a cut-off, highest cut-off first, then by row."""
     start = np.zeros(num_cutoffs + 1, np.int64)
-    for value in cutoff:
-        if value >= 0:
-            start[num_cutoffs - value] += 1
+    for pred in range(len(predictions)):
+        if predictions[pred].cutoff >= 0:
+            start[num_cutoffs - predictions[pred].cutoff] += 1
     for k in range(num_cutoffs):
         start[k + 1] += start[k]
     order = np.empty(start[num_cutoffs], np.int64)
-    for pred in range(len(cutoff)):
-        if cutoff[pred] >= 0:
-            place = num_cutoffs - 1 - cutoff[pred]
+    for pred in range(len(predictions)):
+        if predictions[pred].cutoff >= 0:
+            place = num_cutoffs - 1 - predictions[pred].cutoff
             order[start[place]] = pred
             start[place] += 1
     return order
 
 
-@njit(cache=True, nogil=True)
-def count_task(steps: np.ndarray, task: Task, edges: Edges) -> None:
-    """Add one task's counts to `steps` (rows, NUM_COUNTS, cut-offs)."""
-    num_predictions, num_objects, num_cutoffs = len(task.cutoff), len(task.level), steps.shape[2]
-    for obj in range(num_objects):
-        count_miss(steps, task, obj, num_cutoffs - 1, 1)
-    counted = np.full(num_predictions, NOT_COUNTED)
-    order = _by_descending_cutoff(task.cutoff, num_cutoffs)
-    root = _components(task, edges, num_objects)
-    start, objects_in = np.zeros(num_objects + 1, np.int64), np.zeros(num_objects, np.int64)
+@kernel
+def _component_of_objects(task: Task) -> np.ndarray:
+    """Component of each object: the smallest object it is connected to."""
+    root = np.arange(len(task.objects))
+    for edge in range(1, len(task.edges)):
+        if task.edges[edge].prediction != task.edges[edge - 1].prediction:
+            continue
+        a, b = task.edges[edge - 1].object, task.edges[edge].object
+        while root[a] != a:
+            a = root[a]
+        while root[b] != b:
+            b = root[b]
+        root[max(a, b)] = min(a, b)
+    for obj in range(len(root)):
+        root[obj] = root[root[obj]]
+    return root
+
+
+@kernel
+def _count_components(steps: np.ndarray, task: Task, counted: np.ndarray, order: np.ndarray) -> None:
+    """Count the predictions that may match anything, component by component."""
+    num_objects, root = len(task.objects), _component_of_objects(task)
+    start, num_objects_of = np.zeros(num_objects + 1, np.int64), np.zeros(num_objects, np.int64)
+    for obj in root:
+        num_objects_of[obj] += 1
     for pred in order:
-        if edges.first[pred] < edges.first[pred + 1]:
-            start[root[edges.object[edges.first[pred]]] + 1] += 1
-        elif task.prediction_group[pred] >= 0:
-            change(steps, task, edges, counted, pred, UNMATCHED, task.cutoff[pred])
+        if task.first[pred] < task.first[pred + 1]:
+            start[root[task.edges[task.first[pred]].object] + 1] += 1
     for obj in range(num_objects):
         start[obj + 1] += start[obj]
-        objects_in[root[obj]] += 1
-    members, filled = np.empty(start[num_objects], np.int64), start[:-1].copy()
+    members, filled = np.empty(len(order), np.int64), start.copy()
     for pred in order:
-        if edges.first[pred] < edges.first[pred + 1]:
-            part = root[edges.object[edges.first[pred]]]
-            members[filled[part]] = pred
-            filled[part] += 1
-    solver = new_solver(num_predictions, num_objects)
+        if task.first[pred] < task.first[pred + 1]:
+            component = root[task.edges[task.first[pred]].object]
+            members[filled[component]] = pred
+            filled[component] += 1
+    solver = new_solver(len(task.predictions), num_objects)
+    official = np.empty((0, len(task.predictions)), np.int64)
     for obj in range(num_objects):
         part = members[start[obj] : start[obj + 1]]
-        if len(part) > 0 and objects_in[obj] == 1:
-            _count_star(steps, task, edges, counted, part)
+        if len(part) > 0 and num_objects_of[obj] == 1:
+            _count_star(steps, task, counted, part)
         elif len(part) > 0:
-            _count_component(steps, task, edges, counted, part, solver)
+            official = _count_component(steps, task, counted, part, solver, official)
 
 
-@njit(cache=True, nogil=True)
-def _end_of_batch(cutoff: np.ndarray, part: np.ndarray, start: int) -> int:
+@kernel
+def _end_of_batch(task: Task, part: np.ndarray, start: int) -> int:
     """End of the run of predictions of one cut-off that starts at `start`."""
-    end = start + 1
-    while end < len(part) and cutoff[part[end]] == cutoff[part[start]]:
+    end, cutoff = start + 1, task.predictions[part[start]].cutoff
+    while end < len(part) and task.predictions[part[end]].cutoff == cutoff:
         end += 1
     return end
 
 
-@njit(cache=True, nogil=True)
-def _count_star(steps: np.ndarray, task: Task, edges: Edges, counted: np.ndarray, part: np.ndarray) -> None:
+@kernel
+def _count_star(steps: np.ndarray, task: Task, counted: np.ndarray, part: np.ndarray) -> None:
     """One object, several predictions: the heaviest gets it, the first row among equals (as officially)."""
-    best, start = -1, 0
+    best, heaviest, start = -1, -1, 0
     while start < len(part):
-        end, cutoff, before = _end_of_batch(task.cutoff, part, start), task.cutoff[part[start]], best
+        end, cutoff, before = _end_of_batch(task, part, start), task.predictions[part[start]].cutoff, best
         for pred in part[start:end]:
-            gain = edges.weight[edges.first[pred]] - (edges.weight[edges.first[best]] if best >= 0 else 0)
-            if best < 0 or gain > 0 or (gain == 0 and pred < best):
-                best = pred
+            weight = task.edges[task.first[pred]].weight
+            if weight > heaviest or (weight == heaviest and pred < best):
+                best, heaviest = pred, weight
         for pred in part[start:end]:
-            change(steps, task, edges, counted, pred, edges.first[pred] if pred == best else UNMATCHED, cutoff)
+            change(steps, task, counted, pred, task.first[pred] if pred == best else UNMATCHED, cutoff)
         if before >= 0 and before != best:
-            change(steps, task, edges, counted, before, UNMATCHED, cutoff)
+            change(steps, task, counted, before, UNMATCHED, cutoff)
         start = end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_component(
-    steps: np.ndarray, task: Task, edges: Edges, counted: np.ndarray, part: np.ndarray, solver: Solver
-) -> None:
-    """Several objects: insert the predictions of one cut-off after another; ask for the official choice at ties."""
+    steps: np.ndarray, task: Task, counted: np.ndarray, part: np.ndarray, solver: Solver, official: np.ndarray
+) -> np.ndarray:
+    """Several objects: insert the predictions of one cut-off after another; take the official choice at ties.
+
+    `official` (cut-offs or 0, P) remembers official choices, _NOT_ASKED where not made; returned with the new ones.
+    """
     start = 0
     while start < len(part):
-        end, cutoff = _end_of_batch(task.cutoff, part, start), task.cutoff[part[start]]
+        end, cutoff = _end_of_batch(task, part, start), task.predictions[part[start]].cutoff
         for pred in part[start:end]:
-            insert(edges, solver, pred, 0)
-            insert(edges, solver, pred, 1)
-        if total_hash(edges, solver, part[:end], 0) == total_hash(edges, solver, part[:end], 1):
+            insert(task, solver, pred, 0)
+            insert(task, solver, pred, 1)
+        if total_hash(task, solver, part[:end], 0) == total_hash(task, solver, part[:end], 1):
             for pred in part[:end]:
-                change(steps, task, edges, counted, pred, solver.edge_of[0, pred], cutoff)
+                change(steps, task, counted, pred, solver.edge_of[0, pred], cutoff)
         else:
-            stop = task.cutoff[part[end]] if end < len(part) else -1
-            _count_tied(steps, task, edges, counted, part[:end], cutoff, stop)
+            if len(official) == 0:
+                official = np.full((steps.shape[2], len(task.predictions)), _NOT_ASKED)
+            stop = task.predictions[part[end]].cutoff if end < len(part) else -1
+            _count_tied(steps, task, counted, part[:end], official, stop)
         start = end
+    return official
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_tied(
-    steps: np.ndarray, task: Task, edges: Edges, counted: np.ndarray, part: np.ndarray, first: int, stop: int
+    steps: np.ndarray, task: Task, counted: np.ndarray, part: np.ndarray, official: np.ndarray, stop: int
 ) -> None:
-    """Official choices for `part` at the cut-offs from `first` down to above `stop`.
+    """Official choices for `part` from the cut-off of its last prediction down to above `stop`.
 
     The choice depends on all predictions of the group, so it is made anew wherever one of them enters.
     """
-    group = task.prediction_group[part[0]]
-    enters = np.zeros(first + 1, np.bool_)
-    for pred in range(len(task.cutoff)):
-        if task.prediction_group[pred] == group and 0 <= task.cutoff[pred] <= first:
-            enters[task.cutoff[pred]] = True
-    for cutoff in range(first, stop, -1):
+    group = task.predictions[part[0]].group
+    enters = cutoffs_entered(task, group, steps.shape[2])
+    for cutoff in range(task.predictions[part[-1]].cutoff, stop, -1):
         if enters[cutoff]:
-            official = official_edges(task, edges, group, cutoff)
+            if official[cutoff, part[0]] == _NOT_ASKED:
+                _ask(task, group, cutoff, official[cutoff])
             for pred in part:
-                change(steps, task, edges, counted, pred, official[pred], cutoff)
+                change(steps, task, counted, pred, official[cutoff, pred], cutoff)
 
 
-@njit(cache=True, nogil=True)
-def official_edges(task: Task, edges: Edges, group: int, cutoff: int) -> np.ndarray:
-    """(P,) the edge by which the official tool matches each prediction of a group at a cut-off, or UNMATCHED."""
-    rows = np.flatnonzero((task.prediction_group == group) & (task.cutoff >= cutoff))
-    objects = np.flatnonzero(task.object_group == group)
-    column_of = np.full(len(task.object_group), -1)
-    column_of[objects] = np.arange(len(objects))
+@kernel
+def _ask(task: Task, group: int, cutoff: int, chosen: np.ndarray) -> None:
+    """Fill `chosen` (P,) with the edges by which the official tool matches a group's predictions at a cut-off."""
+    rows, objects = predictions_of(task, group, cutoff), objects_of(task, group)
+    column_of = np.full(len(task.objects), -1)
+    for column in range(len(objects)):
+        column_of[objects[column]] = column
     size = max(len(rows), len(objects))
     weight, edge_at = np.zeros((size, size), np.int64), np.full((size, size), UNMATCHED)
     for row in range(len(rows)):
-        for edge in range(edges.first[rows[row]], edges.first[rows[row] + 1]):
-            column = column_of[edges.object[edge]]
-            weight[row, column], edge_at[row, column] = edges.weight[edge], edge
-    chosen = np.full(len(task.cutoff), UNMATCHED)
+        for edge in range(task.first[rows[row]], task.first[rows[row] + 1]):
+            column = column_of[task.edges[edge].object]
+            weight[row, column], edge_at[row, column] = task.edges[edge].weight, edge
     columns = dense_assignment(weight)
     for row in range(len(rows)):
         chosen[rows[row]] = edge_at[row, columns[row]]
-    return chosen

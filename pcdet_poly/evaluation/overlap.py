@@ -1,52 +1,34 @@
 """One frame's boxes -> the pairs of a prediction and an object that overlap, with their IoU.
 
 Waymo's rules: no overlap between different types, nor of a box with a side <= 1 cm or >= 1000 km; IoU
-in double precision, clamped to [0, 1], then rounded to float32. Range (z) intervals are closed.
+in double precision, clamped to [0, 1], then rounded to float32. Intervals along z are closed.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.rotated_overlap import overlap_turned
 
 BOX_3D, BOX_BEV, BOX_AA_2D = 0, 1, 2  # codes of a box type inside the kernels
+
+# What every pair needs of a box.
+BOX = np.dtype(
+    [(name, np.float64) for name in ("x", "y", "z", "length", "width", "height", "cos", "sin", "radius")]
+    + [("heading", np.float32), ("type", np.int64)]  # heading in [-pi, pi); type is Waymo's Label.Type
+)
+# A pair that overlaps: rows of the frame's predictions and objects; affinity is LET's, 1 without LET.
+PAIR = np.dtype([("prediction", np.int64), ("object", np.int64), ("iou", np.float32), ("affinity", np.float32)])
 
 SMALLEST_SIDE_M = 1e-2
 LARGEST_SIDE_M = 1e6
 SMALLEST_UNION = 1e-6
 
 
-class Boxes(NamedTuple):
-    """N boxes of one frame, with what every pair needs of them."""
-
-    x: np.ndarray  # (N,) float64, as are all but `type`
-    y: np.ndarray
-    z: np.ndarray
-    length: np.ndarray
-    width: np.ndarray
-    height: np.ndarray
-    cos: np.ndarray
-    sin: np.ndarray
-    radius: np.ndarray  # of the circle around the box in bird's-eye view
-    heading: np.ndarray  # float32 in [-pi, pi)
-    type: np.ndarray  # (N,) uint8, Waymo's Label.Type
-
-
-class Pairs(NamedTuple):
-    """Overlapping pairs, ordered by prediction, then object."""
-
-    prediction: np.ndarray  # (E,) int64, row in the frame
-    object: np.ndarray  # (E,) int64
-    iou: np.ndarray  # (E,) float32
-    affinity: np.ndarray  # (E,) float32, LET's longitudinal affinity; 1 without LET
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def wrapped_heading(heading: float) -> float:
     """The heading in [-pi, pi), computed in double as Waymo does; the caller rounds to float32."""
     turn = 2.0 * math.pi
@@ -57,114 +39,84 @@ def wrapped_heading(heading: float) -> float:
     return rest - math.pi
 
 
-@njit(cache=True, nogil=True)
-def prepared(box: np.ndarray, kind: np.ndarray) -> Boxes:
-    """`Boxes` of float32 rows (N, 7)."""
-    wide = box.astype(np.float64)
-    heading = wide[:, 6]
-    wrapped = np.empty(len(wide), np.float32)
-    for row in range(len(wide)):
-        wrapped[row] = wrapped_heading(heading[row])
-    return Boxes(
-        wide[:, 0].copy(),
-        wide[:, 1].copy(),
-        wide[:, 2].copy(),
-        wide[:, 3].copy(),
-        wide[:, 4].copy(),
-        wide[:, 5].copy(),
-        np.cos(heading),
-        np.sin(heading),
-        0.5 * np.sqrt(wide[:, 3] ** 2 + wide[:, 4] ** 2),
-        wrapped,
-        kind,
-    )
+@kernel
+def prepared(box: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """(N,) BOX of float32 rows (N, 7) and their types."""
+    out = np.empty(len(box), BOX)
+    for i in range(len(box)):
+        row = out[i]
+        row.x, row.y, row.z = box[i, 0], box[i, 1], box[i, 2]
+        row.length, row.width, row.height = box[i, 3], box[i, 4], box[i, 5]
+        heading = np.float64(box[i, 6])
+        row.cos, row.sin, row.heading = math.cos(heading), math.sin(heading), wrapped_heading(heading)
+        row.radius = 0.5 * math.sqrt(row.length * row.length + row.width * row.width)  # circle around the footprint
+        row.type = kind[i]
+    return out
 
 
-@njit(cache=True, nogil=True)
-def _sides_count(boxes: Boxes, row: int, box_type: int) -> bool:
-    length, width, height = boxes.length[row], boxes.width[row], boxes.height[row]
-    if not (length < LARGEST_SIDE_M and width < LARGEST_SIDE_M and height < LARGEST_SIDE_M):
+@kernel
+def may_overlap(box: np.record, box_type: int) -> bool:
+    """Whether Waymo lets this box overlap anything."""
+    if not (box.length < LARGEST_SIDE_M and box.width < LARGEST_SIDE_M and box.height < LARGEST_SIDE_M):
         return False
-    flat = length > SMALLEST_SIDE_M and width > SMALLEST_SIDE_M
-    return flat and (box_type != BOX_3D or height > SMALLEST_SIDE_M)
+    flat = box.length > SMALLEST_SIDE_M and box.width > SMALLEST_SIDE_M
+    return box.type > 0 and flat and (box_type != BOX_3D or box.height > SMALLEST_SIDE_M)
 
 
-@njit(cache=True, nogil=True)
-def _axis_aligned_overlap(dx: float, dy: float, a: Boxes, i: int, b: Boxes, j: int) -> float:
-    half_l, half_w = 0.5 * a.length[i], 0.5 * a.width[i]
-    other_l, other_w = 0.5 * b.length[j], 0.5 * b.width[j]
-    along = min(half_l, dx + other_l) - max(-half_l, dx - other_l)
-    across = min(half_w, dy + other_w) - max(-half_w, dy - other_w)
-    return max(along, 0.0) * max(across, 0.0)
+@kernel
+def _shared_length(size_a: float, size_b: float, offset: float) -> float:
+    """Overlap of two intervals whose middles are `offset` apart; negative where there is a gap."""
+    return min(0.5 * size_a, offset + 0.5 * size_b) - max(-0.5 * size_a, offset - 0.5 * size_b)
 
 
-@njit(cache=True, nogil=True)
-def overlap_ratio(
-    box_type: int, dx: float, dy: float, z: float, a: Boxes, i: int, b: Boxes, j: int, least: float
-) -> float:
-    """IoU of box i of `a`, moved to (0, 0, z), and box j of `b`, moved to (dx, dy); 0 where surely below `least`."""
-    size_a, size_b, height = a.length[i] * a.width[i], b.length[j] * b.width[j], 1.0
+@kernel
+def overlap_ratio(box_type: int, dx: float, dy: float, dz: float, a: np.record, b: np.record, least: float) -> float:
+    """IoU of boxes a and b when b's centre is (dx, dy, dz) from a's; 0 where it is surely below `least`."""
+    size_a, size_b, height = a.length * a.width, b.length * b.width, 1.0
+    most = min(size_a, size_b)
     if box_type == BOX_3D:
-        top = min(z + 0.5 * a.height[i], b.z[j] + 0.5 * b.height[j])
-        bottom = max(z - 0.5 * a.height[i], b.z[j] - 0.5 * b.height[j])
-        height = top - bottom
+        height = _shared_length(a.height, b.height, dz)
         if height < 0:
             return 0.0
-        # Sharing more than the smaller footprint times the shared height is impossible.
-        most = min(size_a, size_b) * height
-        size_a, size_b = size_a * a.height[i], size_b * b.height[j]
-    else:
-        most = min(size_a, size_b)
+        most, size_a, size_b = most * height, size_a * a.height, size_b * b.height
     if most < (least - 1e-6) * (size_a + size_b - most):
         return 0.0
     if box_type == BOX_AA_2D:
-        area = _axis_aligned_overlap(dx, dy, a, i, b, j)
+        along, across = _shared_length(a.length, b.length, dx), _shared_length(a.width, b.width, dy)
+        shared = max(along, 0.0) * max(across, 0.0)
     else:
-        area = overlap_turned(
-            dx, dy, a.length[i], a.width[i], a.cos[i], a.sin[i], b.length[j], b.width[j], b.cos[j], b.sin[j]
-        )
-    shared = area * height
+        shared = overlap_turned(dx, dy, a.length, a.width, a.cos, a.sin, b.length, b.width, b.cos, b.sin) * height
     union = size_a + size_b - shared
-    if union <= SMALLEST_UNION:
-        return 0.0
-    return max(min(shared / union, 1.0), 0.0)
+    return max(min(shared / union, 1.0), 0.0) if union > SMALLEST_UNION else 0.0
 
 
-@njit(cache=True, nogil=True)
-def overlapping_pairs(predictions: Boxes, objects: Boxes, box_type: int, least: np.ndarray) -> Pairs:
-    """Pairs of one type whose IoU is at least `least[type]` (float32), and more than 0."""
-    rows_p, rows_o = len(predictions.x), len(objects.x)
-    capacity = 4 * (rows_p + rows_o)
-    pred, obj = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
-    ious = np.empty(capacity, np.float32)
-    counts = np.empty(rows_o, np.bool_)
-    for j in range(rows_o):
-        counts[j] = _sides_count(objects, j, box_type)
-    found = 0
-    for i in range(rows_p):
-        kind = predictions.type[i]
-        if kind == 0 or not _sides_count(predictions, i, box_type):
+@kernel
+def overlapping_pairs(predictions: np.ndarray, objects: np.ndarray, box_type: int, least: np.ndarray) -> np.ndarray:
+    """(E,) PAIR of one type, by prediction, then object, with IoU above 0 and at least `least[type]` (5,) float32."""
+    pairs, found = np.empty(4 * (len(predictions) + len(objects)), PAIR), 0
+    for i in range(len(predictions)):
+        a = predictions[i]
+        if not may_overlap(a, box_type):
             continue
-        for j in range(rows_o):
-            if objects.type[j] != kind or not counts[j]:
+        for j in range(len(objects)):
+            b = objects[j]
+            dx, dy, reach = b.x - a.x, b.y - a.y, a.radius + b.radius
+            if b.type != a.type or dx * dx + dy * dy > reach * reach * (1 + 1e-9) or not may_overlap(b, box_type):
                 continue
-            dx, dy = objects.x[j] - predictions.x[i], objects.y[j] - predictions.y[i]
-            reach = predictions.radius[i] + objects.radius[j]
-            if not dx * dx + dy * dy <= reach * reach * (1 + 1e-9):
-                continue
-            iou = np.float32(overlap_ratio(box_type, dx, dy, predictions.z[i], predictions, i, objects, j, least[kind]))
-            if iou < least[kind] or iou <= 0:
-                continue
-            if found == capacity:
-                pred, obj, ious = _longer(pred), _longer(obj), _longer(ious)
-                capacity *= 2
-            pred[found], obj[found], ious[found] = i, j, iou
-            found += 1
-    return Pairs(pred[:found], obj[:found], ious[:found], np.ones(found, np.float32))
+            iou = np.float32(overlap_ratio(box_type, dx, dy, b.z - a.z, a, b, least[a.type]))
+            if iou > 0 and iou >= least[a.type]:
+                pairs = with_room(pairs, found)
+                pairs[found].prediction, pairs[found].object = i, j
+                pairs[found].iou, pairs[found].affinity = iou, 1
+                found += 1
+    return pairs[:found]
 
 
-@njit(cache=True, nogil=True)
-def _longer(values: np.ndarray) -> np.ndarray:
-    more = np.empty(2 * len(values), values.dtype)
-    more[: len(values)] = values
-    return more
+@kernel
+def with_room(pairs: np.ndarray, used: int) -> np.ndarray:
+    """`pairs`, or a longer copy if all of it is used."""
+    if used < len(pairs):
+        return pairs
+    longer = np.empty(2 * len(pairs), PAIR)
+    longer[:used] = pairs
+    return longer

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
-from pcdet_poly.config.schema import MetricsConfig
 from pcdet_poly.evaluation.average_precision import average_precisions
+from pcdet_poly.evaluation.plan import Plan
 
 Entries = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -22,16 +22,17 @@ class ApTable:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of_counts(cls, counts: np.ndarray, cfg: MetricsConfig, shards: Sequence[str], meta: Mapping[str, Any]) -> Self:
-        """From counts (box types, shards, NUM_COUNTS, C)."""
-        levels = np.array(cfg.levels)
+    def of_counts(cls, counts: np.ndarray, plan: Plan, meta: Mapping[str, Any]) -> Self:
+        """From counts (parts, shards, NUM_COUNTS, C) of a plan."""
+        cfg = plan.cfg
+        names = [f"{shard}_LEVEL_{level}" for shard in plan.layout.shards for level in cfg.levels]
         entries: dict[str, dict[str, dict[str, float]]] = {}
-        for box_type, of_box in zip(cfg.box_types, counts, strict=True):
-            values = average_precisions(of_box, levels, cfg.min_precision, cfg.recall_delta)
-            entries[box_type] = {
-                f"{shard}_LEVEL_{level}": {"ap": float(values[i, k, 0]), "aph": float(values[i, k, 1])}
-                for i, shard in enumerate(shards)
-                for k, level in enumerate(cfg.levels)
+        for overlap, of_part in zip(plan.overlaps, counts, strict=True):
+            values = average_precisions(of_part, np.array(cfg.levels), cfg.min_precision, cfg.recall_delta)
+            metrics = ("ap", "aph") if overlap.tolerance is None else ("ap", "aph", "apl")
+            rows = values.reshape(len(names), -1).tolist()
+            entries[overlap.name] = {
+                name: dict(zip(metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)
             }
         return cls(entries, meta)
 
