@@ -18,4 +18,6 @@ C10, C12, C14, C16 = -1 / 3628800, 1 / 479001600, -1 / 87178291200, 1 / 20922789
 S3, S5, S7, S9 = -1 / 6, 1 / 120, -1 / 5040, 1 / 362880
 S11, S13, S15, S17 = -1 / 39916800, 1 / 6227020800, -1 / 1307674368000, 1 / 355687428096000
 
+FINITE = 1e200  # more than any product of three float32; infinity and NaN are not below
+
 WORD = 0xFFFFFFFF  # the largest 32-bit number

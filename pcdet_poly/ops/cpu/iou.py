@@ -6,6 +6,7 @@ import numpy as np
 
 from pcdet_poly.ops.cpu.compile import kernel
 from pcdet_poly.ops.cpu.overlap import HEIGHT, LENGTH, WIDTH, Z, bev_overlap, prepare
+from pcdet_poly.ops.precision import FINITE
 
 Array = np.ndarray
 
@@ -43,7 +44,7 @@ def pair(a: Array, i: int, b: Array, j: int, with_height: bool) -> float:
         overlap *= top - bottom
         size_a *= a[i, HEIGHT]
         size_b *= b[j, HEIGHT]
-        if not (size_a > 0.0 and size_b > 0.0):
+        if not (0.0 < size_a < FINITE and 0.0 < size_b < FINITE and abs(a[i, Z] - b[j, Z]) < FINITE):
             return 0.0
     if not overlap > 0.0:
         return 0.0

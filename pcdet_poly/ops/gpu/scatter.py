@@ -1,0 +1,122 @@
+"""Means and maxima over the points of each voxel in Triton.
+
+Float sums depend on their order, so means add up in the order of the points, after a stable sort by
+voxel, one lane per voxel and channel: the CPU's result to the bit. Maxima and the number of points that
+reach them do not depend on the order: atomics, on integers.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+LOWEST = -0x7F800001  # _ordered(-inf)
+
+
+def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
+    """Values (P, C) float32 -> means (V, C), added up in the order of the points, and counts (V,), both float32."""
+    num_channels = values.shape[1]
+    mean, count = values.new_empty(num_voxels, num_channels), values.new_empty(num_voxels)
+    voxel, order = torch.sort(voxel_of_point.to(torch.int32), stable=True)
+    start = torch.searchsorted(voxel, torch.arange(num_voxels + 1, dtype=torch.int32, device=values.device))
+    block_c = min(triton.next_power_of_2(max(num_channels, 1)), 64)
+    block_v = 128 // block_c
+    if num_voxels and num_channels:
+        _mean_in_order[(triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))](
+            values, order, start, mean, count, num_voxels, num_channels, BLOCK_V=block_v, BLOCK_C=block_c
+        )
+    return mean, count
+
+
+def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
+    """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
+    highest = torch.full((num_voxels, values.shape[1]), LOWEST, dtype=torch.int32, device=values.device)
+    if values.numel():
+        _raise[_grid(values)](values, voxel_of_point, highest, values.numel(), values.shape[1], BLOCK=1024)
+    if highest.numel():
+        _decode[_grid(highest)](highest, highest.numel(), BLOCK=1024)
+    return highest.view(torch.float32)
+
+
+def share_among_highest(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_point: Tensor) -> Tensor:
+    """Gradient (V, C) of the maxima -> gradient (P, C) of the values: equal shares for those that reach the maximum."""
+    count = torch.zeros_like(highest, dtype=torch.int32)
+    spread = torch.empty_like(values)
+    if values.numel():
+        size = (values.numel(), values.shape[1])
+        _count_highest[_grid(values)](values, highest, voxel_of_point, count, *size, BLOCK=1024)
+        _spread[_grid(values)](gradient / count, values, highest, voxel_of_point, spread, *size, BLOCK=1024)
+    return spread
+
+
+def _grid(tensor: Tensor) -> tuple[int]:
+    return (triton.cdiv(tensor.numel(), 1024),)
+
+
+@triton.jit
+def _mean_in_order(
+    values, order, start, mean, count, num_voxels, num_channels, BLOCK_V: tl.constexpr, BLOCK_C: tl.constexpr
+):
+    v = tl.program_id(0) * BLOCK_V + tl.arange(0, BLOCK_V)
+    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    begin = tl.load(start + v, mask=v < num_voxels, other=0)
+    length = tl.load(start + v + 1, mask=v < num_voxels, other=0) - begin
+    total = tl.zeros((BLOCK_V, BLOCK_C), tl.float32)
+    for first in range(0, tl.max(length, axis=0), 4):
+        for k in tl.static_range(4):  # four loads on their way at a time
+            inside = first + k < length
+            p = tl.load(order + begin + first + k, mask=inside, other=0)
+            mask = inside[:, None] & (c < num_channels)[None, :]
+            total += tl.load(values + p[:, None] * num_channels + c[None, :], mask=mask, other=0.0)
+    divisor = length.to(tl.float32)
+    result = tl.div_rn(total, tl.broadcast_to(divisor[:, None], (BLOCK_V, BLOCK_C)))
+    mask = (v < num_voxels)[:, None] & (c < num_channels)[None, :]
+    tl.store(mean + v[:, None].to(tl.int64) * num_channels + c[None, :], result, mask=mask)
+    tl.store(count + v, divisor, mask=v < num_voxels)
+
+
+@triton.jit
+def _raise(values, voxel_of_point, highest, size, num_channels, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
+    key = _ordered(tl.load(values + i, mask=i < size, other=0.0))
+    tl.atomic_max(highest + voxel * num_channels + i % num_channels, key, mask=voxel >= 0, sem="relaxed")
+
+
+@triton.jit
+def _decode(highest, size, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    key = tl.load(highest + i, mask=i < size, other=0)
+    tl.store(highest + i, tl.where(key < 0, key ^ 0x7FFFFFFF, key), mask=i < size)
+
+
+@triton.jit
+def _ordered(value):
+    """An int32 that grows with the float32; NaN is the largest."""
+    bits = value.to(tl.int32, bitcast=True)
+    return tl.where(value != value, 0x7FFFFFFF, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits))
+
+
+@triton.jit
+def _reaches(values, highest, voxel_of_point, i, size, num_channels):
+    """Where values[i] reaches its voxel's maximum, and the place of that."""
+    voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
+    place = voxel * num_channels + i % num_channels
+    value = tl.load(values + i, mask=i < size, other=0.0)
+    return (voxel >= 0) & (value == tl.load(highest + place, mask=voxel >= 0, other=0.0)), place
+
+
+@triton.jit
+def _count_highest(values, highest, voxel_of_point, count, size, num_channels, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    reaches, place = _reaches(values, highest, voxel_of_point, i, size, num_channels)
+    tl.atomic_add(count + place, tl.full((BLOCK,), 1, tl.int32), mask=reaches, sem="relaxed")
+
+
+@triton.jit
+def _spread(share, values, highest, voxel_of_point, spread, size, num_channels, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    reaches, place = _reaches(values, highest, voxel_of_point, i, size, num_channels)
+    tl.store(spread + i, tl.load(share + place, mask=reaches, other=0.0), mask=i < size)

@@ -1,0 +1,124 @@
+"""Scatter on every backend against loops and torch.amax, with gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
+from pcdet_poly.structures import Grid, Voxels
+
+
+def segments(rng: np.random.Generator, device: str, *, num_channels: int) -> tuple[Tensor, Tensor, int]:
+    """Values with many ties, (P, C); voxel of each point, some dropped; number of voxels, each with a point."""
+    num_voxels = int(rng.integers(1, 9))
+    voxel = np.concatenate([np.arange(num_voxels), rng.integers(-1, num_voxels, rng.integers(0, 40))])
+    values = rng.integers(-3, 3, (len(voxel), num_channels)) + 0.1 * rng.integers(0, 2, (len(voxel), num_channels))
+    order = rng.permutation(len(voxel))
+    values = torch.from_numpy(values[order].astype(np.float32)).to(device)
+    return values.requires_grad_(), torch.from_numpy(voxel[order]).to(device), num_voxels
+
+
+def test_fuzz_max(device: str, num_trials: int) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(num_trials):
+        values, voxel, num_voxels = segments(rng, device, num_channels=int(rng.integers(1, 6)))
+        weights = torch.from_numpy(rng.normal(size=(num_voxels, values.shape[1])).astype(np.float32)).to(device)
+        highest = scatter_max(values, voxel, num_voxels)
+        (highest * weights).sum().backward()
+        copy = values.detach().clone().requires_grad_()
+        expected = torch.stack([copy[voxel == v].amax(0) for v in range(num_voxels)])
+        (expected * weights).sum().backward()
+        assert torch.equal(highest, expected)
+        assert torch.equal(values.grad, copy.grad)  # torch.amax shares the gradient equally among ties
+
+
+def test_fuzz_mean(device: str, num_trials: int) -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(num_trials):
+        values, voxel, num_voxels = segments(rng, device, num_channels=int(rng.integers(1, 6)))
+        weights = torch.from_numpy(rng.normal(size=(num_voxels, values.shape[1])).astype(np.float32)).to(device)
+        mean = scatter_mean(values, voxel, num_voxels)
+        (mean * weights).sum().backward()
+        for v in range(num_voxels):
+            mine = values.detach()[voxel == v].cpu().numpy()
+            total = np.zeros(values.shape[1], np.float32)
+            for row in mine:  # in the order of the points, float32
+                total += row
+            np.testing.assert_array_equal(mean[v].detach().cpu().numpy(), total / np.float32(len(mine)))
+            torch.testing.assert_close(values.grad[voxel == v], (weights[v] / len(mine)).expand(len(mine), -1))
+        assert not values.grad[voxel == -1].any()
+
+
+def test_equal_gradients_on_ties(device: str) -> None:
+    values = torch.tensor([[1.0], [2.0], [2.0], [2.0], [9.0]], device=device, requires_grad=True)
+    scatter_max(values, torch.tensor([0, 0, 0, 0, -1], device=device), 1).backward(torch.tensor([[6.0]], device=device))
+    assert values.grad.tolist() == [[0.0], [2.0], [2.0], [2.0], [0.0]]
+
+
+def test_extremes(device: str) -> None:
+    inf, nan = torch.inf, torch.nan
+    values = torch.tensor([[nan, -inf, 3e38, -0.0], [1.0, -inf, inf, -1.0], [nan, nan, nan, nan]], device=device)
+    highest = scatter_max(values, torch.tensor([0, 0, -1], device=device), 2)
+    expected = torch.tensor([[nan, -inf, inf, 0.0], [-inf] * 4], device=device)
+    torch.testing.assert_close(highest, expected, rtol=0, atol=0, equal_nan=True)
+    mean = scatter_mean(values, torch.tensor([0, 0, -1], device=device), 2)
+    expected = torch.tensor([[nan, -inf, inf, -0.5], [nan] * 4], device=device)
+    torch.testing.assert_close(mean, expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_keeps_the_dtype(device: str, dtype: torch.dtype) -> None:
+    values = torch.tensor([[1.0, 2.0], [3.0, -4.0]], dtype=dtype, device=device, requires_grad=True)
+    voxel = torch.tensor([0, 0], device=device)
+    highest, mean = scatter_max(values, voxel, 1), scatter_mean(values, voxel, 1)
+    (highest.sum() + mean.sum()).backward()
+    assert highest.dtype == mean.dtype == values.grad.dtype == dtype
+    assert (highest.tolist(), mean.tolist()) == ([[3.0, 2.0]], [[2.0, -1.0]])
+
+
+def test_nothing(device: str) -> None:
+    for num_points, num_channels in ((0, 3), (2, 0)):
+        values = torch.zeros(num_points, num_channels, device=device, requires_grad=True)
+        voxel = torch.full((num_points,), -1, dtype=torch.int64, device=device)
+        for scatter in (scatter_mean, scatter_max):
+            result = scatter(values, voxel, 0)
+            result.sum().backward()
+            assert result.shape == (0, num_channels)
+            assert values.grad.shape == values.shape
+
+
+def test_many_points_in_one_voxel(device: str) -> None:
+    """The long rows of a voxel next to the sensor: still the sum in the order of the points."""
+    values = torch.rand(600, 70, generator=torch.Generator().manual_seed(0))
+    voxel = torch.zeros(600, dtype=torch.int64)
+    total = np.zeros(70, np.float32)
+    for row in values.numpy():
+        total += row
+    mean = scatter_mean(values.to(device), voxel.to(device), 1)
+    np.testing.assert_array_equal(mean.cpu().numpy()[0], total / np.float32(600))
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_bev_image(channels_last: bool) -> None:
+    grid = Grid((0.0, 0.0, 0.0), (3.0, 2.0, 1.0), (1.0, 1.0, 1.0))
+    cell = torch.tensor([1, 5, 8 + 6 * 1])  # frame 0 (0, 1) and (1, 2); frame 2 (0, 2)
+    voxels = Voxels(cell, torch.arange(3), torch.ones(3, dtype=torch.int64), grid, num_frames=3)
+    features = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]], requires_grad=True)
+    image = to_bev(features, voxels, channels_last=channels_last)
+    expected = torch.zeros(3, 2, 2, 3)
+    expected[0, :, 0, 1], expected[0, :, 1, 2], expected[2, :, 0, 2] = features.detach()
+    assert torch.equal(image, expected)
+    assert image.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    weights = torch.rand(image.shape)
+    (image * weights).sum().backward()
+    assert torch.equal(features.grad, torch.stack([weights[0, :, 0, 1], weights[0, :, 1, 2], weights[2, :, 0, 2]]))
+
+
+def test_only_pillars_make_an_image() -> None:
+    grid = Grid((0.0, 0.0, 0.0), (1.0, 1.0, 2.0), (1.0, 1.0, 1.0))
+    none = torch.zeros(0, dtype=torch.int64)
+    with pytest.raises(ValueError, match="2 layers"):
+        to_bev(torch.zeros(0, 3), Voxels(none, none, none, grid, 1))
