@@ -1,24 +1,32 @@
-"""Simulated segments as TFRecord files: whole, resumable, the same bytes whoever writes them."""
+"""Simulated segments as Waymo files of either version: whole, resumable, the same bytes whoever writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.parallel import Advance, run_jobs
 from pcdet_poly.simulation.segment import segment_timestamps_us, simulate_segment
 from pcdet_poly.waymo.decode import decode_scan
 from pcdet_poly.waymo.encode import encode_scan
+from pcdet_poly.waymo.parquet import read_scans_v2
+from pcdet_poly.waymo.parquet_file import component_path
+from pcdet_poly.waymo.parquet_write import write_segment_v2
+from pcdet_poly.waymo.scan import Scan
 from pcdet_poly.waymo.tfrecord import read_records, write_records
+
+Format = Literal["v1", "v2"]
 
 
 @dataclass(frozen=True)
 class SegmentJob:
-    """One file to write."""
+    """One segment to write."""
 
-    path: Path
+    path: Path  # v1: the TFRecord file; v2: the component file that is written last
+    format: Format
     seed: int
     name: str
     num_frames: int
@@ -27,7 +35,7 @@ class SegmentJob:
 
 @dataclass(frozen=True)
 class Written:
-    """What became of one file."""
+    """What became of one segment."""
 
     num_frames: int
     num_objects: int
@@ -35,9 +43,16 @@ class Written:
 
 
 def segment_jobs(
-    folder: str | Path, *, num_segments: int, num_frames: int, interval_s: float, seed: int, prefix: str
+    folder: str | Path,
+    *,
+    num_segments: int,
+    num_frames: int,
+    interval_s: float,
+    seed: int,
+    prefix: str,
+    format: Format = "v1",
 ) -> list[SegmentJob]:
-    """One job per seed from `seed` on."""
+    """One job per seed from `seed` on; `prefix` begins the names of v1 files."""
     _check(num_segments >= 1, "--segments", num_segments, "give at least 1")
     _check(num_frames >= 1, "--frames", num_frames, "give at least 1")
     _check(interval_s > 0, "--interval-s", interval_s, "give a positive number of seconds")
@@ -45,14 +60,20 @@ def segment_jobs(
     _check(prefix != "" and "/" not in prefix, "--prefix", prefix, "give the start of a file name")
     if Path(folder).is_file():
         raise UserError(f"{folder}: a file; name a folder for the records")
-    return [
-        SegmentJob(Path(folder) / f"{prefix}{number}.tfrecord", number, f"sim{number}", num_frames, interval_s)
-        for number in range(seed, seed + num_segments)
-    ]
+    jobs = []
+    for number in range(seed, seed + num_segments):
+        name = f"sim{number}"
+        path = (
+            Path(folder) / f"{prefix}{number}.tfrecord"
+            if format == "v1"
+            else component_path(folder, "vehicle_pose", name)
+        )
+        jobs.append(SegmentJob(path, format, number, name, num_frames, interval_s))
+    return jobs
 
 
 def write_segments(jobs: list[SegmentJob], *, workers: int) -> Iterator[tuple[SegmentJob, Written]]:
-    """Write what is missing, with a progress bar; yields each file as soon as it is whole."""
+    """Write what is missing, with a progress bar; yields each segment as soon as it is whole."""
     _check(workers >= 1, "--workers", workers, "give at least 1")
     total = sum(job.num_frames for job in jobs)
     return run_jobs(write_segment, jobs, workers=workers, title="simulating", total=total)
@@ -66,30 +87,42 @@ def write_segment(job: SegmentJob, advance: Advance) -> Written:
         return Written(job.num_frames, num_objects, was_there=True)
     num_objects = 0
 
-    def records() -> Iterator[bytes]:
+    def scans() -> Iterator[Scan]:
         nonlocal num_objects
         for scan in simulate_segment(job.seed, name=job.name, num_frames=job.num_frames, interval_s=job.interval_s):
-            yield encode_scan(scan)
+            yield scan
             num_objects += len(scan.ground_truth)
             advance(1)
 
-    return Written(write_records(job.path, records()), num_objects, was_there=False)
+    return Written(_write(job, scans()), num_objects, was_there=False)
+
+
+def _write(job: SegmentJob, scans: Iterator[Scan]) -> int:
+    if job.format == "v2":
+        return write_segment_v2(job.path.parents[1], job.name, scans)
+    return write_records(job.path, map(encode_scan, scans))
+
+
+def _read(job: SegmentJob) -> Iterator[Scan]:
+    if job.format == "v2":
+        return read_scans_v2(job.path.parents[1], job.name)
+    return map(decode_scan, read_records(job.path))
 
 
 def _objects_if_whole(job: SegmentJob) -> int | None:
-    """Labels in the job's file; None where it is missing or damaged and must be written."""
+    """Labels in the job's segment; None where it is missing or damaged and must be written."""
     if not job.path.exists():
         return None
     try:
-        scans = [decode_scan(record) for record in read_records(job.path)]
+        objects = {scan.timestamp_us: len(scan.ground_truth) for scan in _read(job)}
     except UserError:
         return None
-    found = [scan.timestamp_us for scan in scans]
+    found = list(objects)
     if found != segment_timestamps_us(job.seed, job.num_frames, job.interval_s):
         raise UserError(
             f"{job.path}: holds {len(found)} frames simulated with other settings; delete it or write elsewhere"
         )
-    return sum(len(scan.ground_truth) for scan in scans)
+    return sum(objects.values())
 
 
 def _check(fine: bool, option: str, value: object, advice: str) -> None:
