@@ -57,8 +57,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "signature": model_signature(checkpoint.model),
         **{name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__},
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    # Given a path, torch turns a full disk into a RuntimeError that does not say so.
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(content, file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

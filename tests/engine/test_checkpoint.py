@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def test_a_checkpoint_of_another_model_is_one_line(model: nn.Module, expected: s
     assert "(model.head_width = 4 there, 5 here)" in str(error.value)
     assert "\n" not in str(error.value)
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items()), "nothing was copied"
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, checkpoint_of(network(), config()))
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # a write beyond fails as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            save_checkpoint(path, checkpoint_of(network(64), config()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
 
 
 def damaged(folder: Path) -> Path:
