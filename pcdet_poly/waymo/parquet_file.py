@@ -73,7 +73,7 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what pyarrow says of a damaged file into one line."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the file's contents
         reason = str(error).partition("\n")[0]
