@@ -363,6 +363,31 @@ class MetricsConfig(Section):
     """Add LET-3D-AP, with its own thresholds."""
 
 
+class SubmissionConfig(Section):
+    """What goes into a file for Waymo's servers."""
+
+    max_boxes: Count = 200
+    """Boxes per frame; the best scores are kept. Waymo's challenges take at most 200."""
+    min_score: Real = 0.0
+    """Smallest score."""
+    account_name: str = ""
+    """E-mail address registered with Waymo."""
+    unique_method_name: str = ""
+    """Name of the method, at most 25 characters."""
+    authors: tuple[str, ...] = ()
+    """Names of the authors."""
+    affiliation: str = ""
+    """Where they work."""
+    description: str = ""
+    """What the method does."""
+    method_link: str = ""
+    """Link to a paper or code."""
+    past_frames: int = Field(default=0, ge=0)
+    """Earlier frames that each prediction has used."""
+    latency_s: NotNegative = 0.0
+    """Seconds per frame."""
+
+
 class EvaluationConfig(Section):
     """Waymo's detection metrics."""
 

@@ -45,6 +45,8 @@ _CLASSES = build_messages(
             "tracking_difficulty_level": "6 int32",
             "num_lidar_points_in_box": "7 int32",
             "num_top_lidar_points_in_box": "13 int32",
+            "most_visible_camera_name": "11 string",
+            "camera_synced_box": "12 Label.Box",
         },
         "Label.Box": {
             "center_x": "1 double",
