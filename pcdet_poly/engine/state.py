@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, load_model, save_checkpoint
@@ -25,7 +26,7 @@ class State:
     (`seed_step`), those of the data from the seed, the epoch and the position in it.
     """
 
-    model: torch.nn.Module
+    model: nn.Module
     optimizer: torch.optim.Optimizer
     window: Window
     step: int = 0  # steps done
@@ -50,6 +51,9 @@ def seeded_recipe(config: Config, device: torch.device) -> Recipe:
         torch.set_num_threads(config.train.threads)
     torch.manual_seed(config.train.seed)
     recipe = build_recipe(config)
+    for module in recipe.model.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            module.momentum = config.train.norm_momentum
     recipe.model.to(device)
     return recipe
 

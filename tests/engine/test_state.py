@@ -1,0 +1,49 @@
+"""A detector from its config and seed."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from pcdet_poly.data.loader import training_batches
+from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.state import seed_step, seeded_recipe
+
+CPU = torch.device("cpu")
+
+
+def test_weights_depend_on_the_seed_alone(tiny) -> None:
+    first = seeded_recipe(tiny(), CPU).model.state_dict()
+    torch.rand(7)
+    again = seeded_recipe(tiny(), CPU).model.state_dict()
+    other = seeded_recipe(tiny(seed=1), CPU).model.state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_random_numbers_of_a_step_depend_on_seed_and_step_alone() -> None:
+    drawn = {}
+    for seed, step in [(0, 0), (0, 1), (1, 0), (2**40, 0)]:
+        for _ in range(2):
+            seed_step(seed, step)
+            drawn.setdefault((seed, step), []).append(torch.rand(1).item())
+    assert all(first == second for first, second in drawn.values())
+    assert len({first for first, _ in drawn.values()}) == len(drawn)
+
+
+def test_norm_momentum_reaches_every_batch_norm(tiny) -> None:
+    config = tiny(norm_momentum=1.0)
+    model = seeded_recipe(config, CPU).model
+    norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    assert len(norms) > 4
+    # At momentum 1 the running statistics are those of the last batch, whatever came before.
+    one, other = training_batches(config, training_frames(config), epoch=0, first_step=1)
+    model.train()
+    with torch.no_grad():
+        model(other)
+        after_other = [norm.running_mean.clone() for norm in norms]
+        model(one)
+        model(other)
+    assert all(
+        torch.allclose(norm.running_mean, mean, atol=1e-6) for norm, mean in zip(norms, after_other, strict=True)
+    )
