@@ -1,0 +1,70 @@
+"""Files are written whole or not at all; errors become exit codes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.files import atomic_path, write_json
+
+
+def test_a_new_file_appears_whole_and_readable_by_others(tmp_path: Path) -> None:
+    write_json(tmp_path / "deep" / "a.json", {"x": [1, 2]})
+    assert json.loads((tmp_path / "deep" / "a.json").read_text()) == {"x": [1, 2]}
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "deep" / "a.json").stat().st_mode) == 0o666 & ~mask
+
+
+def write_half(path: Path, error: type[BaseException]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_the_old_file_stands_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def raising(error: BaseException) -> int:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (UserError("a.yaml:3: no"), 2, "error: a.yaml:3: no"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.zip"), 2, "error: x.zip: No space left on device; free"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "y"), 2, "error: y: No such file or directory"),
+    ],
+)
+def test_mistakes_and_interruptions_end_in_one_line(
+    error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(lambda: raising(error)) == code
+    printed = capsys.readouterr().err
+    assert printed.startswith(says)
+    assert printed.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 // 0)
+
+
+def test_what_main_returns_is_the_exit_code() -> None:
+    assert run_command(lambda: None) == 0
+    assert run_command(lambda: 3) == 3
