@@ -1,5 +1,7 @@
 """A set of small integers as bits in int32 words, and the rank of each member, in Triton."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 import triton

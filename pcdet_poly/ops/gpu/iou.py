@@ -1,5 +1,7 @@
 """Intersection over union of rotated boxes in Triton."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 import torch

@@ -5,6 +5,8 @@ apart, so pairs that may meet are listed first and only they are measured. Then 
 matrix, 64 boxes at a time, as the greedy rule demands.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 import torch

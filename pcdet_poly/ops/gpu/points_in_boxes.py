@@ -1,5 +1,7 @@
 """Which points lie in which boxes in Triton: every point against every box, in the order of the boxes."""
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 import torch

@@ -5,6 +5,8 @@ voxel, one lane per voxel and channel: the CPU's result to the bit. Maxima and t
 reach them do not depend on the order: atomics, on integers.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 import torch

@@ -4,6 +4,8 @@ Bits are set and points counted by integer atomics, whose order does not matter.
 the end, for the number of cells.
 """
 
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls
+# (Triton's kernels take blocks, for which there is no type.)
 from __future__ import annotations
 
 from collections.abc import Sequence
