@@ -131,6 +131,13 @@ def read_frame(directory: Directory, index: int) -> Frame:
     return decode_frame(value, decode_points(data, tuple(value["columns"])))
 
 
+def read_labels(directory: Directory, index: int) -> Frame:
+    """Frame `index` without its points (P = 0), which are not read either."""
+    with open(directory.path, "rb") as file:
+        value = json.loads(_read_entry(file, directory, index, 0))
+    return decode_frame(value, np.zeros((0, len(value["columns"])), np.float32))
+
+
 def _read_entry(file: BinaryIO, directory: Directory, index: int, part: int) -> bytes:
     entry = 2 * index + part
     file.seek(int(directory.start[entry]))

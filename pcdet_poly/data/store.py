@@ -15,7 +15,15 @@ import numpy as np
 
 from pcdet_poly.data.codec import PRECISIONS, Precision
 from pcdet_poly.data.manifest import Manifest, SegmentEntry, read_manifest, write_manifest
-from pcdet_poly.data.segment import Directory, SegmentWriter, open_writer, read_directory, read_frame, segment_file
+from pcdet_poly.data.segment import (
+    Directory,
+    SegmentWriter,
+    open_writer,
+    read_directory,
+    read_frame,
+    read_labels,
+    segment_file,
+)
 from pcdet_poly.data.source import Source
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Frame
@@ -50,12 +58,20 @@ class Store:
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`; negative counts from the end."""
+        return read_frame(*self._place(index))
+
+    def labels(self, index: int) -> Frame:
+        """Frame `index` without its points, which are not read either."""
+        return read_labels(*self._place(index))
+
+    def _place(self, index: int) -> tuple[Directory, int]:
+        """The segment's directory and the position in the segment of frame `index`."""
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"{self.folder}: frame {index} of {len(self)}")
         segment = bisect_right(self._ends, position)
         first = self._ends[segment - 1] if segment else 0
-        return read_frame(self._directory(segment), position - first)
+        return self._directory(segment), position - first
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -1,15 +1,25 @@
 """Waymo's detection metrics without TensorFlow: the official numbers, in seconds."""
 
+from pcdet_poly.evaluation.bootstrap import bootstrap, paired_bootstrap
 from pcdet_poly.evaluation.detections_file import DetectionsFile, read_detections, write_detections
 from pcdet_poly.evaluation.evaluator import Evaluator, evaluate, evaluate_problem
+from pcdet_poly.evaluation.report import print_table, to_markdown
+from pcdet_poly.evaluation.submission import write_labels, write_predictions, write_submission
 from pcdet_poly.evaluation.table import ApTable
 
 __all__ = [
     "ApTable",
     "DetectionsFile",
     "Evaluator",
+    "bootstrap",
     "evaluate",
     "evaluate_problem",
+    "paired_bootstrap",
+    "print_table",
     "read_detections",
+    "to_markdown",
     "write_detections",
+    "write_labels",
+    "write_predictions",
+    "write_submission",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.problems import finite_boxes
+from pcdet_poly.evaluation.problems import checked_types, finite_boxes
 from pcdet_poly.evaluation.records import Objects, Predictions, Problem, decided_level
 
 _NEEDED = ("pd_frame", "pd_box", "pd_type", "pd_score", "gt_frame", "gt_box", "gt_type")
@@ -42,14 +42,6 @@ def problem_of_arrays(arrays: Mapping[str, np.ndarray], place: str) -> Problem:
         tuple(map(str, frames)),
         ("",) * len(frames),
     )
-
-
-def checked_types(types: np.ndarray, place: str) -> np.ndarray:
-    """(N,) uint8 types, or an error that names the first one that Waymo does not know."""
-    bad = np.flatnonzero((types < 0) | (types > 4))
-    if len(bad):
-        raise UserError(f"{place}, row {bad[0]}: type {types[bad[0]]}; Waymo's types are 0 (unknown) to 4 (cyclist)")
-    return types.astype(np.uint8)
 
 
 def _predictions(arrays: Mapping[str, np.ndarray], frames: np.ndarray, place: str) -> Predictions:

@@ -15,7 +15,7 @@ from pcdet_poly.evaluation.cutoffs import estimated_cutoffs
 from pcdet_poly.evaluation.plan import Plan
 from pcdet_poly.evaluation.problems import Limits, inside, problem_of_frames
 from pcdet_poly.evaluation.records import Problem
-from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation.table import ApTable, named, values_of
 from pcdet_poly.structures import Detections, GroundTruth
 
 
@@ -42,11 +42,10 @@ def evaluate(
 def evaluate_problem(
     problem: Problem, cfg: MetricsConfig | None = None, *, within: Limits | None = None, threads: int = 1
 ) -> ApTable:
-    """As `evaluate`, from flat tables. The table's `seconds` is the time of this call."""
-    start = time.perf_counter()
+    """As `evaluate`, from flat tables."""
     evaluator = Evaluator(with_cutoffs(cfg or MetricsConfig(), problem, within=within), within=within)
     evaluator.add(problem, threads=threads)
-    return evaluator.result(seconds=time.perf_counter() - start)
+    return evaluator.result()
 
 
 def with_cutoffs(cfg: MetricsConfig, *problems: Problem, within: Limits | None = None) -> MetricsConfig:
@@ -70,6 +69,7 @@ class Evaluator:
         self.class_names = tuple(class_names)
         self.within = within
         self.num_frames = self.num_predictions = self.num_objects = 0
+        self.seconds = 0.0  # spent on evaluating
         self.steps: dict[str, np.ndarray] = {}  # segment -> (parts, rows, NUM_COUNTS, C) int64
 
     def update(
@@ -93,8 +93,10 @@ class Evaluator:
 
     def add(self, problem: Problem, *, threads: int = 1) -> None:
         """Add the frames of a problem."""
+        start = time.perf_counter()
         problem = inside(problem, self.within)
         self._add_counts(self.plan.count(problem, threads=threads))
+        self.seconds += time.perf_counter() - start
         self.num_frames += problem.num_frames
         self.num_predictions += len(problem.predictions)
         self.num_objects += len(problem.objects)
@@ -104,6 +106,7 @@ class Evaluator:
         if (self.plan.cfg, self.within) != (other.plan.cfg, other.within):
             raise UserError("merge: the two evaluators have different settings; build both from one config")
         self._add_counts(other.steps)
+        self.seconds += other.seconds
         self.num_frames += other.num_frames
         self.num_predictions += other.num_predictions
         self.num_objects += other.num_objects
@@ -120,13 +123,15 @@ class Evaluator:
         """Counts (..., shards, NUM_COUNTS, C) of steps (..., rows, NUM_COUNTS, C)."""
         return self.plan.layout.of_shards(counts_at_cutoffs(steps), FP)
 
-    def result(self, *, seconds: float | None = None) -> ApTable:
+    def result(self) -> ApTable:
         """The table of everything seen so far."""
+        start = time.perf_counter()
+        entries = named(values_of(self.counts(), self.plan), self.plan)
         meta = {
             "frames": self.num_frames,
             "predictions": self.num_predictions,
             "ground_truths": self.num_objects,
             "within": self.within,
-            "seconds": seconds,
+            "seconds": self.seconds + time.perf_counter() - start,
         }
-        return ApTable.of_counts(self.counts(), self.plan, meta)
+        return ApTable(entries, meta)

@@ -57,7 +57,7 @@ def _mixed(bits: int | np.int64, value: int) -> np.int64:
 
 
 @kernel
-def _hash(edge: np.record, prediction: np.record, obj: np.record) -> int:
+def _hash(edge: np.record, prediction: np.record, obj: np.record) -> np.int64:
     """15 bits of everything that this match counts as."""
     bits = _mixed(_mixed(_mixed(0, edge.heading), edge.affinity), obj.level)
     return _mixed(_mixed(_mixed(bits, prediction.row), obj.row), prediction.ignored) & 0x7FFF

@@ -31,6 +31,11 @@ class Overlap:
     rules: Rules
     tolerance: Tolerance | None
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is computed; APL only where matches have a longitudinal error."""
+        return ("ap", "aph") if self.tolerance is None else ("ap", "aph", "apl")
+
 
 class Plan:
     """The parts (box types), rows (shards) and columns (cut-offs) of the counts that `cfg` asks for."""

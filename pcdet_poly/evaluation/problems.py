@@ -13,14 +13,6 @@ from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 Limits = tuple[float, float, float, float]  # x0, y0, x1, y1, metres
 
 
-def waymo_types(class_names: Sequence[str]) -> np.ndarray:
-    """(K,) uint8 Label.Type of each class."""
-    unknown = [name for name in class_names if name not in WAYMO_CLASSES]
-    if unknown:
-        raise UserError(f"class {unknown[0]!r}: Waymo's metrics know {', '.join(WAYMO_CLASSES)}; map it to one of them")
-    return np.array([WAYMO_CLASSES.index(name) + 1 for name in class_names], np.uint8)
-
-
 def problem_of_frames(
     detections: Sequence[Detections],
     ground_truth: Sequence[GroundTruth],
@@ -33,68 +25,98 @@ def problem_of_frames(
 
     `no_label_zone[i]` (N,) says which detections lie in a no-label zone; `segments[i]` names the frame's segment.
     """
+    num = len(detections)
     for name, given in (("ground truths", ground_truth), ("no_label_zone", no_label_zone), ("segments", segments)):
-        if given is not None and len(given) != len(detections):
-            raise UserError(
-                f"{len(detections)} frames of detections but {len(given)} of {name}; give one for each frame"
-            )
-    types = waymo_types(class_names)
-    zones = no_label_zone or [np.zeros(len(rows), bool) for rows in detections]
-    predictions = [
-        _predictions(i, rows.numpy(), zone, types) for i, (rows, zone) in enumerate(zip(detections, zones, strict=True))
-    ]
-    objects = [_objects(i, rows.numpy(), types) for i, rows in enumerate(ground_truth)]
+        if given is not None and len(given) != num:
+            raise UserError(f"{num} frames of detections but {len(given)} of {name}; give one for each frame")
+    names = tuple(str(i) for i in range(num))
     return Problem(
-        Predictions.concatenate([_predictions(0, Detections.empty(), np.zeros(0, bool), types), *predictions]),
-        Objects.concatenate([_objects(0, GroundTruth.empty(), types), *objects]),
-        tuple(str(i) for i in range(len(detections))),
-        tuple(segments) if segments is not None else ("",) * len(detections),
+        predictions_of_frames(detections, class_names=class_names, names=names, no_label_zone=no_label_zone),
+        objects_of_frames(ground_truth, class_names=class_names, names=names),
+        names,
+        tuple(segments) if segments is not None else ("",) * num,
     )
+
+
+def predictions_of_frames(
+    detections: Sequence[Detections],
+    *,
+    class_names: Sequence[str],
+    names: Sequence[str],
+    no_label_zone: Sequence[np.ndarray] | None = None,
+) -> Predictions:
+    """All detections in one table; `names` are what errors call the frames."""
+    types, parts = waymo_types(class_names), [Predictions.empty()]
+    for i, frame in enumerate(detections):
+        rows, place = frame.numpy(), f"detections of frame {names[i]}"
+        zone = np.zeros(len(rows), bool) if no_label_zone is None else np.asarray(no_label_zone[i], bool)
+        parts.append(
+            Predictions(
+                frame=np.full(len(rows), i, np.int64),
+                box=finite_boxes(rows.box, place),
+                type=_types_of(rows.label, types, place),
+                score=np.asarray(rows.score, np.float32),
+                in_no_label_zone=zone,
+                image=np.zeros(len(rows), np.uint8),
+            )
+        )
+    return Predictions.concatenate(parts)
+
+
+def objects_of_frames(
+    ground_truth: Sequence[GroundTruth], *, class_names: Sequence[str], names: Sequence[str]
+) -> Objects:
+    """All labelled objects that count in one table: those with a LiDAR point, their level decided."""
+    types, parts = waymo_types(class_names), [Objects.empty()]
+    for i, frame in enumerate(ground_truth):
+        rows, place = frame.numpy(), f"ground truth of frame {names[i]}"
+        every = Objects(
+            frame=np.full(len(rows), i, np.int64),
+            box=finite_boxes(rows.box, place),
+            type=_types_of(rows.label, types, place),
+            level=decided_level(rows.level, rows.num_points),
+            speed=np.asarray(rows.speed, np.float32),
+            image=np.zeros(len(rows), np.uint8),
+            camera=np.full(len(rows), -1, np.int8),
+        )
+        parts.append(every[np.asarray(rows.num_points) > 0])
+    return Objects.concatenate(parts)
+
+
+def waymo_types(class_names: Sequence[str]) -> np.ndarray:
+    """(K,) uint8 Label.Type of each class."""
+    unknown = [name for name in class_names if name not in WAYMO_CLASSES]
+    if unknown:
+        raise UserError(f"class {unknown[0]!r}: Waymo's metrics know {', '.join(WAYMO_CLASSES)}; map it to one of them")
+    return np.array([WAYMO_CLASSES.index(name) + 1 for name in class_names], np.uint8)
 
 
 def _types_of(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
     outside = np.flatnonzero((label < 0) | (label >= len(types)))
     if len(outside):
         row = outside[0]
-        raise UserError(f"{place}, row {row}: label {label[row]} of {len(types)} classes; labels start at 0")
+        raise UserError(f"{place}: box {row} has label {label[row]} of {len(types)} classes; labels start at 0")
     return types[label.astype(np.int64)]
 
 
-def _predictions(frame: int, rows: Detections, zone: np.ndarray, types: np.ndarray) -> Predictions:
-    num, place = len(rows), f"detections of frame {frame}"
-    return Predictions(
-        frame=np.full(num, frame, np.int64),
-        box=finite_boxes(rows.box, place),
-        type=_types_of(rows.label, types, place),
-        score=rows.score.astype(np.float32),
-        in_no_label_zone=np.asarray(zone, bool),
-        image=np.zeros(num, np.uint8),
-    )
-
-
-def _objects(frame: int, rows: GroundTruth, types: np.ndarray) -> Objects:
-    place = f"ground truth of frame {frame}"
-    box, kind = finite_boxes(rows.box, place), _types_of(rows.label, types, place)
-    every = Objects(
-        frame=np.full(len(rows), frame, np.int64),
-        box=box,
-        type=kind,
-        level=decided_level(rows.level, rows.num_points),
-        speed=rows.speed.astype(np.float32),
-        image=np.zeros(len(rows), np.uint8),
-        camera=np.full(len(rows), -1, np.int8),
-    )
-    return every[np.asarray(rows.num_points) > 0]
-
-
-def finite_boxes(box: np.ndarray, place: str) -> np.ndarray:
+def finite_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     """The boxes as float32 (N, 7), or an error that names the first one with a NaN or an infinity."""
     single = np.ascontiguousarray(box, np.float32).reshape(-1, 7)
     bad = np.flatnonzero(~np.isfinite(single).all(axis=1))
     if len(bad):
         values = ", ".join(f"{value:g}" for value in single[bad[0]])
-        raise UserError(f"{place}, row {bad[0]}: box ({values}) is not finite; drop it or mend what made it")
+        raise UserError(f"{place}: box {first + bad[0]} ({values}) is not finite; drop it or mend what made it")
     return single
+
+
+def checked_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
+    """(N,) uint8 types, or an error that names the first one that Waymo does not know."""
+    bad = np.flatnonzero((types < 0) | (types > len(WAYMO_CLASSES)))
+    if len(bad):
+        raise UserError(
+            f"{place}: box {first + bad[0]} has type {types[bad[0]]}; Waymo's types are 0 (unknown) to 4 (cyclist)"
+        )
+    return types.astype(np.uint8)
 
 
 def inside(problem: Problem, within: Limits | None) -> Problem:

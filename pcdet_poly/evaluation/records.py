@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
@@ -18,7 +19,19 @@ class Predictions(Rows):
     type: Column  # (N,) uint8, Waymo's Label.Type: 0 unknown, 1 vehicle, 2 pedestrian, 3 sign, 4 cyclist
     score: Column  # (N,) float32
     in_no_label_zone: Column  # (N,) bool
-    image: Column  # (N,) uint8, camera whose image the box lies in; 0 for boxes in the vehicle frame
+    image: Column  # (N,) uint8, camera (CameraName) whose image the box lies in; 0 for boxes in the vehicle frame
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No boxes."""
+        return cls(
+            frame=np.zeros(0, np.int64),
+            box=np.zeros((0, 7), np.float32),
+            type=np.zeros(0, np.uint8),
+            score=np.zeros(0, np.float32),
+            in_no_label_zone=np.zeros(0, bool),
+            image=np.zeros(0, np.uint8),
+        )
 
 
 @dataclass(frozen=True)
@@ -33,10 +46,41 @@ class Objects(Rows):
     image: Column  # (N,) uint8
     camera: Column  # (N,) int8, camera that sees most of it (CameraName); 0 for none, -1 where no label says
 
+    @classmethod
+    def empty(cls) -> Self:
+        """No boxes."""
+        return cls(
+            frame=np.zeros(0, np.int64),
+            box=np.zeros((0, 7), np.float32),
+            type=np.zeros(0, np.uint8),
+            level=np.zeros(0, np.uint8),
+            speed=np.zeros((0, 2), np.float32),
+            image=np.zeros(0, np.uint8),
+            camera=np.zeros(0, np.int8),
+        )
+
+
+Boxed = TypeVar("Boxed", Predictions, Objects)
+
+
+@dataclass(frozen=True)
+class FramesOf(Generic[Boxed]):
+    """One side of an evaluation: rows in any order, `rows.frame` points into `frames`."""
+
+    rows: Boxed
+    frames: tuple[str, ...]  # ids, "segment/timestamp"
+
+    def in_frames(self, position: dict[str, int]) -> Boxed:
+        """The rows with frames numbered by `position`, sorted by frame; rows of a frame keep their order."""
+        number = np.array([position[frame] for frame in self.frames], np.int64)
+        frame = number[self.rows.frame] if len(number) else self.rows.frame
+        order = np.argsort(frame, kind="stable")
+        return replace(self.rows, frame=frame)[order]
+
 
 @dataclass(frozen=True)
 class Problem:
-    """What is evaluated: F frames in the order in which ties and sums are settled."""
+    """What is evaluated: F frames, and the boxes of both sides."""
 
     predictions: Predictions  # sorted by frame, then as given
     objects: Objects
@@ -47,6 +91,14 @@ class Problem:
     def num_frames(self) -> int:
         """Frames, those without any box included."""
         return len(self.frames)
+
+    @classmethod
+    def of(cls, predictions: FramesOf[Predictions], objects: FramesOf[Objects]) -> Self:
+        """All frames of either side: a frame that one side lacks is empty there, as officially."""
+        frames = tuple(sorted({*predictions.frames, *objects.frames}))
+        position = {frame: i for i, frame in enumerate(frames)}
+        segments = tuple(frame.rpartition("/")[0] for frame in frames)
+        return cls(predictions.in_frames(position), objects.in_frames(position), frames, segments)
 
 
 def decided_level(annotated: np.ndarray, num_points: np.ndarray) -> np.ndarray:

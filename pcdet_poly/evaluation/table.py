@@ -1,47 +1,121 @@
-"""AP of every breakdown, box type and level: a table that prints, compares and goes to files."""
+"""AP of every breakdown, box type and level: a table that compares and goes to files; `report.py` prints it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.average_precision import average_precisions
 from pcdet_poly.evaluation.plan import Plan
 
 Entries = Mapping[str, Mapping[str, Mapping[str, float]]]
+LEADERBOARD_TYPES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")  # whose mean is Waymo's ALL_NS
 
 
 @dataclass(frozen=True)
 class ApTable:
-    """Box type -> official breakdown name -> metric ("ap", "aph") -> value."""
+    """Part ("3D", "BEV", ...) -> official breakdown name -> metric ("ap", "aph"; LET's "apl") -> value.
+
+    `intervals`, where a bootstrap was made, is alike with (low, high) in place of values. `meta` says what was
+    evaluated; its `within` is the limit beyond which boxes of both sides were left out, None for none.
+    """
 
     entries: Entries
     meta: Mapping[str, Any] = field(default_factory=dict)
+    intervals: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] = field(default_factory=dict)
 
-    @classmethod
-    def of_counts(cls, counts: np.ndarray, plan: Plan, meta: Mapping[str, Any]) -> Self:
-        """From counts (parts, shards, NUM_COUNTS, C) of a plan."""
-        cfg = plan.cfg
-        names = [f"{shard}_LEVEL_{level}" for shard in plan.layout.shards for level in cfg.levels]
-        entries: dict[str, dict[str, dict[str, float]]] = {}
-        for overlap, of_part in zip(plan.overlaps, counts, strict=True):
-            values = average_precisions(of_part, np.array(cfg.levels), cfg.min_precision, cfg.recall_delta)
-            metrics = ("ap", "aph") if overlap.tolerance is None else ("ap", "aph", "apl")
-            rows = values.reshape(len(names), -1).tolist()
-            entries[overlap.name] = {
-                name: dict(zip(metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)
-            }
-        return cls(entries, meta)
+    def __getitem__(self, part: str) -> Mapping[str, Mapping[str, float]]:
+        return self.entries[part]
 
-    def __getitem__(self, box_type: str) -> Mapping[str, Mapping[str, float]]:
-        return self.entries[box_type]
+    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+        """(part, breakdown, metric, value) of everything in the table."""
+        for part, breakdowns in self.entries.items():
+            for name, metrics in breakdowns.items():
+                for metric, value in metrics.items():
+                    yield part, name, metric, value
+
+    def all_ns(self, part: str, level: int) -> dict[str, float]:
+        """Mean over vehicles, pedestrians and cyclists: the leaderboard's ALL_NS."""
+        rows = [self.entries[part][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}"] for kind in LEADERBOARD_TYPES]
+        return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
+
+    def difference(self, other: ApTable) -> ApTable:
+        """This table minus `other`, value by value; both must have the same rows."""
+        ours, theirs = list(self.rows()), list(other.rows())
+        if [row[:3] for row in ours] != [row[:3] for row in theirs]:
+            raise UserError("difference: the tables have different rows; evaluate both with one config")
+        values = iter(a[3] - b[3] for a, b in zip(ours, theirs, strict=True))
+        entries = {
+            part: {name: {metric: next(values) for metric in row} for name, row in breakdowns.items()}
+            for part, breakdowns in self.entries.items()
+        }
+        return ApTable(entries, {"difference": True, "first": dict(self.meta), "second": dict(other.meta)})
 
     def to_json(self) -> dict[str, Any]:
-        """Box types, then `meta`: what metrics.json holds."""
+        """What metrics.json holds: the parts, then `meta`; with a bootstrap, `ap_interval` beside `ap` and so on."""
         return {
-            **{box: {name: dict(row) for name, row in rows.items()} for box, rows in self.entries.items()},
-            "meta": dict(self.meta),
+            part: {name: self._cell(part, name) for name in breakdowns} for part, breakdowns in self.entries.items()
+        } | {"meta": dict(self.meta)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The table that `to_json` gave."""
+        parts = {part: rows for part, rows in value.items() if part != "meta"}
+        suffix = "_interval"
+        entries = {
+            part: {n: {k: v for k, v in row.items() if not k.endswith(suffix)} for n, row in rows.items()}
+            for part, rows in parts.items()
         }
+        intervals = {
+            part: {
+                n: {k.removesuffix(suffix): (v[0], v[1]) for k, v in row.items() if k.endswith(suffix)}
+                for n, row in rows.items()
+            }
+            for part, rows in parts.items()
+            if any(k.endswith(suffix) for row in rows.values() for k in row)
+        }
+        return cls(entries, value.get("meta", {}), intervals)
+
+    def to_csv(self) -> str:
+        """One line per value: part, breakdown, metric, value, low, high (empty without a bootstrap)."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("part", "breakdown", "metric", "value", "low", "high"))
+        for part, name, metric, value in self.rows():
+            writer.writerow((part, name, metric, value, *(self.interval(part, name, metric) or ("", ""))))
+        return text.getvalue()
+
+    def interval(self, part: str, name: str, metric: str) -> tuple[float, float] | None:
+        """The bootstrap's interval of a value, if one was made."""
+        return self.intervals[part][name][metric] if part in self.intervals else None
+
+    def _cell(self, part: str, name: str) -> dict[str, Any]:
+        row: dict[str, Any] = dict(self.entries[part][name])
+        if part in self.intervals:
+            row |= {f"{metric}_interval": list(limits) for metric, limits in self.intervals[part][name].items()}
+        return row
+
+
+def values_of(counts: np.ndarray, plan: Plan) -> np.ndarray:
+    """(parts, shards, levels, 3) float32 AP, APH, APL of counts (parts, shards, NUM_COUNTS, C)."""
+    cfg = plan.cfg
+    levels = np.array(cfg.levels)
+    return np.stack([average_precisions(part, levels, cfg.min_precision, cfg.recall_delta) for part in counts])
+
+
+def named(values: np.ndarray, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+    """Values (parts, shards, levels, 3, ...) under their official names."""
+    names = [f"{shard}_LEVEL_{level}" for shard in plan.layout.shards for level in plan.cfg.levels]
+    flat = values.reshape(len(plan.overlaps), len(names), 3, *values.shape[4:]).tolist()
+    return {
+        overlap.name: {
+            name: dict(zip(overlap.metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)
+        }
+        for overlap, rows in zip(plan.overlaps, flat, strict=True)
+    }

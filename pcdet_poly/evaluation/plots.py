@@ -1,0 +1,76 @@
+"""Precision-recall curves, and AP per range, as PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcdet_poly.evaluation.average_precision import PRECISION, RECALL, curve
+from pcdet_poly.evaluation.breakdowns import TYPES
+from pcdet_poly.evaluation.evaluator import Evaluator
+from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_RANGES = ("[0, 30)", "[30, 50)", "[50, +inf)")
+
+
+def write_plots(evaluator: Evaluator, table: ApTable, folder: str | Path) -> list[Path]:
+    """Draw what the config's breakdowns allow, one picture per part and kind; return the files."""
+    written = []
+    for k, part in enumerate(table.entries):
+        if "OBJECT_TYPE" in evaluator.plan.cfg.breakdowns:
+            written.append(_save(_curves(evaluator, k, part), Path(folder) / f"precision_recall_{part}.png"))
+        if "RANGE" in evaluator.plan.cfg.breakdowns:
+            written.append(_save(_ranges(evaluator, table, part), Path(folder) / f"ranges_{part}.png"))
+    return written
+
+
+def _figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2 * columns, 3.8), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    figure.suptitle(title)
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+    return path
+
+
+def _curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
+    """Measured points at the score cut-offs, one panel per type, one line per level."""
+    plan, counts = evaluator.plan, evaluator.counts()[part_index]
+    first = plan.layout.first_row("OBJECT_TYPE")
+    figure, axes = _figure(f"{part}: precision and recall at the score cut-offs", len(TYPES))
+    for axis, kind, row in zip(axes, TYPES, counts[first : first + len(TYPES)], strict=True):
+        for level in plan.cfg.levels:
+            points = curve(row, level, plan.cfg.min_precision)
+            seen = points[RECALL] > 0
+            axis.plot(points[RECALL][seen], points[PRECISION][seen], ".-", label=f"LEVEL_{level}")
+        axis.set(title=kind.lower(), xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+        axis.legend(loc="lower left")
+    return figure
+
+
+def _ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
+    """AP of each type near, farther and far, one bar per level."""
+    levels = evaluator.plan.cfg.levels
+    figure, axes = _figure(f"{part}: AP by distance", len(TYPES))
+    width = 0.8 / len(levels)
+    for axis, kind in zip(axes, TYPES, strict=True):
+        for k, level in enumerate(levels):
+            values = [100 * table[part][f"RANGE_TYPE_{kind}_{name}_LEVEL_{level}"]["ap"] for name in _RANGES]
+            axis.bar(np.arange(len(_RANGES)) + k * width, values, width, label=f"LEVEL_{level}")
+        axis.set(title=kind.lower(), ylabel="AP, per cent", ylim=(0, 100))
+        axis.set_xticks(np.arange(len(_RANGES)) + (len(levels) - 1) * width / 2, [f"{name} m" for name in _RANGES])
+        axis.legend(loc="upper right")
+    return figure

@@ -1,0 +1,67 @@
+"""An `ApTable` for people: in the terminal, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from pcdet_poly.evaluation.table import LEADERBOARD_TYPES, ApTable
+
+
+def print_table(table: ApTable, *, title: str = "", console: Console | None = None) -> None:
+    """One row per breakdown, one column per part and metric, in per cent; rows of 0 everywhere are left out."""
+    columns = _columns(table)
+    grid = Table(title=title or None, caption=caption(table))
+    grid.add_column("breakdown")
+    for part, metric in columns:
+        grid.add_column(f"{part} {metric.upper()}", justify="right")
+    for name, cells in _rows(table):
+        grid.add_row(name, *cells)
+    (console or Console()).print(grid)
+
+
+def to_markdown(table: ApTable) -> str:
+    """The same table in Markdown."""
+    heads = ["breakdown", *(f"{part} {metric.upper()}" for part, metric in _columns(table))]
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in _rows(table)]
+    return "\n".join([*lines, "", caption(table)]) + "\n"
+
+
+def caption(table: ApTable) -> str:
+    """What was evaluated, in one line."""
+    meta = table.meta
+    if meta.get("difference"):
+        return "first minus second, per cent"
+    text = f"{meta.get('frames')} frames, {meta.get('predictions')} predictions, {meta.get('ground_truths')} objects"
+    if meta.get("seconds") is not None:
+        text += f", {meta['seconds']:.2f} s"
+    if meta.get("within"):
+        x0, y0, x1, y1 = meta["within"]
+        text += f"; only boxes with centre in x {x0:g}..{x1:g}, y {y0:g}..{y1:g} m, on both sides"
+    if table.intervals:
+        text += f"; 95 % intervals from {meta['resamples']} resamplings of {meta['segments']} segments"
+    return text
+
+
+def _columns(table: ApTable) -> list[tuple[str, str]]:
+    return [(part, metric) for part, rows in table.entries.items() for metric in next(iter(rows.values()))]
+
+
+def _rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
+    columns, first = _columns(table), next(iter(table.entries.values()))
+    for name in first:
+        if any(table[part][name][metric] for part, metric in columns):
+            yield name.removeprefix("OBJECT_TYPE_TYPE_"), [_cell(table, part, name, metric) for part, metric in columns]
+    for level in (1, 2):
+        if all(f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}" in first for kind in LEADERBOARD_TYPES):
+            means = [table.all_ns(part, level)[metric] for part, metric in columns]
+            yield f"ALL_NS_LEVEL_{level}", [f"{100 * mean:.2f}" for mean in means]
+
+
+def _cell(table: ApTable, part: str, name: str, metric: str) -> str:
+    text = f"{100 * table[part][name][metric]:.2f}"
+    limits = table.interval(part, name, metric)
+    return text if limits is None else f"{text} ({100 * limits[0]:.2f} to {100 * limits[1]:.2f})"
