@@ -40,9 +40,13 @@ def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> 
     nx, ny, nz = voxels.grid.shape
     if nz != 1:
         raise ValueError(f"to_bev: the grid has {nz} layers of cells; only pillars (1 layer) make an image")
-    canvas = features.new_zeros(voxels.num_frames * ny * nx, features.shape[1])
-    image = canvas.index_copy(0, voxels.cell, features).view(voxels.num_frames, ny, nx, features.shape[1])
-    return image.permute(0, 3, 1, 2) if channels_last else image.permute(0, 3, 1, 2).contiguous()
+    num_frames, num_channels = voxels.num_frames, features.shape[1]
+    if channels_last:
+        image = features.new_zeros(num_frames * ny * nx, num_channels).index_copy_(0, voxels.cell, features)
+        return image.view(num_frames, ny, nx, num_channels).permute(0, 3, 1, 2)
+    image = features.new_zeros(num_frames, num_channels, ny * nx)
+    image[voxels.cell // (ny * nx), :, voxels.cell % (ny * nx)] = features
+    return image.view(num_frames, num_channels, ny, nx)
 
 
 def _mean_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:

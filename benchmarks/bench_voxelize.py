@@ -1,0 +1,108 @@
+"""Voxelization of 180,000 points: ours, spconv's PointToVoxel, torch.unique, and moving the bytes.
+
+    python -m benchmarks.bench_voxelize [--device cuda] [--threads N] [--json]
+
+Checks first that ours equals torch.unique's. The floor reads points and frame indices and writes the
+voxel of each point, cells and counts; "from memory" means that no input is in a cache.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.common import Row, from_memory, graph_ms, lidar_cloud, main, median_ms, memory_floor_ms
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Grid
+
+NUM_POINTS = 180_000
+PILLARS = Grid((-74.88, -74.88, -2.0), (74.88, 74.88, 4.0), (0.32, 0.32, 6.0))
+FINE = Grid((-75.2, -75.2, -2.0), (75.2, 75.2, 4.0), (0.1, 0.1, 0.15))
+
+
+def by_unique(points: Tensor, frame: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+    """Cells, voxel of each point inside, counts: what dynamic voxelization in public suites does."""
+    lower = torch.tensor(grid.lower, device=points.device)
+    inverse = torch.tensor([1.0 / edge for edge in grid.cell], device=points.device)
+    shape = torch.tensor(grid.shape, device=points.device)
+    place = torch.floor((points[:, :3] - lower) * inverse).long()
+    inside = ((place >= 0) & (place < shape)).all(1)
+    place, (nx, ny, nz) = place[inside], grid.shape
+    ids = ((frame[inside] * nz + place[:, 2]) * ny + place[:, 1]) * nx + place[:, 0]
+    return torch.unique(ids, return_inverse=True, return_counts=True)
+
+
+def point_to_voxel(points: Tensor, grid: Grid, max_points: int, max_voxels: int) -> Callable[[], object] | None:
+    """spconv's voxelizer with its table made, ready to be called."""
+    try:
+        from spconv.pytorch.utils import PointToVoxel
+    except ImportError:
+        return None
+    limits = [*grid.lower, *grid.upper]
+    voxelizer = PointToVoxel(list(grid.cell), limits, points.shape[1], max_voxels, max_points, device=points.device)
+    return lambda: voxelizer(points)
+
+
+def cloud(device: str) -> Tensor:
+    """180,000 real points where they are at hand (see tests/conftest.py), else synthetic ones."""
+    folder = Path(os.environ.get("PCDET_POLY_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"))
+    points = lidar_cloud(NUM_POINTS)
+    if (folder / "waymo/points_100.bin").is_file():
+        files = (folder / f"waymo/points_{number}.bin" for number in (100, 105))
+        points = np.concatenate([np.fromfile(file, np.float32).reshape(-1, 5) for file in files])[:NUM_POINTS]
+    return torch.from_numpy(points).to(device)
+
+
+def rows(device: str) -> Iterator[Row]:
+    """One table for pillars and fine voxels."""
+    points = cloud(device)
+    frame = torch.zeros(len(points), dtype=torch.int64, device=device)
+    for name, grid, limits in (("pillars", PILLARS, (20, 50_000)), ("fine voxels", FINE, (5, 150_000))):
+        voxels, (cell, _, count) = voxelize(points, frame, grid, 1), by_unique(points, frame, grid)
+        if not (torch.equal(voxels.cell, cell) and torch.equal(voxels.num_points, count)):
+            raise AssertionError(f"{name}: not what torch.unique gives")
+        dynamic = median_ms(lambda grid=grid: voxelize(points, frame, grid, 1), device)
+        yield Row(f"{name}: ours, all points", dynamic, f"{len(points)} points, {len(voxels)} cells of {grid.shape}")
+        if device == "cuda":
+            yield Row(f"{name}: ours, all points, GPU time without the wait", graph_ms(waitless(points, frame, grid)))
+        yield from _capped(name, points, frame, grid, limits, device, dynamic)
+        unique = median_ms(lambda grid=grid: by_unique(points, frame, grid), device)
+        yield Row(f"{name}: torch ids + unique", unique, f"{unique / dynamic:.1f} x ours")
+        num_bytes = points.nbytes + frame.nbytes + voxels.voxel_of_point.nbytes + 2 * voxels.cell.nbytes
+        cold = median_ms(from_memory(lambda p, f, grid=grid: voxelize(p, f, grid, 1), points, frame), device)
+        floor = memory_floor_ms(num_bytes, device)
+        yield Row(f"{name}: ours from memory", cold)
+        yield Row(f"{name}: memory floor", floor, f"{num_bytes / 1e6:.1f} MB; ours from memory {cold / floor:.1f} x")
+
+
+def _capped(
+    name: str, points: Tensor, frame: Tensor, grid: Grid, limits: tuple[int, int], device: str, dynamic: float
+) -> Iterator[Row]:
+    cap, max_voxels = limits
+    first = median_ms(lambda: voxelize(points, frame, grid, 1, max_points=cap), device)
+    yield Row(f"{name}: ours, first {cap} points", first)
+    some = median_ms(lambda: voxelize(points, frame, grid, 1, max_points=cap, sample="random"), device)
+    yield Row(f"{name}: ours, random {cap} points", some)
+    theirs = point_to_voxel(points, grid, cap, max_voxels)
+    peer = median_ms(theirs, device) if theirs else None
+    note = (
+        f"{peer / dynamic:.1f} x ours, all points; {peer / first:.1f} x ours, first {cap}" if peer else "not installed"
+    )
+    yield Row(f"{name}: spconv PointToVoxel, {cap} points", peer, note)
+
+
+def waitless(points: Tensor, frame: Tensor, grid: Grid) -> Callable[[], object]:
+    """The part of voxelization that runs before the host asks for the number of cells."""
+    from pcdet_poly.ops.gpu.voxelize import voxelize_padded
+
+    inverse = [1.0 / edge for edge in grid.cell]
+    return lambda: voxelize_padded(points, frame, list(grid.lower), inverse, list(grid.shape), 1)
+
+
+if __name__ == "__main__":
+    main(__doc__, rows)
