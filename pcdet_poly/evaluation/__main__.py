@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.errors import UserError, run_command
@@ -127,6 +129,8 @@ def _evaluated(
     problem: Problem, metrics: MetricsConfig, cfg: EvaluationConfig, arguments: argparse.Namespace
 ) -> Evaluator:
     evaluator = Evaluator(metrics, within=cfg.within)
+    with Console(stderr=True).status("loading kernels; the first run on a machine compiles them, about 20 s"):
+        evaluator.plan.count(Problem.empty())
     evaluator.add(problem, threads=arguments.threads)
     return evaluator
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.problems import checked_types, finite_boxes
+from pcdet_poly.evaluation.problems import checked_boxes, checked_types
 from pcdet_poly.evaluation.records import Objects, Predictions, Problem, decided_level
 
 _NEEDED = ("pd_frame", "pd_box", "pd_type", "pd_score", "gt_frame", "gt_box", "gt_type")
@@ -48,7 +48,7 @@ def _predictions(arrays: Mapping[str, np.ndarray], frames: np.ndarray, place: st
     num = len(arrays["pd_frame"])
     rows = Predictions(
         frame=np.searchsorted(frames, arrays["pd_frame"]),
-        box=finite_boxes(arrays["pd_box"], f"{place}: pd_box"),
+        box=checked_boxes(arrays["pd_box"], f"{place}: pd_box"),
         type=checked_types(arrays["pd_type"], f"{place}: pd_type"),
         score=arrays["pd_score"].astype(np.float32),
         in_no_label_zone=np.asarray(arrays.get("pd_nlz", np.zeros(num, bool)), bool),
@@ -63,7 +63,7 @@ def _objects(arrays: Mapping[str, np.ndarray], frames: np.ndarray, place: str) -
     points = arrays.get("gt_num_points")
     rows = Objects(
         frame=np.searchsorted(frames, arrays["gt_frame"]),
-        box=finite_boxes(arrays["gt_box"], f"{place}: gt_box"),
+        box=checked_boxes(arrays["gt_box"], f"{place}: gt_box"),
         type=checked_types(arrays["gt_type"], f"{place}: gt_type"),
         level=annotated.astype(np.uint8) if points is None else decided_level(annotated, points),
         speed=arrays.get("gt_speed", np.zeros((num, 2))).astype(np.float32),

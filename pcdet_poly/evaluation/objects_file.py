@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.problems import checked_types, finite_boxes
+from pcdet_poly.evaluation.problems import checked_boxes, checked_types
 from pcdet_poly.evaluation.records import FramesOf, Objects, Predictions, decided_level
 from pcdet_poly.evaluation.wire import message_chunks
 
@@ -23,7 +23,7 @@ def read_prediction_file(path: str | Path) -> FramesOf[Predictions]:
     parts = [
         Predictions(
             frame=_frames(objects, frames),
-            box=finite_boxes(np.array([_box(o.object.box) for o in objects]), str(path), first),
+            box=checked_boxes(np.array([_box(o.object.box) for o in objects]), str(path), first),
             type=checked_types(np.array([o.object.type for o in objects]), str(path), first),
             score=np.array([o.score for o in objects], np.float32),
             in_no_label_zone=np.array([o.overlap_with_nlz for o in objects]),
@@ -52,7 +52,7 @@ def read_label_file(path: str | Path, *, camera_only: bool = False) -> FramesOf[
         camera = np.array([_camera(o.object) for o in objects], np.int8)
         every = Objects(
             frame=_frames(objects, frames),
-            box=finite_boxes(boxes, str(path), first),
+            box=checked_boxes(boxes, str(path), first),
             type=checked_types(kinds, str(path), first),
             level=decided_level(level, points),
             speed=np.array([(o.object.metadata.speed_x, o.object.metadata.speed_y) for o in objects], np.float32),

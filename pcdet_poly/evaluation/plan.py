@@ -54,7 +54,7 @@ class Plan:
     def count(self, problem: Problem, *, threads: int = 1) -> dict[str, np.ndarray]:
         """Segment -> steps (parts, rows, NUM_COUNTS, C) of a problem's frames."""
         names, segment = np.unique(np.array(problem.segments, dtype=str), return_inverse=True)
-        starts = range(0, problem.num_frames, _CHUNK_FRAMES)
+        starts = range(0, max(problem.num_frames, 1), _CHUNK_FRAMES)
 
         def part(worker: int) -> np.ndarray:
             return self._count(problem, segment, len(names), starts[worker::threads])

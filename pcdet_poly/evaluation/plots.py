@@ -57,7 +57,7 @@ def _curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
             axis.plot(points[RECALL][seen], points[PRECISION][seen], ".-", label=f"LEVEL_{level}")
         axis.set(title=kind.lower(), xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.grid(alpha=0.3)
-        axis.legend(loc="lower left")
+        axis.legend(loc="upper right")
     return figure
 
 

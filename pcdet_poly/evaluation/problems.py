@@ -53,7 +53,7 @@ def predictions_of_frames(
         parts.append(
             Predictions(
                 frame=np.full(len(rows), i, np.int64),
-                box=finite_boxes(rows.box, place),
+                box=checked_boxes(rows.box, place),
                 type=_types_of(rows.label, types, place),
                 score=np.asarray(rows.score, np.float32),
                 in_no_label_zone=zone,
@@ -72,7 +72,7 @@ def objects_of_frames(
         rows, place = frame.numpy(), f"ground truth of frame {names[i]}"
         every = Objects(
             frame=np.full(len(rows), i, np.int64),
-            box=finite_boxes(rows.box, place),
+            box=checked_boxes(rows.box, place),
             type=_types_of(rows.label, types, place),
             level=decided_level(rows.level, rows.num_points),
             speed=np.asarray(rows.speed, np.float32),
@@ -99,13 +99,16 @@ def _types_of(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
     return types[label.astype(np.int64)]
 
 
-def finite_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
-    """The boxes as float32 (N, 7), or an error that names the first one with a NaN or an infinity."""
+def checked_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
+    """The boxes as float32 (N, 7), or an error that names the first one with a NaN.
+
+    The official tool aborts on NaN and on infinite headings. An infinite centre or size overlaps nothing, as there.
+    """
     single = np.ascontiguousarray(box, np.float32).reshape(-1, 7)
-    bad = np.flatnonzero(~np.isfinite(single).all(axis=1))
+    bad = np.flatnonzero(np.isnan(single).any(axis=1) | np.isinf(single[:, 6]))
     if len(bad):
         values = ", ".join(f"{value:g}" for value in single[bad[0]])
-        raise UserError(f"{place}: box {first + bad[0]} ({values}) is not finite; drop it or mend what made it")
+        raise UserError(f"{place}: box {first + bad[0]} is ({values}); drop it or mend what made it")
     return single
 
 

@@ -87,6 +87,11 @@ class Problem:
     frames: tuple[str, ...]
     segments: tuple[str, ...]  # name of each frame's segment, for the bootstrap
 
+    @classmethod
+    def empty(cls) -> Self:
+        """No frames."""
+        return cls(Predictions.empty(), Objects.empty(), (), ())
+
     @property
     def num_frames(self) -> int:
         """Frames, those without any box included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pcdet_poly.evaluation.table import LEADERBOARD_TYPES, ApTable
@@ -14,11 +15,11 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     """One row per breakdown, one column per part and metric, in per cent; rows of 0 everywhere are left out."""
     columns = _columns(table)
     grid = Table(title=title or None, caption=caption(table))
-    grid.add_column("breakdown")
+    grid.add_column("breakdown", no_wrap=True)
     for part, metric in columns:
         grid.add_column(f"{part} {metric.upper()}", justify="right")
     for name, cells in _rows(table):
-        grid.add_row(name, *cells)
+        grid.add_row(escape(name), *(cell.replace(" (", "\n(") for cell in cells))
     (console or Console()).print(grid)
 
 
@@ -54,7 +55,8 @@ def _rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
     columns, first = _columns(table), next(iter(table.entries.values()))
     for name in first:
         if any(table[part][name][metric] for part, metric in columns):
-            yield name.removeprefix("OBJECT_TYPE_TYPE_"), [_cell(table, part, name, metric) for part, metric in columns]
+            short = name.removeprefix("OBJECT_TYPE_TYPE_").replace("_TYPE_", "_")
+            yield short, [_cell(table, part, name, metric) for part, metric in columns]
     for level in (1, 2):
         if all(f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}" in first for kind in LEADERBOARD_TYPES):
             means = [table.all_ns(part, level)[metric] for part, metric in columns]
@@ -64,4 +66,4 @@ def _rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
 def _cell(table: ApTable, part: str, name: str, metric: str) -> str:
     text = f"{100 * table[part][name][metric]:.2f}"
     limits = table.interval(part, name, metric)
-    return text if limits is None else f"{text} ({100 * limits[0]:.2f} to {100 * limits[1]:.2f})"
+    return text if limits is None else f"{text} ({100 * limits[0]:.2f}..{100 * limits[1]:.2f})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from pcdet_poly.config.schema import SubmissionConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.problems import finite_boxes, waymo_types
+from pcdet_poly.evaluation.problems import checked_boxes, waymo_types
 from pcdet_poly.files import atomic_path
 from pcdet_poly.structures import Detections, GroundTruth
 
@@ -107,7 +107,7 @@ def _objects_message(
     objects, types = Objects(), waymo_types(class_names)
     for frame_id, frame in zip(frame_ids, detections, strict=True):
         rows = kept_for_submission(frame, cfg)
-        finite_boxes(rows.box, f"detections of {frame_id}")
+        checked_boxes(rows.box, f"detections of {frame_id}")
         for box, label, score in zip(rows.box, rows.label, rows.score, strict=True):
             _add(objects, frame_id, box, types[label]).score = float(score)
     return objects
