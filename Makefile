@@ -33,7 +33,7 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 
 demo: $(VENV)/installed
 	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/training --segments 40 --frames 5 --interval-s 1.0 --seed 1000 --workers $(WORKERS)
-	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/validation --segments 10 --frames 4 --interval-s 1.0 --seed 9000 --workers $(WORKERS)
+	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/validation --segments 10 --frames 4 --interval-s 1.0 --seed 20000 --workers $(WORKERS)
 	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/training --output $(DEMO)/stores/training --workers $(WORKERS)
 	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/validation --output $(DEMO)/stores/validation --workers $(WORKERS)
 	$(RUN) train.py configs/quick.yaml --runs-folder $(DEMO)/runs --resume

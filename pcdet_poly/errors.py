@@ -43,6 +43,7 @@ _OS_ERRORS_OF_USERS: dict[int | None, str] = {
     errno.EACCES: "check the permissions",
     errno.EROFS: "choose a folder that can be written",
     errno.EISDIR: "name a file, not a folder",
+    errno.EEXIST: "choose another name, or remove what is there",
     errno.ENOTDIR: "name a folder, not a file",
     errno.ENOSPC: "free some disk space and run the same command again: it goes on where it stopped",
     errno.EFBIG: "the file system or a limit (ulimit -f) takes no larger file; raise it or write elsewhere",
