@@ -23,6 +23,20 @@ def collate(frames: Sequence[Frame], classes: Sequence[str]) -> Batch:
         frame_of_point=torch.repeat_interleave(torch.arange(len(frames)), num_points),
         ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
         frame_ids=tuple(frame.frame_id for frame in frames),
+        no_label_zones=tuple(zones_around_vehicle(frame) for frame in frames),
+    )
+
+
+def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
+    """The frame's no-label zones, polygons (K, 2) of x, y, from the world into the vehicle frame.
+
+    Zones have no height: they are taken to lie at the vehicle's own.
+    """
+    vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)
+    height = frame.world_from_vehicle[2, 3]
+    return tuple(
+        zone @ vehicle_from_world[:2, :2].T + height * vehicle_from_world[:2, 2] + vehicle_from_world[:2, 3]
+        for zone in frame.no_label_zones
     )
 
 

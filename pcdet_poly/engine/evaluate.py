@@ -18,7 +18,7 @@ from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
-from pcdet_poly.evaluation import ApTable, evaluate, write_detections
+from pcdet_poly.evaluation import ApTable, evaluate, in_zones, write_detections
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Batch, Detections, GroundTruth
@@ -57,12 +57,17 @@ def evaluate_recipe(
     frame_ids: list[str] = []
     labels: list[GroundTruth] = []
     detections: list[Detections] = []
+    in_zone: list[np.ndarray] = []
     with progress("evaluate", 0, len(frames)) as report:
         for batch in evaluation_batches(config, frames):
             first = len(frame_ids)
             frame_ids += batch.frame_ids
             labels += [rows.numpy() for rows in batch.ground_truth]
             detections += detect(recipe, batch, device, mixed_precision=config.train.mixed_precision)
+            in_zone += [
+                in_zones(found.box, zones)
+                for found, zones in zip(detections[first:], batch.no_label_zones, strict=True)
+            ]
             for index in to_draw & set(range(first, len(frame_ids))):
                 _draw(pictures, batch, index - first, labels[index], detections[index], config)
             report(len(frame_ids), batch.size)
@@ -71,6 +76,7 @@ def evaluate_recipe(
         labels,
         config.evaluation.metrics,
         class_names=config.data.classes,
+        no_label_zone=in_zone,
         within=config.evaluation.within,
     )
     return Evaluation(table, tuple(frame_ids), tuple(detections))

@@ -6,6 +6,7 @@ from pcdet_poly.evaluation.evaluator import Evaluator, evaluate, evaluate_proble
 from pcdet_poly.evaluation.report import print_table, to_markdown
 from pcdet_poly.evaluation.submission import write_labels, write_predictions, write_submission
 from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation.zones import in_zones
 
 __all__ = [
     "ApTable",
@@ -14,6 +15,7 @@ __all__ = [
     "bootstrap",
     "evaluate",
     "evaluate_problem",
+    "in_zones",
     "paired_bootstrap",
     "print_table",
     "read_detections",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pcdet_poly.structures.boxes import GroundTruth
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ class Batch:
     frame_of_point: torch.Tensor  # (P,) int64 in [0, B), ascending
     ground_truth: tuple[GroundTruth, ...]  # B of them; labels are positions in the config's class list
     frame_ids: tuple[str, ...]  # B of them
+    no_label_zones: tuple[tuple[np.ndarray, ...], ...] = ()  # per frame: polygons (K, 2) of x, y in the vehicle frame
 
     def __post_init__(self) -> None:
         if len(self.points) != len(self.frame_of_point) or len(self.ground_truth) != len(self.frame_ids):
@@ -39,4 +42,5 @@ class Batch:
             frame_of_point=self.frame_of_point.to(device, non_blocking=non_blocking),
             ground_truth=tuple(rows.to(device, non_blocking=non_blocking) for rows in self.ground_truth),
             frame_ids=self.frame_ids,
+            no_label_zones=self.no_label_zones,
         )

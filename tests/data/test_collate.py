@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.data.collate import collate
+from pcdet_poly.data.augment import rotation, transform
+from pcdet_poly.data.collate import collate, zones_around_vehicle
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame
 
@@ -66,3 +67,17 @@ def test_the_frames_are_left_alone() -> None:
 def test_an_unknown_class_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match=r"data\.classes: BUS is no class"):
         collate([make_frame(7)], ("VEHICLE", "BUS"))
+
+
+def test_zones_come_into_the_vehicle_frame_and_follow_its_changes() -> None:
+    # The vehicle stands at (100, 50, 7) and looks along the world's +y: what is 3 m ahead is at world (100, 53).
+    pose = rotation(np.pi / 2)
+    pose[:3, 3] = 100, 50, 7
+    frame = replace(
+        make_frame(0), world_from_vehicle=pose, no_label_zones=(np.array([[100.0, 53], [98, 53], [98, 55]]),)
+    )
+    (zone,) = zones_around_vehicle(frame)
+    np.testing.assert_allclose(zone, [[3, 0], [3, 2], [5, 2]], atol=1e-9)
+    turned = transform(frame, rotation(0.3))
+    np.testing.assert_allclose(zones_around_vehicle(turned)[0], zone @ rotation(0.3)[:2, :2].T, atol=1e-9)
+    assert len(collate([frame, frame], CLASSES).no_label_zones) == 2
