@@ -91,7 +91,9 @@ def _read_file(path: Path) -> Settings:
     if node is None:
         return Settings({}, {})
     if not isinstance(node, yaml.MappingNode):
-        raise UserError(f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a list or a single value")
+        raise UserError(
+            f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a list or a single value"
+        )
     return _settings_of(node, str(path))
 
 

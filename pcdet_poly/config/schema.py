@@ -304,7 +304,7 @@ class TrainConfig(Section):
     clip_norm: Positive = 10.0
     """Gradients are scaled down to at most this norm."""
     norm_momentum: Annotated[float, BeforeValidator(_number_from_text), Field(gt=0, le=1)] = 0.01
-    """Weight of a step's batch statistics in batch norm's running ones. 0.01 needs thousands of steps; use 0.1 below."""
+    """Weight of a step's statistics in batch norm's running ones. 0.01 needs thousands of steps; use 0.1 for fewer."""
     mixed_precision: bool = False
     """bfloat16 autocast for the network; losses stay float32."""
     channels_last: bool = True
