@@ -35,16 +35,16 @@ def caption(table: ApTable) -> str:
     """What was evaluated, in one line."""
     meta = table.meta
     if meta.get("difference"):
-        return "first minus second, per cent"
-    text = f"{meta.get('frames')} frames, {meta.get('predictions')} predictions, {meta.get('ground_truths')} objects"
-    if meta.get("seconds") is not None:
-        text += f", {meta['seconds']:.2f} s"
-    if meta.get("within"):
-        x0, y0, x1, y1 = meta["within"]
-        text += f"; only boxes with centre in x {x0:g}..{x1:g}, y {y0:g}..{y1:g} m, on both sides"
+        parts = ["first minus second, per cent"]
+    else:
+        counted = f"{meta['frames']} frames, {meta['predictions']} predictions, {meta['ground_truths']} objects"
+        parts = [f"{counted}, {meta['seconds']:.2f} s"]
+        if meta["within"]:
+            x0, y0, x1, y1 = meta["within"]
+            parts.append(f"only boxes with centre in x {x0:g}..{x1:g}, y {y0:g}..{y1:g} m, on both sides")
     if table.intervals:
-        text += f"; 95 % intervals from {meta['resamples']} resamplings of {meta['segments']} segments"
-    return text
+        parts.append(f"95 % intervals from {meta['resamples']} resamplings of {meta['segments']} segments")
+    return "; ".join(parts)
 
 
 def _columns(table: ApTable) -> list[tuple[str, str]]:
