@@ -10,10 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-# Triton decides at its first import whether kernels are compiled or interpreted.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
-
 from pcdet_poly.ops import library
 
 
