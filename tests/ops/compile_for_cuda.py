@@ -33,6 +33,7 @@ def compile_instead(kernel: JITFunction, *arguments: Any, grid: Any, warmup: boo
     options = {name: named.pop(name) for name in OPTIONS & named.keys()}
     values = dict(zip(kernel.arg_names, arguments, strict=False)) | named
     fixed = {p.name for p in kernel.params if p.is_constexpr}
+    fixed |= {name for name, value in values.items() if type(value) is int and value == 1}  # as the launcher does
     signature = {name: "constexpr" if name in fixed else type_of(values[name]) for name in kernel.arg_names}
     constants = {(kernel.arg_names.index(name),): values[name] for name in fixed}
     for capability in (80, 90):
@@ -55,7 +56,9 @@ def main() -> None:
 
     points, frame, box = torch.rand(300, 5), torch.zeros(300, dtype=torch.int64), torch.rand(70, 7)
     for shape in ([8, 8, 1], [1504, 1504, 40]):
-        voxelize.voxelize_padded(points, frame, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], shape, 2)
+        voxelize.voxelize_padded(points, frame, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [9, *shape[1:-1], 9], 2)
+        voxelize.voxelize_padded(points, frame, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], shape, 1)
+    scatter.segment_mean(points[:, :1].contiguous(), frame, 1)
     scatter.segment_mean(points, frame, 4)
     scatter.share_among_highest(points[:4], points, scatter.segment_max(points, frame, 4), frame)
     iou.matched_iou(box, box, True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.bitmap import mark, rank, ranks_of_words
+from pcdet_poly.ops.cpu.bitmap import rank, ranks_of_words, set_of
 from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
@@ -47,11 +47,8 @@ def _voxelize(
     index = cell_of_point(points, frame_of_point, lower, inverse_cell, shape, num_frames)
     num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
     if num_cells <= LARGEST_BITMAP:
-        words = np.zeros(num_cells // BLOCK + 1, np.uint64)
-        mark(index, words)
-        return _ranked(index, words, np.empty(0, np.int64))
-    used = np.zeros(num_cells // (BLOCK * BLOCK) + 1, np.uint64)  # a bit per block
-    _mark_blocks(index, used)
+        return _ranked(index, set_of(index, 0, int(num_cells // BLOCK + 1)), np.empty(0, np.int64))
+    used = set_of(index, 6, int(num_cells // (BLOCK * BLOCK) + 1))  # blocks: cells without their last 6 bits
     before, num_blocks = ranks_of_words(used)
     words, block = np.zeros(num_blocks, np.uint64), np.empty(num_blocks, np.int64)
     _mark_within_blocks(index, used, before, words, block)
@@ -105,14 +102,6 @@ def _cells_of_rows(
         inside &= (frame_of_point[p] >= 0) & (frame_of_point[p] < num_frames)
         within = (np.int32(layer) * ny + np.int32(row)) * nx + np.int32(column)
         cell[p] = frame_of_point[p] * cells_per_frame + np.int64(within) if inside else DROPPED
-
-
-@kernel
-def _mark_blocks(index: Array, used: Array) -> None:
-    for p in range(len(index)):
-        if index[p] >= 0:
-            block = np.uint64(index[p]) >> np.uint64(6)
-            used[block >> np.uint64(6)] |= np.uint64(1) << (block & np.uint64(63))
 
 
 @kernel
