@@ -49,11 +49,10 @@ def point_to_voxel(points: Tensor, grid: Grid, max_points: int, max_voxels: int)
 
 
 def cloud(device: str) -> Tensor:
-    """180,000 real points where they are at hand (see tests/conftest.py), else synthetic ones."""
-    folder = Path(os.environ.get("PCDET_POLY_REAL", Path(__file__).resolve().parents[2] / "shared" / "real"))
+    """180,000 points: real ones where $PCDET_POLY_REAL is set (see tests/conftest.py), else synthetic."""
     points = lidar_cloud(NUM_POINTS)
-    if (folder / "waymo/points_100.bin").is_file():
-        files = (folder / f"waymo/points_{number}.bin" for number in (100, 105))
+    if "PCDET_POLY_REAL" in os.environ:
+        files = (Path(os.environ["PCDET_POLY_REAL"]) / f"waymo/points_{number}.bin" for number in (100, 105))
         points = np.concatenate([np.fromfile(file, np.float32).reshape(-1, 5) for file in files])[:NUM_POINTS]
     return torch.from_numpy(points).to(device)
 
