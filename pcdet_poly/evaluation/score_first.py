@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.evaluation.average_precision import descending
 from pcdet_poly.evaluation.counting import (
     NOT_COUNTED,
     UNMATCHED,
@@ -20,6 +19,7 @@ from pcdet_poly.evaluation.counting import (
     objects_of,
     predictions_of,
 )
+from pcdet_poly.evaluation.official_sort import official_order
 from pcdet_poly.ops.cpu.compile import kernel
 
 
@@ -58,7 +58,7 @@ def _greedy(task: Task, rows: np.ndarray, objects: np.ndarray, score: np.ndarray
     place = np.full(iou.shape[1], -1)  # of each object in the subset; -1 once it is taken
     for column in range(len(objects)):
         place[objects[column]] = column
-    for k in descending(score[rows]):
+    for k in official_order(score[rows]):
         best = np.float32(-1)
         for edge in range(task.first[rows[k]], task.first[rows[k] + 1]):
             column = place[task.edges[edge].object]

@@ -15,9 +15,7 @@ DETECTIONS_FILE = "detections.parquet"  # in the folder of a run
 
 def read_predictions(path: Path) -> FramesOf[Predictions]:
     """Predictions of Waymo's .bin, of a detections .parquet, or of the folder of a run that has one."""
-    if path.is_dir():
-        path = path / DETECTIONS_FILE
-    _check_exists(path)
+    path = detections_path(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
         rows = predictions_of_frames(file.detections, class_names=file.class_names, names=file.frame_ids)
@@ -25,6 +23,14 @@ def read_predictions(path: Path) -> FramesOf[Predictions]:
     if path.suffix == ".bin":
         return read_prediction_file(path)
     raise UserError(f"{path}: predictions are read from .bin (Waymo's Objects), .parquet (ours) or a run's folder")
+
+
+def detections_path(path: Path) -> Path:
+    """The file itself, or that of the run whose folder is given; it exists."""
+    if path.is_dir():
+        path = path / DETECTIONS_FILE
+    _check_exists(path)
+    return path
 
 
 def read_labels(path: Path, *, camera_only: bool = False) -> FramesOf[Objects]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,9 +25,11 @@ from pcdet_poly.evaluation import (
 from pcdet_poly.evaluation.__main__ import main
 from pcdet_poly.evaluation.cross_check import arrays_of, run_official
 from pcdet_poly.evaluation.report import caption
+from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.problems import random_problem
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
 
 
@@ -221,3 +224,17 @@ def test_no_common_frame_is_a_mistake(
 def test_waymo_s_package_missing_is_said() -> None:
     with pytest.raises(UserError, match=r"No module named .*requirements-official\.txt"):
         run_official(random_problem(0), MetricsConfig(), sys.executable)
+
+
+def test_write_submission(tmp_path: Path) -> None:
+    ids, found, _ = frames(2)
+    write_detections(tmp_path / "detections.parquet", ids, found, WAYMO_CLASSES)
+    command = [sys.executable, "data_tools/write_submission.py", str(tmp_path), "--output", str(tmp_path / "s.bin")]
+    done = subprocess.run([*command, "--max-boxes", "3"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "6 boxes of 2 frames" in done.stdout
+    assert len(Objects.FromString((tmp_path / "s.bin").read_bytes()).objects) == 6
+    subprocess.run([*command, "--account", "a@b.c", "--method", "m"], cwd=ROOT, check=True)
+    assert Submission.FromString((tmp_path / "s.bin").read_bytes()).unique_method_name == "m"
+    half = subprocess.run([*command, "--account", "a@b.c"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert half.returncode == 2
+    assert "unique_method_name" in half.stderr

@@ -15,6 +15,7 @@ from pcdet_poly.evaluation.counting import FIXED_POINT, FN_1, FN_2, FP, HEADING,
 from pcdet_poly.evaluation.cutoffs import estimated_cutoffs, given_cutoffs, highest_cutoff
 from pcdet_poly.evaluation.dense_assignment import dense_assignment
 from pcdet_poly.evaluation.evaluator import Evaluator
+from pcdet_poly.evaluation.official_sort import official_order
 from pcdet_poly.evaluation.overlap import BOX_3D, BOX_AA_2D, BOX_BEV, overlapping_pairs, prepared, wrapped_heading
 from tests.evaluation import naive
 from tests.evaluation.problems import random_problem
@@ -181,3 +182,17 @@ def test_estimated_cutoffs() -> None:
     assert estimated_cutoffs(scores, 1).tolist() == [0]
     np.testing.assert_allclose(estimated_cutoffs(scores, 6), [0.02, 0.22, 0.42, 0.62, 0.82, 1], atol=1e-6)
     np.testing.assert_allclose(estimated_cutoffs(scores[:3], 5), [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+
+
+def test_the_order_of_equal_scores() -> None:
+    """By score; stable up to 16; beyond, what `std::sort` of libstdc++ gives."""
+    rng = np.random.default_rng(0)
+    for num in (0, 1, 16, 17, 40, 300):
+        score = rng.integers(0, 5, num).astype(np.float32)
+        order = official_order(score)
+        assert sorted(order) == list(range(num))
+        assert (np.diff(score[order]) <= 0).all()
+        if num <= 16:
+            assert order.tolist() == np.argsort(-score, kind="stable").tolist()
+    of_17_equal = [8, 16, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1]
+    assert official_order(np.zeros(17, np.float32)).tolist() == of_17_equal
