@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.config.schema import MetricsConfig
+from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.evaluation.arrays import read_arrays
 from pcdet_poly.evaluation.cross_check import largest_difference, run_official
 from pcdet_poly.evaluation.evaluator import evaluate_problem

@@ -178,7 +178,7 @@ def train_step(
     network: nn.Module, recipe: Recipe, optimizer: torch.optim.Optimizer, batch: Batch, variant: Variant
 ) -> None:
     """Forward, targets, losses, backward, clipping, update."""
-    losses = recipe.criterion(forward(network, batch, variant), recipe.assign(batch.ground_truth))
+    losses = recipe.criterion(forward(network, batch, variant), recipe.assign(batch))
     optimizer.zero_grad(set_to_none=True)
     losses.total.backward()
     nn.utils.clip_grad_norm_(recipe.model.parameters(), 10.0)

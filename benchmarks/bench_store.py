@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pcdet_poly.config.schema import AugmentConfig
+from pcdet_poly.config.data import AugmentConfig
 from pcdet_poly.data.augment import augment
 from pcdet_poly.data.codec import PRECISIONS, Precision
 from pcdet_poly.data.collate import collate

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pcdet_poly.config.schema import SubmissionConfig
+from pcdet_poly.config.evaluation import SubmissionConfig
 from pcdet_poly.errors import run_command
 
 

@@ -9,17 +9,35 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class Stop:
+    """Whether somebody asked to stop."""
+
+    asked = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the one that the signal raised was lost: Python drops those raised in __del__."""
+        if self.asked:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def terminate_like_ctrl_c() -> Iterator[None]:
-    """Inside, SIGTERM (a scheduler that wants the machine back) raises KeyboardInterrupt as SIGINT does."""
+def stoppable() -> Iterator[Stop]:
+    """Inside, SIGINT and SIGTERM (a scheduler that wants the machine back) raise KeyboardInterrupt, and are noted."""
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers, and only it gets signals
+        yield stop  # only the main thread may set handlers, and only it gets signals
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        stop.asked = True
+        raise KeyboardInterrupt
+
+    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 @contextmanager

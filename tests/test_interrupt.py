@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 
 import pytest
 
-from pcdet_poly.interrupt import terminate_like_ctrl_c, uninterrupted
+from pcdet_poly.interrupt import stoppable, uninterrupted
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -15,7 +16,7 @@ def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
     reached = []
 
     def work() -> None:
-        with terminate_like_ctrl_c():
+        with stoppable():
             with uninterrupted():
                 signal.raise_signal(signum)
                 signal.raise_signal(signum)
@@ -29,7 +30,7 @@ def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
 
 def test_without_a_signal_the_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with terminate_like_ctrl_c(), uninterrupted():
+    with stoppable(), uninterrupted():
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
@@ -38,10 +39,25 @@ def test_both_do_nothing_in_other_threads() -> None:
     reached = []
 
     def work() -> None:
-        with terminate_like_ctrl_c(), uninterrupted():
+        with stoppable(), uninterrupted():
             reached.append(True)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert reached == [True]
+
+
+def test_a_signal_lost_in_a_finalizer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    lost = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    with stoppable() as stop:
+        stop.check()
+        Closing()
+        assert len(lost) == 1
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()

@@ -61,6 +61,8 @@ def dump_config(config: Config) -> str:
 def json_schema() -> str:
     """JSON schema of a config file, so that editors complete and check the YAML."""
     schema = Config.model_json_schema()
+    loss = schema["properties"]["classification"]  # its kind may be left out: both may fit
+    loss["anyOf"] = loss.pop("oneOf")
     schema["properties"]["base"] = {"type": "string", "description": "File to start from, relative to this one."}
     return json.dumps(schema, indent=2) + "\n"
 

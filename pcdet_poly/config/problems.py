@@ -37,10 +37,14 @@ def _problem(key: tuple[str, ...], problem: Any) -> str:
 
 
 def _suggestion(key: tuple[str, ...]) -> str:
-    section = _section_at(key[:-1])
-    if section is None:
+    sections = _sections_at(key[:-1])
+    if not sections:
         return ""
-    names = list(section.model_fields)
+    owners = [section for section in sections if key[-1] in section.model_fields]
+    if owners:
+        kinds = ", ".join(map(repr, _kinds(owners)))
+        return f" here; it belongs to {'.'.join((*key[:-1], 'kind'))} {kinds}"
+    names = list(dict.fromkeys(name for section in sections for name in section.model_fields))
     if close := difflib.get_close_matches(key[-1], names, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
     elsewhere = [f"{'.'.join(path)}" for path in all_keys() if path[-1] == key[-1]]
@@ -59,7 +63,8 @@ def all_keys(section: type[BaseModel] = Config, prefix: tuple[str, ...] = ()) ->
     return keys
 
 
-def _section_at(key: tuple[str, ...]) -> type[BaseModel] | None:
+def _sections_at(key: tuple[str, ...]) -> list[type[BaseModel]]:
+    """What may stand at `key`: several where a section comes in kinds."""
     sections: list[type[BaseModel]] = [Config]
     for name in key:
         sections = [
@@ -68,7 +73,11 @@ def _section_at(key: tuple[str, ...]) -> type[BaseModel] | None:
             if name in section.model_fields
             for model in _models_in(section.model_fields[name].annotation)
         ]
-    return sections[0] if sections else None
+    return sections
+
+
+def _kinds(sections: list[type[BaseModel]]) -> list[str]:
+    return [section.model_fields["kind"].default for section in sections if "kind" in section.model_fields]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -84,8 +93,8 @@ def _key_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
     for position, part in enumerate(location):
         if not isinstance(part, str):
             break
-        last = position == len(location) - 1
-        if (*key, part) in known or (last and _section_at(key) is not None):
+        last = position == len(location) - 1 and part not in _kinds(_sections_at(key))
+        if (*key, part) in known or (last and _sections_at(key)):
             key = (*key, part)
     return key
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pcdet_poly.config.schema import AugmentConfig
+from pcdet_poly.config.data import AugmentConfig
 from pcdet_poly.structures import Frame, GroundTruth
 
 # (4, 4) float64 maps of the vehicle frame.

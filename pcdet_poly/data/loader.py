@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pcdet_poly.config.schema import Config, GridConfig
+from pcdet_poly.config.data import GridConfig
+from pcdet_poly.config.schema import Config
 from pcdet_poly.data.augment import augment
 from pcdet_poly.data.collate import collate
 from pcdet_poly.data.dataset import FrameDataset

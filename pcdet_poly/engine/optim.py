@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from pcdet_poly.config.schema import TrainConfig
+from pcdet_poly.config.train import TrainConfig
 
 # The schedule ends at its first learning rate divided by this (fastai's number).
 FINAL_DIVISION = 1e4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pcdet_poly.config.schema import TrainConfig
+from pcdet_poly.config.train import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.state import State, restore_state, save_if_best, save_state, seed_step
 from pcdet_poly.engine.table import flat_scores, mean_level_2_aph
-from pcdet_poly.interrupt import terminate_like_ctrl_c, uninterrupted
-from pcdet_poly.losses.statistics import first_term_share
+from pcdet_poly.interrupt import Stop, stoppable, uninterrupted
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Batch, Losses
 
@@ -32,9 +31,9 @@ def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDatas
     plan = Plan(run.config.train, steps_per_epoch(run.config, frames))
     state = restore_state(run, recipe, plan)
     try:
-        with terminate_like_ctrl_c():
+        with stoppable() as stop:
             _evaluate_if_due(run, recipe, plan, state, validation)  # stopped between a step and its evaluation
-            _train_on(run, recipe, plan, state, frames, validation)
+            _train_on(run, recipe, plan, state, frames, validation, stop)
     except KeyboardInterrupt:
         save_state(run, plan, state)
         raise
@@ -43,13 +42,20 @@ def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDatas
 
 
 def _train_on(
-    run: Run, recipe: Recipe, plan: Plan, state: State, frames: FrameDataset, validation: FrameDataset | None
+    run: Run,
+    recipe: Recipe,
+    plan: Plan,
+    state: State,
+    frames: FrameDataset,
+    validation: FrameDataset | None,
+    stop: Stop,
 ) -> None:
     cfg, optimizer = run.config.train, state.optimizer
     network = torch.compile(recipe.model) if cfg.compile else recipe.model
     recipe.model.train()
     with progress("train", state.step, plan.total_steps) as report:
         for batch in _batches_from(state.step, run.config, plan, frames):
+            stop.check()
             with uninterrupted():
                 seed_step(cfg.seed, state.step)
                 set_one_cycle(optimizer, state.step, plan.total_steps, cfg)
@@ -57,7 +63,7 @@ def _train_on(
                 batch = batch.to(run.device, non_blocking=True)
                 with torch.autocast(run.device.type, torch.bfloat16, enabled=cfg.mixed_precision):
                     maps = network(batch)
-                targets = recipe.assign(batch.ground_truth)
+                targets = recipe.assign(batch)
                 losses = recipe.criterion(maps, targets, progress=share_done)  # float32, outside autocast
                 optimizer.zero_grad()
                 losses.total.backward()  # type: ignore[no-untyped-call]
@@ -69,7 +75,7 @@ def _train_on(
                     state.window.check()  # waits for a GPU, hence not at every step there
                 shown = None
                 if plan.logs_at(state.step):
-                    cells = first_term_share(maps, targets, run.config.classification, progress=share_done)
+                    cells = recipe.observe(maps, targets, progress=share_done)
                     shown = _log_window(run, state, cells)
                 report(state.step, batch.size, shown)
                 if plan.saves_at(state.step):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pcdet_poly.config.evaluation import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.config.load import load_config
-from pcdet_poly.config.schema import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.evaluation.arrays import read_arrays
 from pcdet_poly.evaluation.bootstrap import bootstrap, paired_bootstrap

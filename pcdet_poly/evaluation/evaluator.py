@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcdet_poly.config.schema import MetricsConfig
+from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.average_precision import counts_at_cutoffs
 from pcdet_poly.evaluation.counting import FP

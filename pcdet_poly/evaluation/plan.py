@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.config.schema import MetricsConfig
+from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.evaluation.breakdowns import BY_OBJECT, Layout
 from pcdet_poly.evaluation.counting import NUM_COUNTS
 from pcdet_poly.evaluation.cutoffs import given_cutoffs, highest_cutoff

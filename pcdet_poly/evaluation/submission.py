@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.config.schema import SubmissionConfig
+from pcdet_poly.config.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.problems import checked_boxes, waymo_types
 from pcdet_poly.files import atomic_path

@@ -8,7 +8,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pcdet_poly.config.schema import TargetsConfig
+from pcdet_poly.config.output import TargetsConfig
 from pcdet_poly.experiments.loss_lab_style import new_figure
 from pcdet_poly.losses import gaussian_poly1_focal
 from pcdet_poly.structures import Grid, GroundTruth

@@ -128,7 +128,7 @@ def _over_frames(run: Run, recipe: Recipe, frames: FrameDataset) -> tuple[dict[s
     for batch in evaluation_batches(run.config, frames):
         moved = batch.to(run.device)
         maps = recipe.model(moved)
-        peak = recipe.assign(moved.ground_truth).heatmap == 1
+        peak = recipe.assign(moved).heatmap == 1
         p = maps.heatmap.float().sigmoid()
         cells["peaks"].add(p[peak])
         cells["background"].add(1 - p[~peak])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.schema import ClassificationConfig, RegressionConfig
+from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig
 from pcdet_poly.losses.configured import heatmap_loss
 from pcdet_poly.losses.regression import at_cells, l1
 from pcdet_poly.structures import CenterMaps, CenterTargets, Losses

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.schema import ClassificationConfig
+from pcdet_poly.config.losses import ClassificationConfig
 from pcdet_poly.losses.configured import coefficients, heatmap_loss, with_background_weight
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal
 from pcdet_poly.structures import CenterMaps, CenterTargets

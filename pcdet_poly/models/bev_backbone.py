@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.schema import BackboneConfig
+from pcdet_poly.config.backbone import BackboneConfig
 
 
 class BevBackbone(nn.Module):
@@ -16,6 +16,7 @@ class BevBackbone(nn.Module):
 
     def __init__(self, in_channels: int, cfg: BackboneConfig) -> None:
         super().__init__()
+        self.in_channels = in_channels
         self.out_channels = sum(cfg.up_channels)
         inputs = (in_channels, *cfg.channels[:-1])
         self.stages = nn.ModuleList(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.schema import CenterPointPillarConfig
+from pcdet_poly.config.centerpoint import CenterPointPillarConfig
 from pcdet_poly.models.bev_backbone import BevBackbone
 from pcdet_poly.models.center_head import CenterHead
 from pcdet_poly.models.pillar_encoder import PillarEncoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.schema import DecodeConfig
+from pcdet_poly.config.output import DecodeConfig
 from pcdet_poly.ops.nms import nms_per_class
 from pcdet_poly.structures import CenterMaps, Detections, Grid
 

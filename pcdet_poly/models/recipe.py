@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from functools import partial
+from typing import Any, assert_never
 
 from torch import nn
 
-from pcdet_poly.config.schema import CenterPointPillarConfig, Config
+from pcdet_poly.config.centerpoint import CenterPointPillarConfig, CenterPointVoxelConfig
+from pcdet_poly.config.losses import ClassificationConfig
+from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.schema import Config
 from pcdet_poly.losses.criterion import CenterCriterion
+from pcdet_poly.losses.statistics import first_term_share
 from pcdet_poly.models.centerpoint import CenterPointPillar
 from pcdet_poly.models.decode import CenterDecoder
-from pcdet_poly.structures import CenterMaps, CenterTargets, Detections, Grid, GroundTruth
+from pcdet_poly.structures import Batch, Detections, Grid, Losses
 from pcdet_poly.targets import CenterAssigner
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What training and evaluation need to know of a detector."""
+    """What training and evaluation need to know of a detector. Maps and targets are records of its own kind."""
 
-    model: nn.Module  # Batch -> CenterMaps
-    assign: Callable[[Sequence[GroundTruth]], CenterTargets]
-    criterion: CenterCriterion  # (CenterMaps, CenterTargets, *, progress) -> Losses
-    decode: Callable[[CenterMaps], tuple[Detections, ...]]
+    model: nn.Module  # Batch -> maps
+    assign: Callable[[Batch], Any]  # -> targets
+    criterion: Callable[..., Losses]  # (maps, targets, *, progress: share of the training done)
+    decode: Callable[[Any], tuple[Detections, ...]]  # maps ->
+    observe: Callable[..., dict[str, float]]  # (maps, targets, *, progress) -> scalars for the log
 
 
 def build_recipe(cfg: Config) -> Recipe:
@@ -31,17 +37,28 @@ def build_recipe(cfg: Config) -> Recipe:
     match cfg.model:
         case CenterPointPillarConfig():
             return _centerpoint_pillar(cfg, cfg.model)
+        case CenterPointVoxelConfig():
+            raise NotImplementedError
+        case PointPillarsConfig():
+            raise NotImplementedError
         case _:
             assert_never(cfg.model)
 
 
 def _centerpoint_pillar(cfg: Config, model_cfg: CenterPointPillarConfig) -> Recipe:
     grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
-    output_grid = grid.coarser(model_cfg.backbone.output_stride)
-    num_classes = len(cfg.data.classes)
+    model = CenterPointPillar(model_cfg, grid, len(cfg.data.classes), channels_last=cfg.train.channels_last)
+    return _center_recipe(cfg, model, grid.coarser(model_cfg.backbone.output_stride))
+
+
+def _center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Recipe:
+    """What every detector with a dense centre head has besides its network."""
+    assert isinstance(cfg.classification, ClassificationConfig)
+    assigner = CenterAssigner(output_grid, len(cfg.data.classes), cfg.targets)
     return Recipe(
-        model=CenterPointPillar(model_cfg, grid, num_classes, channels_last=cfg.train.channels_last),
-        assign=CenterAssigner(output_grid, num_classes, cfg.targets),
+        model=model,
+        assign=lambda batch: assigner(batch.ground_truth),
         criterion=CenterCriterion(cfg.classification, cfg.regression),
         decode=CenterDecoder(output_grid, cfg.decode),
+        observe=partial(first_term_share, cfg=cfg.classification),
     )

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pcdet_poly.config.arguments import add_config_arguments, config_from
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import run_command
+from pcdet_poly.models.bev_backbone import BevBackbone
 from pcdet_poly.models.recipe import build_recipe
 
 
@@ -34,9 +35,11 @@ def summarize(cfg: Config) -> Summary:
     with torch.device("meta"):
         model = build_recipe(cfg).model
         nx, ny, _ = cfg.grid.shape
-        bev = torch.empty(1, cfg.model.encoder_channels[-1], ny, nx)
+        backbone = model.get_submodule("backbone")
+        assert isinstance(backbone, BevBackbone)
+        bev = torch.empty(1, backbone.in_channels, ny, nx)
     parts = {name: _trainable(part) for name, part in model.named_children()}
-    dense = nn.Sequential(model.get_submodule("backbone"), model.get_submodule("head"))
+    dense = nn.Sequential(backbone, model.get_submodule("head"))
     gflop, mebibyte = _cost(dense, bev)
     return Summary(cfg.model.kind, parts, sum(parts.values()), (nx, ny), gflop, mebibyte)
 

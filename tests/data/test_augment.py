@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from pcdet_poly.config.schema import AugmentConfig
+from pcdet_poly.config.data import AugmentConfig
 from pcdet_poly.data.augment import (
     FLIP_X,
     FLIP_Y,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcdet_poly.config.schema import TrainConfig
+from pcdet_poly.config.train import TrainConfig
 from pcdet_poly.engine.optim import build_optimizer, one_cycle, set_one_cycle
 
 

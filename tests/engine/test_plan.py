@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pcdet_poly.config.schema import TrainConfig
+from pcdet_poly.config.train import TrainConfig
 from pcdet_poly.engine.plan import Plan
 
 

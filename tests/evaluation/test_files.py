@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.config.schema import SubmissionConfig
+from pcdet_poly.config.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions, write_submission
 from pcdet_poly.evaluation.arrays import problem_of_arrays, read_arrays

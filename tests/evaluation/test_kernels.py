@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from pcdet_poly.config.schema import MetricsConfig
+from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.evaluation.average_precision import RECALL, average_precision, curve, descending
 from pcdet_poly.evaluation.counting import FIXED_POINT, FN_1, FN_2, FP, HEADING, NUM_COUNTS, TP
 from pcdet_poly.evaluation.cutoffs import estimated_cutoffs, given_cutoffs, highest_cutoff

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.config.schema import MetricsConfig
+from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.evaluation import Evaluator, evaluate_problem
 from pcdet_poly.evaluation.arrays import problem_of_arrays, read_arrays
 from pcdet_poly.evaluation.counting import FN_1, FN_2, FP, TP

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly import losses
-from pcdet_poly.config.schema import ClassificationConfig, RegressionConfig
+from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig
 from pcdet_poly.structures import CenterMaps, CenterTargets
 
 SIZE = 6

@@ -119,7 +119,7 @@ def test_overfits_a_batch():
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=160)
     totals = []
     for _ in range(160):
-        losses = recipe.criterion(recipe.model(batch), recipe.assign(batch.ground_truth))
+        losses = recipe.criterion(recipe.model(batch), recipe.assign(batch))
         optimizer.zero_grad()
         losses.total.backward()
         optimizer.step()

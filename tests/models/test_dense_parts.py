@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcdet_poly.config.schema import BackboneConfig
+from pcdet_poly.config.backbone import BackboneConfig
 from pcdet_poly.models.bev_backbone import BevBackbone
 from pcdet_poly.models.center_head import CenterHead
 

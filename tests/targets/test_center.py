@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.schema import TargetsConfig
+from pcdet_poly.config.output import TargetsConfig
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 from pcdet_poly.targets.center import encode

@@ -1,0 +1,31 @@
+"""What every section of a config is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def number_from_text(value: Any) -> Any:
+    # PyYAML reads `1e-3` (no dot) as text; people mean the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Real = Annotated[float, BeforeValidator(number_from_text)]
+Positive = Annotated[float, BeforeValidator(number_from_text), Field(gt=0)]
+NotNegative = Annotated[float, BeforeValidator(number_from_text), Field(ge=0)]
+Fraction = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=1)]
+Decay = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
