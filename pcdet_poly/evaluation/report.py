@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,17 +11,46 @@ from rich.table import Table
 
 from pcdet_poly.evaluation.table import LEADERBOARD_TYPES, ApTable
 
+BORDER = 3  # characters between two columns of a table
+
 
 def print_table(table: ApTable, *, title: str = "", console: Console | None = None) -> None:
-    """One row per breakdown, one column per part and metric, in per cent; rows of 0 everywhere are left out."""
-    columns = _columns(table)
-    grid = Table(title=title or None, caption=caption(table))
-    grid.add_column("breakdown", no_wrap=True)
-    for part, metric in columns:
-        grid.add_column(f"{part} {metric.upper()}", justify="right")
-    for name, cells in _rows(table):
-        grid.add_row(escape(name), *(cell.replace(" (", "\n(") for cell in cells))
-    (console or Console()).print(grid)
+    """One row per breakdown, one column per part and metric, in per cent; rows of 0 everywhere are left out.
+
+    Parts that do not fit into the terminal beside the others get a table of their own below; what goes
+    to a file or a pipe has no such limit.
+    """
+    console = console or Console()
+    rows, heads = list(_rows(table)), [f"{part} {metric.upper()}" for part, metric in _columns(table)]
+    widths = [max(map(len, cells)) + BORDER for cells in zip(*([heads, *(cells for _, cells in rows)]), strict=True)]
+    name_width = max(len(name) for name in ["breakdown", *(name for name, _ in rows)]) + BORDER + 1
+    limit = console.width if console.is_terminal else name_width + sum(widths)
+    console.width = max(console.width, limit)
+    groups = _groups(_columns(table), widths, limit - name_width)
+    for group in groups:
+        grid = Table(title=title or None, caption=caption(table) if group is groups[-1] else None)
+        grid.add_column("breakdown", no_wrap=True)
+        for column in group:
+            grid.add_column(heads[column], justify="right", no_wrap=True)
+        for name, cells in rows:
+            grid.add_row(escape(name), *(cells[column] for column in group))
+        console.print(grid)
+
+
+def _groups(columns: list[tuple[str, str]], widths: list[int], limit: int) -> list[list[int]]:
+    """Positions of the columns, cut between parts into groups of at most `limit` characters where that can be."""
+    groups: list[list[int]] = []
+    used = 0
+    for _, positions in groupby(range(len(columns)), key=lambda column: columns[column][0]):
+        part = list(positions)
+        width = sum(widths[column] for column in part)
+        if groups and used + width <= limit:
+            groups[-1] += part
+            used += width
+        else:
+            groups.append(part)
+            used = width
+    return groups
 
 
 def to_markdown(table: ApTable) -> str:
