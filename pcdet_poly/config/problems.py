@@ -92,7 +92,7 @@ def _key_of(location: tuple[int | str, ...]) -> tuple[str, ...]:
     known = set(all_keys())
     for position, part in enumerate(location):
         if not isinstance(part, str):
-            break
+            continue
         last = position == len(location) - 1 and part not in _kinds(_sections_at(key))
         if (*key, part) in known or (last and _sections_at(key)):
             key = (*key, part)

@@ -17,12 +17,21 @@ class CenterMaps:
     offset: Tensor  # (B, 2, H, W) centre x, y inside the cell, in cells
     z: Tensor  # (B, 1, H, W) centre height, metres
     size: Tensor  # (B, 3, H, W) log of length, width, height in metres
-    heading: Tensor  # (B, 2, H, W) sin, cos
-    iou: Tensor | None = None  # (B, 1, H, W) logits of the box's IoU, where the head has that branch
-    velocity: Tensor | None = None  # (B, 2, H, W) m/s, where the head has that branch
+    heading: Tensor  # (B, 2, H, W) sin, cos; or for n bins (B, 2 n, H, W) logits, then residuals, in bins
+    iou: Tensor | None = None  # (B, 1, H, W) 2 IoU - 1 of the cell's box, where the head has that branch
+    velocity: Tensor | None = None  # (B, 2, H, W) x, y in the vehicle frame, m/s, where the head has that branch
 
     def box_code(self) -> Tensor:
-        """(B, 8, H, W): offset, z, size, heading, in the order of CenterTargets.code."""
+        """(B, 6 + C, H, W): offset, z, size, and the C channels of heading; ops/center_code.py reads it."""
         import torch
 
         return torch.cat([self.offset, self.z, self.size, self.heading], dim=1)
+
+
+@dataclass(frozen=True)
+class AnchorMaps:
+    """Output of an anchor head. B frames; N = H * W * A anchors, by row, column and place in their cell; K classes."""
+
+    logit: Tensor  # (B, N, K) one per class, of any anchor
+    code: Tensor  # (B, N, 7) residuals of x, y, z, length, width, height, heading
+    direction: Tensor  # (B, N, D) logits of the sectors of heading

@@ -18,6 +18,19 @@ class CenterTargets:
     cell: Tensor  # (N,) int64, y * W + x
     label: Tensor  # (N,) int64 in [0, K)
     code: Tensor  # (N, 8) float32: offset x y (cells), z (m), log length width height, sin, cos
+    velocity: Tensor | None = None  # (N, 2) float32: x, y in the vehicle frame, m/s; NaN where unknown
+
+
+@dataclass(frozen=True)
+class AnchorTargets:
+    """Targets of an anchor head: M positive anchors of all frames, and which anchors count as background."""
+
+    background: Tensor  # (B, N) bool; an anchor that is neither background nor positive is left out of the loss
+    frame: Tensor  # (M,) int64 in [0, B)
+    anchor: Tensor  # (M,) int64 in [0, N)
+    label: Tensor  # (M,) int64 in [0, K)
+    code: Tensor  # (M, 7) float32 residuals, in the order of AnchorMaps.code
+    direction: Tensor  # (M,) int64 in [0, D), sector of heading
 
 
 @dataclass(frozen=True)

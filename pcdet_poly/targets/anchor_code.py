@@ -1,0 +1,48 @@
+"""Boxes <-> residuals from anchors, and headings <-> sectors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def encode_residuals(box: Tensor, anchor: Tensor) -> Tensor:
+    """Boxes (..., 7) as seen from anchors (..., 7), sizes > 0 -> (..., 7), of their type.
+
+    x and y are divided by the anchor's diagonal, z by its height; sizes are logs of ratios; the
+    heading is a difference in radians, of any size. Source: Yan et al., SECOND, 2018, section 3.2.
+    """
+    centre = (box[..., :3] - anchor[..., :3]) / _scale(anchor)
+    size = (box[..., 3:6] / anchor[..., 3:6]).log()
+    return torch.cat([centre, size, box[..., 6:] - anchor[..., 6:]], dim=-1)
+
+
+def decode_residuals(code: Tensor, anchor: Tensor) -> Tensor:
+    """The inverse of `encode_residuals`.
+
+    Log ratios are cut to +-5 (1/148 to 148 times the anchor), so that a network gone astray gives no infinite box.
+    """
+    centre = code[..., :3] * _scale(anchor) + anchor[..., :3]
+    size = code[..., 3:6].clamp(-5, 5).exp() * anchor[..., 3:6]
+    return torch.cat([centre, size, code[..., 6:] + anchor[..., 6:]], dim=-1)
+
+
+def _scale(anchor: Tensor) -> Tensor:
+    diagonal = anchor[..., 3:5].norm(dim=-1, keepdim=True)
+    return torch.cat([diagonal, diagonal, anchor[..., 5:6]], dim=-1)
+
+
+def sector_of(heading_rad: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
+    """Which of `num_sectors` equal sectors a heading lies in, int64; sector 0 starts at `offset_rad`."""
+    turned = torch.remainder(heading_rad - offset_rad, 2 * math.pi)
+    return (turned / (2 * math.pi / num_sectors)).long().clamp(max=num_sectors - 1)
+
+
+def heading_in_sector(heading_rad: Tensor, sector: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
+    """The heading turned by whole sectors until it lies in `sector`, in [-pi, pi]."""
+    width = 2 * math.pi / num_sectors
+    inside = torch.remainder(heading_rad - offset_rad, width)
+    turned = inside + offset_rad + width * sector
+    return torch.remainder(turned + math.pi, 2 * math.pi) - math.pi

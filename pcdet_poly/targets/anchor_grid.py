@@ -1,0 +1,68 @@
+"""Where anchors stand: A per cell of a bird's-eye map, numbered by row, column and place in the cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from pcdet_poly.config.pointpillars import AnchorConfig, PointPillarsConfig
+from pcdet_poly.structures import Grid
+
+
+@dataclass(frozen=True)
+class AnchorGrid:
+    """The anchors of a map with `columns` x `rows` cells: in each, for every class in turn, one box per yaw."""
+
+    columns: int
+    rows: int
+    first: tuple[float, float]  # x, y of the anchors in row 0 and column 0, metres
+    step: tuple[float, float]  # from column to column and from row to row, metres
+    classes: tuple[AnchorConfig, ...]  # in the order of the labels
+    yaws_rad: tuple[float, ...]
+
+    @classmethod
+    def of(cls, grid: Grid, cfg: PointPillarsConfig, class_names: Sequence[str]) -> Self:
+        """The anchors of `cfg` on an output map with the cells of `grid`."""
+        columns, rows, _ = grid.shape
+        by_name = {anchor.name: anchor for anchor in cfg.anchors}
+        if cfg.anchors_at == "corners":
+            first = grid.lower[:2]
+            step = _spread(grid, 0, columns), _spread(grid, 1, rows)
+        else:
+            first = grid.lower[0] + grid.cell[0] / 2, grid.lower[1] + grid.cell[1] / 2
+            step = grid.cell[:2]
+        return cls(columns, rows, first, step, tuple(by_name[name] for name in class_names), cfg.yaws_rad)
+
+    @property
+    def per_cell(self) -> int:
+        """Number of anchors A in a cell."""
+        return len(self.classes) * len(self.yaws_rad)
+
+    def __len__(self) -> int:
+        """Number of anchors N in all."""
+        return self.columns * self.rows * self.per_cell
+
+    def boxes(self, anchor: Tensor) -> Tensor:
+        """Anchors' numbers (...) -> boxes (..., 7) float32."""
+        cell, place = anchor // self.per_cell, anchor % self.per_cell
+        row_column = torch.stack([cell % self.columns, cell // self.columns], dim=-1).double()
+        centre = row_column * row_column.new_tensor(self.step) + row_column.new_tensor(self.first)
+        shape = torch.tensor(self._shapes(), dtype=torch.float64, device=anchor.device)[place]
+        return torch.cat([centre, shape], dim=-1).float()
+
+    def _shapes(self) -> list[tuple[float, ...]]:
+        """z, length, width, height, yaw of each anchor in a cell."""
+        return [
+            (each.bottom_z + each.size[2] / 2, *each.size, yaw_rad)
+            for each in self.classes
+            for yaw_rad in self.yaws_rad
+        ]
+
+
+def _spread(grid: Grid, axis: int, count: int) -> float:
+    """Distance of `count` points spread evenly from edge to edge, ends included."""
+    return (grid.upper[axis] - grid.lower[axis]) / max(count - 1, 1)
