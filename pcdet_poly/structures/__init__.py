@@ -4,14 +4,17 @@ from pcdet_poly.structures.batch import Batch
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
 from pcdet_poly.structures.frame import POINT_COLUMNS, Frame, LidarCalibration
 from pcdet_poly.structures.grid import Grid
-from pcdet_poly.structures.maps import CenterMaps
+from pcdet_poly.structures.maps import AnchorMaps, CenterMaps
 from pcdet_poly.structures.rows import Rows
-from pcdet_poly.structures.targets import CenterTargets, Losses
+from pcdet_poly.structures.sparse import Sites, SparseTensor
+from pcdet_poly.structures.targets import AnchorTargets, CenterTargets, Losses
 from pcdet_poly.structures.voxels import Voxels
 
 __all__ = [
     "POINT_COLUMNS",
     "WAYMO_CLASSES",
+    "AnchorMaps",
+    "AnchorTargets",
     "Batch",
     "CenterMaps",
     "CenterTargets",
@@ -22,5 +25,7 @@ __all__ = [
     "LidarCalibration",
     "Losses",
     "Rows",
+    "Sites",
+    "SparseTensor",
     "Voxels",
 ]
