@@ -3,7 +3,8 @@
     python -m benchmarks.bench_voxelize [--device cuda] [--threads N] [--json]
 
 Checks first that ours equals torch.unique's. The floor reads points and frame indices and writes the
-voxel of each point, cells and counts; "from memory" means that no input is in a cache.
+voxel of each point, cells and counts; "from memory" means that no input is in a cache. Peers take turns with
+ours; a ratio is the median over nine rounds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.common import Row, from_memory, graph_ms, lidar_cloud, main, median_ms, memory_floor_ms
+from benchmarks.common import Row, from_memory, graph_ms, lidar_cloud, main, median_ms, memory_floor_ms, together_ms
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
 
@@ -65,13 +66,9 @@ def rows(device: str) -> Iterator[Row]:
         voxels, (cell, _, count) = voxelize(points, frame, grid, 1), by_unique(points, frame, grid)
         if not (torch.equal(voxels.cell, cell) and torch.equal(voxels.num_points, count)):
             raise AssertionError(f"{name}: not what torch.unique gives")
-        dynamic = median_ms(lambda grid=grid: voxelize(points, frame, grid, 1), device)
-        yield Row(f"{name}: ours, all points", dynamic, f"{len(points)} points, {len(voxels)} cells of {grid.shape}")
         if device == "cuda":
             yield Row(f"{name}: ours, all points, GPU time without the wait", graph_ms(waitless(points, frame, grid)))
-        yield from _capped(name, points, frame, grid, limits, device, dynamic)
-        unique = median_ms(lambda grid=grid: by_unique(points, frame, grid), device)
-        yield Row(f"{name}: torch ids + unique", unique, f"{unique / dynamic:.1f} x ours")
+        yield from _against_peers(name, points, frame, grid, limits, device)
         num_bytes = points.nbytes + frame.nbytes + voxels.voxel_of_point.nbytes + 2 * voxels.cell.nbytes
         cold = median_ms(from_memory(lambda p, f, grid=grid: voxelize(p, f, grid, 1), points, frame), device)
         floor = memory_floor_ms(num_bytes, device)
@@ -79,20 +76,24 @@ def rows(device: str) -> Iterator[Row]:
         yield Row(f"{name}: memory floor", floor, f"{num_bytes / 1e6:.1f} MB; ours from memory {cold / floor:.1f} x")
 
 
-def _capped(
-    name: str, points: Tensor, frame: Tensor, grid: Grid, limits: tuple[int, int], device: str, dynamic: float
+def _against_peers(
+    name: str, points: Tensor, frame: Tensor, grid: Grid, limits: tuple[int, int], device: str
 ) -> Iterator[Row]:
     cap, max_voxels = limits
-    first = median_ms(lambda: voxelize(points, frame, grid, 1, max_points=cap), device)
-    yield Row(f"{name}: ours, first {cap} points", first)
-    some = median_ms(lambda: voxelize(points, frame, grid, 1, max_points=cap, sample="random"), device)
-    yield Row(f"{name}: ours, random {cap} points", some)
     theirs = point_to_voxel(points, grid, cap, max_voxels)
-    peer = median_ms(theirs, device) if theirs else None
-    note = (
-        f"{peer / dynamic:.1f} x ours, all points; {peer / first:.1f} x ours, first {cap}" if peer else "not installed"
-    )
-    yield Row(f"{name}: spconv PointToVoxel, {cap} points", peer, note)
+    functions: dict[str, Callable[[], object]] = {
+        "ours, all points": lambda: voxelize(points, frame, grid, 1),
+        f"ours, first {cap} points": lambda: voxelize(points, frame, grid, 1, max_points=cap),
+        f"ours, random {cap} points": lambda: voxelize(points, frame, grid, 1, max_points=cap, sample="random"),
+        "torch ids + unique": lambda: by_unique(points, frame, grid),
+    } | ({f"spconv PointToVoxel, {cap} points": theirs} if theirs else {})
+    rounds = np.array(together_ms(list(functions.values()), device))  # (rounds, functions)
+    for what, column in zip(functions, rounds.T, strict=True):
+        note = ""
+        if not what.startswith("ours"):
+            dynamic, first = (np.median(column / rounds[:, k]) for k in (0, 1))
+            note = f"{dynamic:.1f} x ours, all points; {first:.1f} x ours, first {cap}"
+        yield Row(f"{name}: {what}", float(np.median(column)), note)
 
 
 def waitless(points: Tensor, frame: Tensor, grid: Grid) -> Callable[[], object]:

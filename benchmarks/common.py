@@ -7,7 +7,7 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -27,17 +27,27 @@ class Row:
     note: str = ""
 
 
-def median_ms(function: Callable[[], object], device: str = "cpu") -> float:
-    """Median time of a call, until its result is there; calls are repeated for half a second, at least five times."""
+def median_ms(function: Callable[[], object], device: str = "cpu", measure_s: float = MEASURE_S) -> float:
+    """Median time of a call, until its result is there; calls are repeated for `measure_s`, at least five times."""
     function()
     times: list[float] = []
-    while len(times) < 5 or (sum(times) < MEASURE_S and len(times) < 1000):
+    while len(times) < 5 or (sum(times) < measure_s and len(times) < 1000):
         synchronize(device)
         begin = time.perf_counter()
         function()
         synchronize(device)
         times.append(time.perf_counter() - begin)
     return 1e3 * statistics.median(times)
+
+
+def together_ms(functions: Sequence[Callable[[], object]], device: str = "cpu", rounds: int = 9) -> list[list[float]]:
+    """Median time of each function in each round; they take turns of a tenth of a second.
+
+    A machine that other work slows down for a while slows all of them down alike.
+    """
+    for function in functions:
+        function()
+    return [[median_ms(function, device, measure_s=0.1) for function in functions] for _ in range(rounds)]
 
 
 def graph_ms(function: Callable[[], object], repeat: int = 20) -> float:
