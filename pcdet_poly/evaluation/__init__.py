@@ -1,6 +1,6 @@
 """Waymo's detection metrics without TensorFlow: the official numbers, in seconds."""
 
-from pcdet_poly.evaluation.bootstrap import bootstrap, paired_bootstrap
+from pcdet_poly.evaluation.bootstrap import bootstrap, draw_segments, paired_bootstrap, resampled
 from pcdet_poly.evaluation.detections_file import DetectionsFile, read_detections, write_detections
 from pcdet_poly.evaluation.evaluator import Evaluator, evaluate, evaluate_problem
 from pcdet_poly.evaluation.report import print_table, to_markdown
@@ -13,12 +13,14 @@ __all__ = [
     "DetectionsFile",
     "Evaluator",
     "bootstrap",
+    "draw_segments",
     "evaluate",
     "evaluate_problem",
     "in_zones",
     "paired_bootstrap",
     "print_table",
     "read_detections",
+    "resampled",
     "to_markdown",
     "write_detections",
     "write_labels",

@@ -24,8 +24,8 @@ _AT_ONCE = 16  # resamplings whose counts are in memory together
 
 def bootstrap(evaluator: Evaluator, *, resamples: int = 1000, seed: int = 0) -> ApTable:
     """The evaluator's table with 95 % intervals. It must have seen at least two segments."""
-    draws = _draws(_segments(evaluator), resamples, seed)
-    limits = np.percentile(_resampled(evaluator, draws), _PERCENTILES, axis=0)
+    draws = draw_segments(len(_segments(evaluator)), resamples, seed)
+    limits = np.percentile(resampled(evaluator, draws), _PERCENTILES, axis=0)
     table = evaluator.result()
     meta = dict(table.meta) | {"resamples": resamples, "segments": draws.shape[1]}
     return replace(table, intervals=_named_limits(limits, evaluator), meta=meta)
@@ -39,8 +39,8 @@ def paired_bootstrap(first: Evaluator, second: Evaluator, *, resamples: int = 10
     segments = _segments(first)
     if segments != _segments(second) or first.plan.cfg != second.plan.cfg:
         raise UserError("paired bootstrap: the detectors need the same segments and settings; evaluate both on one set")
-    draws = _draws(segments, resamples, seed)
-    differences = _resampled(first, draws) - _resampled(second, draws)
+    draws = draw_segments(len(segments), resamples, seed)
+    differences = resampled(first, draws) - resampled(second, draws)
     limits = np.percentile(differences, _PERCENTILES, axis=0)
     table = first.result().difference(second.result())
     meta = dict(table.meta) | {"resamples": resamples, "segments": len(segments)}
@@ -54,14 +54,16 @@ def _segments(evaluator: Evaluator) -> list[str]:
     return segments
 
 
-def _draws(segments: list[str], resamples: int, seed: int) -> np.ndarray:
-    """(resamples, segments) how often each segment is drawn."""
-    num = len(segments)
+def draw_segments(num: int, resamples: int, seed: int) -> np.ndarray:
+    """(resamples, num) how often each of `num` segments is drawn."""
     return np.random.default_rng(seed).multinomial(num, np.full(num, 1 / num), size=resamples).astype(np.float64)
 
 
-def _resampled(evaluator: Evaluator, draws: np.ndarray) -> np.ndarray:
-    """(resamples, parts, shards, levels, 3) float32 values of each draw."""
+def resampled(evaluator: Evaluator, draws: np.ndarray) -> np.ndarray:
+    """(resamples, parts, shards, levels, 3) float32 AP, APH, APL of each draw (resamples, segments).
+
+    A draw says how often each segment, by name, counts; ones give the evaluator's own table.
+    """
     steps = np.stack([evaluator.steps[segment] for segment in sorted(evaluator.steps)])
     # float64 for the fast matrix product: counts stay exact, summed headings lose less than 1e-15.
     flat = steps.reshape(len(steps), -1).astype(np.float64)

@@ -10,7 +10,7 @@ import pytest
 from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_problem, paired_bootstrap
-from pcdet_poly.evaluation.bootstrap import _draws, _resampled
+from pcdet_poly.evaluation.bootstrap import draw_segments, resampled
 from pcdet_poly.evaluation.records import Problem
 from tests.evaluation.problems import part_of, random_problem
 
@@ -34,7 +34,7 @@ def worse(problem: Problem, share: float) -> Problem:
 def test_a_resampling_equals_evaluating_its_frames() -> None:
     problem = random_problem(1, frames=FRAMES)
     draws = np.array([[3, 0, 0], [0, 1, 2], [1, 1, 1]])
-    values = _resampled(evaluator_of(problem), draws)
+    values = resampled(evaluator_of(problem), draws)
     for draw, value in zip(draws, values, strict=True):
         repeated = Evaluator(CFG)
         for frame in range(FRAMES):
@@ -47,10 +47,10 @@ def test_a_resampling_equals_evaluating_its_frames() -> None:
 
 
 def test_draws_are_reproducible_and_complete() -> None:
-    draws = _draws(["a", "b", "c"], 50, 7)
-    assert (draws == _draws(["a", "b", "c"], 50, 7)).all()
+    draws = draw_segments(3, 50, 7)
+    assert (draws == draw_segments(3, 50, 7)).all()
     assert (draws.sum(axis=1) == 3).all()
-    assert (draws != _draws(["a", "b", "c"], 50, 8)).any()
+    assert (draws != draw_segments(3, 50, 8)).any()
 
 
 def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
@@ -58,7 +58,7 @@ def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
     table = bootstrap(evaluator, resamples=200, seed=3)
     assert table.entries == evaluator.result().entries
     low, high = table.intervals["3D"][VEHICLE]["ap"]
-    samples = _resampled(evaluator, _draws(["a", "b", "c"], 200, 3))[:, 0, 0, 0, 0]
+    samples = resampled(evaluator, draw_segments(3, 200, 3))[:, 0, 0, 0, 0]
     assert 0.93 <= ((samples >= low) & (samples <= high)).mean() <= 1
     assert low < high
     assert table.meta["segments"] == 3
