@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "files", "interrupt", "parallel", "structures", "config", "protos"), 0),
+    **dict.fromkeys(("distributed", "errors", "files", "interrupt", "parallel", "structures", "config", "protos"), 0),
     "ops": 1,
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
