@@ -83,6 +83,9 @@ class EvaluationConfig(Section):
     """x and y limits (x0, y0, x1, y1), metres: boxes with a centre outside are ignored on both sides. None: all."""
     batch_size: Count = 4
     """Frames per forward pass."""
+    test_time_flips: Literal["none", "x", "y", "xy"] = "none"
+    """Average the maps of a centre head over the frame and its mirror images: along x (y becomes -y), along y, or both
+    (four passes)."""
     pictures: int = Field(default=4, ge=0)
     """Frames drawn as bird's-eye PNGs."""
     picture_score: Fraction = 0.3

@@ -98,9 +98,20 @@ class SigmoidFocalConfig(PolyConfig):
 
 
 class RegressionConfig(Section):
-    """L1 loss on box codes at object centres."""
+    """L1 losses at object centres: box codes, and what else the head says of a box."""
 
     weight: NotNegative = 2.0
-    """Weight of this loss in the total."""
+    """Weight of the box codes' loss in the total."""
     code_weights: tuple[NotNegative, ...] = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    """Weights of offset x, offset y, z, length, width, height, sin, cos."""
+    """Weights of offset x, offset y, z, length, width, height, sin, cos; for heading bins the last two are those of
+    the bin's cross-entropy and of the residual."""
+    weight_iou: NotNegative = 1.0
+    """Weight of model.iou_branch's loss in the total."""
+    weight_velocity: NotNegative = 0.4
+    """Weight of model.velocity's loss in the total; 0.4 is a fifth of the box's, as in nuScenes recipes."""
+
+    @model_validator(mode="after")
+    def _one_weight_per_code(self) -> Self:
+        if len(self.code_weights) != 8:
+            raise ValueError(f"code_weights: {len(self.code_weights)} numbers for 8 codes")
+        return self

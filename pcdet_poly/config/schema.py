@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from pcdet_poly.config.centerpoint import CenterPointPillarConfig, CenterPointVoxelConfig
+from pcdet_poly.config.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
 from pcdet_poly.config.data import AugmentConfig, DataConfig, GridConfig
 from pcdet_poly.config.evaluation import EvaluationConfig
 from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
@@ -56,6 +56,8 @@ class Config(Section):
             raise ValueError(problem)
         per_class = {
             "decode.nms_iou": self.decode.nms_iou,
+            "decode.circle_radius_m": self.decode.circle_radius_m,
+            "decode.iou_weight": self.decode.iou_weight,
             "classification.epsilon": self.classification.epsilon,
             "classification.epsilon_background": self.classification.epsilon_background,
         }
@@ -75,6 +77,38 @@ class Config(Section):
             for name in ("regression", "targets"):
                 if getattr(self, name) != type(getattr(self, name))():
                     raise ValueError(f"{name}: {self.model.kind} has its own under `model`; leave this section out")
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_exist(self) -> Self:
+        uses = {  # setting -> (is it used, the output that it needs)
+            "decode.iou_weight": (self.decode.iou_weight is not None, "iou_branch"),
+            "regression.weight_iou": (self.regression.weight_iou != RegressionConfig().weight_iou, "iou_branch"),
+            "regression.weight_velocity": (
+                self.regression.weight_velocity != RegressionConfig().weight_velocity,
+                "velocity",
+            ),
+        }
+        for key, (used, output) in uses.items():
+            if used and not getattr(self.model, output, False):
+                raise ValueError(f"{key}: needs model.{output}: true, which a model with a centre head has")
+        return self
+
+    @model_validator(mode="after")
+    def _frames_can_be_mirrored(self) -> Self:
+        flips = self.evaluation.test_time_flips
+        if flips == "none":
+            return self
+        if not isinstance(self.model, CenterHeadConfig):
+            raise ValueError(
+                f"evaluation.test_time_flips: the maps of {self.model.kind} cannot be mirrored; write none"
+            )
+        for flip, axis in (("x", 1), ("y", 0)):  # mirrored along x, y changes its sign
+            if flip in flips and self.grid.lower[axis] != -self.grid.upper[axis]:
+                raise ValueError(
+                    f"evaluation.test_time_flips = {flips!r}: the grid is not its own mirror image along {'xy'[axis]}: "
+                    f"{self.grid.lower[axis]:g} to {self.grid.upper[axis]:g} m"
+                )
         return self
 
 

@@ -6,20 +6,22 @@ import math
 
 from torch import Tensor, nn
 
+from pcdet_poly.config.centerpoint import CenterHeadConfig
 from pcdet_poly.structures import CenterMaps
 
 
 class CenterHead(nn.Module):
     """Dense head of CenterPoint, one group of classes. Shapes: B frames, C channels, K classes, H x W cells.
 
-    `prior` is the score that every cell starts from. `iou=True` adds a branch for the box's IoU.
+    `cfg.prior` is the score that every cell starts from.
     """
 
-    def __init__(
-        self, in_channels: int, num_classes: int, *, width: int = 64, prior: float = 0.1, iou: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, num_classes: int, cfg: CenterHeadConfig) -> None:
         super().__init__()
-        outputs = {"heatmap": num_classes, "offset": 2, "z": 1, "size": 3, "heading": 2} | ({"iou": 1} if iou else {})
+        width, prior = cfg.head_width, cfg.prior
+        outputs = {"heatmap": num_classes, "offset": 2, "z": 1, "size": 3, "heading": 2 * (cfg.num_heading_bins or 1)}
+        outputs |= {"iou": 1} if cfg.iou_branch else {}
+        outputs |= {"velocity": 2} if cfg.velocity else {}
         starts = {"heatmap": -math.log((1 - prior) / prior)}
         self.shared = _conv_norm_relu(in_channels, width)
         self.branches = nn.ModuleDict(

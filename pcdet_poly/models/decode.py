@@ -1,12 +1,15 @@
-"""Maps -> Detections: peaks of the heatmap, their boxes, non-maximum suppression per class."""
+"""Maps -> Detections: peaks of the heatmap, their boxes, non-maximum suppression."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.output import DecodeConfig
-from pcdet_poly.ops.nms import nms_per_class
+from pcdet_poly.models.suppress import suppress
+from pcdet_poly.ops.center_code import decode_boxes
 from pcdet_poly.structures import CenterMaps, Detections, Grid
 
 
@@ -14,7 +17,8 @@ class CenterDecoder:
     """Detections of a centre head whose output map has the cells of `grid`, in float32.
 
     A peak is a cell whose logit is the highest of its class within 3 x 3 cells, ties included. Per
-    frame and class, the `top_k` highest peaks with at least score `cfg.score` become boxes.
+    frame and class, the `top_k` highest peaks with at least score `cfg.score` become boxes. Where
+    `cfg.iou_weight` says a, their score becomes score ** (1 - a) * IoU ** a before boxes compete.
     """
 
     def __init__(self, grid: Grid, cfg: DecodeConfig) -> None:
@@ -25,16 +29,37 @@ class CenterDecoder:
     def __call__(self, maps: CenterMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         logit, cell, label = top_peaks(maps.heatmap.float(), self.cfg.top_k)  # each (B, K * k)
-        code = maps.box_code().flatten(2).gather(2, cell[:, None].expand(-1, 8, -1))  # (B, 8, K * k)
-        box = decode_boxes(code.float().transpose(1, 2), cell, self.grid)  # (B, K * k, 7)
-        found = zip(box, logit.sigmoid(), label, strict=True)
-        return tuple(self._suppress(*frame) for frame in found)
+        box = decode_boxes(at_peaks(maps.box_code(), cell), cell, self.grid)  # (B, K * k, 7)
+        velocity = None if maps.velocity is None else at_peaks(maps.velocity, cell)  # (B, K * k, 2)
+        score = logit.sigmoid()
+        ranked = self._ranked(score, maps.iou, cell, label)
+        found = (
+            Detections(box[b], label[b], ranked[b], None if velocity is None else velocity[b])[
+                score[b] >= self.cfg.score
+            ]
+            for b in range(len(box))
+        )
+        return tuple(suppress(frame, self.cfg) for frame in found)
 
-    def _suppress(self, box: Tensor, score: Tensor, label: Tensor) -> Detections:
-        good = score >= self.cfg.score
-        found = Detections(box=box[good], label=label[good], score=score[good])
-        kept = nms_per_class(found.box, found.score, found.label, self.cfg.nms_iou)
-        return found[kept[: self.cfg.max_detections]]
+    def _ranked(self, score: Tensor, iou: Tensor | None, cell: Tensor, label: Tensor) -> Tensor:
+        """Scores (B, N) that boxes compete with."""
+        if self.cfg.iou_weight is None:
+            return score
+        assert iou is not None
+        return rescored(score, (at_peaks(iou, cell)[..., 0] + 1) / 2, label, self.cfg.iou_weight)
+
+
+def rescored(score: Tensor, iou: Tensor, label: Tensor, weight: float | Sequence[float]) -> Tensor:
+    """score ** (1 - a) * IoU ** a, all (...), with IoU cut to [0, 1]; a is `weight`, or that of the label."""
+    share = score.new_tensor(weight)
+    share = share[label] if share.ndim else share
+    return score ** (1 - share) * iou.clamp(0, 1) ** share
+
+
+def at_peaks(values: Tensor, cell: Tensor) -> Tensor:
+    """Maps (B, C, H, W) at cells (B, N) -> (B, N, C) float32."""
+    wanted = cell[:, None].expand(-1, values.shape[1], -1)
+    return values.flatten(2).gather(2, wanted).float().transpose(1, 2)
 
 
 def top_peaks(heatmap: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,15 +82,3 @@ def highest_around(image: Tensor) -> Tensor:
     padded = nn.functional.pad(image.contiguous(), (1, 1, 1, 1), value=-torch.inf)
     columns = torch.maximum(torch.maximum(padded[..., :-2], padded[..., 1:-1]), padded[..., 2:])
     return torch.maximum(torch.maximum(columns[..., :-2, :], columns[..., 1:-1, :]), columns[..., 2:, :])
-
-
-def decode_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
-    """Codes (..., 8) as CenterTargets.code, of cells (...) -> boxes (..., 7).
-
-    Log sizes are cut to +-5 (7 mm to 148 m), so that a network gone astray gives no infinite box.
-    """
-    offset, z, size, heading = torch.split(code, [2, 1, 3, 2], dim=-1)
-    row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)
-    centre = (row_column + offset) * offset.new_tensor(grid.cell[:2]) + offset.new_tensor(grid.lower[:2])
-    heading_rad = torch.atan2(heading[..., 0], heading[..., 1])
-    return torch.cat([centre, z, size.clamp(-5, 5).exp(), heading_rad[..., None]], dim=-1)

@@ -50,6 +50,7 @@ class Detections(Rows):
     box: Column  # (N, 7) float32, vehicle frame
     label: Column  # (N,) int64, position in the model's class list
     score: Column  # (N,) float32 in [0, 1]
+    velocity: Column | None = None  # (N, 2) float32, m/s along the vehicle frame's x and y, where the model says it
 
     @classmethod
     def empty(cls) -> Self:

@@ -19,7 +19,10 @@ Column = Any
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of equal length N; subclasses name them. Frozen: every operation returns a new table."""
+    """Columns of equal length N; subclasses name them, those that a table may lack default to None.
+
+    Frozen: every operation returns a new table.
+    """
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.columns().items()}
@@ -27,8 +30,9 @@ class Rows:
             raise ValueError(f"{type(self).__name__}: columns of different length: {lengths}")
 
     def columns(self) -> dict[str, Column]:
-        """The columns by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """The columns by name, without those that this table lacks."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: column for name, column in columns.items() if column is not None}
 
     def __len__(self) -> int:
         return len(next(iter(self.columns().values())))
@@ -60,9 +64,13 @@ class Rows:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """All rows of `parts`, in order. At least one part."""
+        """All rows of `parts`, in order. At least one part, and all with the same columns."""
         if not parts:
             raise ValueError(f"{cls.__name__}.concatenate: no parts; use {cls.__name__}.empty()")
+
+        names = list(parts[0].columns())
+        if any(list(part.columns()) != names for part in parts):
+            raise ValueError(f"{cls.__name__}.concatenate: columns {[list(part.columns()) for part in parts]} differ")
 
         def joined(name: str) -> Column:
             columns = [getattr(part, name) for part in parts]
@@ -72,7 +80,7 @@ class Rows:
 
             return torch.cat(columns)
 
-        return cls(**{field.name: joined(field.name) for field in fields(cls)})
+        return cls(**{name: joined(name) for name in names})
 
 
 def _index_for(column: Column, index: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.output import TargetsConfig
+from pcdet_poly.ops.center_code import encode_boxes
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.structures import CenterTargets, Grid, GroundTruth
 from pcdet_poly.targets.gaussian import gaussian_radius
@@ -26,8 +27,13 @@ class CenterAssigner:
         self.num_classes = num_classes
         self.cfg = cfg
 
-    def __call__(self, ground_truth: Sequence[GroundTruth]) -> CenterTargets:
-        """Targets on the device of the boxes, objects in the order given, frame by frame."""
+    def __call__(
+        self, ground_truth: Sequence[GroundTruth], *, vehicle_from_world: Tensor | None = None
+    ) -> CenterTargets:
+        """Targets on the device of the boxes, objects in the order given, frame by frame.
+
+        With `vehicle_from_world` (B, 3, 3), velocities are among them.
+        """
         frame, box, label = _all_frames(ground_truth)
         nx, ny, _ = self.grid.shape
         inside = self._is_target(box, frame, len(ground_truth))
@@ -37,8 +43,17 @@ class CenterAssigner:
         heatmap = draw_heatmap(
             frame, label, column, row, self._radius(box), (len(ground_truth), self.num_classes, ny, nx)
         )
+        velocity = None
+        if vehicle_from_world is not None:
+            speed = torch.cat([rows.speed for rows in ground_truth])[inside]
+            velocity = in_vehicle_frame(speed, vehicle_from_world[frame])
         return CenterTargets(
-            heatmap=heatmap, frame=frame, cell=row * nx + column, label=label, code=encode(box, place - place.floor())
+            heatmap=heatmap,
+            frame=frame,
+            cell=row * nx + column,
+            label=label,
+            code=encode_boxes(box, place - place.floor()),
+            velocity=velocity,
         )
 
     def _cells(self, box: Tensor) -> Tensor:
@@ -61,10 +76,9 @@ class CenterAssigner:
         return inside & (_rank_by_distance(box, frame, inside, num_frames) < self.cfg.max_objects)
 
 
-def encode(box: Tensor, offset: Tensor) -> Tensor:
-    """Boxes (N, 7) and their centres' place in the cell (N, 2) -> codes (N, 8), as CenterTargets.code."""
-    sin, cos = box[:, 6:7].sin(), box[:, 6:7].cos()
-    return torch.cat([offset, box[:, 2:3], box[:, 3:6].log(), sin, cos], dim=1)
+def in_vehicle_frame(speed: Tensor, vehicle_from_world: Tensor) -> Tensor:
+    """Speeds along the world's x and y (N, 2), level, through (N, 3, 3) -> along the vehicle's x and y (N, 2)."""
+    return (vehicle_from_world[:, :2, :2] @ speed[:, :, None])[:, :, 0]
 
 
 def _all_frames(ground_truth: Sequence[GroundTruth]) -> tuple[Tensor, Tensor, Tensor]:

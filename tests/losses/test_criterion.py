@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pcdet_poly import losses
 from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig
-from pcdet_poly.structures import CenterMaps, CenterTargets
+from pcdet_poly.structures import CenterMaps, CenterTargets, Grid
 
 SIZE = 6
+GRID = Grid((-1.5, -1.5, -2.0), (1.5, 1.5, 4.0), (0.5, 0.5, 6.0))
 
 
 def _maps(seed: int = 0) -> CenterMaps:
@@ -46,7 +47,7 @@ def _nothing() -> CenterTargets:
 def test_heatmap_loss_is_divided_once(normalizer: str, count: int) -> None:
     cfg = ClassificationConfig(epsilon=-0.4, weight=1.6, normalizer=normalizer)
     maps, targets = _maps(), _targets()
-    parts = losses.CenterCriterion(cfg, RegressionConfig())(maps, targets).parts
+    parts = losses.CenterCriterion(cfg, RegressionConfig(), GRID)(maps, targets).parts
     wanted = losses.gaussian_poly1_focal(maps.heatmap, targets.heatmap, epsilon=-0.4).sum()
     torch.testing.assert_close(parts["heatmap"], 1.6 * wanted / count)
 
@@ -54,7 +55,7 @@ def test_heatmap_loss_is_divided_once(normalizer: str, count: int) -> None:
 def test_box_loss_is_the_mean_weighted_distance_at_the_cells() -> None:
     weights = (1.0, 1.0, 0.5, 2.0, 2.0, 2.0, 0.0, 3.0)
     maps, targets = _maps(), _targets()
-    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight=0.7, code_weights=weights))
+    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight=0.7, code_weights=weights), GRID)
     wanted = 0.0
     for frame, cell, code in zip(targets.frame, targets.cell, targets.code, strict=True):
         y, x = divmod(int(cell), SIZE)
@@ -65,7 +66,7 @@ def test_box_loss_is_the_mean_weighted_distance_at_the_cells() -> None:
 
 def test_a_batch_without_objects_has_background_loss_only_and_a_gradient_everywhere() -> None:
     maps = _maps()
-    result = losses.CenterCriterion(ClassificationConfig(epsilon=-1), RegressionConfig())(maps, _nothing())
+    result = losses.CenterCriterion(ClassificationConfig(epsilon=-1), RegressionConfig(), GRID)(maps, _nothing())
     assert result.parts["heatmap"] > 0
     assert result.parts["box"] == 0
     result.total.backward()
@@ -76,10 +77,12 @@ def test_a_batch_without_objects_has_background_loss_only_and_a_gradient_everywh
 
 def test_progress_moves_epsilon_along_its_schedule() -> None:
     cfg = ClassificationConfig(epsilon=2, schedule="linear")
-    criterion = losses.CenterCriterion(cfg, RegressionConfig())
+    criterion = losses.CenterCriterion(cfg, RegressionConfig(), GRID)
     maps, targets = _maps(), _targets()
     values = [criterion(maps, targets, progress=share).parts["heatmap"].item() for share in (0.0, 0.5, 1.0)]
-    plain = losses.CenterCriterion(ClassificationConfig(), RegressionConfig())(maps, targets).parts["heatmap"].item()
+    plain = (
+        losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, targets).parts["heatmap"].item()
+    )
     assert values[0] == plain
     assert values[1] - values[0] == pytest.approx(values[2] - values[1], rel=1e-4)
 
@@ -88,7 +91,7 @@ def test_half_precision_maps_give_a_float32_loss() -> None:
     maps = _maps()
     branches = ("heatmap", "offset", "z", "size", "heading")
     half = CenterMaps(**{name: getattr(maps, name).bfloat16() for name in branches})
-    parts = losses.CenterCriterion(ClassificationConfig(epsilon=1), RegressionConfig())(half, _targets()).parts
+    parts = losses.CenterCriterion(ClassificationConfig(epsilon=1), RegressionConfig(), GRID)(half, _targets()).parts
     assert {loss.dtype for loss in parts.values()} == {torch.float32}
 
 

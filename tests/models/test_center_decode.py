@@ -8,7 +8,8 @@ import torch
 from shapely import affinity, geometry
 
 from pcdet_poly.config.output import DecodeConfig, TargetsConfig
-from pcdet_poly.models.decode import CenterDecoder, decode_boxes, highest_around, top_peaks
+from pcdet_poly.models.decode import CenterDecoder, highest_around, top_peaks
+from pcdet_poly.ops.center_code import decode_boxes
 from pcdet_poly.structures import CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 

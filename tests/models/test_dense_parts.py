@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pcdet_poly.config.backbone import BackboneConfig
+from pcdet_poly.config.centerpoint import CenterHeadConfig
 from pcdet_poly.models.bev_backbone import BevBackbone
 from pcdet_poly.models.center_head import CenterHead
 
@@ -55,7 +56,7 @@ def test_backbone_output_has_the_stride_the_config_says(strides, up_strides):
 
 
 def test_head_equals_its_layers_written_out():
-    head = randomized(CenterHead(5, 3, width=4, iou=True))
+    head = randomized(CenterHead(5, 3, CenterHeadConfig(head_width=4, iou_branch=True)))
     image = torch.randn(2, 5, 7, 6, dtype=torch.float64)
 
     def block(x: Tensor, part: nn.Sequential) -> Tensor:
@@ -72,10 +73,10 @@ def test_head_equals_its_layers_written_out():
 
 @pytest.mark.parametrize(("prior", "bias"), [(0.1, -2.1972), (0.01, -4.5951)])
 def test_heatmap_starts_from_its_prior(prior, bias):
-    head = CenterHead(5, 3, width=4, prior=prior).eval()
+    head = CenterHead(5, 3, CenterHeadConfig(head_width=4, prior=prior)).eval()
     assert head.branches["heatmap"][-1].bias.tolist() == pytest.approx([bias] * 3, abs=1e-4)
     assert head(torch.zeros(1, 5, 4, 4)).heatmap.sigmoid().mean().item() == pytest.approx(prior, rel=0.1)
 
 
 def test_no_iou_map_without_its_branch():
-    assert CenterHead(5, 3, width=4)(torch.zeros(1, 5, 4, 4)).iou is None
+    assert CenterHead(5, 3, CenterHeadConfig(head_width=4))(torch.zeros(1, 5, 4, 4)).iou is None

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pcdet_poly.config.output import TargetsConfig
+from pcdet_poly.ops.center_code import encode_boxes
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
-from pcdet_poly.targets.center import encode
 
 GRID = Grid((-16.0, -9.6, -2.0), (16.0, 9.6, 4.0), (0.64, 0.32, 6.0))  # 50 x 60 cells
 
@@ -116,4 +116,4 @@ def test_ground_truth_stays_as_it_was():
 
 
 def test_encode_of_no_boxes():
-    assert encode(torch.zeros(0, 7), torch.zeros(0, 2)).shape == (0, 8)
+    assert encode_boxes(torch.zeros(0, 7), torch.zeros(0, 2)).shape == (0, 8)
