@@ -5,6 +5,7 @@ from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
 from pcdet_poly.structures.frame import POINT_COLUMNS, Frame, LidarCalibration
 from pcdet_poly.structures.grid import Grid
 from pcdet_poly.structures.maps import AnchorMaps, CenterMaps
+from pcdet_poly.structures.range_images import RangeImages
 from pcdet_poly.structures.rows import Rows
 from pcdet_poly.structures.sparse import Sites, SparseTensor
 from pcdet_poly.structures.targets import AnchorTargets, CenterTargets, Losses
@@ -24,6 +25,7 @@ __all__ = [
     "GroundTruth",
     "LidarCalibration",
     "Losses",
+    "RangeImages",
     "Rows",
     "Sites",
     "SparseTensor",

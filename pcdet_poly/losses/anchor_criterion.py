@@ -1,0 +1,80 @@
+"""Maps and targets of an anchor head -> Losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pcdet_poly.config.losses import SigmoidFocalConfig
+from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.distributed import mean_counts
+from pcdet_poly.losses.configured import sigmoid_loss
+from pcdet_poly.losses.residuals import residual_difference, smooth_l1
+from pcdet_poly.structures import AnchorMaps, AnchorTargets, Losses
+
+
+class AnchorCriterion:
+    """Classification, box and direction losses of an anchor head, weighted, in float32.
+
+    Each is a mean over frames, as in OpenPCDet: of the sum over a frame's anchors, divided by its
+    number of positives (1 where it has none).
+    """
+
+    def __init__(self, classification: SigmoidFocalConfig, model: PointPillarsConfig) -> None:
+        self.classification = classification
+        self.model = model
+
+    def counts(self, targets: AnchorTargets) -> dict[str, Tensor]:
+        """What each loss is a mean over: frames."""
+        frames = torch.tensor(len(targets.background), device=targets.background.device)
+        return {"class": frames, "box": frames, "direction": frames}
+
+    def __call__(
+        self,
+        maps: AnchorMaps,
+        targets: AnchorTargets,
+        *,
+        progress: float = 1.0,
+        normalizers: Mapping[str, Tensor] | None = None,
+    ) -> Losses:
+        """Losses named "class", "box" and "direction". `progress`: share of the training done, in [0, 1].
+
+        `normalizers`: what to divide sums over frames by where the batch is a part of a step.
+        """
+        positives = torch.bincount(targets.frame, minlength=len(maps.logit))  # (B,)
+        share = 1 / positives.clamp(min=1)  # of each anchor in its frame's losses
+        sums = {
+            "class": self._class(maps, targets, share, progress),
+            "box": self._box(maps, targets, share),
+            "direction": self._direction(maps, targets, share),
+        }
+        normalizers = normalizers or mean_counts([self.counts(targets)])
+        return Losses({name: loss / normalizers[name] for name, loss in sums.items()})
+
+    def _class(self, maps: AnchorMaps, targets: AnchorTargets, share: Tensor, progress: float) -> Tensor:
+        cfg = self.classification
+        right, counted = class_targets(maps, targets)
+        loss = sigmoid_loss(maps.logit, right, cfg, progress=progress)  # (B, N, K)
+        return cfg.weight * (loss.masked_fill(~counted, 0).sum(dim=(1, 2)) * share).sum()
+
+    def _box(self, maps: AnchorMaps, targets: AnchorTargets, share: Tensor) -> Tensor:
+        difference = residual_difference(maps.code[targets.frame, targets.anchor], targets.code)  # (M, 7)
+        difference = difference * difference.new_tensor(self.model.code_weights)
+        loss = smooth_l1(difference, beta=self.model.smooth_l1_beta).sum(1)
+        return self.model.box_weight * (loss * share[targets.frame]).sum()
+
+    def _direction(self, maps: AnchorMaps, targets: AnchorTargets, share: Tensor) -> Tensor:
+        logits = maps.direction[targets.frame, targets.anchor].float()  # (M, D)
+        loss = torch.nn.functional.cross_entropy(logits, targets.direction, reduction="none")
+        return self.model.direction_weight * (loss * share[targets.frame]).sum()
+
+
+def class_targets(maps: AnchorMaps, targets: AnchorTargets) -> tuple[Tensor, Tensor]:
+    """Whether each anchor is of each class, (B, N, K) bool, and whether it counts at all, (B, N, 1) bool."""
+    right = torch.zeros_like(maps.logit, dtype=torch.bool)
+    right[targets.frame, targets.anchor, targets.label] = True
+    counted = targets.background.clone()
+    counted[targets.frame, targets.anchor] = True
+    return right, counted[..., None]
