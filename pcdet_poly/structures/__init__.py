@@ -4,11 +4,11 @@ from pcdet_poly.structures.batch import Batch
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
 from pcdet_poly.structures.frame import POINT_COLUMNS, Frame, LidarCalibration
 from pcdet_poly.structures.grid import Grid
-from pcdet_poly.structures.maps import AnchorMaps, CenterMaps
+from pcdet_poly.structures.maps import AnchorMaps, CenterMaps, RsnMaps
 from pcdet_poly.structures.range_images import RangeImages
 from pcdet_poly.structures.rows import Rows
 from pcdet_poly.structures.sparse import Sites, SparseTensor
-from pcdet_poly.structures.targets import AnchorTargets, CenterTargets, Losses
+from pcdet_poly.structures.targets import AnchorTargets, CenterTargets, Losses, RsnTargets, RsnVoxelTargets
 from pcdet_poly.structures.voxels import Voxels
 
 __all__ = [
@@ -27,6 +27,9 @@ __all__ = [
     "Losses",
     "RangeImages",
     "Rows",
+    "RsnMaps",
+    "RsnTargets",
+    "RsnVoxelTargets",
     "Sites",
     "SparseTensor",
     "Voxels",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pcdet_poly.structures.sparse import Sites
+
 
 @dataclass(frozen=True)
 class CenterMaps:
@@ -35,3 +37,17 @@ class AnchorMaps:
     logit: Tensor  # (B, N, K) one per class, of any anchor
     code: Tensor  # (B, N, 7) residuals of x, y, z, length, width, height, heading
     direction: Tensor  # (B, N, D) logits of the sectors of heading
+
+
+@dataclass(frozen=True)
+class RsnMaps:
+    """Output of RSN: S points with a pixel, V voxels that its sparse part kept, n sectors of heading."""
+
+    point: Tensor  # (S,) int64 rows of the batch's points
+    foreground: Tensor  # (S,) logits
+    sites: Sites  # the V voxels
+    centre: Tensor  # (V, 3) their centres, metres, vehicle frame
+    heatmap: Tensor  # (V,) logits
+    offset: Tensor  # (V, 3) from the voxel's centre to the box's, metres
+    size: Tensor  # (V, 3) log of length, width, height in metres
+    heading: Tensor  # (V, 2 n) logits, then residuals, in sectors; see ops/heading_bins.py

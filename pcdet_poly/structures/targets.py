@@ -34,6 +34,23 @@ class AnchorTargets:
 
 
 @dataclass(frozen=True)
+class RsnTargets:
+    """Targets of RSN before it has chosen its voxels: which points are foreground, and N boxes of all frames."""
+
+    foreground: Tensor  # (P,) bool: the point lies in a box
+    frame: Tensor  # (N,) int64 in [0, B)
+    box: Tensor  # (N, 7) float32
+
+
+@dataclass(frozen=True)
+class RsnVoxelTargets:
+    """Targets of RSN's head at its V voxels."""
+
+    heatmap: Tensor  # (V,) float32 in [0, 1], 1 at peaks
+    box: Tensor  # (V, 7) float32: the box that the heatmap's value is of; any box where it is 0
+
+
+@dataclass(frozen=True)
 class Losses:
     """Named scalar losses, weights applied, that add up to `total`."""
 
