@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from pcdet_poly.config.losses import SigmoidFocalConfig
 from pcdet_poly.config.pointpillars import PointPillarsConfig
-from pcdet_poly.distributed import mean_counts
 from pcdet_poly.losses.configured import sigmoid_loss
 from pcdet_poly.losses.residuals import residual_difference, smooth_l1
 from pcdet_poly.structures import AnchorMaps, AnchorTargets, Losses
@@ -26,32 +23,18 @@ class AnchorCriterion:
         self.classification = classification
         self.model = model
 
-    def counts(self, targets: AnchorTargets) -> dict[str, Tensor]:
-        """What each loss is a mean over: frames."""
-        frames = torch.tensor(len(targets.background), device=targets.background.device)
-        return {"class": frames, "box": frames, "direction": frames}
-
-    def __call__(
-        self,
-        maps: AnchorMaps,
-        targets: AnchorTargets,
-        *,
-        progress: float = 1.0,
-        normalizers: Mapping[str, Tensor] | None = None,
-    ) -> Losses:
-        """Losses named "class", "box" and "direction". `progress`: share of the training done, in [0, 1].
-
-        `normalizers`: what to divide sums over frames by where the batch is a part of a step.
-        """
-        positives = torch.bincount(targets.frame, minlength=len(maps.logit))  # (B,)
-        share = 1 / positives.clamp(min=1)  # of each anchor in its frame's losses
-        sums = {
-            "class": self._class(maps, targets, share, progress),
-            "box": self._box(maps, targets, share),
-            "direction": self._direction(maps, targets, share),
-        }
-        normalizers = normalizers or mean_counts([self.counts(targets)])
-        return Losses({name: loss / normalizers[name] for name, loss in sums.items()})
+    def __call__(self, maps: AnchorMaps, targets: AnchorTargets, *, progress: float = 1.0) -> Losses:
+        """Losses named "class", "box" and "direction". `progress`: share of the training done, in [0, 1]."""
+        num_frames = len(maps.logit)
+        positives = torch.bincount(targets.frame, minlength=num_frames).clamp(min=1)  # (B,)
+        share = 1 / (num_frames * positives)  # of each of a frame's anchors in the losses
+        return Losses(
+            {
+                "class": self._class(maps, targets, share, progress),
+                "box": self._box(maps, targets, share),
+                "direction": self._direction(maps, targets, share),
+            }
+        )
 
     def _class(self, maps: AnchorMaps, targets: AnchorTargets, share: Tensor, progress: float) -> Tensor:
         cfg = self.classification
