@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from pcdet_poly.config.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
-from pcdet_poly.config.data import AugmentConfig, DataConfig, GridConfig
+from pcdet_poly.config.data import AugmentConfig, DataConfig, GridConfig, PasteConfig
 from pcdet_poly.config.evaluation import EvaluationConfig
 from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
 from pcdet_poly.config.output import DecodeConfig, TargetsConfig
@@ -34,6 +34,7 @@ class Config(Section):
     regression: RegressionConfig = RegressionConfig()
     targets: TargetsConfig = TargetsConfig()
     decode: DecodeConfig = DecodeConfig()
+    paste: PasteConfig = PasteConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -60,6 +61,7 @@ class Config(Section):
             "decode.iou_weight": self.decode.iou_weight,
             "classification.epsilon": self.classification.epsilon,
             "classification.epsilon_background": self.classification.epsilon_background,
+            "paste.objects": self.paste.objects if self.paste.bank else None,
         }
         for key, numbers in per_class.items():
             if isinstance(numbers, tuple) and len(numbers) != len(self.data.classes):

@@ -21,6 +21,7 @@ from pcdet_poly.engine.table import print_table
 from pcdet_poly.evaluation import ApTable, evaluate, in_zones, write_detections
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
+from pcdet_poly.models.test_time import Flips, maps_over_flips
 from pcdet_poly.structures import Batch, Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 
@@ -63,7 +64,13 @@ def evaluate_recipe(
             first = len(frame_ids)
             frame_ids += batch.frame_ids
             labels += [rows.numpy() for rows in batch.ground_truth]
-            detections += detect(recipe, batch, device, mixed_precision=config.train.mixed_precision)
+            detections += detect(
+                recipe,
+                batch,
+                device,
+                mixed_precision=config.train.mixed_precision,
+                flips=config.evaluation.test_time_flips,
+            )
             in_zone += [
                 in_zones(found.box, zones)
                 for found, zones in zip(detections[first:], batch.no_label_zones, strict=True)
@@ -90,11 +97,17 @@ def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) 
 
 
 @torch.inference_mode()
-def detect(recipe: Recipe, batch: Batch, device: torch.device, *, mixed_precision: bool) -> tuple[Detections, ...]:
-    """Detections of each frame of `batch`, on the host. Leaves the model in evaluation mode."""
+def detect(
+    recipe: Recipe, batch: Batch, device: torch.device, *, mixed_precision: bool, flips: Flips = "none"
+) -> tuple[Detections, ...]:
+    """Detections of each frame of `batch`, on the host. Leaves the model in evaluation mode.
+
+    `flips`: average the maps over mirror images of each frame, for a centre head.
+    """
     recipe.model.eval()
+    on_device = batch.to(device, non_blocking=True)
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
-        maps = recipe.model(batch.to(device, non_blocking=True))
+        maps = recipe.model(on_device) if flips == "none" else maps_over_flips(recipe.model, on_device, flips)
     return tuple(rows.numpy() for rows in recipe.decode(maps))
 
 
