@@ -15,6 +15,7 @@ PACKAGE = ROOT / "pcdet_poly"
 
 FLOORS: dict[str, int] = {
     **dict.fromkeys(("distributed", "errors", "files", "interrupt", "parallel", "structures", "config", "protos"), 0),
+    **dict.fromkeys(("allocation", "places", "stages"), 0),
     "ops": 1,
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
@@ -22,11 +23,11 @@ FLOORS: dict[str, int] = {
     "experiments": 5,
 }
 # The modules of floor 0 that every room may use, the others of that floor included.
-TOOLS = {"errors", "files", "interrupt", "parallel"}
+TOOLS = {"allocation", "errors", "files", "interrupt", "parallel", "places", "stages"}
 HOMES = {
     "tensorflow": ("evaluation/official.py",),
     "waymo_open_dataset": ("evaluation/official.py",),
-    "open3d": ("simulation/cast.py", "visualization/scene.py"),
+    "open3d": ("simulation/cast.py", "visualization/scene.py", "data/clouds.py"),
     "spconv": ("ops/gpu/",),
     "triton": ("ops/gpu/",),
 }

@@ -18,18 +18,24 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from pcdet_poly.config.data import GridConfig
+from pcdet_poly.config.rsn import RangeImageConfig, RsnConfig
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.augment import augment
 from pcdet_poly.data.collate import collate
 from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.paste import Paster, open_paster, paste
+from pcdet_poly.data.sweeps import with_past
 from pcdet_poly.errors import UserError
 from pcdet_poly.interrupt import uninterrupted
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
+INPUTS = ("x", "y", "z", "intensity", "elongation", "lidar")  # columns that are augmented; the last for range images
+_PASTE_STREAM = 1
+
 
 def steps_per_epoch(cfg: Config, dataset: FrameDataset, *, world_size: int = 1) -> int:
-    """Training batches per epoch and process."""
-    return -(-len(dataset) // (cfg.train.batch_size * world_size))
+    """Training steps per epoch, of `train.accumulate` batches in each process."""
+    return -(-len(dataset) // (cfg.train.batch_size * cfg.train.accumulate * world_size))
 
 
 def training_batches(
@@ -37,11 +43,13 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches of one epoch from `first_step` on: augmented, with the objects worth learning from.
 
-    With several processes, each takes every `world_size`-th batch.
+    With several processes, each takes every `world_size`-th batch. The frames of a step are the same
+    however they are spread over processes and over the `train.accumulate` batches of a step.
     """
-    steps = steps_per_epoch(cfg, dataset, world_size=world_size)
+    steps, per_step = steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
     make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch)
-    yield from _made(make, [step * world_size + rank for step in range(first_step, steps)], cfg.data.workers)
+    turns = range(first_step * per_step, steps * per_step)
+    yield from _made(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
 
 
 def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
@@ -54,14 +62,16 @@ def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, wor
     yield from _made(make, range(rank, num_batches, world_size), cfg.data.workers)
 
 
-def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int) -> Batch:
+def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None) -> Batch:
     order = _order(cfg.train.seed, epoch, len(dataset))
     size = cfg.train.batch_size
     frames = [
-        _training_frame(dataset[int(order[position % len(order)])], cfg, (cfg.train.seed, epoch, position))
+        _training_frame(
+            input_frame(dataset, int(order[position % len(order)]), cfg), cfg, (cfg.train.seed, epoch, position), paster
+        )
         for position in range(number * size, (number + 1) * size)
     ]
-    return collate(frames, cfg.data.classes)
+    return collate(frames, cfg.data.classes, range_image_of(cfg))
 
 
 @lru_cache(maxsize=1)
@@ -72,12 +82,30 @@ def _order(seed: int, epoch: int, num_frames: int) -> np.ndarray:
 def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:
     size = cfg.evaluation.batch_size
     positions = range(number * size, min((number + 1) * size, len(dataset)))
-    frames = [of_returns(dataset[position], cfg.data.returns) for position in positions]
-    return collate(frames, cfg.data.classes)
+    return batch_of_frames([dataset[position] for position in positions], cfg)
 
 
-def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int]) -> Frame:
-    frame = of_returns(frame, cfg.data.returns)
+def batch_of_frames(frames: Sequence[Frame], cfg: Config) -> Batch:
+    """Frames as they are, with all objects of the config's classes, as its model takes them."""
+    return collate([of_returns(frame, cfg.data.returns) for frame in frames], cfg.data.classes, range_image_of(cfg))
+
+
+def range_image_of(cfg: Config) -> RangeImageConfig | None:
+    """Size of the range images that the model looks at; None where it looks at points alone."""
+    return cfg.model.image if isinstance(cfg.model, RsnConfig) else None
+
+
+def input_frame(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
+    """Frame `index` with the returns, sweeps and columns that the network sees."""
+    frames = [dataset[index], *dataset.before(index, cfg.data.sweeps - 1)]
+    frame, *past = (of_columns(of_returns(frame, cfg.data.returns), INPUTS) for frame in frames)
+    return frame if cfg.data.sweeps == 1 else with_past(frame, past)
+
+
+def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:
+    if paster:
+        # A stream of its own: the augmentation of a run is the same with and without pasting.
+        frame = paste(frame, np.random.default_rng((*seed, _PASTE_STREAM)), paster)
     frame = augment(frame, np.random.default_rng(seed), cfg.augment)
     worth = trainable(frame.ground_truth, cfg.grid, cfg.data.min_points)
     return replace(frame, ground_truth=frame.ground_truth[worth])
@@ -89,6 +117,15 @@ def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
         return frame
     wanted = np.isin(frame.points[:, frame.columns.index("return_number")], returns)
     return frame if wanted.all() else replace(frame, points=frame.points.compress(wanted, axis=0))
+
+
+def of_columns(frame: Frame, names: Sequence[str]) -> Frame:
+    """`frame` with those of the columns that it has, which come first in every frame."""
+    kept = tuple(name for name in frame.columns if name in names)
+    if kept == frame.columns:
+        return frame
+    points = frame.points[:, [frame.columns.index(name) for name in kept]]
+    return replace(frame, points=np.ascontiguousarray(points), columns=kept)
 
 
 def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
@@ -109,7 +146,8 @@ class _Made:
         batch = self.result
         if isinstance(batch, UserError):
             return self
-        return _Made(replace(batch, points=batch.points.pin_memory(), frame_of_point=batch.frame_of_point.pin_memory()))
+        pinned = replace(batch, points=batch.points.pin_memory(), frame_of_point=batch.frame_of_point.pin_memory())
+        return _Made(replace(pinned, range_images=batch.range_images and batch.range_images.pin_memory()))
 
 
 class _Maker(Dataset[_Made]):

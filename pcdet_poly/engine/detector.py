@@ -1,0 +1,69 @@
+"""A trained run as one function: points -> detections."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.data.clouds import COLUMNS
+from pcdet_poly.data.loader import batch_of_frames
+from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+from pcdet_poly.engine.environment import pick_device
+from pcdet_poly.engine.evaluate import detect
+from pcdet_poly.engine.run import open_run
+from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.models import Recipe
+from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.structures import Detections, Frame, GroundTruth
+
+
+class Detector:
+    """A detector ready to use.
+
+    >>> detector = Detector.load("runs/quick")
+    >>> found = detector(points)
+    >>> found.box, found.score, [detector.class_names[i] for i in found.label]
+    """
+
+    def __init__(self, recipe: Recipe, config: Config, device: torch.device) -> None:
+        self.config = config
+        self.device = device
+        self.class_names = config.data.classes
+        self._recipe = replace(recipe, model=fuse_for_inference(recipe.model))
+
+    @classmethod
+    def load(cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto") -> Detector:
+        """The detector that train.py left in the folder `run`. `checkpoint`: last, best or a file; `device`: auto,
+        cpu or cuda. Raises UserError where there is none."""
+        opened = open_run(Path(run), [], pick_device(device))
+        path = opened.find_checkpoint(checkpoint)
+        recipe = seeded_recipe(opened.config, opened.device)
+        load_model(recipe.model, load_checkpoint(path), path, opened.config)
+        return cls(recipe, opened.config, opened.device)
+
+    def __call__(self, points: np.ndarray) -> Detections:
+        """Detections in one cloud, by descending score, on the host.
+
+        `points` (P, 3 to 5): x, y, z in metres (x forward, y left, z up, ground near z = 0), raw
+        intensity, elongation; columns that are missing count as 0. Labels point into `class_names`.
+        """
+        return self.detect([frame_of_points(points)])[0]
+
+    def detect(self, frames: list[Frame]) -> tuple[Detections, ...]:
+        """Detections in each frame, in one pass of the network."""
+        batch = batch_of_frames(frames, self.config)
+        return detect(self._recipe, batch, self.device, mixed_precision=self.config.train.mixed_precision)
+
+
+def frame_of_points(points: np.ndarray) -> Frame:
+    """A frame of nothing but points (P, 3 to 5)."""
+    points = np.asarray(points)
+    if points.ndim != 2 or not 3 <= points.shape[1] <= len(COLUMNS):
+        raise ValueError(f"points: shape {points.shape} given, (P, 3 to 5) needed: {', '.join(COLUMNS)}")
+    columns = np.zeros((len(points), len(COLUMNS)), np.float32)
+    columns[:, : points.shape[1]] = points
+    return Frame(columns, GroundTruth.empty(), np.eye(4), timestamp_us=0, segment="points", columns=COLUMNS)

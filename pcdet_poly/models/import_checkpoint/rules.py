@@ -1,0 +1,125 @@
+"""Which tensor of another project is which of ours, and how its numbers have to be rearranged.
+
+OpenPCDet and CenterPoint differ from ours, and from each other, in more than names:
+
+| | OpenPCDet | CenterPoint | ours |
+|---|---|---|---|
+| heading channels | cos, sin | sin, cos of -heading - pi/2 | sin, cos |
+| size channels | length, width, height | width, length, height | length, width, height |
+| pillar inputs | offsets to the centre x y z | offsets to the centre x y | x y z |
+| up-sampling by 1 | transposed convolution | convolution | transposed convolution |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Change = Callable[[Tensor], Tensor]
+
+BRANCHES = {
+    "hm": "heatmap",
+    "center": "offset",
+    "reg": "offset",
+    "center_z": "z",
+    "height": "z",
+    "dim": "size",
+    "rot": "heading",
+    "iou": "iou",
+    "vel": "velocity",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Names that match `pattern` become `name`; `change` rearranges the tensor, `note` says how."""
+
+    pattern: str
+    name: Callable[[re.Match[str]], str]
+    change: Change | None = None
+    note: str = ""
+
+
+def _cos_sin(tensor: Tensor) -> Tensor:
+    return tensor[[1, 0]]
+
+
+def _turned(tensor: Tensor) -> Tensor:
+    """sin, cos of t = -h - pi/2: sin h = -cos t, cos h = -sin t."""
+    return -tensor[[1, 0]]
+
+
+def _width_first(tensor: Tensor) -> Tensor:
+    return tensor[[1, 0, 2]]
+
+
+def _no_z_offset(weight: Tensor) -> Tensor:
+    """A column of zeros for the offset to the pillar's centre in z, where the network never saw it."""
+    return torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1)
+
+
+def _as_transposed(weight: Tensor) -> Tensor:
+    """A convolution with stride = kernel = 1 as a transposed one."""
+    return weight.transpose(0, 1) if weight.shape[2:] == (1, 1) else weight
+
+
+def _stage(match: re.Match[str]) -> str:
+    # Theirs begin with a padding layer.
+    return f"backbone.stages.{match[1]}.{int(match[2]) - 1}.{match[3]}"
+
+
+def _branch(place: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"head.branches.{BRANCHES[match[1]]}.{place}.{match[2]}"
+
+
+def _same(template: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: match.expand(template)
+
+
+_NAMES = "|".join(BRANCHES)
+
+OPENPCDET: tuple[Rule, ...] = (
+    Rule(r"vfe\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _same(r"encoder.layers.\1.\2.\3")),
+    Rule(r"backbone_2d\.blocks\.(\d+)\.(\d+)\.(\w+)", _stage),
+    Rule(r"backbone_2d\.deblocks\.(\d+)\.(0|1)\.(\w+)", _same(r"backbone.ups.\1.\2.\3")),
+    Rule(r"dense_head\.conv_cls\.(\w+)", _same(r"head.logit.\1")),
+    Rule(r"dense_head\.conv_box\.(\w+)", _same(r"head.code.\1")),
+    Rule(r"dense_head\.conv_dir_cls\.(\w+)", _same(r"head.direction.\1")),
+    Rule(r"dense_head\.shared_conv\.(0|1)\.(\w+)", _same(r"head.shared.\1.\2")),
+    Rule(rf"dense_head\.heads_list\.0\.({_NAMES})\.0\.0\.(\w+)", _branch("0")),
+    Rule(rf"dense_head\.heads_list\.0\.({_NAMES})\.0\.1\.(\w+)", _branch("1")),
+    Rule(r"dense_head\.heads_list\.0\.(rot)\.1\.(\w+)", _branch("3"), _cos_sin, "cos, sin -> sin, cos"),
+    Rule(rf"dense_head\.heads_list\.0\.({_NAMES})\.1\.(\w+)", _branch("3")),
+)
+
+CENTERPOINT: tuple[Rule, ...] = (
+    Rule(
+        r"reader\.pfn_layers\.0\.linear\.weight",
+        _same("encoder.layers.0.linear.weight"),
+        _no_z_offset,
+        "zeros for the offset to the pillar's centre in z",
+    ),
+    Rule(r"reader\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _same(r"encoder.layers.\1.\2.\3")),
+    Rule(r"neck\.blocks\.(\d+)\.(\d+)\.(\w+)", _stage),
+    Rule(
+        r"neck\.deblocks\.(\d+)\.0\.weight",
+        _same(r"backbone.ups.\1.0.weight"),
+        _as_transposed,
+        "convolution -> transposed where it is 1 x 1",
+    ),
+    Rule(r"neck\.deblocks\.(\d+)\.1\.(\w+)", _same(r"backbone.ups.\1.1.\2")),
+    Rule(r"bbox_head\.shared_conv\.(0|1)\.(\w+)", _same(r"head.shared.\1.\2")),
+    Rule(r"bbox_head\.tasks\.0\.(rot)\.3\.(\w+)", _branch("3"), _turned, "sin, cos of -heading - pi/2 -> of heading"),
+    Rule(r"bbox_head\.tasks\.0\.(dim)\.3\.(\w+)", _branch("3"), _width_first, "width, length -> length, width"),
+    Rule(rf"bbox_head\.tasks\.0\.({_NAMES})\.0\.(\w+)", _branch("0")),
+    Rule(rf"bbox_head\.tasks\.0\.({_NAMES})\.1\.(\w+)", _branch("1")),
+    Rule(rf"bbox_head\.tasks\.0\.({_NAMES})\.3\.(\w+)", _branch("3")),
+)
+
+PROJECTS = {"OpenPCDet": OPENPCDET, "CenterPoint": CENTERPOINT}
+# What a checkpoint holds besides weights: of no use here.
+LEFT_OUT = re.compile(r"global_step|.*\.num_batches_tracked|dense_head\.anchors.*")

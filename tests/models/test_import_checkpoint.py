@@ -1,0 +1,170 @@
+"""Weights of other projects give our network their outputs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.models import build_recipe
+from pcdet_poly.models.import_checkpoint import convert, read_foreign
+from pcdet_poly.models.import_checkpoint.__main__ import main
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Batch, Grid, GroundTruth
+from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
+
+BACKBONE = {"layers": [1, 1], "strides": [1, 2], "channels": [8, 10], "up_strides": [1, 2], "up_channels": [6, 6]}
+SIZES = (8, [1, 1], [1, 2], [8, 10], [1, 2])
+CONFIG = {
+    "grid": {"lower": [-3.2, -3.2, -2], "upper": [3.2, 3.2, 4], "cell": [0.8, 0.8, 6]},
+    "model": {"kind": "centerpoint_pillar", "encoder_channels": [8, 8], "backbone": BACKBONE, "head_width": 8},
+}
+GRID = Grid((-3.2, -3.2, -2.0), (3.2, 3.2, 4.0), (0.8, 0.8, 6.0))
+
+
+def batch() -> Batch:
+    rng = np.random.default_rng(0)
+    points = torch.from_numpy(rng.uniform(-3, 3, (200, 5)).astype(np.float32))
+    frame = torch.zeros(200, dtype=torch.int64)
+    return Batch(points, frame, (GroundTruth.empty().to("cpu"),), ("a/0",))
+
+
+def decorated(batch: Batch, centre_axes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Points with offsets to their pillar's mean and centre (x y, or x y z), pillar of each, cells of pillars."""
+    voxels = voxelize(batch.points, batch.frame_of_point, GRID, 1)
+    kept = voxels.voxel_of_point >= 0
+    points, pillar = batch.points[kept], voxels.voxel_of_point[kept]
+    mean = torch.stack([points[pillar == i, :3].mean(dim=0) for i in range(len(voxels))])
+    place = voxels.coordinates()[:, [3, 2, 1]].float()
+    centre = torch.tensor(GRID.lower) + (place + 0.5) * torch.tensor(GRID.cell)
+    offsets = (points[:, :3] - centre[pillar])[:, :centre_axes]
+    return torch.cat([points, points[:, :3] - mean[pillar], offsets], dim=1), pillar, voxels.cell
+
+
+def foreign_maps(network: nn.Module, encoder: str, neck: str, head: str, centre_axes: int) -> dict[str, Tensor]:
+    points, pillar, cell = decorated(batch(), centre_axes)
+    network.eval()
+    with torch.no_grad():
+        image = torch.zeros(1, 8, 64)
+        image[0, :, cell] = network.get_submodule(encoder)(points, pillar, len(cell)).T
+        return network.get_submodule(head)(network.get_submodule(neck)(image.reshape(1, 8, 8, 8)))
+
+
+def ours(weights: dict[str, Tensor]):
+    model = build_recipe(Config.model_validate(CONFIG)).model
+    conversion = convert(weights, model.state_dict())
+    assert conversion.missing == ()
+    model.load_state_dict({**model.state_dict(), **conversion.weights})
+    model.eval()
+    with torch.no_grad():
+        return conversion, model(batch())
+
+
+def pcdet() -> Foreign:
+    torch.manual_seed(1)
+    return Foreign(vfe=Vfe(11, (8, 8)), backbone_2d=Blocks(*SIZES, False), dense_head=PcdetHead(12, 8, 3))
+
+
+def centerpoint() -> Foreign:
+    torch.manual_seed(2)
+    return Foreign(reader=Vfe(10, (8, 8)), neck=Blocks(*SIZES, True), bbox_head=CenterPointHead(12, 8, 3))
+
+
+def test_openpcdet_gives_the_same_maps() -> None:
+    network = pcdet()
+    theirs = foreign_maps(network, "vfe", "backbone_2d", "dense_head", 3)
+    conversion, maps = ours({**network.state_dict(), "global_step": torch.zeros(1, dtype=torch.int64)})
+    assert conversion.project == "OpenPCDet"
+    for name, key in (("heatmap", "hm"), ("offset", "center"), ("z", "center_z"), ("size", "dim")):
+        torch.testing.assert_close(getattr(maps, name), theirs[key], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(maps.heading[:, 0], theirs["rot"][:, 1], rtol=1e-4, atol=1e-4)  # theirs: cos, sin
+    torch.testing.assert_close(maps.heading[:, 1], theirs["rot"][:, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_centerpoint_gives_the_same_boxes() -> None:
+    network = centerpoint()
+    theirs = foreign_maps(network, "reader", "neck", "bbox_head", 2)
+    conversion, maps = ours(network.state_dict())
+    assert conversion.project == "CenterPoint"
+    for name, key in (("heatmap", "hm"), ("offset", "reg"), ("z", "height")):
+        torch.testing.assert_close(getattr(maps, name), theirs[key], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(maps.size, theirs["dim"][:, [1, 0, 2]], rtol=1e-4, atol=1e-4)  # theirs: width first
+    angle = torch.atan2(theirs["rot"][:, 0], theirs["rot"][:, 1])  # theirs, clockwise from -y
+    heading = torch.atan2(maps.heading[:, 0], maps.heading[:, 1])
+    turn = torch.remainder(heading - (-angle - math.pi / 2) + math.pi, 2 * math.pi) - math.pi
+    assert turn.abs().max() < 1e-3
+
+
+def test_anchor_head() -> None:
+    parts = {"vfe": Vfe(11, (8, 8)), "backbone_2d": Blocks(*SIZES, False), "dense_head": PcdetAnchorHead(12, 6, 3)}
+    network = Foreign(**parts)
+    backbone = {key: value for key, value in CONFIG["model"].items() if key in ("encoder_channels", "backbone")}
+    model = build_recipe(Config.model_validate(CONFIG | {"model": {"kind": "pointpillars", **backbone}})).model
+    conversion = convert(network.state_dict(), model.state_dict())
+    assert conversion.missing == ()
+    assert torch.equal(conversion.weights["head.code.weight"], network.dense_head.conv_box.weight)
+
+
+def test_every_tensor_has_a_line() -> None:
+    network = pcdet()
+    conversion, _ = ours({**network.state_dict(), "stranger.weight": torch.zeros(1)})
+    assert {line.source for line in conversion.lines} == {*network.state_dict(), "stranger.weight"}
+    unused = {line.source for line in conversion.lines if not line.used}
+    assert unused == {"stranger.weight", *(name for name in network.state_dict() if "num_batches" in name)}
+
+
+def test_what_is_missing_is_named_and_what_does_not_fit_is_refused() -> None:
+    weights = pcdet().state_dict()
+    model = build_recipe(Config.model_validate(CONFIG)).model.state_dict()
+    del weights["vfe.pfn_layers.1.linear.weight"]
+    assert convert(weights, model).missing == ("encoder.layers.1.linear.weight",)
+    weights["vfe.pfn_layers.1.linear.weight"] = torch.zeros(9, 8)
+    with pytest.raises(UserError, match=r"is \(9, 8\).* is \(8, 8\)"):
+        convert(weights, model)
+
+
+@pytest.mark.parametrize("key", ["model_state", "state_dict", None])
+def test_files(key: str | None, tmp_path: Path) -> None:
+    weights = {"a": torch.ones(2)}
+    wrapped = {f"module.{name}": value for name, value in weights.items()}
+    torch.save({key: wrapped, "epoch": 3, "version": "x"} if key else wrapped, tmp_path / "a.pth")
+    assert torch.equal(read_foreign(tmp_path / "a.pth")["a"], weights["a"])
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("ran",)
+
+
+def test_bad_files_are_one_line_and_no_code_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"model_state": {"a": torch.ones(1)}, "x": Evil()}, tmp_path / "evil.pth")
+    (tmp_path / "text.pth").write_text("no")
+    torch.save({"epoch": 1}, tmp_path / "empty.pth")
+    for name in ("evil.pth", "text.pth", "empty.pth", "absent.pth"):
+        with pytest.raises(UserError, match=name) as error:
+            read_foreign(tmp_path / name)
+        assert "\n" not in str(error.value)
+    assert "ran" not in capsys.readouterr().out
+
+
+def test_the_command_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    import json
+
+    (tmp_path / "c.yaml").write_text(json.dumps(CONFIG))
+    network = pcdet()
+    torch.save({"model_state": network.state_dict()}, tmp_path / "a.pth")
+    words = ["x", str(tmp_path / "a.pth"), "--config", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", words)
+    assert run_command(main) == 0
+    assert "cos, sin -> sin, cos" in capsys.readouterr().out
+
+    from pcdet_poly.engine.detector import Detector
+
+    found = Detector.load(tmp_path / "run")(batch().points.numpy())
+    assert found.box.shape[1] == 7
