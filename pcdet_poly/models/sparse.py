@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pcdet_poly.ops.sparse_conv import sparse_conv
 from pcdet_poly.ops.sparse_rules import Rules, Size3, strided_rules
@@ -42,6 +42,19 @@ class SparseConv(nn.Module):
         rules = strided_rules(tensor.sites, self.kernel, self.stride, self.padding)
         result = sparse_conv(tensor.features, self.weight, rules)
         return result if self.bias is None else result.with_features(result.features + self.bias)
+
+
+class SparseNorm(nn.BatchNorm1d):
+    """Batch norm over active cells (V, C). One cell or none has no variance: it passes by the running one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-3, momentum=0.01)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.training and len(features) < 2:
+            statistics = self.running_mean, self.running_var, self.weight, self.bias
+            return torch.nn.functional.batch_norm(features, *statistics, training=False, eps=self.eps)
+        return super().forward(features)
 
 
 def _parameters(

@@ -1,0 +1,49 @@
+"""CenterPoint on voxels: Batch -> CenterMaps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.bev_backbone import BevBackbone
+from pcdet_poly.models.center_head import CenterHead
+from pcdet_poly.models.voxel_backbone import VoxelBackbone
+from pcdet_poly.models.voxel_encoder import mean_of_points
+from pcdet_poly.structures import Batch, CenterMaps, Grid
+
+POINT_CHANNELS = 5  # x, y, z, tanh(intensity), elongation
+
+
+class CenterPointVoxel(nn.Module):
+    """Mean of each voxel's points, sparse backbone, bird's-eye backbone, centre head.
+
+    Frames without points give maps like any other.
+    """
+
+    def __init__(
+        self, cfg: CenterPointVoxelConfig, grid: Grid, num_classes: int, *, channels_last: bool = False
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.channels_last = channels_last
+        self.encoder = VoxelBackbone(POINT_CHANNELS, cfg)
+        self.backbone = BevBackbone(cfg.out_channels * cfg.bev_layers(grid.shape[2]), cfg.backbone)
+        self.head = CenterHead(self.backbone.out_channels, num_classes, cfg)
+        if channels_last:
+            for part in (self.backbone, self.head):
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, batch: Batch) -> CenterMaps:
+        maps: CenterMaps = self.head(self.backbone(self.image(batch)))
+        return maps
+
+    @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
+    def image(self, batch: Batch) -> Tensor:
+        """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
+        points = batch.points[:, :POINT_CHANNELS]
+        # Coordinates reach 75 m: bfloat16 would round them to half a metre.
+        with torch.autocast(points.device.type, enabled=False):
+            voxels = mean_of_points(points, batch.frame_of_point, self.grid, batch.size)
+            image: Tensor = self.encoder(voxels, channels_last=self.channels_last)
+            return image
