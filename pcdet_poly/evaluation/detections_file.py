@@ -1,8 +1,9 @@
 """Detections of many frames in one Parquet file: one row per frame, boxes in lists.
 
 Columns: `frame_id` text, `box` list of float32 (seven per detection), `label` list of int16, `score` list of
-float32. The names that labels point into stand in the schema's metadata as JSON, under `class_names`.
-Any Parquet reader opens it; frames without detections have empty lists.
+float32, and where the model says it `velocity` list of float32 (x, y in the vehicle frame, m/s). The
+names that labels point into stand in the schema's metadata as JSON, under `class_names`. Any Parquet
+reader opens it; frames without detections have empty lists.
 """
 
 from __future__ import annotations
@@ -49,14 +50,15 @@ def write_detections(
         flat = np.concatenate([np.zeros(0, dtype), *(column.reshape(-1).astype(dtype) for column in columns)])
         return pa.ListArray.from_arrays(ends, flat)
 
-    table = pa.table(
-        {
-            "frame_id": pa.array(list(frame_ids), pa.string()),
-            "box": lists([frame.box for frame in rows], np.float32),
-            "label": lists([frame.label for frame in rows], np.int16),
-            "score": lists([frame.score for frame in rows], np.float32),
-        }
-    )
+    columns = {
+        "frame_id": pa.array(list(frame_ids), pa.string()),
+        "box": lists([frame.box for frame in rows], np.float32),
+        "label": lists([frame.label for frame in rows], np.int16),
+        "score": lists([frame.score for frame in rows], np.float32),
+    }
+    if rows and rows[0].velocity is not None:
+        columns["velocity"] = lists([frame.columns()["velocity"] for frame in rows], np.float32)
+    table = pa.table(columns)
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata({_CLASS_NAMES: json.dumps(list(class_names))}), temporary)
 
@@ -76,10 +78,12 @@ def read_detections(path: str | Path) -> DetectionsFile:
     ends = np.cumsum([0, *table["score"].combine_chunks().value_lengths().to_numpy()])
     box = _flat(table["box"]).reshape(-1, 7)
     label, score = _flat(table["label"]).astype(np.int64), _flat(table["score"])
+    velocity = _flat(table["velocity"]).reshape(-1, 2) if "velocity" in table.column_names else None
+    whole = Detections(box, label, score, velocity)
     frames = [slice(start, end) for start, end in pairwise(ends)]
     return DetectionsFile(
         tuple(table["frame_id"].to_pylist()),
-        tuple(Detections(box[frame], label[frame], score[frame]) for frame in frames),
+        tuple(whole[frame] for frame in frames),
         tuple(json.loads(names)),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.data.augment import rotation, transform
+from pcdet_poly.data.augment import FLIP_X, rotation, scaling, transform
 from pcdet_poly.data.collate import collate, zones_around_vehicle
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame
@@ -40,6 +40,19 @@ def test_labels_point_into_the_given_classes_and_others_go() -> None:
     for column in (objects.box, objects.label, objects.level, objects.num_points, objects.speed):
         assert isinstance(column, torch.Tensor)
     assert isinstance(objects.track, np.ndarray)
+
+
+def test_speeds_in_the_world_turn_mirror_and_scale_with_the_frame() -> None:
+    """`vehicle_from_world` of an augmented frame moves a speed as the augmentation moves the step of one second."""
+    frame = make_frame(2, num_objects=6)
+    speed = np.concatenate([frame.ground_truth.speed, np.zeros((6, 1), np.float32)], axis=1)
+    change = scaling(1.05) @ rotation(0.7) @ FLIP_X
+    plain, changed = collate([frame, transform(frame, change)], CLASSES).vehicle_from_world.numpy()
+    before = speed @ np.linalg.inv(frame.world_from_vehicle[:3, :3]).T
+    np.testing.assert_allclose(speed @ plain.T, before, atol=1e-4)
+    x, y, z = before[:, 0], -before[:, 1], before[:, 2]
+    turned = [x * np.cos(0.7) - y * np.sin(0.7), x * np.sin(0.7) + y * np.cos(0.7), z]
+    np.testing.assert_allclose(speed @ changed.T, 1.05 * np.stack(turned, axis=1), atol=1e-4)
 
 
 def test_columns_are_found_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +50,17 @@ def labels() -> list[GroundTruth]:
     return [frame(6), frame(0), frame(3)]
 
 
-def test_detections_file_round_trip(tmp_path: Path, detections: list[Detections]) -> None:
+@pytest.mark.parametrize("with_velocity", [False, True])
+def test_detections_file_round_trip(tmp_path: Path, detections: list[Detections], with_velocity: bool) -> None:
     path = tmp_path / "detections.parquet"
+    if with_velocity:
+        rng = np.random.default_rng(1)
+        detections = [replace(d, velocity=rng.normal(size=(len(d), 2)).astype(np.float32)) for d in detections]
     write_detections(path, FRAMES, detections, CLASSES)
     file = read_detections(path)
     assert (file.frame_ids, file.class_names) == (FRAMES, CLASSES)
     for ours, theirs in zip(detections, file.detections, strict=True):
+        assert list(ours.columns()) == list(theirs.columns())
         for name, column in ours.columns().items():
             np.testing.assert_array_equal(column, getattr(theirs, name))
             assert column.dtype == getattr(theirs, name).dtype

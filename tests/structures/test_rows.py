@@ -65,6 +65,27 @@ def test_concatenate_keeps_order_and_accepts_empty_parts(as_torch: bool) -> None
     assert equal(whole[2:], parts[2])
 
 
+def found(count: int, *, with_velocity: bool) -> Detections:
+    velocity = np.arange(2.0 * count, dtype=np.float32).reshape(count, 2) if with_velocity else None
+    return Detections(np.zeros((count, 7), np.float32), np.arange(count), np.ones(count, np.float32), velocity)
+
+
+def test_a_column_that_a_table_may_lack() -> None:
+    without, rows = found(3, with_velocity=False), found(3, with_velocity=True)
+    assert "velocity" not in without.columns()
+    assert without[[0, 2]].to("cpu").numpy().velocity is None
+    assert Detections.concatenate([without, without]).velocity is None
+    assert rows[[2, 0]].to("cpu").numpy().velocity.tolist() == [[4, 5], [0, 1]]
+    assert Detections.concatenate([rows, rows[:1]]).velocity.tolist() == [[0, 1], [2, 3], [4, 5], [0, 1]]
+    with pytest.raises(ValueError, match="different length"):
+        Detections(rows.box, rows.label, rows.score, rows.velocity[:2])
+
+
+def test_tables_with_and_without_a_column_do_not_concatenate() -> None:
+    with pytest.raises(ValueError, match=r"Detections\.concatenate: columns .* differ"):
+        Detections.concatenate([found(1, with_velocity=True), found(1, with_velocity=False)])
+
+
 def test_concatenate_of_nothing_says_what_to_use() -> None:
     with pytest.raises(ValueError, match=r"GroundTruth\.empty\(\)"):
         GroundTruth.concatenate([])

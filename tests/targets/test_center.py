@@ -1,6 +1,7 @@
 """CenterAssigner against a loop over objects, one at a time, in numpy."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,6 +85,24 @@ def test_equals_a_loop_over_objects(radius, max_objects):
     assert targets.cell.tolist() == list(cell)
     assert targets.label.tolist() == list(label)
     np.testing.assert_allclose(targets.code.numpy(), code, atol=2e-5)
+
+
+def test_velocity_is_the_speed_in_the_vehicle_frame_of_the_objects_that_stay():
+    rng = np.random.default_rng(5)
+    frames = [random_objects(rng, count) for count in (9, 0, 6)]
+    frames = [replace(rows, speed=torch.from_numpy(rng.normal(0, 5, (len(rows), 2)))) for rows in frames]
+    frames[0].speed[3] = torch.nan
+    turn = torch.from_numpy(rng.normal(size=(3, 3, 3)))
+    assigner = CenterAssigner(GRID, 3, TargetsConfig())
+    assert assigner(frames).velocity is None
+    targets = assigner(frames, vehicle_from_world=turn)
+    wanted = []
+    for b, rows in enumerate(frames):
+        for n, box in enumerate(rows.box.numpy()):
+            if all(low <= value < high for low, value, high in zip(GRID.lower, box[:3], GRID.upper, strict=True)):
+                wanted += [(turn[b].numpy() @ [*rows.speed[n].tolist(), 0.0])[:2]] * (min(box[3:6]) > 0)
+    assert 0 < len(wanted) < 15
+    np.testing.assert_allclose(targets.velocity.numpy(), wanted, rtol=1e-5)
 
 
 def test_two_objects_on_one_cell_are_two_targets_with_one_peak():
