@@ -13,13 +13,16 @@ from pcdet_poly.config.evaluation import EvaluationConfig
 from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
 from pcdet_poly.config.output import DecodeConfig, TargetsConfig
 from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.config.section import Section
 from pcdet_poly.config.train import TrainConfig
 
-ModelConfig = CenterPointPillarConfig | CenterPointVoxelConfig | PointPillarsConfig
+ModelConfig = CenterPointPillarConfig | CenterPointVoxelConfig | PointPillarsConfig | RsnConfig
 
 # Detectors with anchors; all others have a heatmap.
 ANCHOR_MODELS = frozenset({"pointpillars"})
+# Detectors whose targets and box losses have their settings under `model`.
+OWN_TARGETS = ANCHOR_MODELS | {"rsn"}
 
 
 class Config(Section):
@@ -75,10 +78,20 @@ class Config(Section):
                 f"classification.kind = {self.classification.kind!r}: {self.model.kind} has the loss "
                 f"{loss_kind(self.model.kind)!r}; leave kind out"
             )
-        if self.model.kind in ANCHOR_MODELS:
+        if self.model.kind in OWN_TARGETS:
             for name in ("regression", "targets"):
                 if getattr(self, name) != type(getattr(self, name))():
                     raise ValueError(f"{name}: {self.model.kind} has its own under `model`; leave this section out")
+        return self
+
+    @model_validator(mode="after")
+    def _range_images_are_served(self) -> Self:
+        if not isinstance(self.model, RsnConfig):
+            return self
+        if self.classification.normalizer == "peaks":  # type: ignore[union-attr]
+            raise ValueError("classification.normalizer = 'peaks': rsn divides by objects; leave it out")
+        if self.paste.bank:
+            raise ValueError("paste.bank: a pasted object hides nothing in the range images of rsn; leave paste out")
         return self
 
     @model_validator(mode="after")

@@ -8,14 +8,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from pcdet_poly.config.rsn import RangeImageConfig
+from pcdet_poly.data.range_images import range_images
+from pcdet_poly.data.sweeps import AGE
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 
-def collate(frames: Sequence[Frame], classes: Sequence[str]) -> Batch:
-    """Points (P, 5) x, y, z, tanh(intensity), elongation of all frames; labels as positions in `classes`.
+def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageConfig | None = None) -> Batch:
+    """Points of all frames as `network_points` makes them; labels as positions in `classes`.
 
     Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
+    `image`: put the points of the roof LiDAR into range images of this size too.
     """
     num_points = torch.tensor([len(frame.points) for frame in frames], dtype=torch.int64)
     return Batch(
@@ -24,7 +28,14 @@ def collate(frames: Sequence[Frame], classes: Sequence[str]) -> Batch:
         ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
         frame_ids=tuple(frame.frame_id for frame in frames),
         no_label_zones=tuple(zones_around_vehicle(frame) for frame in frames),
+        vehicle_from_world=torch.from_numpy(np.stack([vehicle_directions(frame) for frame in frames])),
+        range_images=None if image is None else range_images(frames, image),
     )
+
+
+def vehicle_directions(frame: Frame) -> np.ndarray:
+    """(3, 3) float32: directions, and speeds, from the world into the vehicle frame."""
+    return np.linalg.inv(frame.world_from_vehicle[:3, :3]).astype(np.float32)
 
 
 def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
@@ -41,9 +52,13 @@ def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
 
 
 def network_points(frame: Frame) -> np.ndarray:
-    """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation."""
-    points = np.empty((len(frame.points), 5), np.float32)
-    for i, name in enumerate(("x", "y", "z", "intensity", "elongation")):
+    """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation.
+
+    With several sweeps (P, 6): the age in seconds too.
+    """
+    names = ("x", "y", "z", "intensity", "elongation", *((AGE,) if AGE in frame.columns else ()))
+    points = np.empty((len(frame.points), len(names)), np.float32)
+    for i, name in enumerate(names):
         points[:, i] = frame.points[:, frame.columns.index(name)]
     np.tanh(points[:, 3], out=points[:, 3])
     return points

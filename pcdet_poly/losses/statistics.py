@@ -20,14 +20,50 @@ from pcdet_poly.losses.configured import coefficients, heatmap_loss, sigmoid_los
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal
 from pcdet_poly.losses.poly import drop_n_focal
 from pcdet_poly.losses.series import Coefficient
-from pcdet_poly.structures import AnchorMaps, AnchorTargets, CenterMaps, CenterTargets
+from pcdet_poly.structures import (
+    AnchorMaps,
+    AnchorTargets,
+    CenterMaps,
+    CenterTargets,
+    RsnMaps,
+    RsnTargets,
+    RsnVoxelTargets,
+)
 
 
 def first_term_share(
     maps: CenterMaps, targets: CenterTargets, cfg: ClassificationConfig, *, progress: float = 1.0
 ) -> dict[str, float]:
     """Of a heatmap: "peaks" (target 1) and "background" (the rest)."""
-    heatmap = targets.heatmap
+    return heatmap_scalars(maps.heatmap, targets.heatmap, cfg, progress)
+
+
+def anchor_first_term_share(
+    maps: AnchorMaps, targets: AnchorTargets, cfg: SigmoidFocalConfig, *, progress: float = 1.0
+) -> dict[str, float]:
+    """Of an anchor head: "positives" (an anchor's logit of its own class) and "background" (all others that count)."""
+    right, counted = class_targets(maps, targets)
+    return sigmoid_scalars(maps.logit, right, counted, cfg, progress)
+
+
+def rsn_first_term_share(
+    maps: RsnMaps,
+    targets: RsnTargets,
+    at_voxels: RsnVoxelTargets,
+    heatmap: ClassificationConfig,
+    segmentation: SigmoidFocalConfig,
+    *,
+    progress: float = 1.0,
+) -> dict[str, float]:
+    """Of RSN's heatmap as above; and "segmentation/..." of its points: "positives" (in a box) and "background"."""
+    of_heatmap = heatmap_scalars(maps.heatmap[:, None], at_voxels.heatmap[:, None], heatmap, progress)
+    logits, right = maps.foreground[:, None], targets.foreground[:, None]
+    of_points = sigmoid_scalars(logits, right, torch.ones_like(right), segmentation, progress)
+    return of_heatmap | {f"segmentation/{name}": value for name, value in of_points.items()}
+
+
+def heatmap_scalars(logits: Tensor, heatmap: Tensor, cfg: ClassificationConfig, progress: float) -> dict[str, float]:
+    """Scalars of a heatmap (B, K, ...)."""
     peak = heatmap == 1
 
     def whole(logits: Tensor) -> Tensor:
@@ -39,14 +75,13 @@ def first_term_share(
             drop_1 = drop_1 * (1 + coefficients(cfg, peak, class_dim=1, progress=progress)[0])
         return with_background_weight(drop_1, peak, cfg)
 
-    return _scalars(maps.heatmap, peak, {"peaks": peak, "background": ~peak}, whole, first)
+    return _scalars(logits, peak, {"peaks": peak, "background": ~peak}, whole, first)
 
 
-def anchor_first_term_share(
-    maps: AnchorMaps, targets: AnchorTargets, cfg: SigmoidFocalConfig, *, progress: float = 1.0
+def sigmoid_scalars(
+    logits: Tensor, right: Tensor, counted: Tensor, cfg: SigmoidFocalConfig, progress: float
 ) -> dict[str, float]:
-    """Of an anchor head: "positives" (an anchor's logit of its own class) and "background" (all others that count)."""
-    right, counted = class_targets(maps, targets)
+    """Scalars of yes-or-no answers (..., K classes); `right`: where yes is right, `counted`: which count at all."""
 
     def whole(logits: Tensor) -> Tensor:
         return sigmoid_loss(logits, right, cfg, progress=progress)
@@ -57,7 +92,7 @@ def anchor_first_term_share(
             drop_1 = drop_1 * (1 + _effective_epsilon(cfg, right, progress))
         return with_background_weight(drop_1, right, cfg)
 
-    return _scalars(maps.logit, right, {"positives": right, "background": ~right & counted}, whole, first)
+    return _scalars(logits, right, {"positives": right, "background": ~right & counted}, whole, first)
 
 
 def _effective_epsilon(cfg: SigmoidFocalConfig, right: Tensor, progress: float) -> Coefficient:

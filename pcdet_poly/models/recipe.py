@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
 from torch import Tensor, nn
 
 from pcdet_poly.config.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
-from pcdet_poly.config.losses import ClassificationConfig
+from pcdet_poly.config.losses import ClassificationConfig, SigmoidFocalConfig
 from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.config.schema import Config
+from pcdet_poly.losses.anchor_criterion import AnchorCriterion
 from pcdet_poly.losses.criterion import CenterCriterion
-from pcdet_poly.losses.statistics import first_term_share
+from pcdet_poly.losses.rsn_criterion import RsnCriterion
+from pcdet_poly.losses.statistics import anchor_first_term_share, first_term_share, rsn_first_term_share
+from pcdet_poly.models.anchor_decode import AnchorDecoder
 from pcdet_poly.models.centerpoint import CenterPointPillar
+from pcdet_poly.models.centerpoint_voxel import CenterPointVoxel
 from pcdet_poly.models.decode import CenterDecoder
-from pcdet_poly.structures import Batch, CenterTargets, Detections, Grid, Losses
-from pcdet_poly.targets import CenterAssigner
-
-
-class Criterion(Protocol):
-    """Maps and targets of a detector's own kind -> losses."""
-
-    def counts(self, targets: Any) -> dict[str, Tensor]:
-        """What each loss is a mean over, by the loss's name: where a step has several batches, the mean is over all."""
-
-    def __call__(
-        self, maps: Any, targets: Any, *, progress: float = 1.0, normalizers: Mapping[str, Tensor] | None = None
-    ) -> Losses:
-        """Sums over the batch divided by `normalizers` (`mean_counts` of the step), or by the batch's own counts.
-
-        `progress`: share of the training done, in [0, 1].
-        """
+from pcdet_poly.models.pointpillars import PointPillars
+from pcdet_poly.models.rsn import Rsn
+from pcdet_poly.models.rsn_decode import RsnDecoder
+from pcdet_poly.structures import Batch, CenterTargets, Detections, Grid, Losses, RsnMaps, RsnTargets
+from pcdet_poly.targets import AnchorAssigner, AnchorGrid, CenterAssigner, assign_points, assign_voxels
 
 
 @dataclass(frozen=True)
@@ -42,9 +35,12 @@ class Recipe:
 
     model: nn.Module  # Batch -> maps
     assign: Callable[[Batch], Any]  # -> targets
-    criterion: Criterion
+    criterion: Callable[..., Losses]  # (maps, targets, *, progress: share of the training done)
     decode: Callable[[Any], tuple[Detections, ...]]  # maps ->
     observe: Callable[..., dict[str, float]]  # (maps, targets, *, progress) -> scalars for the log
+    # targets -> what each loss is a mean over, by its name; losses that are not named are means over frames.
+    # Steps of several batches weigh losses by it, so that they equal steps of one large batch.
+    counts: Callable[[Any], dict[str, Tensor]] = lambda targets: {}
 
 
 def build_recipe(cfg: Config) -> Recipe:
@@ -53,9 +49,11 @@ def build_recipe(cfg: Config) -> Recipe:
         case CenterPointPillarConfig():
             return _centerpoint_pillar(cfg, cfg.model)
         case CenterPointVoxelConfig():
-            raise NotImplementedError
+            return _centerpoint_voxel(cfg, cfg.model)
         case PointPillarsConfig():
-            raise NotImplementedError
+            return _pointpillars(cfg, cfg.model)
+        case RsnConfig():
+            return _rsn(cfg, cfg.model)
         case _:
             assert_never(cfg.model)
 
@@ -64,6 +62,12 @@ def _centerpoint_pillar(cfg: Config, model_cfg: CenterPointPillarConfig) -> Reci
     grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
     model = CenterPointPillar(model_cfg, grid, len(cfg.data.classes), channels_last=cfg.train.channels_last)
     return _center_recipe(cfg, model, grid.coarser(model_cfg.backbone.output_stride))
+
+
+def _centerpoint_voxel(cfg: Config, model_cfg: CenterPointVoxelConfig) -> Recipe:
+    grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
+    model = CenterPointVoxel(model_cfg, grid, len(cfg.data.classes), channels_last=cfg.train.channels_last)
+    return _center_recipe(cfg, model, grid.coarser(model_cfg.output_stride))
 
 
 def _center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Recipe:
@@ -75,10 +79,51 @@ def _center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Recipe:
     def assign(batch: Batch) -> CenterTargets:
         return assigner(batch.ground_truth, vehicle_from_world=batch.vehicle_from_world if with_velocity else None)
 
+    criterion = CenterCriterion(cfg.classification, cfg.regression, output_grid)
     return Recipe(
         model=model,
         assign=assign,
-        criterion=CenterCriterion(cfg.classification, cfg.regression, output_grid),
+        criterion=criterion,
         decode=CenterDecoder(output_grid, cfg.decode),
         observe=partial(first_term_share, cfg=cfg.classification),
+        counts=criterion.counts,
+    )
+
+
+def _pointpillars(cfg: Config, model_cfg: PointPillarsConfig) -> Recipe:
+    assert isinstance(cfg.classification, SigmoidFocalConfig)
+    grid, classes = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell), cfg.data.classes
+    anchors = AnchorGrid.of(grid.coarser(model_cfg.backbone.output_stride), model_cfg, classes)
+    offset_rad = model_cfg.direction_offset_rad
+    assigner = AnchorAssigner(anchors, direction_bins=model_cfg.direction_bins, direction_offset_rad=offset_rad)
+    return Recipe(
+        model=PointPillars(model_cfg, grid, len(classes), channels_last=cfg.train.channels_last),
+        assign=lambda batch: assigner(batch.ground_truth),
+        criterion=AnchorCriterion(cfg.classification, model_cfg),
+        decode=AnchorDecoder(anchors, cfg.decode, direction_offset_rad=offset_rad),
+        observe=partial(anchor_first_term_share, cfg=cfg.classification),
+    )
+
+
+def _rsn(cfg: Config, model_cfg: RsnConfig) -> Recipe:
+    """The targets of voxels follow from the network's choice of them, so the losses make them."""
+    heatmap, sigma_m = cfg.classification, model_cfg.sigma_m
+    assert isinstance(heatmap, ClassificationConfig)
+    criterion = RsnCriterion(heatmap, model_cfg)
+
+    def losses(maps: RsnMaps, targets: RsnTargets, *, progress: float = 1.0) -> Losses:
+        return criterion(maps, targets, assign_voxels(maps, targets, sigma_m=sigma_m), progress=progress)
+
+    def observe(maps: RsnMaps, targets: RsnTargets, *, progress: float = 1.0) -> dict[str, float]:
+        at_voxels = assign_voxels(maps, targets, sigma_m=sigma_m)
+        return rsn_first_term_share(maps, targets, at_voxels, heatmap, model_cfg.segmentation, progress=progress)
+
+    grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
+    return Recipe(
+        model=Rsn(model_cfg, grid, channels_last=cfg.train.channels_last),
+        assign=assign_points,
+        criterion=losses,
+        decode=RsnDecoder(cfg.decode),
+        observe=observe,
+        counts=criterion.counts,
     )

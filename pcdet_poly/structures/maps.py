@@ -43,8 +43,7 @@ class AnchorMaps:
 class RsnMaps:
     """Output of RSN: S points with a pixel, V voxels that its sparse part kept, n sectors of heading."""
 
-    point: Tensor  # (S,) int64 rows of the batch's points
-    foreground: Tensor  # (S,) logits
+    foreground: Tensor  # (S,) logits, of the batch's points that have a pixel, in their order
     sites: Sites  # the V voxels
     centre: Tensor  # (V, 3) their centres, metres, vehicle frame
     heatmap: Tensor  # (V,) logits

@@ -37,7 +37,7 @@ class AnchorTargets:
 class RsnTargets:
     """Targets of RSN before it has chosen its voxels: which points are foreground, and N boxes of all frames."""
 
-    foreground: Tensor  # (P,) bool: the point lies in a box
+    foreground: Tensor  # (S,) bool: lies in a box; of the batch's points that have a pixel, in their order
     frame: Tensor  # (N,) int64 in [0, B)
     box: Tensor  # (N, 7) float32
 

@@ -34,7 +34,7 @@ class CenterAssigner:
 
         With `vehicle_from_world` (B, 3, 3), velocities are among them.
         """
-        frame, box, label = _all_frames(ground_truth)
+        frame, box, label = all_frames(ground_truth)
         nx, ny, _ = self.grid.shape
         inside = self._is_target(box, frame, len(ground_truth))
         frame, box, label = frame[inside], box[inside], label[inside]
@@ -81,7 +81,7 @@ def in_vehicle_frame(speed: Tensor, vehicle_from_world: Tensor) -> Tensor:
     return (vehicle_from_world[:, :2, :2] @ speed[:, :, None])[:, :, 0]
 
 
-def _all_frames(ground_truth: Sequence[GroundTruth]) -> tuple[Tensor, Tensor, Tensor]:
+def all_frames(ground_truth: Sequence[GroundTruth]) -> tuple[Tensor, Tensor, Tensor]:
     """Frame index (N,), box (N, 7) and label (N,) of all objects."""
     box = torch.cat([rows.box for rows in ground_truth])
     label = torch.cat([rows.label for rows in ground_truth])

@@ -1,0 +1,100 @@
+"""Range Sparse Net: Batch -> RsnMaps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.rsn import RsnConfig
+from pcdet_poly.models.range_net import RangeNet
+from pcdet_poly.models.rsn_blocks import SparseBlocks, VoxelNorm
+from pcdet_poly.models.rsn_encoder import VoxelEncoder
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels
+from pcdet_poly.targets.rsn import in_any_box, points_with_pixel
+
+IMAGE_CHANNELS = 3  # range, intensity, elongation
+POINT_COLUMNS = 5  # x, y, z and two that the image has; whatever follows (time) goes to the voxel encoder
+
+
+class Rsn(nn.Module):
+    """RSN (Sun et al., CVPR 2021). Only points that the range image calls foreground reach the 3D part.
+
+    In training the points in labelled boxes go on as well: before it has learned to tell, the
+    segmentation lets nothing through, and the 3D part would learn nothing. The choice itself has no
+    gradient; the features of the chosen points have.
+    """
+
+    def __init__(self, cfg: RsnConfig, grid: Grid, *, time: bool = False, channels_last: bool = False) -> None:
+        super().__init__()
+        self.grid, self.stride = grid, cfg.stride
+        self.foreground_logit = math.log(cfg.foreground_score / (1 - cfg.foreground_score))
+        self.backbone = RangeNet(IMAGE_CHANNELS, cfg.image)
+        self.foreground = nn.Linear(cfg.image.out_channels, 1)  # a 1 x 1 convolution on the pixels that show a point
+        self.encoder = VoxelEncoder(cfg.image.out_channels + time, cfg.channels, cfg.encoder_layers)
+        self.blocks = SparseBlocks(cfg.channels, cfg.blocks, depth=1 if grid.shape[2] == 1 else 3)
+        self.head = RsnHead(cfg.channels, cfg.heading_bins)
+        for bias in (self.foreground.bias[0], self.head.output.bias[0]):
+            nn.init.constant_(bias, math.log(cfg.prior / (1 - cfg.prior)))
+        if channels_last:
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, batch: Batch) -> RsnMaps:
+        assert batch.range_images is not None  # data.collate makes them where the config's model is this one
+        features = self.backbone(batch.range_images.image)  # (I, C, H, W)
+        return self.on_points(features, batch)
+
+    @torch.compiler.disable  # kernels of our own, and sizes that differ from step to step
+    def on_points(self, image: Tensor, batch: Batch) -> RsnMaps:
+        """What follows the features (I, C, H, W) of all pixels, in float32."""
+        assert batch.range_images is not None
+        pixel, point = batch.range_images.pixel_of_point, points_with_pixel(batch)
+        with torch.autocast(image.device.type, enabled=False):
+            features = image.permute(0, 2, 3, 1).flatten(0, 2)[pixel[point]].float()  # (S, C)
+            logit = self.foreground(features)[:, 0]
+            chosen = self._chosen(logit.detach(), batch)
+            tensor = self.blocks(self._encode(batch, point[chosen], features[chosen]))
+            heatmap, offset, size, heading = self.head(tensor)
+        centre = voxel_centres(tensor, self.grid, self.stride)
+        return RsnMaps(logit, tensor.sites, centre, heatmap[:, 0], offset, size, heading)
+
+    def _chosen(self, logit: Tensor, batch: Batch) -> Tensor:
+        """Rows of (S,) that go on."""
+        good = logit >= self.foreground_logit
+        if self.training:
+            good |= in_any_box(batch)
+        return good.nonzero()[:, 0]
+
+    def _encode(self, batch: Batch, point: Tensor, features: Tensor) -> SparseTensor:
+        """The chosen points of the batch, with their features, as voxels; those outside the grid are left out."""
+        points, frame = batch.points[point], batch.frame_of_point[point]
+        voxels = voxelize(points, frame, self.grid, batch.size)
+        inside = (voxels.voxel_of_point >= 0).nonzero()[:, 0]
+        voxels = Voxels(voxels.cell, voxels.voxel_of_point[inside], voxels.num_points, self.grid, batch.size)
+        inputs = torch.cat([features, points[:, POINT_COLUMNS:]], dim=1)[inside]
+        tensor: SparseTensor = self.encoder(points[inside, :3], inputs, voxels)
+        return tensor
+
+
+class RsnHead(nn.Module):
+    """Sparse features -> heatmap and box code of each voxel: a hidden layer, an output layer."""
+
+    def __init__(self, channels: int, heading_bins: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Linear(channels, channels, bias=False), VoxelNorm(channels), nn.ReLU())
+        self.widths = [1, 3, 3, 2 * heading_bins]
+        self.output = nn.Linear(channels, sum(self.widths))
+
+    def forward(self, tensor: SparseTensor) -> tuple[Tensor, ...]:
+        """Heatmap (V, 1), offset (V, 3), size (V, 3), heading (V, 2 n), as in RsnMaps."""
+        values: Tensor = self.output(self.hidden(tensor.features))
+        return values.split(self.widths, dim=1)
+
+
+def voxel_centres(tensor: SparseTensor, grid: Grid, stride: int) -> Tensor:
+    """(V, 3) metres, of cells that are `stride` cells of `grid` long along each axis that has more than one."""
+    steps = [edge * (stride if count > 1 else 1) for edge, count in zip(grid.cell, grid.shape, strict=True)]
+    place = tensor.sites.coordinates()[:, [3, 2, 1]] + 0.5
+    return place * torch.tensor(steps, device=place.device) + torch.tensor(grid.lower, device=place.device)
