@@ -14,20 +14,36 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
 FLOORS: dict[str, int] = {
-    **dict.fromkeys(("distributed", "errors", "files", "interrupt", "parallel", "structures", "config", "protos"), 0),
-    **dict.fromkeys(("allocation", "places", "stages"), 0),
+    **dict.fromkeys(
+        (
+            "allocation",
+            "distributed",
+            "errors",
+            "files",
+            "interrupt",
+            "libraries",
+            "parallel",
+            "places",
+            "stages",
+            "structures",
+            "config",
+            "protos",
+        ),
+        0,
+    ),
     "ops": 1,
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
     "engine": 4,
     "experiments": 5,
+    "detect": 99,  # a command
 }
 # The modules of floor 0 that every room may use, the others of that floor included.
-TOOLS = {"allocation", "errors", "files", "interrupt", "parallel", "places", "stages"}
+TOOLS = {"allocation", "errors", "files", "interrupt", "libraries", "parallel", "places", "stages"}
 HOMES = {
     "tensorflow": ("evaluation/official.py",),
     "waymo_open_dataset": ("evaluation/official.py",),
-    "open3d": ("simulation/cast.py", "visualization/scene.py", "data/clouds.py"),
+    "open3d": ("libraries.py",),
     "spconv": ("ops/gpu/",),
     "triton": ("ops/gpu/",),
 }

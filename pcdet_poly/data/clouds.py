@@ -8,6 +8,7 @@ import numpy as np
 
 from pcdet_poly.data.from_npz import read_npz
 from pcdet_poly.errors import UserError
+from pcdet_poly.libraries import open3d
 from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
 
 COLUMNS = POINT_COLUMNS[:5]  # x y z intensity elongation
@@ -34,7 +35,7 @@ def read_cloud(path: str | Path, *, bin_columns: int = 4) -> Frame:
         case ".bin":
             values = _bin(path, bin_columns)
         case ".pcd" | ".ply":
-            values = _open3d(path)
+            values = _pcd_or_ply(path)
         case other:
             raise UserError(f"{path}: cannot read {other or 'a file without ending'}; use {', '.join(FORMATS)}")
     points = np.zeros((len(values), len(COLUMNS)), np.float32)
@@ -79,12 +80,11 @@ def _bin(path: Path, columns: int) -> np.ndarray:
     return np.fromfile(path, np.float32).reshape(-1, columns)[:, : len(COLUMNS)]
 
 
-def _open3d(path: Path) -> np.ndarray:
+def _pcd_or_ply(path: Path) -> np.ndarray:
     """x y z intensity of a .pcd or .ply file."""
-    import open3d
-
-    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.t.io.read_point_cloud(str(path))
+    library = open3d()
+    with library.utility.VerbosityContextManager(library.utility.VerbosityLevel.Error):
+        cloud = library.t.io.read_point_cloud(str(path))
     if "positions" not in cloud.point or not len(cloud.point.positions):
         raise UserError(f"{path}: no points in it, or not a readable {path.suffix} file")
     values = np.zeros((len(cloud.point.positions), 4), np.float32)

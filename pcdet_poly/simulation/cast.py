@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 
+from pcdet_poly.libraries import open3d
 from pcdet_poly.simulation.cast_kernel import cast_every_solid
 from pcdet_poly.simulation.mesh import Mesh
 from pcdet_poly.simulation.rays import Beams, Hits
@@ -32,7 +31,7 @@ class MeshCaster:
     """A triangle mesh that does not move. Embree on one thread, through open3d."""
 
     def __init__(self, mesh: Mesh) -> None:
-        self._open3d = _open3d()
+        self._open3d = open3d()
         tensor = self._open3d.core.Tensor
         self._scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
         self._scene.add_triangles(tensor(mesh.vertices.astype(np.float32)), tensor(mesh.triangles.astype(np.uint32)))
@@ -63,16 +62,3 @@ def cast_solids(beams: Beams, instances: Instances, hits: Hits, seed: np.uint64)
         (hits.range_m, hits.cosine, hits.material, hits.owner),
         seed,
     )
-
-
-@cache
-def _open3d() -> Any:
-    """open3d needs libusb-1.0, which slim machines lack: the pip package brings one."""
-    import ctypes
-
-    import libusb_package
-
-    ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
-    import open3d
-
-    return open3d
