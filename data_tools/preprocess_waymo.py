@@ -1,6 +1,7 @@
 """Waymo Open Dataset, v1 TFRecords or v2 Parquet -> a frame store to train from.
 
-Finished segments are skipped: run the same command again after an interruption.
+Finished segments are skipped: run the same command again after an interruption. Inputs and the output
+may be URLs (gs://, s3://); docs/conversion.md has the commands.
 """
 
 from __future__ import annotations
@@ -27,6 +28,17 @@ def main() -> int:
     parser.add_argument("--output", metavar="DIR", required=True, help="folder of the store; made if missing")
     parser.add_argument("--workers", metavar="N", type=worker_count, default=1, help="processes (default: 1)")
     parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: spread segments over a Ray cluster (default: local)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of a running cluster, or auto (default: start one of --workers CPUs on this machine)",
+    )
+    parser.add_argument(
         "--precision",
         choices=("compact", "exact"),
         default="compact",
@@ -41,10 +53,13 @@ def main() -> int:
         default="stop",
         help="at a record that cannot be read: stop, or leave it out and name it at the end (default: stop)",
     )
+    parser.add_argument("--json", metavar="FILE", help="write the numbers of the summary there, too")
     arguments = parser.parse_args()
+    if arguments.ray_address and arguments.executor != "ray":
+        parser.error("--ray-address needs --executor ray")
 
     from pcdet_poly.data.from_waymo import convert_waymo
-    from pcdet_poly.data.summary import print_build
+    from pcdet_poly.data.summary import print_build, write_build
 
     summary = convert_waymo(
         arguments.inputs,
@@ -53,8 +68,12 @@ def main() -> int:
         precision=arguments.precision,
         on_error=arguments.on_error,
         workers=arguments.workers,
+        executor=arguments.executor,
+        ray_address=arguments.ray_address,
     )
     print_build(summary, arguments.output)
+    if arguments.json:
+        write_build(summary, arguments.json)
     return 0
 
 

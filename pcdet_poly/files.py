@@ -8,16 +8,25 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from pcdet_poly.places import Place, RemotePath, place
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Place) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, delete it on any error.
 
     A reader sees the old file or the new one, never a part. The data is on disk before the rename.
+    Where `path` is a URL, the temporary file is a local one, and is uploaded on success.
     """
-    path = Path(path)
+    path = place(path)
+    if isinstance(path, RemotePath):
+        with TemporaryDirectory() as folder:
+            yield Path(folder) / path.name
+            path.upload(Path(folder) / path.name)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:  # from here on an interruption finds its way to the unlink
@@ -31,7 +40,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Place, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")

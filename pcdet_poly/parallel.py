@@ -38,7 +38,7 @@ def run_jobs(
     live at the top of a module. An error in a job stops all others and is raised here; so does
     Ctrl-C. Jobs that are stopped unwind their `with` blocks, so `atomic_path` leaves nothing behind.
     """
-    with _progress(title, total, unit) as show:
+    with progress(title, total, unit) as show:
         if min(workers, len(jobs)) <= 1:
             yield from _run_here(function, jobs, show)
         else:
@@ -130,7 +130,7 @@ def _advance_shared(amount: int) -> None:
 
 
 @contextmanager
-def _progress(title: str, total: int, unit: Literal["frames", "bytes"]) -> Iterator[Advance]:
+def progress(title: str, total: int, unit: Literal["frames", "bytes"]) -> Iterator[Advance]:
     """A bar on stderr with rate and time left; silent where stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from pcdet_poly.data.segment import read_frame
 from pcdet_poly.data.store import checked_directory
 from pcdet_poly.errors import UserError
 from pcdet_poly.parallel import Advance, run_jobs
+from pcdet_poly.places import Place, place
 from pcdet_poly.structures import Frame
 
 MAX_SIZE_M = 100.0  # longer than any road vehicle
@@ -27,9 +27,9 @@ class SegmentCheck:
     problems: tuple[str, ...]  # each names the file and, where it is about one, the frame
 
 
-def check_store(folder: str | Path, *, workers: int = 1) -> list[SegmentCheck]:
+def check_store(folder: str | Place, *, workers: int = 1) -> list[SegmentCheck]:
     """Read and check every frame of the store in `folder`."""
-    folder = Path(folder)
+    folder = place(folder)
     entries = read_manifest(folder).segments
     total = sum(entry.num_frames for entry in entries)
     check = partial(_check_segment, folder=folder)
@@ -37,11 +37,11 @@ def check_store(folder: str | Path, *, workers: int = 1) -> list[SegmentCheck]:
     return sorted(done, key=lambda checked: checked.entry.segment)
 
 
-def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: Path) -> SegmentCheck:
+def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: Place) -> SegmentCheck:
     return SegmentCheck(entry, tuple(_problems_of_segment(entry, advance, folder)))
 
 
-def _problems_of_segment(entry: SegmentEntry, advance: Advance, folder: Path) -> Iterator[str]:
+def _problems_of_segment(entry: SegmentEntry, advance: Advance, folder: Place) -> Iterator[str]:
     try:
         directory = checked_directory(folder, entry)
     except UserError as error:

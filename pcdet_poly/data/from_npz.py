@@ -18,6 +18,7 @@ from pcdet_poly.data.source import natural_order, source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.ops.cpu.points_in_boxes import count_points
 from pcdet_poly.parallel import Advance
+from pcdet_poly.places import Place
 from pcdet_poly.structures import POINT_COLUMNS, WAYMO_CLASSES, Frame, GroundTruth
 
 INTERVAL_US = 100_000  # between frames that bring no timestamp
@@ -54,9 +55,9 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.npz"), key=natural_order)
 
 
-def read_folder(path: Path, advance: Advance, report: Report, *, class_map: Mapping[str, str]) -> Iterator[Frame]:
+def read_folder(path: Place, advance: Advance, report: Report, *, class_map: Mapping[str, str]) -> Iterator[Frame]:
     """The frames of a folder of .npz files."""
-    for i, file in enumerate(frame_files(path)):
+    for i, file in enumerate(frame_files(Path(str(path)))):
         advance(file.stat().st_size)
         try:
             frame = read_npz(file, segment=path.name, timestamp_us=i * INTERVAL_US, class_map=class_map)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
-from pcdet_poly.data.build import BuildSummary, OnError, Report, build_store
+from pcdet_poly.data.build import BuildSummary, Executor, OnError, Report, build_store
 from pcdet_poly.data.codec import Precision
-from pcdet_poly.data.from_waymo_v2 import find_segments_v2, is_v2, read_segment_v2, segment_v2, source_of_v2
-from pcdet_poly.data.source import natural_order, source_of
+from pcdet_poly.data.from_waymo_v2 import read_segment_v2, segment_v2, source_of_v2
+from pcdet_poly.data.source import Source, at_once, natural_order, source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.parallel import Advance
+from pcdet_poly.places import Place, files_below, matches, place
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import decode_scan, frame_of_scan
+from pcdet_poly.waymo.parquet_file import is_component
 from pcdet_poly.waymo.tfrecord import read_numbered
 
 _RECORD_OVERHEAD_BYTES = 16  # TFRecord's length and two checksums
@@ -23,55 +23,68 @@ _RECORD_OVERHEAD_BYTES = 16  # TFRecord's length and two checksums
 
 def convert_waymo(
     inputs: Sequence[str],
-    output: str | Path,
+    output: str | Place,
     *,
     returns: Sequence[int] = (1, 2),
     precision: Precision = "compact",
     on_error: OnError = "stop",
     workers: int = 1,
+    executor: Executor = "local",
+    ray_address: str | None = None,
 ) -> BuildSummary:
-    """Convert what `inputs` name (TFRecord files, v2 Parquet files, folders, patterns) into the store `output`."""
+    """Convert what `inputs` name (TFRecord files, v2 Parquet files, folders, patterns) into the store `output`.
+
+    Names may be URLs. `executor` ray: see `run_ray_jobs`.
+    """
     return build_store(
         output,
-        [source_of_v2(path) if is_v2(path) else source_of(path) for path in find_records(inputs)],
+        list(at_once(_source, find_records(inputs))),
         partial(read_waymo, returns=tuple(returns)),
         settings={"returns": " ".join(map(str, returns))},
         precision=precision,
         on_error=on_error,
         workers=workers,
+        executor=executor,
+        ray_address=ray_address,
     )
 
 
-def find_records(inputs: Sequence[str]) -> list[Path]:
+def find_records(inputs: Sequence[str]) -> list[Place]:
     """The TFRecord files and v2 segments behind names of files, folders (searched to any depth) and patterns."""
-    found: set[Path] = set()
+    found: set[Place] = set()
     for name in inputs:
-        path = Path(name)
+        path = place(name)
         if path.is_dir():
-            records = [match for match in path.rglob("*.tfrecord*") if match.is_file() and match.suffix != ".part"]
-            matches = [*records, *find_segments_v2(path)]
+            named = [file for file in files_below(path) if _is_record(file) or is_component(file)]
         else:
-            named = [path] if path.exists() else [Path(match) for match in glob.glob(name, recursive=True)]
-            matches = [segment_v2(match) if is_v2(match) else match for match in named]
-        if not matches:
+            named = [path] if path.is_file() else matches(path)
+        if not named:
             raise UserError(
                 f"{name}: no TFRecord file there, nor v2 components; name .tfrecord files, their folder, or a pattern"
             )
-        found.update(matches)
-    by_name: dict[str, Path] = {}
+        found.update(segment_v2(file) if is_component(file) else file for file in named)
+    by_name: dict[str, Place] = {}
     for path in sorted(found, key=natural_order):
         if by_name.setdefault(path.name, path) != path:
             raise UserError(f"{path}: the name is also that of {by_name[path.name]}; convert into two folders")
     return list(by_name.values())
 
 
-def read_waymo(path: Path, advance: Advance, report: Report, *, returns: Collection[int]) -> Iterator[Frame]:
+def _is_record(file: Place) -> bool:
+    return ".tfrecord" in file.name and file.suffix != ".part"
+
+
+def _source(path: Place) -> Source:
+    return source_of_v2(path) if is_component(path) else source_of(path)
+
+
+def read_waymo(path: Place, advance: Advance, report: Report, *, returns: Collection[int]) -> Iterator[Frame]:
     """The frames of a TFRecord file or a v2 segment."""
-    read = read_segment_v2 if is_v2(path) else read_tfrecord
+    read = read_segment_v2 if is_component(path) else read_tfrecord
     return read(path, advance, report, returns=returns)
 
 
-def read_tfrecord(path: Path, advance: Advance, report: Report, *, returns: Collection[int]) -> Iterator[Frame]:
+def read_tfrecord(path: Place, advance: Advance, report: Report, *, returns: Collection[int]) -> Iterator[Frame]:
     """The frames of a file; unreadable records go to `report`. One line on stderr if LiDAR data is missing."""
     warned = False
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.places import Place, place
 from pcdet_poly.structures import WAYMO_CLASSES
 
 FORMAT = "pcdet_poly frames"
@@ -74,7 +75,7 @@ class Manifest:
         return replace(self, failed=dict(sorted({**self.failed, source: reason}.items())))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Place, manifest: Manifest) -> None:
     """Write it whole or not at all: one line per segment, and a checksum of all the rest."""
     head = {
         "format": FORMAT,
@@ -91,16 +92,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         temporary.write_text("\n".join(["{", *lines, '"segments": [', rows, "]}", ""]))
 
 
-def read_manifest(folder: str | Path) -> Manifest:
+def read_manifest(folder: str | Place) -> Manifest:
     """The manifest of the store in `folder`; every way it can be unusable is one `UserError`."""
-    folder = Path(folder)
+    folder = place(folder)
     path = folder / MANIFEST
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         raise UserError(f"{folder}: no such folder; make a frame store with data_tools/ first")
     if not path.is_file():
         raise UserError(f"{folder}: no {MANIFEST}, so not a frame store; make one with data_tools/preprocess_waymo.py")
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_bytes())
     except ValueError as error:
         raise UserError(f"{path}: damaged ({error}); delete it and run the conversion again") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:

@@ -20,6 +20,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 from pcdet_poly.ops.cpu.points_in_boxes import count_points, first_box
 from pcdet_poly.parallel import Advance, run_jobs
+from pcdet_poly.places import Place
 from pcdet_poly.structures import Frame
 
 
@@ -27,7 +28,7 @@ from pcdet_poly.structures import Frame
 class _Part:
     """One segment to look through."""
 
-    folder: Path  # of the store
+    folder: Place  # of the store
     entry: SegmentEntry
     number: int  # among the segments of all stores
     first: int  # position of its first frame among the frames of all stores

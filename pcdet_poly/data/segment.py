@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote
 
 import numpy as np
@@ -22,6 +21,8 @@ from pcdet_poly.data.codec import Precision, decode_points, encode_points
 from pcdet_poly.data.frame_json import decode_frame, encode_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.places import Place, num_bytes, place, read_range
+from pcdet_poly.stages import stage
 from pcdet_poly.structures import Frame
 
 try:
@@ -49,12 +50,15 @@ class SegmentWriter:
 
     def write_frame(self, frame: Frame) -> None:
         """Append `frame`."""
-        try:
-            points = encode_points(frame.points, frame.columns, self._precision)
-        except UserError as error:
-            raise UserError(f"frame {frame.frame_id}: {error}") from error
-        self._write(f"{self.num_frames:06d}.json", encode_frame(frame))
-        self._write(f"{self.num_frames:06d}.parquet", points)
+        with stage("encode"):
+            try:
+                points = encode_points(frame.points, frame.columns, self._precision)
+            except UserError as error:
+                raise UserError(f"frame {frame.frame_id}: {error}") from error
+            rest = encode_frame(frame)
+        with stage("write"):
+            self._write(f"{self.num_frames:06d}.json", rest)
+            self._write(f"{self.num_frames:06d}.parquet", points)
         self.num_frames += 1
 
     def close(self) -> None:
@@ -66,7 +70,7 @@ class SegmentWriter:
 
 
 @contextmanager
-def open_writer(path: str | Path, precision: Precision) -> Iterator[SegmentWriter]:
+def open_writer(path: str | Place, precision: Precision) -> Iterator[SegmentWriter]:
     """A writer for the file at `path`, which appears whole when the block ends, or not at all."""
     with atomic_path(path) as temporary:
         writer = SegmentWriter(temporary, precision)
@@ -83,7 +87,7 @@ def open_writer(path: str | Path, precision: Precision) -> Iterator[SegmentWrite
 class Directory:
     """Where everything is in one segment's file. E entries, two per frame."""
 
-    path: Path
+    path: Place
     start: np.ndarray  # (E,) int64, first byte of an entry's data
     num_bytes: np.ndarray  # (E,) int64
     checksum: np.ndarray  # (E,) int64, CRC-32 of the data
@@ -94,11 +98,11 @@ class Directory:
         return len(self.start) // 2
 
 
-def read_directory(path: str | Path) -> Directory:
+def read_directory(path: str | Place) -> Directory:
     """The directory of a segment's file; it is small, and reading a frame needs nothing else."""
-    path = Path(path)
+    path = place(path)
     try:
-        with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             names = [f"{i // 2:06d}.{('json', 'parquet')[i % 2]}" for i in range(len(entries))]
             if [entry.filename for entry in entries] != names or any(entry.compress_type for entry in entries):
@@ -117,31 +121,32 @@ def read_directory(path: str | Path) -> Directory:
         start=np.array(start, np.int64),
         num_bytes=np.array([entry.file_size for entry in entries], np.int64),
         checksum=np.array([entry.CRC for entry in entries], np.int64),
-        file_bytes=path.stat().st_size,
+        file_bytes=num_bytes(path),
         crc32=crc32(directory),
     )
 
 
 def read_frame(directory: Directory, index: int) -> Frame:
     """Frame `index` (from 0), its checksums verified; no other frame is read."""
-    with open(directory.path, "rb") as file:
-        text = _read_entry(file, directory, index, 0)
-        data = _read_entry(file, directory, index, 1)
-    value = json.loads(text)
-    return decode_frame(value, decode_points(data, tuple(value["columns"])))
+    text, points = _read_entries(directory, index, 2)
+    value = json.loads(bytes(text))
+    return decode_frame(value, decode_points(points, tuple(value["columns"])))
 
 
 def read_labels(directory: Directory, index: int) -> Frame:
     """Frame `index` without its points (P = 0), which are not read either."""
-    with open(directory.path, "rb") as file:
-        value = json.loads(_read_entry(file, directory, index, 0))
+    (text,) = _read_entries(directory, index, 1)
+    value = json.loads(bytes(text))
     return decode_frame(value, np.zeros((0, len(value["columns"])), np.float32))
 
 
-def _read_entry(file: BinaryIO, directory: Directory, index: int, part: int) -> bytes:
-    entry = 2 * index + part
-    file.seek(int(directory.start[entry]))
-    data = file.read(int(directory.num_bytes[entry]))
-    if len(data) != directory.num_bytes[entry] or crc32(data) != directory.checksum[entry]:
-        raise UserError(f"{directory.path}: frame {index}: wrong checksum, the file is damaged; {_AGAIN}")
-    return data
+def _read_entries(directory: Directory, index: int, count: int) -> list[memoryview]:
+    """The first `count` entries of frame `index`, in one read: they lie one after the other."""
+    entries = slice(2 * index, 2 * index + count)
+    start, size = directory.start[entries], directory.num_bytes[entries]
+    data = memoryview(read_range(directory.path, int(start[0]), int(start[-1] + size[-1])))
+    parts = [data[begin : begin + length] for begin, length in zip((start - start[0]).tolist(), size, strict=True)]
+    for part, length, checksum in zip(parts, size, directory.checksum[entries], strict=True):
+        if len(part) != length or crc32(part) != checksum:
+            raise UserError(f"{directory.path}: frame {index}: wrong checksum, the file is damaged; {_AGAIN}")
+    return parts

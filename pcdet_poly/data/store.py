@@ -26,6 +26,7 @@ from pcdet_poly.data.segment import (
 )
 from pcdet_poly.data.source import Source
 from pcdet_poly.errors import UserError
+from pcdet_poly.places import Place, place
 from pcdet_poly.structures import Frame
 
 __all__ = [
@@ -41,14 +42,14 @@ __all__ = [
 
 
 class Store:
-    """The frames of a folder, by position: segments by name, frames as recorded.
+    """The frames of a folder (or of what a URL names), by position: segments by name, frames as recorded.
 
     Opening reads the manifest only. A segment's directory is read, checked and kept when the first
     of its frames is asked for; files are not kept open, so a store can go to other processes.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Place) -> None:
+        self.folder = place(folder)
         self.manifest = read_manifest(folder)
         self._ends = list(accumulate(entry.num_frames for entry in self.manifest.segments))
         self._directories: dict[int, Directory] = {}
@@ -63,6 +64,11 @@ class Store:
     def labels(self, index: int) -> Frame:
         """Frame `index` without its points, which are not read either."""
         return read_labels(*self._place(index))
+
+    def before(self, index: int, count: int) -> list[Frame]:
+        """Up to `count` frames before frame `index` in its segment, the nearest first; fewer at a segment's start."""
+        directory, row = self._place(index)
+        return [read_frame(directory, i) for i in range(row - 1, max(row - count, 0) - 1, -1)]
 
     def _place(self, index: int) -> tuple[Directory, int]:
         """The segment's directory and the position in the segment of frame `index`."""
@@ -89,7 +95,7 @@ class Store:
         return self._directories[segment]
 
 
-def checked_directory(folder: Path, entry: SegmentEntry) -> Directory:
+def checked_directory(folder: Place, entry: SegmentEntry) -> Directory:
     """The directory of a segment's file, if the file is the one the manifest means."""
     directory = read_directory(folder / entry.file)
     if (directory.file_bytes, directory.crc32, len(directory)) != (
@@ -105,7 +111,7 @@ def checked_directory(folder: Path, entry: SegmentEntry) -> Directory:
 
 
 def write_segment(
-    folder: Path, frames: Iterable[Frame], source: Source, *, precision: Precision, skipped: Sequence[str] = ()
+    folder: Place, frames: Iterable[Frame], source: Source, *, precision: Precision, skipped: Sequence[str] = ()
 ) -> SegmentEntry:
     """Write the file of one segment (at least one frame) and describe it for the manifest.
 
@@ -144,9 +150,9 @@ def write_segment(
     )
 
 
-def write_store(folder: str | Path, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
+def write_store(folder: str | Place, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
     """A new store of `frames`, each segment's in a row. For small data; build.py survives interruptions."""
-    folder = Path(folder)
+    folder = place(folder)
     manifest = Manifest({"precision": precision})
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
         if any(entry.segment == segment for entry in manifest.segments):

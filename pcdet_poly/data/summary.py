@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,26 +13,57 @@ from rich.table import Table
 from pcdet_poly.data.build import BuildSummary
 from pcdet_poly.data.check import SegmentCheck
 from pcdet_poly.data.manifest import SegmentEntry
+from pcdet_poly.files import write_json
 
 
 def print_build(summary: BuildSummary, folder: str) -> None:
     """The end of a conversion: what came in, how fast, what did not, and what the store now holds."""
-    entries = summary.converted
-    frames = sum(entry.num_frames for entry in entries)
-    read_mb = sum(entry.source_bytes for entry in entries) / 1e6
-    written_mb = sum(entry.file_bytes for entry in entries) / 1e6
-    print(f"{len(entries)} segments converted, {summary.num_kept} were there already, {len(summary.failed)} failed")
-    if entries:
+    done = numbers_of(summary)
+    print(f"{done['segments']} segments converted, {done['kept']} were there already, {len(done['failed'])} failed")
+    if done["frames"]:
         print(
-            f"{frames} frames in {summary.seconds:.1f} s ({frames / summary.seconds:.1f} frames/s), "
-            f"{read_mb:.1f} MB read ({read_mb / summary.seconds:.1f} MB/s), {written_mb:.1f} MB written"
+            f"{done['frames']} frames in {done['seconds']:.1f} s ({done['frames_per_s']:.1f} frames/s), "
+            f"{done['mb_read']:.1f} MB read ({done['mb_read'] / done['seconds']:.1f} MB/s), "
+            f"{done['mb_written']:.1f} MB written"
         )
-    for entry in entries:
+        print(f"CPU time {_shares(done['cpu_s'], done['frames'])}")
+    for entry in summary.converted:
         for reason in entry.skipped:
             print(f"left out: {reason}")
     for reason in summary.failed.values():
         print(f"failed: {reason}")
     print(f"{folder}: {_contents(summary.manifest.segments)}")
+
+
+def numbers_of(summary: BuildSummary) -> dict[str, Any]:
+    """A conversion in numbers: segments, frames, seconds, MB, CPU seconds by stage, what was left out."""
+    entries = summary.converted
+    frames = sum(entry.num_frames for entry in entries)
+    return {
+        "segments": len(entries),
+        "kept": summary.num_kept,
+        "frames": frames,
+        "seconds": summary.seconds,
+        "frames_per_s": frames / summary.seconds,
+        "mb_read": sum(entry.source_bytes for entry in entries) / 1e6,
+        "mb_written": sum(entry.file_bytes for entry in entries) / 1e6,
+        "cpu_s": dict(summary.cpu_s),
+        "left_out": [reason for entry in entries for reason in entry.skipped],
+        "failed": dict(summary.failed),
+    }
+
+
+def write_build(summary: BuildSummary, path: str | Path) -> None:
+    """`numbers_of` as JSON."""
+    write_json(path, numbers_of(summary))
+
+
+def _shares(cpu_s: Mapping[str, float], frames: int) -> str:
+    """In words: in all, per frame, and the stages by their share."""
+    total = sum(cpu_s.values())
+    shares = sorted(cpu_s.items(), key=lambda item: -item[1])
+    words = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in shares)
+    return f"{total:.1f} s, {1e3 * total / frames:.1f} ms a frame: {words}"
 
 
 def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:

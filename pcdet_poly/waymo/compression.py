@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.stages import stage
 
 
 def _fastest_reader() -> Any:
@@ -23,7 +24,8 @@ _OUTPUT_BYTES = 1 << 22  # a TOP image holds 2.7 MB, its poses 4.1 MB: growing f
 def inflate(data: memoryview) -> bytes:
     """What a zlib stream holds."""
     try:
-        return _READER.decompress(data, bufsize=_OUTPUT_BYTES)
+        with stage("decompress"):
+            return _READER.decompress(data, bufsize=_OUTPUT_BYTES)
     except _READER.error as error:
         raise UserError(f"{len(data)} bytes that do not decompress: {error}") from error
 

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
+from pcdet_poly.stages import stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import wire
 from pcdet_poly.waymo.lasers import lidar_scans
@@ -32,8 +33,10 @@ def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 def frame_of_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
     """Points in place of range images; everything else as it is."""
+    with stage("geometry"):
+        points = points_of_scan(scan, returns)
     return Frame(
-        points=points_of_scan(scan, returns),
+        points=points,
         ground_truth=scan.ground_truth,
         world_from_vehicle=scan.world_from_vehicle,
         timestamp_us=scan.timestamp_us,
@@ -47,6 +50,11 @@ def frame_of_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
 def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
     """One record's labels, calibrations, and range images up to the highest of `returns`."""
     check_returns(returns)
+    with stage("parse"):
+        return _decode_scan(record, max(returns))
+
+
+def _decode_scan(record: bytes, num_returns: int) -> Scan:
     parsed, lasers = _split(memoryview(record))
     try:
         frame = proto.Frame.FromString(parsed)
@@ -57,7 +65,7 @@ def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
     try:
         calibrations = {laser.name: _calibration(laser) for laser in frame.context.laser_calibrations}
         return Scan(
-            lidars=lidar_scans(lasers, calibrations, max(returns)),
+            lidars=lidar_scans(lasers, calibrations, num_returns),
             ground_truth=_ground_truth(frame.laser_labels),
             world_from_vehicle=_matrix(frame.pose.transform, "pose"),
             timestamp_us=frame.timestamp_micros,
@@ -99,15 +107,16 @@ def _matrix(transform: Sequence[float], place: str) -> np.ndarray:
 
 def _ground_truth(labels: Sequence[Any]) -> GroundTruth:
     """Labels of the known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
-    labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
-    return GroundTruth(
-        box=np.array([_box(label.box) for label in labels], np.float32).reshape(-1, 7),
-        label=np.array([label.type - 1 for label in labels], np.int64),
-        level=np.array([label.detection_difficulty_level for label in labels], np.int64),
-        num_points=np.array([label.num_lidar_points_in_box for label in labels], np.int64),
-        track=np.array([label.id for label in labels], np.str_),
-        speed=np.array([_speed(label) for label in labels], np.float32).reshape(-1, 2),
-    )
+    with stage("labels"):
+        labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
+        return GroundTruth(
+            box=np.array([_box(label.box) for label in labels], np.float32).reshape(-1, 7),
+            label=np.array([label.type - 1 for label in labels], np.int64),
+            level=np.array([label.detection_difficulty_level for label in labels], np.int64),
+            num_points=np.array([label.num_lidar_points_in_box for label in labels], np.int64),
+            track=np.array([label.id for label in labels], np.str_),
+            speed=np.array([_speed(label) for label in labels], np.float32).reshape(-1, 2),
+        )
 
 
 def _box(box: Any) -> tuple[float, ...]:

@@ -2,35 +2,41 @@
 
 One thing is lost by Waymo's own conversion: v2 has no no-label zones as polygons. The range images'
 fourth channel still marks their points. Where a v1 label has no speed or no level, the v2 row is
-empty, and both read as NaN and 0. Boxes synchronised with cameras are not read.
+empty, and both read as NaN and 0. Boxes synchronised with cameras are not read. The testing split has no
+lidar_box: in a folder named `testing` (or `testing_...`) frames without that file have no labels; in any other
+folder the file must be there, because a training segment whose labels were not fetched is not an empty road.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.places import Place, files_below, place
+from pcdet_poly.stages import stage
 from pcdet_poly.structures import Frame, LidarCalibration
 from pcdet_poly.waymo.decode import frame_of_scan
+from pcdet_poly.waymo.parquet_file import is_component
 from pcdet_poly.waymo.parquet_images import ImageTable
 from pcdet_poly.waymo.parquet_schema import PIXEL_POSE, RETURNS, SCHEMAS
 from pcdet_poly.waymo.parquet_tables import read_calibrations, read_contexts, read_labels, read_poses
 from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, lidar_name
 
 
-def segments_v2(folder: str | Path) -> list[str]:
+def segments_v2(folder: str | Place) -> list[str]:
     """Names of the segments in a v2 folder, sorted: those of which any needed component has a file."""
-    found = {path.stem for component in SCHEMAS for path in (Path(folder) / component).glob("[!.]*.parquet")}
+    found = {
+        path.stem for component in SCHEMAS for path in files_below(place(folder) / component) if is_component(path)
+    }
     if not found:
         raise UserError(f"{folder}: no Waymo v2 segment; name the folder that holds {', '.join(SCHEMAS)}")
     return sorted(found)
 
 
-def read_frames_v2(folder: str | Path, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
+def read_frames_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
     """The frames of a v2 segment by time, with the points of the given LiDAR returns; about one in memory.
 
     `folder` holds the component folders. A frame without LiDAR data has 0 points; one warning says so.
@@ -47,7 +53,7 @@ def read_frames_v2(folder: str | Path, segment: str, *, returns: Collection[int]
         yield frame_of_scan(scan, returns=returns)
 
 
-def read_scans_v2(folder: str | Path, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
+def read_scans_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
     """The scans of a v2 segment by time, with range images up to the highest of `returns`."""
     opened = SegmentV2(folder, segment, returns=returns)
     return map(opened.scan, opened.timestamps_us)
@@ -59,15 +65,16 @@ class SegmentV2:
     The rows of a file may come in any order; frame by frame and by time, as Waymo's do, is fast.
     """
 
-    def __init__(self, folder: str | Path, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
+    def __init__(self, folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
         check_returns(returns)
         self.segment = segment
-        self._poses = read_poses(folder, segment)
-        self._calibrations = read_calibrations(folder, segment)
-        self._labels = read_labels(folder, segment)
-        self._contexts = read_contexts(folder, segment)
-        self._images = ImageTable(folder, "lidar", segment, RETURNS[: max(returns)])
-        self._pixel_poses = ImageTable(folder, "lidar_pose", segment, (PIXEL_POSE,), only=TOP)
+        with stage("parse"):
+            self._poses = read_poses(folder, segment)
+            self._calibrations = read_calibrations(folder, segment)
+            self._labels = read_labels(folder, segment)
+            self._contexts = read_contexts(folder, segment)
+            self._images = ImageTable(folder, "lidar", segment, RETURNS[: max(returns)])
+            self._pixel_poses = ImageTable(folder, "lidar_pose", segment, (PIXEL_POSE,), only=TOP)
         unknown = self._images.timestamps_us - self._poses.keys()
         if unknown:
             raise UserError(f"{self._images.path}: frame {min(unknown)} is not in vehicle_pose; fetch both files again")
@@ -79,8 +86,10 @@ class SegmentV2:
 
     def scan(self, timestamp_us: int) -> Scan:
         """One of the frames."""
-        images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
-        ground_truth = self._labels(timestamp_us)
+        with stage("parse"):
+            images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
+        with stage("labels"):
+            ground_truth = self._labels(timestamp_us)
         try:
             return Scan(
                 lidars=_lidar_scans(self._calibrations, images, pixel_poses),

@@ -14,33 +14,51 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.places import Place, RemotePath, place
+from pcdet_poly.stages import stage
 from pcdet_poly.waymo.parquet_schema import SCHEMAS, SEGMENT
 
 # Streams a row group; with pre_buffer or without a buffer pyarrow loads it whole, and Waymo's hold 51 frames.
 _STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
+_UNLABELLED = "testing"  # names of splits that begin so have no lidar_box
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 
-def component_path(folder: str | Path, component: str, segment: str) -> Path:
+def component_path(folder: str | Place, component: str, segment: str) -> Place:
     """Where a segment's file of a component is, or would be."""
-    return Path(folder) / component / f"{segment}.parquet"
+    return place(folder) / component / f"{segment}.parquet"
+
+
+def is_component(path: Place) -> bool:
+    """Whether a file's name and folder are those of a component that is read here."""
+    return path.suffix == ".parquet" and not path.name.startswith(".") and path.parent.name in SCHEMAS
+
+
+def may_lack_labels(folder: str | Place) -> bool:
+    """Whether the v2 folder is that of a split whose labels Waymo keeps to itself."""
+    folder = place(folder)
+    return (folder.resolve() if isinstance(folder, Path) else folder).name.startswith(_UNLABELLED)
 
 
 @dataclass(frozen=True)
 class ComponentFile:
     """One opened file, known to have the columns asked for."""
 
-    path: Path
+    path: Place
     file: pq.ParquetFile
 
     @classmethod
-    def open(cls, folder: str | Path, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
+    def open(cls, folder: str | Place, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
         """Open a component's file; it must exist, be Parquet, and hold `columns` in the official types."""
         path = component_path(folder, component, segment)
         if not path.is_file():
-            raise UserError(f"{path}: no such file; download (or write again) component {component} of this segment")
+            hint = f" (only a folder named {_UNLABELLED} may lack it)" if component == "lidar_box" else ""
+            raise UserError(
+                f"{path}: no such file; download (or write again) component {component} of this segment{hint}"
+            )
         with readable(path):
-            file = pq.ParquetFile(path, page_checksum_verification=True, **_STREAMING)
+            opened = path.open("rb") if isinstance(path, RemotePath) else path
+            file = pq.ParquetFile(opened, page_checksum_verification=True, **_STREAMING)
             found = file.schema_arrow
         for name in columns:
             needed, index = SCHEMAS[component].field(name).type, found.get_field_index(name)
@@ -60,7 +78,7 @@ class ComponentFile:
         return table
 
 
-def required(table: pa.Table, name: str, path: Path) -> np.ndarray:
+def required(table: pa.Table, name: str, path: Place) -> np.ndarray:
     """A column of numbers in which nothing may be left empty."""
     column = table[name]
     if column.null_count:
@@ -69,7 +87,7 @@ def required(table: pa.Table, name: str, path: Path) -> np.ndarray:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
+def readable(path: Place) -> Iterator[None]:
     """Turn what pyarrow says of a damaged file into one line."""
     try:
         yield
@@ -97,7 +115,7 @@ class RowReader:
         """One row, counted from the file's beginning."""
         group = bisect_right(self._starts, position) - 1
         cursor = self._cursors.pop(group, None)
-        with readable(self._source.path):
+        with readable(self._source.path), stage("decompress"):
             if cursor is None or cursor.position > position:
                 cursor = _Cursor(self._starts[group], self._rows_of(group))
             while cursor.position <= position:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.places import Place
 from pcdet_poly.waymo.parquet_file import ComponentFile, RowReader, required
 from pcdet_poly.waymo.parquet_schema import LASER, SEGMENT, TIMESTAMP
 from pcdet_poly.waymo.scan import lidar_name
@@ -18,7 +18,7 @@ class ImageTable:
     """The images of a component by frame and LiDAR (of one LiDAR where `only` names it)."""
 
     def __init__(
-        self, folder: str | Path, component: str, segment: str, images: Sequence[str], *, only: int | None = None
+        self, folder: str | Place, component: str, segment: str, images: Sequence[str], *, only: int | None = None
     ) -> None:
         keys = [SEGMENT, TIMESTAMP, LASER]
         columns = [f"{image}.{part}" for image in images for part in ("values", "shape")]
@@ -42,7 +42,7 @@ class ImageTable:
         return found
 
 
-def _positions(keys: pa.Table, path: Path, only: int | None) -> dict[int, dict[int, int]]:
+def _positions(keys: pa.Table, path: Place, only: int | None) -> dict[int, dict[int, int]]:
     """Timestamp -> LiDAR -> number of the row, in the order of the file."""
     positions: dict[int, dict[int, int]] = {}
     timestamps, lidars = (required(keys, name, path).tolist() for name in (TIMESTAMP, LASER))

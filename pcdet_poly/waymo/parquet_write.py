@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.places import Place
 from pcdet_poly.waymo.parquet_file import component_path
 from pcdet_poly.waymo.parquet_rows import Row, image_tables, small_rows
 from pcdet_poly.waymo.parquet_schema import SCHEMAS
@@ -19,7 +19,7 @@ from pcdet_poly.waymo.scan import Scan
 _LAST = "vehicle_pose"  # names the frames: nothing of a segment can be read without it
 
 
-def write_segment_v2(folder: str | Path, segment: str, scans: Iterable[Scan]) -> int:
+def write_segment_v2(folder: str | Place, segment: str, scans: Iterable[Scan]) -> int:
     """Write `scans` as the v2 files of `segment`, whole or not at all; returns how many there were.
 
     Every file is written under a temporary name, and all are renamed when all are complete, vehicle_pose

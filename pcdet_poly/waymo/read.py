@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.places import Place
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import decode_scan, frame_of_scan
 from pcdet_poly.waymo.tfrecord import read_records
 
 
-def read_frames(path: str | Path, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
+def read_frames(path: str | Place, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
     """The frames of a Waymo v1 file, one at a time, with the points of the given LiDAR returns.
 
     A record without LiDAR data (as in copies made for cameras) becomes a frame with 0 points; one

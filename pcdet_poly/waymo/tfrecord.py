@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import google_crc32c
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.places import Place, num_bytes, place
+from pcdet_poly.stages import stage
 
 # A record on disk: uint64 length, masked CRC-32C of those 8 bytes, payload, masked CRC-32C of the
 # payload; little-endian.
@@ -24,7 +24,7 @@ class DamagedRecordError(UserError):
     """A record with a wrong checksum between sound neighbours."""
 
 
-def read_records(path: str | Path) -> Iterator[bytes]:
+def read_records(path: str | Place) -> Iterator[bytes]:
     """The payloads of a TFRecord file, one in memory at a time, every checksum verified.
 
     A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
@@ -35,28 +35,31 @@ def read_records(path: str | Path) -> Iterator[bytes]:
 
 
 def read_numbered(
-    path: str | Path, *, on_damage: Callable[[DamagedRecordError], None] | None = None
+    path: str | Place, *, on_damage: Callable[[DamagedRecordError], None] | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """As `read_records`, with the records' numbers; `on_damage` may step over damaged payloads by returning."""
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a .tfrecord file")
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    with path.open("rb") as file:
+        size = num_bytes(path)
         if size == 0:
             raise UserError(f"{path}: the file is empty (0 bytes); fetch or make it again")
         number = 0
         while (offset := file.tell()) < size:
             try:
-                yield number, _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
+                with stage("read"):
+                    record = _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
             except DamagedRecordError as error:
                 if on_damage is None:
                     raise
                 on_damage(error)
+            else:
+                yield number, record
             number += 1
 
 
-def write_records(path: str | Path, records: Iterable[bytes]) -> int:
+def write_records(path: str | Place, records: Iterable[bytes]) -> int:
     """Write `records` as a TFRecord file, whole or not at all; returns how many there were."""
     number = 0
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -75,7 +78,7 @@ def masked_crc32c(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _read_record(file: BinaryIO, remaining: int, place: str) -> bytes:
+def _read_record(file: IO[bytes], remaining: int, place: str) -> bytes:
     if remaining < _HEADER_BYTES:
         raise _cut(place, _HEADER_BYTES, remaining)
     length_bytes, (length_crc,) = file.read(_LENGTH.size), _CHECKSUM.unpack(file.read(_CHECKSUM.size))

@@ -1,0 +1,189 @@
+"""Files and folders by path or by URL, alike."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from pcdet_poly.errors import UserError
+
+_PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "s3": "s3fs", "az": "adlfs", "abfs": "adlfs"}
+_OWN_ERRORS = (UserError, FileNotFoundError, PermissionError)
+
+
+@dataclass(frozen=True, order=True)
+class RemotePath:
+    """What is behind a URL (gs://, s3://, memory://, ...), with the part of pathlib's interface that is used here.
+
+    fsspec does the work. Names can go to other processes; each of them opens the file system itself.
+    """
+
+    url: str  # without a slash at its end
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __truediv__(self, name: str) -> RemotePath:
+        return RemotePath(f"{self.url}/{name}")
+
+    @property
+    def name(self) -> str:
+        """The last part."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The last part without its suffix."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The last part's ending, with the dot."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> RemotePath:
+        """The folder it is in."""
+        return RemotePath(self.url.rpartition("/")[0])
+
+    def is_file(self) -> bool:
+        """Whether a file is there."""
+        with self._opened() as (files, path):
+            return bool(files.isfile(path))
+
+    def is_dir(self) -> bool:
+        """Whether anything is below it: object stores have no other folders."""
+        with self._opened() as (files, path):
+            return bool(files.isdir(path))
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """The file as a stream, fetched block by block."""
+        with self._opened() as (files, path):
+            opened: IO[bytes] = files.open(path, mode)
+            return opened
+
+    def read_bytes(self, start: int | None = None, end: int | None = None) -> bytes:
+        """The file, or its bytes from `start` to before `end`, in one request."""
+        with self._opened() as (files, path):
+            return bytes(files.cat_file(path, start=start, end=end))
+
+    def num_bytes(self) -> int:
+        """Size of the file."""
+        with self._opened() as (files, path):
+            return int(files.size(path))
+
+    def upload(self, local: Path) -> None:
+        """Put a local file here. Object stores show the old object or the new one, never a part."""
+        with self._opened() as (files, path):
+            try:
+                files.put_file(str(local), path)
+            except FileNotFoundError:  # where folders exist at all, they must be made
+                files.makedirs(path.rpartition("/")[0], exist_ok=True)
+                files.put_file(str(local), path)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Remove the file."""
+        with self._opened() as (files, path):
+            if not missing_ok or files.exists(path):
+                files.rm_file(path)
+
+    def files_below(self) -> list[RemotePath]:
+        """All files at any depth."""
+        with self._opened() as (files, path):
+            return [self._named(name) for name in files.find(path)]
+
+    def matches(self) -> list[RemotePath]:
+        """The files and folders that fit this name as a pattern."""
+        with self._opened() as (files, path):
+            return [self._named(name) for name in files.glob(path)]
+
+    def _named(self, name: str) -> RemotePath:
+        """The URL of a name that the file system gave; some put a slash in front of all of theirs."""
+        protocol, _, rest = self.url.partition("://")
+        return RemotePath(f"{protocol}://{name if rest.startswith('/') else name.lstrip('/')}")
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Any, str]]:
+        """The file system (fsspec keeps one per process) and the path in it; its errors become one line."""
+        try:
+            yield _file_system(self.url)
+        except (FileNotFoundError, PermissionError) as error:  # often without a number or a name
+            number = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
+            raise type(error)(number, os.strerror(number), self.url) from error
+        except _OWN_ERRORS:
+            raise
+        except Exception as error:  # every storage library has its own kinds
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{self.url}: {type(error).__name__}: {reason}; check the address, the network and your credentials"
+            ) from error
+
+
+Place = Path | RemotePath
+
+
+def place(name: str | Place) -> Place:
+    """A URL's RemotePath, any other name's Path; file:// is a path."""
+    if isinstance(name, RemotePath):
+        return name
+    text = str(name)
+    if "://" not in text:
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    return RemotePath(text.rstrip("/"))
+
+
+def num_bytes(path: Place) -> int:
+    """Size of a file."""
+    return path.stat().st_size if isinstance(path, Path) else path.num_bytes()
+
+
+def read_range(path: Place, start: int, end: int) -> bytes:
+    """The bytes of a file from `start` to before `end`; fewer where it ends earlier."""
+    if isinstance(path, RemotePath):
+        return path.read_bytes(start, end)
+    with open(path, "rb") as file:
+        file.seek(start)
+        return file.read(end - start)
+
+
+def files_below(folder: Place) -> list[Place]:
+    """All files in `folder`, at any depth."""
+    if isinstance(folder, RemotePath):
+        return list(folder.files_below())
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def matches(pattern: Place) -> list[Place]:
+    """The files and folders that fit `pattern`; ** stands for any folders."""
+    if isinstance(pattern, RemotePath):
+        return list(pattern.matches())
+    return [Path(match) for match in glob.glob(str(pattern), recursive=True)]
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    try:
+        import fsspec
+    except ImportError as error:
+        wanted = " ".join(["fsspec", *_package(url)])
+        raise UserError(f"{url}: names with :// need fsspec; run: pip install {wanted}") from error
+    try:
+        # Listings are not kept: other processes and machines write into the same folders.
+        return fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        wanted = " ".join(_package(url)) or str(error)
+        raise UserError(f"{url}: a library for this kind of address is missing; run: pip install {wanted}") from error
+    except ValueError as error:
+        raise UserError(f"{url}: {error}; use gs://, s3://, file:// or a path") from error
+
+
+def _package(url: str) -> list[str]:
+    protocol = url.partition("://")[0]
+    return [_PACKAGES[protocol]] if protocol in _PACKAGES else []
