@@ -39,18 +39,12 @@ class RunStudy:
     shares: dict[str, np.ndarray]  # "peaks", "background", "all" -> (S,); NaN where a step logged none
 
     def calibration(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean score, share of right detections and number of detections per score bin; empty bins left out."""
-        bins = np.minimum((self.score * NUM_SCORE_BINS).astype(int), NUM_SCORE_BINS - 1)
-        count = np.bincount(bins, minlength=NUM_SCORE_BINS)
-        some = count > 0
-        score = np.bincount(bins, self.score, minlength=NUM_SCORE_BINS)[some] / count[some]
-        right = np.bincount(bins, self.right, minlength=NUM_SCORE_BINS)[some] / count[some]
-        return score, right, count[some]
+        """As the function `calibration`."""
+        return calibration(self.score, self.right)
 
     def calibration_error(self) -> float:
-        """Mean |score - share of right ones| over detections, by bins (the usual expected calibration error)."""
-        score, right, count = self.calibration()
-        return float(np.sum(np.abs(score - right) * count) / max(count.sum(), 1))
+        """As the function `calibration_error`."""
+        return calibration_error(self.score, self.right)
 
     def summary(self) -> dict[str, object]:
         """The numbers behind the figure, as plain types."""
@@ -63,6 +57,22 @@ class RunStudy:
             "calibration_error": self.calibration_error(),
             "last_first_term_share": {name: value for name, value in last.items() if np.isfinite(value)},
         }
+
+
+def calibration(score: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean score, share of right detections and number of detections per score bin; empty bins left out."""
+    bins = np.minimum((score * NUM_SCORE_BINS).astype(int), NUM_SCORE_BINS - 1)
+    count = np.bincount(bins, minlength=NUM_SCORE_BINS)
+    some = count > 0
+    mean_score = np.bincount(bins, score, minlength=NUM_SCORE_BINS)[some] / count[some]
+    share_right = np.bincount(bins, right, minlength=NUM_SCORE_BINS)[some] / count[some]
+    return mean_score, share_right, count[some]
+
+
+def calibration_error(score: np.ndarray, right: np.ndarray) -> float:
+    """Mean |score - share of right ones| over detections, by bins (the usual expected calibration error)."""
+    mean_score, share_right, count = calibration(score, right)
+    return float(np.sum(np.abs(mean_score - share_right) * count) / max(count.sum(), 1))
 
 
 def study_run(

@@ -80,7 +80,7 @@ class Numbers:
     @property
     def main(self) -> tuple[str, int, str]:
         """Part, level and metric that decide: Waymo's ranking, LEVEL_2 APH."""
-        return self.model.config.evaluation.best_by, max(self.levels), "aph"
+        return "3D" if "3D" in self.parts else self.parts[0], max(self.levels), "aph"
 
     def column(self, values: np.ndarray, cell: Cell) -> np.ndarray:
         """`values` (..., parts, shards, levels, 2) in one cell (...)."""

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from pcdet_poly.engine.table import mean_level_2_aph
 from pcdet_poly.experiments.sweep_folder import SweepFolder
 from pcdet_poly.experiments.sweep_schema import Trial
 
@@ -59,8 +58,8 @@ class Progress:
         return "[red]failed[/]" if status == "failed" else "[dim]waiting[/]"
 
     def _score(self, trial: Trial) -> float:
-        metrics = json.loads((self.folder.run(trial.name) / "metrics.json").read_text())
-        return mean_level_2_aph(metrics, trial.config.evaluation.best_by, trial.config.data.classes)
+        lines = (self.folder.run(trial.name) / "log.jsonl").read_text().splitlines()
+        return float(json.loads(lines[-1])["score"])  # the evaluation after the last step
 
     def _alive(self) -> list[Trial]:
         return [trial for trial in self.trials if self.folder.status(trial.name)[0] != "failed"]
@@ -71,7 +70,7 @@ def table_of(progress: Progress, running: Sequence[str]) -> Table:
     left = progress.left()
     num_done = sum(progress.folder.status(trial.name)[0] == "done" for trial in progress.trials)
     title = f"{num_done}/{len(progress.trials)} trials{f', {left} left' if left else ''}"
-    caption = "mean LEVEL_2 APH, per cent; share of steps done"
+    caption = "evaluation.best_by, per cent; share of steps done"
     table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     seeds = list(dict.fromkeys(trial.seed for trial in progress.trials))
     several = len({trial.model for trial in progress.trials}) > 1

@@ -1,0 +1,120 @@
+"""What the numbers allow to say, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pcdet_poly.experiments.report_choice import Choice, epsilon_arms
+from pcdet_poly.experiments.report_loss import Behaviour
+from pcdet_poly.experiments.report_numbers import MEAN, Cell, Corrected, Difference, Numbers
+from pcdet_poly.experiments.statistics import LEVEL, pairs_needed
+
+_TARGET = 0.5  # points: about what the paper reports
+
+
+def findings(
+    numbers: Numbers, corrected: dict[tuple[str, str], Corrected], choices: Sequence[Choice], loss: Sequence[Behaviour]
+) -> list[str]:
+    """Sentences in plain text, the most important first."""
+    means = numbers.differences((MEAN, *numbers.main))
+    return [
+        *_differences(numbers, corrected),
+        *_controls(numbers, means),
+        *_choices(choices, numbers.model.baseline),
+        *_detectable(numbers, means),
+        *_order_of_p_t(numbers, loss),
+    ]
+
+
+def name_of(cell: tuple[str, int, str]) -> str:
+    """`3D LEVEL_2 APH`."""
+    part, level, metric = cell
+    return f"{part} LEVEL_{level} {metric.upper()}"
+
+
+def _differences(numbers: Numbers, corrected: dict[tuple[str, str], Corrected]) -> list[str]:
+    baseline, metric = numbers.model.baseline, name_of(numbers.main)
+    if not corrected:
+        return [f"No arm can be compared with {baseline}."]
+    named = [
+        f"{arm} ({kind.lower()} {_signed(numbers.difference(arm, (kind, *numbers.main)))}, p {p.over_everything:.3f})"
+        for (arm, kind), p in corrected.items()
+        if p.over_everything <= LEVEL
+    ]
+    loose = sum(p.over_classes <= LEVEL < p.over_everything for p in corrected.values())
+    family = f"{len(corrected)} comparisons ({metric}; Holm over all arms and classes)"
+    first = (
+        f"Different from {baseline} after correction for {family}: {'; '.join(named)}."
+        if named
+        else f"After correction for {family} no arm differs from {baseline} by more than chance explains."
+    )
+    rest = f"{loose} more would pass if each arm were the only one tested: not enough for a claim."
+    return [first, rest] if loose else [first]
+
+
+def _controls(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
+    lines = []
+    for one in means:
+        expected = numbers.model.expected.get(one.arm)
+        if expected is None:
+            continue
+        worse = bool(one.claim.high < 0)
+        as_expected = worse == (expected == "worse")
+        verdict = "as expected" if as_expected else "NOT as expected: doubt the rest of this report"
+        lines.append(f"Control {one.arm} should be {expected}: {_signed(one)}, {verdict}.")
+    return lines
+
+
+def _choices(choices: Sequence[Choice], baseline: str) -> list[str]:
+    lines = []
+    for choice in choices:
+        if choice.unseen is None:
+            lines.append(f"Chosen on one half of the segments: {baseline} itself; no gain to report on the other.")
+            continue
+        e = choice.unseen
+        lines.append(
+            f"Epsilon chosen on one half of the segments: {choice.epsilon:g} ({choice.arm}), {choice.seen:+.2f} there; "
+            f"on the other half {float(e.mean):+.2f} [{float(e.low):+.2f}, {float(e.high):+.2f}] points."
+        )
+    return lines or ["Too few segments, or incomplete seeds, to choose epsilon on one half and report on the other."]
+
+
+def _detectable(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
+    known = [one for one in means if math.isfinite(one.detectable) and one.detectable > 0]
+    if not known:
+        return ["One seed per arm says nothing about the spread: no smallest detectable effect."]
+    low, high = min(one.detectable for one in known), max(one.detectable for one in known)
+    usual = sorted(known, key=lambda one: one.detectable)[len(known) // 2]
+    sd = float((sum((d - float(usual.over_seeds.mean)) ** 2 for d in usual.by_seed) / (len(usual.seeds) - 1)) ** 0.5)
+    return [
+        f"Smallest true difference of the mean over classes that these seeds find with 80 % power: {low:.2f} to "
+        f"{high:.2f} points, by arm. Smaller ones that are not seen are not refuted. To find {_TARGET:g} points at the "
+        f"median arm's spread (paired sd {sd:.2f}) would take {pairs_needed(sd, _TARGET)} seeds per arm."
+    ]
+
+
+def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
+    """The check that even small studies pass: a larger epsilon lowers p everywhere."""
+    at_end = {one.arm: one.at_end for one in loss}
+    arms = [arm for arm in epsilon_arms(numbers.model) if "p_t/peaks" in at_end.get(arm, {})]
+    if len(arms) < 2:
+        return []
+    peaks = [at_end[arm]["p_t/peaks"] for arm in arms]
+    background = [1 - at_end[arm]["p_t/background"] for arm in arms]
+    falls = peaks == sorted(peaks, reverse=True) and background == sorted(background, reverse=True)
+    shown = ", ".join(f"{p:.3f}/{q:.3f}" for p, q in zip(peaks, background, strict=True))
+    return [
+        f"Mean p at peaks/on background at the end of training, epsilon ascending: {shown}; "
+        f"{'both fall' if falls else 'they do NOT both fall'} as epsilon rises, as the loss says they must."
+    ]
+
+
+def _signed(one: Difference) -> str:
+    e = one.claim
+    return f"{float(e.mean):+.2f} [{float(e.low):+.2f}, {float(e.high):+.2f}]"
+
+
+def cell_name(cell: Cell) -> str:
+    """`vehicle 3D LEVEL_2 APH`."""
+    return f"{cell[0].lower()} {name_of(cell[1:])}"
