@@ -33,6 +33,7 @@ class Detector:
         self.config = config
         self.device = device
         self.class_names = config.data.classes
+        self.model = recipe.model.eval()  # Batch -> maps
         self._recipe = replace(recipe, model=fuse_for_inference(recipe.model))
 
     @classmethod

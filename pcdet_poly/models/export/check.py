@@ -1,0 +1,50 @@
+"""ONNX file against PyTorch, through onnxruntime."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+
+from pcdet_poly.models.pillar_detector import PillarDetector
+from pcdet_poly.models.pillar_encoder import PillarLayer
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Batch, GroundTruth
+
+
+@torch.no_grad()
+def largest_difference(model: PillarDetector, path: Path, num_points: int = 20_000, seed: int = 0) -> float:
+    """Largest difference of a map on random points, as a share of that map's largest absolute value."""
+    import onnxruntime
+
+    points = _random_points(model, num_points, seed)
+    batch = Batch(points, torch.zeros(len(points), dtype=torch.int64), (GroundTruth.empty().to("cpu"),), ("random/0",))
+    maps = model.eval()(batch)
+    wanted = [value for field in fields(maps) if (value := getattr(maps, field.name)) is not None]
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run(None, inputs_of(batch, model))
+    pairs = zip(wanted, found, strict=True)
+    return max(float(np.abs(w.numpy() - f).max() / max(float(w.abs().max()), 1e-6)) for w, f in pairs)
+
+
+def inputs_of(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
+    """What the ONNX file takes, of a batch of one frame."""
+    voxels = voxelize(batch.points, batch.frame_of_point, model.grid, 1)
+    inside = voxels.voxel_of_point >= 0
+    return {
+        "points": batch.points[inside].numpy(),
+        "pillar_of_point": voxels.voxel_of_point[inside].numpy(),
+        "cell_of_pillar": voxels.cell.numpy(),
+    }
+
+
+def _random_points(model: PillarDetector, num_points: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    channels = cast(PillarLayer, model.encoder.layers[0]).linear.in_features - 6
+    points = torch.rand(num_points, channels, generator=generator)
+    lower, upper = torch.tensor(model.grid.lower), torch.tensor(model.grid.upper)
+    points[:, :3] = lower + points[:, :3] * (upper - lower)
+    return points

@@ -1,0 +1,141 @@
+"""A pillar detector in plain torch operations, and as an ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.pillar_detector import PillarDetector
+from pcdet_poly.models.pillar_encoder import PillarEncoder, PillarLayer
+
+OUTPUT_OPSET = 18  # the first in which ScatterElements takes maxima and sums
+
+
+class ExportedNetwork(nn.Module):
+    """One frame: points with their pillars -> maps, in operations that ONNX has.
+
+    Inputs: `points` (K, C) float32, those in pillars, columns as in Batch.points; `pillar_of_point` (K,) int64
+    in [0, V); `cell_of_pillar` (V,) int64, y * nx + x. Outputs: the fields of the head's maps, in order.
+    K and V may change from call to call.
+    """
+
+    first_centre: Tensor
+    step: Tensor
+
+    def __init__(self, model: PillarDetector) -> None:
+        super().__init__()
+        model = cast(PillarDetector, fuse_for_inference(model))
+        layers = [_folded(cast(PillarLayer, layer)) for layer in model.encoder.layers]
+        self.point_channels = layers[0].in_features - 6
+        self.layers = nn.ModuleList(layers)
+        self.backbone, self.head = model.backbone, model.head
+        nx, ny, _ = model.grid.shape
+        self.nx, self.ny = nx, ny
+        half = [low + edge / 2 for low, edge in zip(model.grid.lower, model.grid.cell, strict=True)]
+        self.register_buffer("first_centre", torch.tensor(half))
+        self.register_buffer("step", torch.tensor([*model.grid.cell[:2], 0.0]))
+
+    def forward(self, points: Tensor, pillar_of_point: Tensor, cell_of_pillar: Tensor) -> tuple[Tensor, ...]:
+        features = self._decorated(points, pillar_of_point, cell_of_pillar)
+        highest = features[:0]
+        for layer in self.layers:
+            values = layer(features).relu()  # (K, width)
+            highest = _highest(values, pillar_of_point, cell_of_pillar.shape[0])
+            features = torch.cat([values, highest[pillar_of_point]], dim=1)
+        image = highest.new_zeros(self.ny * self.nx, highest.shape[1])
+        image = image.index_copy(0, cell_of_pillar, highest).T.reshape(1, -1, self.ny, self.nx)
+        maps = self.head(self.backbone(image))
+        return tuple(value for field in fields(maps) if (value := getattr(maps, field.name)) is not None)
+
+    def _decorated(self, points: Tensor, pillar: Tensor, cell: Tensor) -> Tensor:
+        """(K, C + 6): columns, offset from the mean of the pillar's points, offset from its centre."""
+        xyz = points[:, :3]
+        ones = torch.ones_like(xyz[:, :1])
+        sums = xyz.new_zeros(cell.shape[0], 4).scatter_add(
+            0, pillar[:, None].expand(-1, 4), torch.cat([xyz, ones], dim=1)
+        )
+        mean = sums[:, :3] / sums[:, 3:]
+        place = torch.stack([cell % self.nx, cell // self.nx, torch.zeros_like(cell)], dim=1)
+        centre = self.first_centre + place * self.step
+        return torch.cat([points, xyz - mean[pillar], xyz - centre[pillar]], dim=1)
+
+
+def _highest(values: Tensor, pillar: Tensor, num_pillars: int) -> Tensor:
+    """(V, width) maximum over each pillar's points; values are not negative."""
+    start = values.new_zeros(num_pillars, values.shape[1])
+    return start.scatter_reduce(0, pillar[:, None].expand_as(values), values, "amax")
+
+
+def _folded(layer: PillarLayer) -> nn.Linear:
+    """Linear layer and batch norm as one linear layer."""
+    linear, norm = layer.linear, layer.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    folded = nn.Linear(linear.in_features, linear.out_features)
+    with torch.no_grad():
+        folded.weight.copy_(linear.weight * scale[:, None])
+        folded.bias.copy_(norm.bias - norm.running_mean * scale)
+    return folded
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what the exporter says about packages that are not needed and about its own inner parts."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def map_names(model: PillarDetector) -> list[str]:
+    """Names of the outputs: fields of the head's maps that are there."""
+    width = model.backbone.out_channels
+    with torch.no_grad():
+        maps = model.head(torch.zeros(1, width, 1, 1))
+    return [field.name for field in fields(maps) if getattr(maps, field.name) is not None]
+
+
+def export_onnx(model: nn.Module, path: Path) -> list[str]:
+    """Write `path`, whole or not at all, and return the names of the outputs.
+
+    Raises UserError for detectors with operations that ONNX lacks (sparse convolution, range images).
+    """
+    if not isinstance(model, PillarDetector) or not isinstance(model.encoder, PillarEncoder):
+        raise UserError(f"{type(model).__name__}: has operations that ONNX lacks; detectors on pillars can be exported")
+    network = ExportedNetwork(model.cpu()).eval()
+    points = torch.rand(33, network.point_channels)
+    pillar = torch.arange(33) // 3
+    cell = torch.arange(11) * 5
+    names = map_names(model)
+    many, some = torch.export.Dim("points", min=1), torch.export.Dim("pillars", min=1)
+    with atomic_path(path) as temporary, _quiet():
+        torch.onnx.export(
+            network,
+            (points, pillar, cell),
+            temporary,
+            input_names=["points", "pillar_of_point", "cell_of_pillar"],
+            output_names=names,
+            dynamic_shapes=({0: many}, {0: many}, {0: some}),
+            opset_version=OUTPUT_OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    return names
