@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.data.from_npz import read_npz
+from pcdet_poly.data.from_npz import load_arrays, read_npz
 from pcdet_poly.errors import UserError
 from pcdet_poly.libraries import open3d
 from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
@@ -48,9 +48,10 @@ def _frame(points: np.ndarray, path: Path) -> Frame:
 
 
 def _npz(path: Path) -> Frame:
-    with np.load(path) as arrays:
-        if "points" in arrays and "boxes" not in arrays:
-            return _frame(_columns(arrays["points"], path), path)
+    arrays = load_arrays(path)
+    if "points" in arrays and "boxes" not in arrays:
+        points = _columns(arrays["points"], path)
+        return _frame(points[np.isfinite(points).all(axis=1)], path)
     return read_npz(path, segment=path.stem, timestamp_us=0, class_map={})
 
 

@@ -69,7 +69,7 @@ def read_folder(path: Place, advance: Advance, report: Report, *, class_map: Map
 
 def read_npz(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
     """One frame; `timestamp_us` is used where the file has none."""
-    arrays = _Arrays(file, _load(file))
+    arrays = _Arrays(file, load_arrays(file))
     points = _points(arrays)
     box = arrays.get("boxes", (None, 7), np.float32)
     if not np.isfinite(box).all() or (box[:, 3:6] <= 0).any():
@@ -119,7 +119,8 @@ def _said(shape: tuple[int | None, ...], dtype: Any) -> str:
     return f"{np.dtype(dtype).name if dtype is not np.str_ else 'text'} ({lengths})"
 
 
-def _load(file: Path) -> dict[str, np.ndarray]:
+def load_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
