@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
+from shapely import affinity, geometry
 from torch import Tensor
 
 from pcdet_poly import losses
@@ -107,3 +109,100 @@ def test_at_cells_reads_the_cell_of_each_frame() -> None:
     maps = torch.arange(2 * 4 * 3 * 5).reshape(2, 4, 3, 5)
     values = losses.at_cells(maps, torch.tensor([1, 0]), torch.tensor([2 * 5 + 4, 0]))
     assert torch.equal(values, torch.stack([maps[1, :, 2, 4], maps[0, :, 0, 0]]))
+
+
+def _overlap_3d(a: list[float], b: list[float]) -> float:
+    """IoU of two boxes: footprints by shapely, times the shared height."""
+
+    def footprint(box: list[float]) -> geometry.Polygon:
+        x, y, _, length, width, _, heading = box
+        plain = geometry.box(x - length / 2, y - width / 2, x + length / 2, y + width / 2)
+        return affinity.rotate(plain, heading, origin=(x, y), use_radians=True)
+
+    height = min(a[2] + a[5] / 2, b[2] + b[5] / 2) - max(a[2] - a[5] / 2, b[2] - b[5] / 2)
+    shared = footprint(a).intersection(footprint(b)).area * max(height, 0)
+    return shared / (math.prod(a[3:6]) + math.prod(b[3:6]) - shared)
+
+
+def _box(code: list[float], cell: int) -> list[float]:
+    row, column = divmod(cell, SIZE)
+    centre = [-1.5 + 0.5 * (column + code[0]), -1.5 + 0.5 * (row + code[1])]
+    return [*centre, code[2], *map(math.exp, code[3:6]), math.atan2(code[6], code[7])]
+
+
+def test_iou_branch_learns_the_overlap_of_the_boxes_and_leaves_them_alone() -> None:
+    targets = _targets()
+    maps = dataclasses.replace(_near(targets), velocity=None)
+    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight_iou=0.3), GRID)
+    loss = criterion(maps, targets).parts["iou"]
+    wanted, overlaps = 0.0, []
+    for frame, cell, code in zip(targets.frame, targets.cell.tolist(), targets.code.tolist(), strict=True):
+        y, x = divmod(cell, SIZE)
+        found = _box(maps.box_code()[frame, :, y, x].tolist(), cell)
+        overlaps.append(_overlap_3d(found, _box(code, cell)))
+        wanted += abs(maps.iou[frame, 0, y, x].item() - (2 * overlaps[-1] - 1))
+    assert min(overlaps) < 0.5 < max(overlaps) < 0.999
+    assert loss.item() == pytest.approx(0.3 * wanted / 3, rel=1e-4)
+    loss.backward()
+    assert maps.iou.grad.count_nonzero() == 2  # two cells hold the three objects
+    assert maps.size.grad is None or maps.size.grad.count_nonzero() == 0
+
+
+def _near(targets: CenterTargets) -> CenterMaps:
+    """Maps whose boxes at the objects' cells are almost right, with IoU and velocity branches."""
+    generator = torch.Generator().manual_seed(3)
+    code = torch.randn(2, 8, SIZE * SIZE, generator=generator)
+    code[targets.frame, :, targets.cell] = targets.code + 0.1 * torch.randn(3, 8, generator=generator)
+    branches = [part.clone().requires_grad_() for part in code.view(2, 8, SIZE, SIZE).split([2, 1, 3, 2], dim=1)]
+    iou, velocity = (torch.randn(2, n, SIZE, SIZE, generator=generator).requires_grad_() for n in (1, 2))
+    return CenterMaps(_maps().heatmap, *branches, iou=iou, velocity=velocity)
+
+
+def test_velocity_loss_is_the_mean_over_objects_with_a_known_one() -> None:
+    targets = dataclasses.replace(_targets(), velocity=torch.tensor([[1.0, -2.0], [torch.nan, torch.nan], [0.5, 3.0]]))
+    maps = _near(targets)
+    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight_velocity=0.7), GRID)
+    loss = criterion(maps, targets).parts["velocity"]
+    at = [maps.velocity[frame, :, cell // SIZE, cell % SIZE] for frame, cell in ((0, 2 * SIZE + 3), (1, 5 * SIZE + 5))]
+    wanted = sum((said - right).abs().sum() for said, right in zip(at, targets.velocity[[0, 2]], strict=True))
+    torch.testing.assert_close(loss, 0.7 * wanted / 2)
+    loss.backward()
+    assert maps.velocity.grad.isfinite().all()
+    assert maps.velocity.grad.count_nonzero() == 4
+
+
+def test_without_known_velocities_there_is_no_loss_but_a_gradient_everywhere() -> None:
+    targets = dataclasses.replace(_targets(), velocity=torch.full((3, 2), torch.nan))
+    maps = _near(targets)
+    loss = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, targets).parts["velocity"]
+    loss.backward()
+    assert loss == 0
+    assert maps.velocity.grad.count_nonzero() == 0
+
+
+@pytest.mark.parametrize("num_bins", [2, 5, 12])
+def test_heading_bins_have_cross_entropy_and_a_residual_of_the_right_one(num_bins: int) -> None:
+    weights = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6, 1.7)
+    maps, targets = _maps(), _targets()
+    heading = torch.randn(2, 2 * num_bins, SIZE, SIZE, generator=torch.Generator().manual_seed(9))
+    maps = dataclasses.replace(maps, heading=heading)
+    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight=1, code_weights=weights), GRID)
+    wanted = 0.0
+    for frame, cell, code in zip(targets.frame, targets.cell, targets.code, strict=True):
+        y, x = divmod(int(cell), SIZE)
+        place = math.atan2(code[6], code[7]) / (2 * math.pi) * num_bins
+        sector = round(place) % num_bins
+        logit, residual = heading[frame, :, y, x].tolist()[:num_bins], heading[frame, :, y, x].tolist()[num_bins:]
+        wanted += 0.6 * (math.log(sum(map(math.exp, logit))) - logit[sector])
+        wanted += 1.7 * abs(residual[sector] - (place - round(place)))
+        wanted += abs(maps.offset[frame, 0, y, x].item() - code[0].item())
+    assert criterion(maps, targets).parts["box"].item() == pytest.approx(wanted / 3, rel=1e-5)
+
+
+def test_every_branch_of_a_batch_without_objects_has_a_gradient() -> None:
+    nothing = dataclasses.replace(_nothing(), velocity=torch.zeros(0, 2))
+    maps = dataclasses.replace(_near(_targets()), heading=torch.randn(2, 24, SIZE, SIZE).requires_grad_())
+    result = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, nothing)
+    assert {name for name, loss in result.parts.items() if loss == 0} == {"box", "iou", "velocity"}
+    result.total.backward()
+    assert all(getattr(maps, field.name).grad is not None for field in dataclasses.fields(maps))
