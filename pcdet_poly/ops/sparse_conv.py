@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pcdet_poly.ops.cpu import sparse_conv as cpu
 from pcdet_poly.ops.sparse_rules import Rules
 from pcdet_poly.structures import SparseTensor
+
+TILE = 4096  # pairs; 64 float32 channels of them are 1 MiB
 
 
 def sparse_conv(features: Tensor, weight: Tensor, rules: Rules) -> SparseTensor:
@@ -40,41 +45,51 @@ class _SparseConv(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor, rules: Rules) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.rules = rules
-        return _apply(features, weight, rules.input, rules.output, rules, len(rules.sites))
+        result = features.new_zeros(len(rules.sites), weight.shape[2])
+        taken, added = (features.new_empty(_longest(rules), width) for width in weight.shape[1:])
+        for k, inputs, outputs in _tiles(rules):
+            values = _take(features, inputs, taken)
+            _add(result, outputs, torch.mm(values, weight[k], out=added[: len(values)]))
+        return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, to_result: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, to_result: Tensor) -> tuple[Tensor, Tensor, None]:
         features, weight = ctx.saved_tensors
         rules: Rules = ctx.rules
-        to_features = to_weight = None
-        if ctx.needs_input_grad[0]:
-            transposed = weight.transpose(1, 2)
-            to_features = _apply(to_result, transposed, rules.output, rules.input, rules, rules.num_inputs)
-        if ctx.needs_input_grad[1]:
-            to_weight = _weight_gradient(features, to_result, rules)
+        to_features, to_weight = torch.zeros_like(features), torch.zeros_like(weight)
+        taken, added = (features.new_empty(_longest(rules), features.shape[1]) for _ in range(2))
+        upstream = to_result.new_empty(_longest(rules), to_result.shape[1])
+        for k, inputs, outputs in _tiles(rules):
+            gradient = _take(to_result, outputs, upstream)
+            to_weight[k].addmm_(_take(features, inputs, taken).T, gradient)
+            if ctx.needs_input_grad[0]:
+                _add(to_features, inputs, torch.mm(gradient, weight[k].T, out=added[: len(gradient)]))
         return to_features, to_weight, None
 
 
-def _apply(values: Tensor, weight: Tensor, source: Tensor, target: Tensor, rules: Rules, num_rows: int) -> Tensor:
-    """Sum over elements k and their pairs: result[target] += values[source] @ weight[k]."""
-    centre = rules.identity
-    result = values.new_zeros(num_rows, weight.shape[2]) if centre is None else values @ weight[centre]
-    for k in range(len(weight)):
-        pairs = rules.pairs(k)
-        if k != centre and pairs.start < pairs.stop:
-            result.index_add_(0, target[pairs], values.index_select(0, source[pairs]) @ weight[k])
-    return result
+def _tiles(rules: Rules) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Kernel element, input rows and output rows of a few pairs at a time."""
+    for k, (begin, end) in enumerate(pairwise(rules.start)):
+        for first in range(begin, end, _longest(rules)):
+            pairs = slice(first, min(first + _longest(rules), end))
+            yield k, rules.input[pairs], rules.output[pairs]
 
 
-def _weight_gradient(features: Tensor, to_result: Tensor, rules: Rules) -> Tensor:
-    """(K, C, C')."""
-    gradient = features.new_zeros(len(rules.start) - 1, features.shape[1], to_result.shape[1])
-    for k in range(len(gradient)):
-        pairs = rules.pairs(k)
-        if k == rules.identity:
-            gradient[k] = features.T @ to_result
-        elif pairs.start < pairs.stop:
-            gathered = features.index_select(0, rules.input[pairs])
-            gradient[k] = gathered.T @ to_result.index_select(0, rules.output[pairs])
-    return gradient
+def _longest(rules: Rules) -> int:
+    """Pairs in a tile: on the CPU what stays in cache, else all of a kernel element."""
+    longest = max(end - begin for begin, end in pairwise(rules.start))
+    return max(min(longest, TILE) if rules.input.device.type == "cpu" else longest, 1)
+
+
+def _take(values: Tensor, rows: Tensor, place: Tensor) -> Tensor:
+    """The chosen rows, written to the beginning of `place`."""
+    return torch.index_select(values, 0, rows, out=place[: len(rows)])
+
+
+def _add(total: Tensor, rows: Tensor, values: Tensor) -> None:
+    """Add rows; none is chosen twice."""
+    if total.device.type == "cpu":
+        cpu.add_rows(total.numpy(), rows.numpy(), values.numpy())
+    else:
+        total.index_add_(0, rows, values)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor
@@ -28,11 +27,6 @@ class Rules:
     num_inputs: int
     sites: Sites  # of the output
     kernel: Size3
-    identity: int | None  # element whose pairs are (0, 0), (1, 1), ... for all rows: a submanifold kernel's centre
-
-    def pairs(self, element: int) -> slice:
-        """Where the pairs of a kernel element lie."""
-        return slice(self.start[element], self.start[element + 1])
 
 
 def submanifold_rules(sites: Sites, kernel: Size3) -> Rules:
@@ -40,7 +34,7 @@ def submanifold_rules(sites: Sites, kernel: Size3) -> Rules:
     if any(size % 2 == 0 for size in kernel):
         raise ValueError(f"submanifold_rules: kernel {kernel} has no centre; use odd sizes")
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-    return _rules(sites, sites, kernel, (1, 1, 1), padding, identity=prod(kernel) // 2)
+    return _rules(sites, sites, kernel, (1, 1, 1), padding, submanifold=True)
 
 
 def strided_rules(sites: Sites, kernel: Size3, stride: Size3, padding: Size3) -> Rules:
@@ -55,20 +49,18 @@ def strided_rules(sites: Sites, kernel: Size3, stride: Size3, padding: Size3) ->
         cell = torch.from_numpy(cpu.reached(sites.cell.numpy(), sites.num_frames, *geometry))
     else:
         cell = gpu.reached(sites, shape, kernel, stride, padding)
-    return _rules(sites, Sites(cell, shape, sites.num_frames), kernel, stride, padding, identity=None)
+    return _rules(sites, Sites(cell, shape, sites.num_frames), kernel, stride, padding, submanifold=False)
 
 
-def _rules(
-    inputs: Sites, outputs: Sites, kernel: Size3, stride: Size3, padding: Size3, *, identity: int | None
-) -> Rules:
+def _rules(inputs: Sites, outputs: Sites, kernel: Size3, stride: Size3, padding: Size3, *, submanifold: bool) -> Rules:
     if inputs.cell.device.type == "cpu":
         geometry = (inputs.shape, outputs.shape, kernel, stride, padding)
-        arrays = cpu.pairs(inputs.cell.numpy(), outputs.cell.numpy(), *geometry, identity is not None)
+        arrays = cpu.pairs(inputs.cell.numpy(), outputs.cell.numpy(), *geometry, submanifold)
         first, second, count = map(torch.from_numpy, arrays)
     else:
         first, second, count = gpu.pairs(inputs, outputs, kernel, stride, padding)
     start = (0, *count.cumsum(0).tolist())
-    return Rules(first, second, start, len(inputs), outputs, kernel, identity)
+    return Rules(first, second, start, len(inputs), outputs, kernel)
 
 
 def _output_shape(shape: Size3, kernel: Size3, stride: Size3, padding: Size3) -> Size3:
