@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,14 +20,24 @@ class DataConfig(Section):
     """Classes to detect, in the order of the network's outputs."""
     returns: tuple[Literal[1, 2], ...] = (1, 2)
     """LiDAR returns to use."""
+    sweeps: Count = 1
+    """LiDAR sweeps a frame consists of: itself and as many before it, as far as its segment has them, moved into its
+    vehicle frame. With more than one, a point has its age in seconds as its last number."""
     min_points: int = Field(default=1, ge=0)
     """Train on labelled boxes with at least this many LiDAR points."""
     train_every: Count = 1
     """Train on every n-th frame of the concatenated list of frames; 5 is OpenPCDet's `20 %`."""
+    train_segments_every: Count = 1
+    """Train on every n-th segment of the concatenated list only; 5 is the other meaning of `20 %`: fewer places."""
     val_every: Count = 1
     """Evaluate on every n-th frame of the concatenated list of frames."""
     workers: int = Field(default=2, ge=0)
     """Processes that read and augment frames; 0 reads in the training process."""
+
+    @property
+    def point_channels(self) -> int:
+        """Numbers per point: x, y, z, tanh(intensity), elongation, and with several sweeps the age in seconds."""
+        return 5 if self.sweeps == 1 else 6
 
 
 class GridConfig(Section):
@@ -71,3 +81,36 @@ class AugmentConfig(Section):
     """Standard deviation of a shift along x, y and z."""
     shuffle: bool = True
     """Put the points into random order."""
+
+
+class PasteConfig(Section):
+    """Labelled objects of other frames, put into training frames before these are augmented. Default: none."""
+
+    bank: str = ""
+    """File made by data_tools/build_object_bank.py; empty: no pasting."""
+    objects: tuple[Annotated[int, Field(ge=0)], ...] = (15, 10, 10)
+    """How many objects of each class of data.classes, those that collide with others included."""
+    fill: bool = True
+    """Count the frame's own objects too: paste only as many as are missing (as OpenPCDet does on Waymo)."""
+    min_points: Count = 5
+    """Paste objects with at least this many LiDAR points."""
+    max_level: Literal[1, 2] = 2
+    """Paste objects up to this difficulty; 1 leaves those of LEVEL_2 out."""
+    every: Count = 1
+    """Paste from every n-th frame of the bank's list of frames. OpenPCDet's `20 %` configs paste from all (1); with
+    the value of data.train_every, training sees no object of a frame that it does not train on."""
+    stop_epoch: int | None = None
+    """First epoch, counted from 0, without pasting; -5 stops for the last five; null never stops."""
+
+    def pastes_in(self, epoch: int, num_epochs: int) -> bool:
+        """Whether frames of an epoch, counted from 0, get objects."""
+        if self.stop_epoch is None:
+            return bool(self.bank)
+        stop = self.stop_epoch if self.stop_epoch >= 0 else num_epochs + self.stop_epoch
+        return bool(self.bank) and epoch < stop
+
+    @model_validator(mode="after")
+    def _is_used(self) -> Self:
+        if not self.bank and self != PasteConfig.model_construct():
+            raise ValueError("bank: none given, so nothing is pasted; name one, or leave the other settings out")
+        return self

@@ -65,7 +65,7 @@ def transform(frame: Frame, matrix: np.ndarray) -> Frame:
     if frame.columns[:3] != ("x", "y", "z"):
         raise ValueError(f"transform: columns {frame.columns} given, x, y, z first needed")
     points = frame.points.copy()
-    points[:, :3] = _apply(matrix, frame.points[:, :3])
+    points[:, :3] = apply(matrix, frame.points[:, :3])
     return replace(
         frame,
         points=points,
@@ -88,11 +88,11 @@ def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
     forward = np.stack([np.cos(box[:, 6]), np.sin(box[:, 6])], axis=1) @ matrix[:2, :2].T
     scale = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
     heading = np.arctan2(forward[:, 1], forward[:, 0])
-    moved = np.concatenate([_apply(matrix, box[:, :3]), box[:, 3:6] * scale, heading[:, None]], axis=1)
+    moved = np.concatenate([apply(matrix, box[:, :3]), box[:, 3:6] * scale, heading[:, None]], axis=1)
     return moved.astype(np.float32)
 
 
-def _apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     """(N, 3) through (4, 4), in the precision of `xyz`.
 
     Written out: a matrix product would start BLAS's threads in every worker of a loader, 1 ms of work

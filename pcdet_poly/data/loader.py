@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pcdet_poly.config.data import GridConfig
+from pcdet_poly.config.data import DataConfig, GridConfig
 from pcdet_poly.config.rsn import RangeImageConfig, RsnConfig
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.augment import augment
@@ -47,7 +47,10 @@ def training_batches(
     however they are spread over processes and over the `train.accumulate` batches of a step.
     """
     steps, per_step = steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
-    make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch)
+    paster = None
+    if cfg.paste.pastes_in(epoch, cfg.train.epochs):
+        paster = open_paster(cfg.paste, cfg.data.classes, cfg.data.returns)
+    make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch, paster=paster)
     turns = range(first_step * per_step, steps * per_step)
     yield from _made(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
 
@@ -65,12 +68,10 @@ def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, wor
 def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None) -> Batch:
     order = _order(cfg.train.seed, epoch, len(dataset))
     size = cfg.train.batch_size
-    frames = [
-        _training_frame(
-            input_frame(dataset, int(order[position % len(order)]), cfg), cfg, (cfg.train.seed, epoch, position), paster
-        )
-        for position in range(number * size, (number + 1) * size)
-    ]
+    frames = []
+    for position in range(number * size, (number + 1) * size):
+        frame = _frame_of_dataset(dataset, int(order[position % len(order)]), cfg)
+        frames.append(_training_frame(frame, cfg, (cfg.train.seed, epoch, position), paster))
     return collate(frames, cfg.data.classes, range_image_of(cfg))
 
 
@@ -82,12 +83,13 @@ def _order(seed: int, epoch: int, num_frames: int) -> np.ndarray:
 def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:
     size = cfg.evaluation.batch_size
     positions = range(number * size, min((number + 1) * size, len(dataset)))
-    return batch_of_frames([dataset[position] for position in positions], cfg)
+    frames = [_frame_of_dataset(dataset, position, cfg) for position in positions]
+    return collate(frames, cfg.data.classes, range_image_of(cfg))
 
 
 def batch_of_frames(frames: Sequence[Frame], cfg: Config) -> Batch:
-    """Frames as they are, with all objects of the config's classes, as its model takes them."""
-    return collate([of_returns(frame, cfg.data.returns) for frame in frames], cfg.data.classes, range_image_of(cfg))
+    """Frames as they are, with all objects of the config's classes, as its model takes them; no sweeps before them."""
+    return collate([seen(frame, (), cfg.data) for frame in frames], cfg.data.classes, range_image_of(cfg))
 
 
 def range_image_of(cfg: Config) -> RangeImageConfig | None:
@@ -95,11 +97,14 @@ def range_image_of(cfg: Config) -> RangeImageConfig | None:
     return cfg.model.image if isinstance(cfg.model, RsnConfig) else None
 
 
-def input_frame(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
-    """Frame `index` with the returns, sweeps and columns that the network sees."""
-    frames = [dataset[index], *dataset.before(index, cfg.data.sweeps - 1)]
-    frame, *past = (of_columns(of_returns(frame, cfg.data.returns), INPUTS) for frame in frames)
-    return frame if cfg.data.sweeps == 1 else with_past(frame, past)
+def _frame_of_dataset(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
+    return seen(dataset[index], dataset.before(index, cfg.data.sweeps - 1), cfg.data)
+
+
+def seen(frame: Frame, past: Sequence[Frame], cfg: DataConfig) -> Frame:
+    """`frame` with the returns, columns and sweeps that a model sees; `past` are the frames before it."""
+    frame, *past = (of_columns(of_returns(one, cfg.returns), INPUTS) for one in (frame, *past))
+    return frame if cfg.sweeps == 1 else with_past(frame, past)
 
 
 def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:

@@ -68,8 +68,8 @@ def read_header(metadata: dict[bytes, bytes] | None, place: str) -> BankHeader:
     value: dict[str, Any] = json.loads(text)
     if (value.pop("format"), version := value.pop("version")) != (FORMAT, VERSION):
         raise UserError(f"{place}: format version {version}, this program reads {VERSION}; build the bank again")
-    texts = (tuple(value[name]) for name in ("class_names", "features", "segments"))
-    return BankHeader(*texts, value["every"], value["num_frames"])
+    class_names, features, segments = (tuple(value[name]) for name in ("class_names", "features", "segments"))
+    return BankHeader(class_names, features, segments, value["every"], value["num_frames"])
 
 
 def schema_of(header: BankHeader) -> pa.Schema:

@@ -13,7 +13,8 @@ def training_frames(config: Config) -> FrameDataset:
     """Frames of `data.train`. Raises UserError where no store is given or a store is not there."""
     if not config.data.train:
         raise UserError("data.train: no store given; add data.train=[FOLDER] (a store made with data_tools/)")
-    return FrameDataset(config.data.train, every=config.data.train_every)
+    cfg = config.data
+    return FrameDataset(cfg.train, every=cfg.train_every, segments_every=cfg.train_segments_every)
 
 
 def validation_frames(config: Config) -> FrameDataset | None:
