@@ -20,6 +20,10 @@ from pcdet_poly.structures import AnchorTargets, GroundTruth
 from pcdet_poly.targets.anchor_code import encode_residuals, sector_of
 from pcdet_poly.targets.anchor_grid import AnchorGrid
 
+# Overlaps nearer to each other than this are equal: boxes are float32, and an object midway between
+# anchors must not choose by the rounding of its place.
+TIE = 1e-6
+
 
 class Objects(NamedTuple):
     """Labelled boxes of all frames."""
@@ -74,10 +78,10 @@ class AnchorAssigner:
         pairs = pairs_near(self.anchors, label, objects)
         anchor, compact = torch.unique(pairs.anchor, return_inverse=True)  # (U,) ascending
         best = pairs.iou.new_zeros(len(anchor)).scatter_reduce(0, compact, pairs.iou, "amax")
-        rival = torch.where(pairs.iou == best[compact], pairs.object, len(objects.box))
+        rival = torch.where(pairs.iou >= best[compact] - TIE, pairs.object, len(objects.box))
         owner = pairs.object.new_full((len(anchor),), len(objects.box)).scatter_reduce(0, compact, rival, "amin")
         highest = pairs.iou.new_zeros(len(objects.box)).scatter_reduce(0, pairs.object, pairs.iou, "amax")
-        forced = (pairs.iou == highest[pairs.object]) & (pairs.iou > 0)
+        forced = (pairs.iou >= highest[pairs.object] - TIE) & (pairs.iou > TIE)
         positive = best >= thresholds.matched
         positive[compact[forced]] = True
         background[anchor] = (best < thresholds.unmatched) & ~positive

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from pcdet_poly import losses
-from pcdet_poly.config.losses import ClassificationConfig
-from pcdet_poly.structures import CenterMaps, CenterTargets
+from pcdet_poly.config.losses import ClassificationConfig, SigmoidFocalConfig
+from pcdet_poly.structures import AnchorMaps, AnchorTargets, CenterMaps, CenterTargets
 
 NONE = torch.zeros(0, dtype=torch.int64)
 
@@ -64,3 +64,47 @@ def test_leaves_no_trace_on_the_maps() -> None:
     with torch.no_grad():
         losses.first_term_share(maps, targets, ClassificationConfig())
     assert maps.heatmap.grad is None
+
+
+def _anchor_case(logits: torch.Tensor, ignored: int | None = None) -> tuple[AnchorMaps, AnchorTargets]:
+    """One frame; anchor 1 is an object of class 0."""
+    num_anchors = logits.shape[1]
+    background = torch.ones(1, num_anchors, dtype=torch.bool)
+    background[0, [1] if ignored is None else [1, ignored]] = False
+    one = torch.tensor([1])
+    maps = AnchorMaps(logits, torch.zeros(1, num_anchors, 7), torch.zeros(1, num_anchors, 2))
+    return maps, AnchorTargets(background, one * 0, one, one * 0, torch.zeros(1, 7), one * 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"epsilon": 1.5},
+        {"epsilon": -1},
+        {"epsilon": (1, -0.5)},
+        {"epsilon": 0.5, "balance_epsilon": False},
+        {"epsilons": (1, 2)},
+        {"num_terms": 2},
+        {"alpha": None, "epsilon": 1},
+    ],
+)
+def test_share_of_an_anchor_heads_gradient_logit_by_logit(settings: dict[str, object]) -> None:
+    cfg = SigmoidFocalConfig(background_weight=0.5, **settings)
+    logits = torch.randn(1, 6, 2, generator=torch.Generator().manual_seed(0))
+    found = losses.anchor_first_term_share(*_anchor_case(logits, ignored=4), cfg)
+    right = torch.zeros(1, 6, 2, dtype=torch.bool)
+    right[0, 1, 0] = True
+    counts = torch.ones(1, 6, 2, dtype=torch.bool)
+    counts[0, 4] = False
+    x = logits.double().requires_grad_()
+    whole = torch.autograd.grad(losses.sigmoid_loss(x, right, cfg).sum(), x)[0].abs()
+    q = torch.where(right, -logits, logits).double().sigmoid()
+    alpha_t = torch.where(right, 0.25, 0.75).double() if cfg.alpha is not None else torch.ones(1, 6, 2)
+    epsilon = torch.tensor(settings.get("epsilons", [settings.get("epsilon", 0.0)])[0])  # type: ignore[index]
+    leading = alpha_t + epsilon * (alpha_t if cfg.balance_epsilon else 1)
+    first = torch.where(right, 1, 0.5) * leading * 3 * q**3 * (1 - q)
+    for name, mask in (("positives", right), ("background", ~right & counts), ("all", counts)):
+        assert found[f"first_term_share/{name}"] == pytest.approx((first * mask).sum() / (whole * mask).sum(), rel=1e-4)
+    assert found["p_t/positives"] == pytest.approx((1 - q)[right].mean(), rel=1e-5)
+    assert found["p_t/background"] == pytest.approx((1 - q)[~right & counts].mean(), rel=1e-5)
