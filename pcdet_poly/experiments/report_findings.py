@@ -104,9 +104,10 @@ def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
     background = [1 - at_end[arm]["p_t/background"] for arm in arms]
     falls = peaks == sorted(peaks, reverse=True) and background == sorted(background, reverse=True)
     shown = ", ".join(f"{p:.3f}/{q:.3f}" for p, q in zip(peaks, background, strict=True))
+    order = "both fall as epsilon rises" if falls else "they do NOT both fall as epsilon rises"
     return [
-        f"Mean p at peaks/on background at the end of training, epsilon ascending: {shown}; "
-        f"{'both fall' if falls else 'they do NOT both fall'} as epsilon rises, as the loss says they must."
+        f"Mean p at peaks/on background at the end of training, epsilon ascending: {shown}; {order}. "
+        "In trainings that have settled they must."
     ]
 
 

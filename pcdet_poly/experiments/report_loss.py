@@ -85,5 +85,6 @@ def _mean_at_end(steps: Sequence[int], values: Sequence[float]) -> float:
 
 def _calibration_error(trained: Trained, labels: Labels) -> float:
     pairs = list(zip(trained.detections.detections, labels.ground_truth, strict=True))
-    right = [right_detections(found.to("cpu"), truth.to("cpu")) for found, truth in pairs]
+    # Indexing copies: what comes from a Parquet file is read-only, which torch warns of.
+    right = [right_detections(found[np.arange(len(found))].to("cpu"), truth.to("cpu")) for found, truth in pairs]
     return calibration_error(np.concatenate([found.score for found, _ in pairs]), np.concatenate(right))

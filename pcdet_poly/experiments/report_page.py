@@ -75,10 +75,6 @@ def _model(study: Study, result: Result) -> dict[str, Any]:
         "differences": {
             _key(cell): [_difference(result, one) for one in result.differences if one.cell == cell] for cell in cells
         },
-        "choices": [
-            {"arm": c.arm, "epsilon": c.epsilon, "seen": _number(c.seen), "unseen": c.unseen and _estimate(c.unseen)}
-            for c in result.choices
-        ],
         "ranges": _ranges(result),
         "pr": _pr_curves(result),
         "loss": _loss(result),

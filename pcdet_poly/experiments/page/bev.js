@@ -1,0 +1,91 @@
+// A frame from above, on a canvas: points, labels found and missed, detections true and false.
+"use strict";
+
+const GROUND = "#10151c";
+const KINDS = {
+  true: { colour: "#3ddc97", text: "detection that matches a label" },
+  false: { colour: "#ff5a5f", text: "false detection (crossed)" },
+  ignored: { colour: "#8a94a1", text: "detection in a no-label zone" },
+  missed: { colour: "#ffb000", text: "label that was missed (dashed)" },
+  found: { colour: "#6f86a6", text: "label that was found" },
+};
+const OUTCOMES = ["false", "true", "ignored"];
+
+function decodePoints(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const whole = new Int16Array(bytes.buffer);
+  return Float32Array.from(whole, (v) => v / 100);
+}
+
+// The four corners of a box [x, y, z, length, width, height, heading, ...], front left first.
+function corners([x, y, , length, width, , heading]) {
+  const [c, s] = [Math.cos(heading) / 2, Math.sin(heading) / 2];
+  return [[1, 1], [1, -1], [-1, -1], [-1, 1]].map(([a, b]) => [x + a * length * c - b * width * s, y + a * length * s + b * width * c]);
+}
+
+// Boxes of one arm in a scene: [{box, kind, score}], labels first.
+function boxesOf(scene, arm) {
+  const seen = scene.arms[arm];
+  const labels = scene.labels.map((box, i) => ({ box, kind: seen.found[i] ? "found" : "missed" }));
+  const detections = seen.detections.map((box) => ({ box, kind: OUTCOMES[box[9]], score: box[8] }));
+  return [...labels, ...detections];
+}
+
+function countsOf(scene, arm) {
+  const count = (kind) => boxesOf(scene, arm).filter((one) => one.kind === kind).length;
+  return `${count("found")} found, ${count("missed")} missed, ${count("false")} false`;
+}
+
+function heightColour(z) {
+  const t = Math.max(0, Math.min(1, (z + 0.5) / 3.5));
+  return [78 + 150 * t, 112 + 130 * t, 152 + 96 * t];
+}
+
+function extent(scene) {
+  let most = 1;
+  for (let i = 0; i < scene.xyz.length; i += 3) most = Math.max(most, Math.abs(scene.xyz[i]), Math.abs(scene.xyz[i + 1]));
+  return most;
+}
+
+function drawBev(canvas, scene, arm) {
+  const size = (canvas.width = canvas.height = 560);
+  const context = canvas.getContext("2d");
+  const scale = size / (2 * scene.extent);
+  const at = (x, y) => [size / 2 - y * scale, size / 2 - x * scale]; // x forward is up, y left is left
+  context.fillStyle = GROUND;
+  context.fillRect(0, 0, size, size);
+  for (let i = 0; i < scene.xyz.length; i += 3) {
+    const [r, g, b] = heightColour(scene.xyz[i + 2]);
+    const [u, v] = at(scene.xyz[i], scene.xyz[i + 1]);
+    context.fillStyle = `rgb(${r | 0},${g | 0},${b | 0})`;
+    context.fillRect(u, v, 1.4, 1.4);
+  }
+  for (const one of boxesOf(scene, arm)) drawOutline(context, corners(one.box).map(([x, y]) => at(x, y)), one.kind);
+}
+
+function drawOutline(context, points, kind) {
+  context.strokeStyle = KINDS[kind].colour;
+  context.lineWidth = kind === "found" ? 1 : 2;
+  context.setLineDash(kind === "missed" ? [5, 3] : []);
+  context.beginPath();
+  points.forEach(([u, v], i) => (i ? context.lineTo(u, v) : context.moveTo(u, v)));
+  context.closePath();
+  if (kind === "false") {
+    context.moveTo(...points[0]); context.lineTo(...points[2]);
+    context.moveTo(...points[1]); context.lineTo(...points[3]);
+  }
+  context.stroke();
+}
+
+function pictures(state) {
+  const scene = state.model.scenes[state.scene];
+  return Object.keys(scene.arms).map((arm) => {
+    const canvas = el("canvas", { title: "show in 3D", onclick: () => { pick(state, arm); document.getElementById("view").scrollIntoView(); } });
+    drawBev(canvas, scene, arm);
+    const row = el("a", { href: "#differences", onclick: () => pick(state, arm) }, arm);
+    return el("figure", { id: `card-${arm}`, "data-arm": arm },
+      el("figcaption", {}, el("span", { class: "swatch", style: `background:${state.colours[arm]}` }), row, el("span", {}, ` seed ${scene.arms[arm].seed}: ${countsOf(scene, arm)}`)), canvas);
+  });
+}
+
+const colourKey = () => el("div", { class: "key" }, Object.values(KINDS).map(({ colour, text }) => el("span", {}, el("i", { style: `border-color:${colour}` }), text)));
