@@ -21,6 +21,9 @@ def main() -> int:
         "--checkpoint", default="last", metavar="best|last|PATH", help="default: last; best was chosen on data.val"
     )
     parser.add_argument(
+        "--weights", choices=("raw", "ema"), help="last step's or averaged ones (default: averaged if there are some)"
+    )
+    parser.add_argument(
         "--data", nargs="+", metavar="STORE", help="frame stores to evaluate on (default: the run's data.val)"
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where to write (default: the run's folder)")
@@ -30,20 +33,21 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
 
     from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
-    from pcdet_poly.engine.environment import pick_device
     from pcdet_poly.engine.evaluate import evaluate_run
     from pcdet_poly.engine.frames import frames_to_evaluate
+    from pcdet_poly.engine.processes import joined_processes
     from pcdet_poly.engine.run import open_run
     from pcdet_poly.engine.state import seeded_recipe
 
     overrides = arguments.overrides + ([f"data.val={json.dumps(arguments.data)}"] if arguments.data else [])
-    run = open_run(arguments.run, overrides, pick_device(arguments.device))
-    frames = frames_to_evaluate(run.config)
-    path = run.find_checkpoint(arguments.checkpoint)
-    checkpoint = load_checkpoint(path)
-    recipe = seeded_recipe(run.config, run.device)
-    load_model(recipe.model, checkpoint, path, run.config)
-    evaluate_run(run, recipe, frames, step=checkpoint.step, output=arguments.output)
+    with joined_processes(arguments.device) as device:
+        run = open_run(arguments.run, overrides, device)
+        frames = frames_to_evaluate(run.config)
+        path = run.find_checkpoint(arguments.checkpoint)
+        checkpoint = load_checkpoint(path)
+        recipe = seeded_recipe(run.config, device)
+        load_model(recipe.model, checkpoint, path, run.config, weights=arguments.weights)
+        evaluate_run(run, recipe, frames, step=checkpoint.step, output=arguments.output)
     return 0
 
 

@@ -1,9 +1,11 @@
-"""Train a detector: `python train.py CONFIG [key=value ...]` makes runs/NAME and everything in it."""
+"""Train a detector: `python train.py CONFIG [key=value ...]` makes runs/NAME and everything in it.
+
+On N GPUs: `torchrun --nproc-per-node N train.py CONFIG ...`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
@@ -24,26 +26,25 @@ def main() -> int:
     arguments = parser.parse_intermixed_args()
     config = config_from(arguments)
 
-    from pcdet_poly.engine.environment import pick_device
+    from pcdet_poly.distributed import rank
     from pcdet_poly.engine.frames import training_frames, validation_frames
-    from pcdet_poly.engine.run import start_run
-    from pcdet_poly.engine.state import seeded_recipe
+    from pcdet_poly.engine.processes import joined_processes, rerun_command
+    from pcdet_poly.engine.start import start
     from pcdet_poly.engine.train import train
 
-    device = pick_device(arguments.device)
-    frames, validation = training_frames(config), validation_frames(config)
-    recipe = seeded_recipe(config, device)
-    folder = arguments.runs_folder / (arguments.name or Path(arguments.config).stem)
-    run = start_run(folder, config, device, resume=arguments.resume)
-    try:
-        train(run, recipe, frames, validation)
-    except KeyboardInterrupt:
-        command = [Path(sys.executable).name, *sys.argv, *(() if arguments.resume else ("--resume",))]
-        print(f"stopped and saved; go on with: {shlex.join(command)}", file=sys.stderr)
-        return 130
-    print(
-        f"{run.folder}: config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
-    )
+    with joined_processes(arguments.device) as device:
+        frames, validation = training_frames(config), validation_frames(config)
+        folder = arguments.runs_folder / (arguments.name or Path(arguments.config).stem)
+        run, recipe = start(config, frames, folder, device, resume=arguments.resume)
+        try:
+            train(run, recipe, frames, validation)
+        except KeyboardInterrupt:
+            if rank() == 0:
+                print(f"stopped and saved; go on with: {rerun_command('--resume')}", file=sys.stderr)
+            return 130
+        if rank() == 0:
+            files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
+            print(f"{folder}: {files}")
     return 0
 
 

@@ -44,15 +44,18 @@ def sum_over_processes(value: Tensor) -> Tensor:
     return total
 
 
-def mean_counts(counts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What losses are divided by: each count's mean over `counts` and all processes, at least 1 in all of them.
+def weights_in_step(counts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """What to multiply each batch's losses by, so that their mean over batches and processes is the large batch's.
 
-    Sums of losses, each divided by these and then averaged over batches and processes, are the loss of
-    one large batch: the average of its objects, not the average of small batches' averages.
+    `counts[i]` says how many things each loss of this process's batch i is a mean over (1 where there are
+    none): a mean of means would weigh a thing by how few others its own batch has.
     """
-    total = torch.stack([torch.stack(list(one.values())).double() for one in counts]).sum(0)  # (parts,)
-    shares = sum_over_processes(total).clamp(min=1) / (len(counts) * world_size())
-    return dict(zip(counts[0], shares.float().unbind(), strict=True))
+    if not counts[0] or len(counts) * world_size() == 1:
+        return [{} for _ in counts]  # means over frames, of which all batches have the same number; or one batch
+    own = torch.stack([torch.stack(list(one.values())).double() for one in counts])  # (batches, losses)
+    share = sum_over_processes(own.sum(0)).clamp(min=1) / (len(counts) * world_size())
+    weights = (own.clamp(min=1) / share).float()
+    return [dict(zip(one, row.unbind(), strict=True)) for one, row in zip(counts, weights, strict=True)]
 
 
 def anywhere(flag: bool) -> bool:

@@ -21,8 +21,11 @@ class Stop:
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Inside, SIGINT and SIGTERM (a scheduler that wants the machine back) raise KeyboardInterrupt, and are noted."""
+def stoppable(*, at_once: bool = True) -> Iterator[Stop]:
+    """Inside, SIGINT and SIGTERM (a scheduler that wants the machine back) raise KeyboardInterrupt, and are noted.
+
+    With `at_once` false they are noted only, for processes that must agree when to stop.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers, and only it gets signals
@@ -30,7 +33,8 @@ def stoppable() -> Iterator[Stop]:
 
     def note(signum: int, frame: FrameType | None) -> None:
         stop.asked = True
-        raise KeyboardInterrupt
+        if at_once:
+            raise KeyboardInterrupt
 
     before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:

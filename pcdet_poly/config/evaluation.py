@@ -90,5 +90,6 @@ class EvaluationConfig(Section):
     """Frames drawn as bird's-eye PNGs."""
     picture_score: Fraction = 0.3
     """Smallest score drawn in pictures."""
-    best_by: Literal["3D", "BEV"] = "3D"
-    """Whose mean LEVEL_2 APH over the classes decides which checkpoint is the best."""
+    best_by: str = "3D"
+    """What decides which checkpoint is the best: the mean LEVEL_2 APH over the classes of "3D" or "BEV", or one metric
+    by its path in metrics.json, such as 3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/aph."""

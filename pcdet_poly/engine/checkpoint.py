@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 
 FORMAT = 1
+Weights = Literal["raw", "ema"]
 _UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)  # what torch.load raises
 
 
@@ -32,6 +34,9 @@ class Checkpoint:
     optimizer: Mapping[str, Any]  # state dict
     window: Mapping[str, Any]  # state dict of the losses not yet logged
     score: float | None = None  # of the evaluation that chose it, where one did
+    average: Mapping[str, Tensor] | None = None  # state dict of the moving average, where the run keeps one
+    scaler: Mapping[str, Any] = field(default_factory=dict)  # state dict of the loss scale
+    world_size: int = 1  # processes that trained
 
 
 def config_values(config: Config) -> dict[str, Any]:
@@ -57,9 +62,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "signature": model_signature(checkpoint.model),
         **{name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__},
     }
-    # Given a path, torch turns a full disk into a RuntimeError that does not say so.
+    # Given a path or a file, torch turns a full disk into a RuntimeError that does not say so.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        torch.save(content, file)
+        file.write(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -74,19 +81,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise UserError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; train again to make one")
-    return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__})
+    return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__ if name in content})
 
 
-def load_model(model: nn.Module, checkpoint: Checkpoint, path: Path, config: Config) -> None:
-    """Copy the checkpoint's weights into `model`. Raises UserError at the first tensor that does not fit."""
-    wanted, found = model_signature(model.state_dict()), model_signature(checkpoint.model)
+def chosen_weights(checkpoint: Checkpoint, path: Path, which: Weights | None = None) -> Mapping[str, Tensor]:
+    """State dict of the last step's weights (`raw`) or of their moving average (`ema`, the default if there is one)."""
+    if which == "ema" and checkpoint.average is None:
+        raise UserError(f"{path}: holds no averaged weights (the run had no train.ema); use --weights raw")
+    return checkpoint.model if which == "raw" or checkpoint.average is None else checkpoint.average
+
+
+def load_model(
+    model: nn.Module, checkpoint: Checkpoint, path: Path, config: Config, *, weights: Weights | None = None
+) -> None:
+    """Copy `chosen_weights` into `model`. Raises UserError at the first tensor that does not fit."""
+    state = chosen_weights(checkpoint, path, weights)
+    wanted, found = model_signature(model.state_dict()), model_signature(state)
     for name in [*wanted, *(found.keys() - wanted.keys())]:
         if wanted.get(name) != found.get(name):
             raise UserError(
                 f"{path}: made by another model: {name} is {_shape(found, name)} there and {_shape(wanted, name)} here"
                 f"{_differing_setting(checkpoint.config, config)}; use the config that it was trained with"
             )
-    model.load_state_dict(dict(checkpoint.model))
+    model.load_state_dict(dict(state))
 
 
 def first_difference(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.train import MixedPrecision
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.loader import evaluation_batches
+from pcdet_poly.distributed import anywhere, gathered, rank, world_size
 from pcdet_poly.engine.checkpoint import config_hash, config_values
+from pcdet_poly.engine.precision import autocast
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
@@ -35,13 +39,31 @@ class Evaluation:
     detections: tuple[Detections, ...]  # one per frame, on the host
 
 
+@dataclass(frozen=True)
+class _Examined:
+    """What is kept of one batch, on the host."""
+
+    frame_ids: tuple[str, ...]
+    labels: tuple[GroundTruth, ...]
+    detections: tuple[Detections, ...]
+    in_zone: tuple[np.ndarray, ...]  # per frame (N,) bool: the detections in no-label zones
+
+
 def evaluate_run(
-    run: Run, recipe: Recipe, frames: FrameDataset, *, step: int, output: Path | None = None
-) -> Evaluation:
+    run: Run,
+    recipe: Recipe,
+    frames: FrameDataset,
+    *,
+    step: int,
+    output: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation | None:
     """Evaluate the weights that `recipe` has after `step` steps. Writes metrics.json, detections.parquet and
-    pictures/ into `output`, the run's folder by default, and prints the table."""
+    pictures/ into `output`, the run's folder by default, and prints the table. See `evaluate_recipe`."""
     config, folder = run.config, output or run.folder
-    evaluation = evaluate_recipe(config, recipe, frames, run.device, pictures=folder / "pictures")
+    evaluation = evaluate_recipe(config, recipe, frames, run.device, pictures=folder / "pictures", check=check)
+    if evaluation is None:
+        return None
     metrics = metrics_of(evaluation, {"run": run.folder.name, "step": step, "data": list(config.data.val)}, config)
     write_detections(folder / "detections.parquet", evaluation.frame_ids, evaluation.detections, config.data.classes)
     write_json(folder / "metrics.json", metrics)
@@ -50,43 +72,67 @@ def evaluate_run(
 
 
 def evaluate_recipe(
-    config: Config, recipe: Recipe, frames: FrameDataset, device: torch.device, *, pictures: Path
-) -> Evaluation:
-    """Run the detector over `frames` and compare with their labels; draw some of them into the folder `pictures`."""
-    to_draw = _evenly_spaced(config.evaluation.pictures, len(frames))
-    shutil.rmtree(pictures, ignore_errors=True)
-    frame_ids: list[str] = []
-    labels: list[GroundTruth] = []
-    detections: list[Detections] = []
-    in_zone: list[np.ndarray] = []
-    with progress("evaluate", 0, len(frames)) as report:
-        for batch in evaluation_batches(config, frames):
-            first = len(frame_ids)
-            frame_ids += batch.frame_ids
-            labels += [rows.numpy() for rows in batch.ground_truth]
-            detections += detect(
-                recipe,
-                batch,
-                device,
-                mixed_precision=config.train.mixed_precision,
-                flips=config.evaluation.test_time_flips,
-            )
-            in_zone += [
-                in_zones(found.box, zones)
-                for found, zones in zip(detections[first:], batch.no_label_zones, strict=True)
-            ]
-            for index in to_draw & set(range(first, len(frame_ids))):
-                _draw(pictures, batch, index - first, labels[index], detections[index], config)
-            report(len(frame_ids), batch.size)
+    config: Config,
+    recipe: Recipe,
+    frames: FrameDataset,
+    device: torch.device,
+    *,
+    pictures: Path,
+    check: Callable[[], None] = lambda: None,
+) -> Evaluation | None:
+    """Run the detector over `frames` and compare with their labels; draw some of them into the folder `pictures`.
+
+    Of several processes that work together each takes every n-th batch; the first returns what one
+    process would have found, the others None. Before each batch, all call `check`.
+    """
+    if rank() == 0:
+        shutil.rmtree(pictures, ignore_errors=True)
+    anywhere(False)  # nobody draws before
+    of_processes = gathered(_examine(config, recipe, frames, device, pictures, check))
+    if rank() > 0:
+        return None
+    batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
+    frame_ids = tuple(name for batch in batches for name in batch.frame_ids)
+    detections = tuple(rows for batch in batches for rows in batch.detections)
     table = evaluate(
         detections,
-        labels,
+        [rows for batch in batches for rows in batch.labels],
         config.evaluation.metrics,
         class_names=config.data.classes,
-        no_label_zone=in_zone,
+        no_label_zone=[mask for batch in batches for mask in batch.in_zone],
         within=config.evaluation.within,
     )
-    return Evaluation(table, tuple(frame_ids), tuple(detections))
+    return Evaluation(table, frame_ids, detections)
+
+
+def _examine(
+    config: Config,
+    recipe: Recipe,
+    frames: FrameDataset,
+    device: torch.device,
+    pictures: Path,
+    check: Callable[[], None],
+) -> list[_Examined]:
+    """This process's batches."""
+    size, examined = config.evaluation.batch_size, []
+    batches = evaluation_batches(config, frames, rank=rank(), world_size=world_size())
+    to_draw = _evenly_spaced(config.evaluation.pictures, len(frames))
+    with progress("evaluate", 0, len(frames)) as report:
+        for start in range(0, len(frames), size * world_size()):  # all processes turn as often
+            check()
+            if (batch := next(batches, None)) is None:
+                continue
+            flips = config.evaluation.test_time_flips
+            found = detect(recipe, batch, device, mixed_precision=config.train.mixed_precision, flips=flips)
+            labels = tuple(rows.numpy() for rows in batch.ground_truth)
+            in_zone = map(in_zones, (rows.box for rows in found), batch.no_label_zones)
+            examined.append(_Examined(batch.frame_ids, labels, found, tuple(in_zone)))
+            first = start + size * rank()
+            for index in to_draw & set(range(first, first + batch.size)):
+                _draw(pictures, batch, index - first, labels[index - first], found[index - first], config)
+            done = min(start + size * world_size(), len(frames))
+            report(done, done - start)
+    return examined
 
 
 def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) -> dict[str, Any]:
@@ -98,7 +144,7 @@ def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) 
 
 @torch.inference_mode()
 def detect(
-    recipe: Recipe, batch: Batch, device: torch.device, *, mixed_precision: bool, flips: Flips = "none"
+    recipe: Recipe, batch: Batch, device: torch.device, *, mixed_precision: MixedPrecision, flips: Flips = "none"
 ) -> tuple[Detections, ...]:
     """Detections of each frame of `batch`, on the host. Leaves the model in evaluation mode.
 
@@ -106,7 +152,7 @@ def detect(
     """
     recipe.model.eval()
     on_device = batch.to(device, non_blocking=True)
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
+    with autocast(device, mixed_precision):
         maps = recipe.model(on_device) if flips == "none" else maps_over_flips(recipe.model, on_device, flips)
     return tuple(rows.numpy() for rows in recipe.decode(maps))
 

@@ -1,15 +1,16 @@
-"""The optimiser and its one-cycle schedule, as in OpenPCDet's `adam_onecycle`."""
+"""The optimiser, and its learning rate at every step."""
 
 from __future__ import annotations
 
 import math
+from typing import assert_never
 
 import torch
 from torch import nn
 
 from pcdet_poly.config.train import TrainConfig
 
-# The schedule ends at its first learning rate divided by this (fastai's number).
+# One cycle ends at its first learning rate divided by this (fastai's number).
 FINAL_DIVISION = 1e4
 
 
@@ -21,21 +22,35 @@ def build_optimizer(model: nn.Module, cfg: TrainConfig) -> torch.optim.Optimizer
     with, does so. `adam` adds decay * parameter to the gradient instead.
     """
     kind = torch.optim.AdamW if cfg.optimizer == "adamw" else torch.optim.Adam
-    learning_rate, beta1 = one_cycle(0, 1, cfg)
-    return kind(
-        model.parameters(), lr=learning_rate, betas=(beta1, cfg.beta2), weight_decay=cfg.weight_decay, fused=True
-    )
+    betas = (cfg.momentum[0], cfg.beta2)
+    return kind(model.parameters(), lr=cfg.learning_rate, betas=betas, weight_decay=cfg.weight_decay, fused=True)
+
+
+def warmup_steps(total_steps: int, cfg: TrainConfig) -> int:
+    """Steps before the peak of the schedule."""
+    return cfg.warmup if isinstance(cfg.warmup, int) else int(cfg.warmup * total_steps)
+
+
+def schedule(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
+    """Learning rate and beta1 of the step after `step` done ones, 0 <= step < total_steps."""
+    match cfg.schedule:
+        case "one_cycle":
+            return one_cycle(step, total_steps, cfg)
+        case "cosine":
+            return cosine(step, total_steps, cfg), cfg.momentum[0]
+        case _:
+            assert_never(cfg.schedule)
 
 
 def one_cycle(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
-    """Learning rate and beta1 of the step after `step` done ones, 0 <= step < total_steps.
+    """Learning rate and beta1 as in OpenPCDet's `adam_onecycle`.
 
     A cosine leads from learning_rate / division up to learning_rate in the first
-    `floor(warmup * total_steps)` steps, a second one down to learning_rate / division / 1e4, which
+    `warmup_steps`, a second one down to learning_rate / division / 1e4, which
     would be reached at `total_steps`. beta1 goes the other way, from momentum[0] to momentum[1] and back.
     """
     start, high, low = cfg.momentum[0], cfg.momentum[1], cfg.learning_rate / cfg.division
-    peak = int(cfg.warmup * total_steps)
+    peak = warmup_steps(total_steps, cfg)
     if step < peak:
         share = step / peak
         return _cosine(low, cfg.learning_rate, share), _cosine(start, high, share)
@@ -43,9 +58,19 @@ def one_cycle(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, flo
     return _cosine(cfg.learning_rate, low / FINAL_DIVISION, share), _cosine(high, start, share)
 
 
-def set_one_cycle(optimizer: torch.optim.Optimizer, step: int, total_steps: int, cfg: TrainConfig) -> None:
+def cosine(step: int, total_steps: int, cfg: TrainConfig) -> float:
+    """Learning rate as in lingvo: a line from learning_rate / division up to learning_rate in the first
+    `warmup_steps`, then a cosine that would reach 0 at `total_steps`."""
+    peak = warmup_steps(total_steps, cfg)
+    if step < peak:
+        first = cfg.learning_rate / cfg.division
+        return first + (cfg.learning_rate - first) * step / peak
+    return _cosine(cfg.learning_rate, 0, (step - peak) / (total_steps - peak))
+
+
+def set_schedule(optimizer: torch.optim.Optimizer, step: int, total_steps: int, cfg: TrainConfig) -> None:
     """Give `optimizer` the learning rate and beta1 of the step after `step` done ones."""
-    learning_rate, beta1 = one_cycle(step, total_steps, cfg)
+    learning_rate, beta1 = schedule(step, total_steps, cfg)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
         group["betas"] = (beta1, group["betas"][1])

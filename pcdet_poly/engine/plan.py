@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pcdet_poly.config.schema import Config
 from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.loader import steps_per_epoch
+from pcdet_poly.distributed import world_size
+from pcdet_poly.engine.optim import warmup_steps
+from pcdet_poly.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -14,10 +20,26 @@ class Plan:
     cfg: TrainConfig
     steps_per_epoch: int
 
+    def __post_init__(self) -> None:
+        if warmup_steps(self.total_steps, self.cfg) >= self.total_steps:
+            raise UserError(
+                f"train.warmup = {self.cfg.warmup}: all of the {self.total_steps} steps; lower it, "
+                "or raise train.epochs or train.steps"
+            )
+
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
-        return self.cfg.epochs * self.steps_per_epoch
+        return self.cfg.steps or self.cfg.epochs * self.steps_per_epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run; the last may be cut short."""
+        return -(-self.total_steps // self.steps_per_epoch)
+
+    def steps_in(self, epoch: int) -> int:
+        """Steps of an epoch, counted from 0."""
+        return min(self.steps_per_epoch, self.total_steps - epoch * self.steps_per_epoch)
 
     def epochs_at(self, step: int) -> int:
         """Whole epochs done after `step` steps."""
@@ -39,3 +61,8 @@ class Plan:
         """Whether to evaluate after step number `step`; always after the last."""
         every = self.cfg.evaluate_every
         return step == self.total_steps or (every > 0 and self.ends_epoch(step) and self.epochs_at(step) % every == 0)
+
+
+def plan_of(config: Config, frames: FrameDataset) -> Plan:
+    """The plan of a training on `frames`."""
+    return Plan(config.train, steps_per_epoch(config, frames, world_size=world_size()))

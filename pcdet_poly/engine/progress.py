@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from pcdet_poly.distributed import rank
+
 _PLAIN_INTERVAL_S = 10.0
 
 
@@ -23,7 +25,13 @@ class Reporter(Protocol):
 
 @contextmanager
 def progress(title: str, first: int, total: int) -> Iterator[Reporter]:
-    """Report steps from `first` to `total` on stderr, with time left, frames per second and given values."""
+    """Report steps from `first` to `total` on stderr, with time left, frames per second and given values.
+
+    Of several processes that work together, the first alone reports.
+    """
+    if rank() > 0:
+        yield lambda done, num_frames, values=None: None
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(title, first, total)

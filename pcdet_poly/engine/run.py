@@ -12,6 +12,7 @@ import torch
 
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.config.schema import Config
+from pcdet_poly.distributed import anywhere, rank
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.engine.environment import describe_environment
 from pcdet_poly.errors import UserError
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
 
 # What may change when a run goes on: none of these changes a number that the run computes.
 _MAY_CHANGE = frozenset(
-    {"data.train", "data.val", "data.workers", "train.threads", "train.save_every", "train.keep_checkpoints"}
+    {
+        *("data.train", "data.val", "data.workers"),
+        *("train.threads", "train.checkpoint_activations", "train.save_every", "train.keep_checkpoints"),
+    }
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run. The folder alone is enough to evaluate it or to go on."""
+    """One training run. The folder alone is enough to evaluate it or to go on.
+
+    Of several processes that train together, the first alone writes into it.
+    """
 
     folder: Path
     config: Config
@@ -73,11 +80,18 @@ class Run:
 
     def log(self, event: str, step: int, values: dict[str, float]) -> None:
         """Append one line to log.jsonl, and the values to TensorBoard. No wall-clock time: equal runs log equally."""
+        if rank() > 0:
+            return
         rounded = {name: float(f"{value:.9g}") for name, value in values.items()}
         for name, value in rounded.items():
             self.tensorboard.add_scalar(name, value, step)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps({"event": event, "step": step, **rounded}) + "\n")
+
+    def close(self) -> None:
+        """Finish what is being written."""
+        if rank() == 0:
+            self.tensorboard.close()
 
     def read_log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl so far; a half-written last line is left out."""
@@ -91,6 +105,8 @@ class Run:
 
     def rewind_log(self, step: int) -> None:
         """Drop lines after `step`: a run that goes on from an older checkpoint writes them again."""
+        if rank() > 0:
+            return
         kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
         with atomic_path(self.folder / "log.jsonl") as temporary:
             temporary.write_text("".join(kept))
@@ -104,10 +120,13 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
     if exists:
         _check_same_settings(folder, config)
     run = Run(folder, config, device)
-    run.checkpoints.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / "config.yaml") as temporary:
-        temporary.write_text(dump_config(config))
-    _note_environment(run)
+    anywhere(False)  # all processes have looked
+    if rank() == 0:
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / "config.yaml") as temporary:
+            temporary.write_text(dump_config(config))
+        _note_environment(run)
+    anywhere(False)  # the folder is there
     return run
 
 

@@ -1,4 +1,4 @@
-"""What changes while a run trains: step, weights, optimiser, losses not yet logged."""
+"""What changes while a run trains: step, weights, their average, optimiser, loss scale, losses not yet logged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.distributed import rank, world_size
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, load_model, save_checkpoint
+from pcdet_poly.engine.ema import start_average
 from pcdet_poly.engine.optim import build_optimizer
 from pcdet_poly.engine.plan import Plan
+from pcdet_poly.engine.precision import build_scaler
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.window import Window
 from pcdet_poly.errors import UserError
@@ -27,7 +30,9 @@ class State:
     """
 
     model: nn.Module
+    average: nn.Module | None  # moving average of the model's weights, where `train.ema` asks for one
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     window: Window
     step: int = 0  # steps done
 
@@ -42,6 +47,9 @@ class State:
             optimizer=self.optimizer.state_dict(),
             window=self.window.state_dict(),
             score=score,
+            average=None if self.average is None else self.average.state_dict(),
+            scaler=self.scaler.state_dict(),
+            world_size=world_size(),
         )
 
 
@@ -52,30 +60,41 @@ def seeded_recipe(config: Config, device: torch.device) -> Recipe:
     torch.manual_seed(config.train.seed)
     recipe = build_recipe(config)
     for module in recipe.model.modules():
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = config.train.norm_momentum
     recipe.model.to(device)
     return recipe
 
 
 def seed_step(seed: int, step: int) -> None:
-    """Make what torch draws at random depend on the run's seed and the number of steps done, on nothing earlier."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0]))
+    """Make what torch draws at random depend on the run's seed, the number of steps done and the process alone."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank())).generate_state(1, np.uint64)[0]))
 
 
 def restore_state(run: Run, recipe: Recipe, plan: Plan) -> State:
     """The state of the run's newest checkpoint, or a fresh one where there is none."""
-    state = State(recipe.model, build_optimizer(recipe.model, run.config.train), Window())
+    model, cfg = recipe.model, run.config.train
+    average = None if cfg.ema is None else start_average(model)
+    scaler = build_scaler(run.device, cfg.mixed_precision)
+    state = State(model, average, build_optimizer(model, cfg), scaler, Window())
     saved = run.newest_checkpoints()
     if saved:
         checkpoint = load_checkpoint(saved[0])
+        if checkpoint.world_size != world_size():
+            raise UserError(
+                f"{saved[0]}: {checkpoint.world_size} processes trained it, now there are {world_size()}; resume with "
+                "as many (torchrun --nproc-per-node; one without torchrun), or choose another --name"
+            )
         if checkpoint.steps_per_epoch != plan.steps_per_epoch:
             raise UserError(
                 f"{saved[0]}: an epoch had {checkpoint.steps_per_epoch} steps, with this data it has "
                 f"{plan.steps_per_epoch}; resume with the same data.train, or choose another --name"
             )
-        load_model(recipe.model, checkpoint, saved[0], run.config)
+        load_model(model, checkpoint, saved[0], run.config, weights="raw")
+        if average is not None:
+            load_model(average, checkpoint, saved[0], run.config, weights="ema")
         state.optimizer.load_state_dict(dict(checkpoint.optimizer))
+        state.scaler.load_state_dict(dict(checkpoint.scaler))
         state.window = Window.from_state_dict(checkpoint.window, run.device)
         state.step = checkpoint.step
     run.rewind_log(state.step)
@@ -84,7 +103,10 @@ def restore_state(run: Run, recipe: Recipe, plan: Plan) -> State:
 
 def save_state(run: Run, plan: Plan, state: State) -> None:
     """Write the checkpoint of this step, then delete the ones that are older than `train.keep_checkpoints`."""
-    save_checkpoint(run.checkpoint_at(state.step), state.checkpoint(run.config, plan))
+    checkpoint = state.checkpoint(run.config, plan)
+    if rank() > 0:
+        return
+    save_checkpoint(run.checkpoint_at(state.step), checkpoint)
     for path in run.newest_checkpoints()[run.config.train.keep_checkpoints :]:
         path.unlink()
 

@@ -15,7 +15,7 @@ _PREFIX = "OBJECT_TYPE_TYPE_"
 def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: str) -> None:
     """Print one row per shard of `classes`: AP/APH in per cent, for every box type and level. Fits 80 columns."""
     boxes = [name for name in metrics if name != "meta"]
-    names = [_split(name) for name in metrics[boxes[0]] if _is_of(classes, name)]
+    names = [_split(name) for name in metrics[boxes[0]] if is_of(classes, name)]
     columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]
     headings = (Column(f"{box} L{level[-1]}", justify="right", no_wrap=True) for box, level in columns)
     table = Table(Column("AP/APH", no_wrap=True), *headings, title=title, box=SIMPLE_HEAD, pad_edge=False)
@@ -39,19 +39,11 @@ def flat_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str,
         for box, rows in metrics.items()
         if box != "meta"
         for breakdown in rows
-        if breakdown.startswith(_PREFIX) and _is_of(classes, breakdown)
+        if breakdown.startswith(_PREFIX) and is_of(classes, breakdown)
         for name in ("ap", "aph")
     }
 
 
-def mean_level_2_aph(metrics: Mapping[str, Any], box: str, classes: Sequence[str]) -> float:
-    """Waymo's ranking: mean LEVEL_2 APH over those of `classes` that were evaluated; 0 if none was."""
-    rows = metrics.get(box, {})
-    names = (f"{_PREFIX}{name}_LEVEL_2" for name in classes)
-    values = [rows[name]["aph"] for name in names if name in rows]
-    return sum(values) / len(values) if values else 0.0
-
-
-def _is_of(classes: Sequence[str], breakdown: str) -> bool:
+def is_of(classes: Sequence[str], breakdown: str) -> bool:
     """Whether it is a row of one of `classes`, or of no particular class."""
     return "_TYPE_" not in breakdown or any(f"_TYPE_{name}_" in breakdown for name in classes)

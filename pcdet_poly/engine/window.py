@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pcdet_poly.distributed import gathered, sum_over_processes, world_size
 from pcdet_poly.errors import UserError
+
+SKIPPED = "skipped_steps"  # 1 in steps that the loss scale of fp16 skipped: NaN is normal there
 
 
 @dataclass
@@ -19,30 +22,34 @@ class Window:
 
     names: tuple[str, ...] = ()
     steps: list[int] = field(default_factory=list)
-    frame_ids: list[tuple[str, ...]] = field(default_factory=list)
-    values: list[Tensor] = field(default_factory=list)  # each (len(names),) float32
+    frame_ids: list[tuple[str, ...]] = field(default_factory=list)  # of this process
+    values: list[Tensor] = field(default_factory=list)  # each (len(names),) float32, means over processes
 
     def add(self, step: int, frame_ids: tuple[str, ...], values: Mapping[str, Tensor]) -> None:
         """Append what step number `step` gave; does not wait for the device."""
+        own = torch.stack([value.detach().float() for value in values.values()])
         self.names = tuple(values)
         self.steps.append(step)
         self.frame_ids.append(frame_ids)
-        self.values.append(torch.stack([value.detach().float() for value in values.values()]))
+        self.values.append(sum_over_processes(own) / world_size())
 
     def check(self) -> None:
         """Raise UserError, which names the step, its frames and its losses, at the first value that is not finite."""
         for step, frames, row in zip(self.steps, self.frame_ids, self._rows(), strict=True):
-            if not all(map(math.isfinite, row)):
-                found = ", ".join(f"{name} = {value:.6g}" for name, value in zip(self.names, row, strict=True))
+            if not row.get(SKIPPED) and not all(map(math.isfinite, row.values())):
+                found = ", ".join(f"{name} = {value:.6g}" for name, value in row.items())
+                everywhere = [frame for of_process in gathered(frames) for frame in of_process] or frames
                 raise UserError(
-                    f"step {step}: {found}; in frames {', '.join(frames)}; look at these frames "
+                    f"step {step}: {found}; in frames {', '.join(everywhere)}; look at these frames "
                     "(data_tools/check_frames.py), lower train.learning_rate, or set train.mixed_precision=false"
                 )
 
     def means(self) -> dict[str, float]:
-        """Mean of each named number over the steps, at least one."""
-        columns = zip(*self._rows(), strict=True)
-        return {name: sum(column) / len(self.steps) for name, column in zip(self.names, columns, strict=True)}
+        """Mean of each named number over the steps, at least one; of skipped steps the number alone."""
+        rows = self._rows()
+        done = [row for row in rows if not row.get(SKIPPED)]
+        means = {name: sum(row[name] for row in done) / len(done) for name in self.names if done and name != SKIPPED}
+        return means | ({SKIPPED: sum(row[SKIPPED] for row in rows)} if SKIPPED in self.names else {})
 
     def clear(self) -> None:
         """Forget all steps."""
@@ -67,6 +74,6 @@ class Window:
             values=[value.to(device) for value in state["values"]],
         )
 
-    def _rows(self) -> list[list[float]]:
-        rows: list[list[float]] = torch.stack(self.values).tolist() if self.values else []
-        return rows
+    def _rows(self) -> list[dict[str, float]]:
+        rows = torch.stack(self.values).tolist() if self.values else []
+        return [dict(zip(self.names, row, strict=True)) for row in rows]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig
-from pcdet_poly.distributed import mean_counts
 from pcdet_poly.losses.configured import heatmap_loss
 from pcdet_poly.losses.regression import at_cells, code_distance, iou_target, known_l1, l1
 from pcdet_poly.structures import CenterMaps, CenterTargets, Grid, Losses
@@ -29,18 +26,11 @@ class CenterCriterion:
         moving = {} if targets.velocity is None else {"velocity": targets.velocity.isfinite().all(dim=1).sum()}
         return {"heatmap": peaks, "box": objects, "iou": objects, **moving}
 
-    def __call__(
-        self,
-        maps: CenterMaps,
-        targets: CenterTargets,
-        *,
-        progress: float = 1.0,
-        normalizers: Mapping[str, Tensor] | None = None,
-    ) -> Losses:
+    def __call__(self, maps: CenterMaps, targets: CenterTargets, *, progress: float = 1.0) -> Losses:
         """Losses named "heatmap" and "box", and "iou" and "velocity" where `maps` has them.
 
-        `progress`: share of the training done, in [0, 1]. `normalizers`: what to divide sums by where the
-        batch is a part of a step; its own counts, at least 1, otherwise.
+        Each is a mean over `counts`, of which a batch without any has 1. `progress`: share of the training
+        done, in [0, 1].
         """
         code = at_cells(maps.box_code(), targets.frame, targets.cell)  # (N, 6 + C)
         sums = {"heatmap": self._heatmap(maps, targets, progress), "box": self._box(code, targets)}
@@ -48,8 +38,8 @@ class CenterCriterion:
             sums["iou"] = self._iou(maps.iou, code, targets)
         if maps.velocity is not None:
             sums["velocity"] = self._velocity(maps.velocity, targets)
-        normalizers = normalizers or mean_counts([self.counts(targets)])
-        return Losses({name: loss / normalizers[name] for name, loss in sums.items()})
+        counts = self.counts(targets)
+        return Losses({name: loss / counts[name].clamp(min=1) for name, loss in sums.items()})
 
     def _heatmap(self, maps: CenterMaps, targets: CenterTargets, progress: float) -> Tensor:
         cfg = self.classification

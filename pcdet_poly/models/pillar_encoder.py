@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.distributed import sum_over_processes
+from pcdet_poly.models.sync_norm import SyncBatchNorm1d
 from pcdet_poly.ops.pillars import Pillars, linear_max, linear_relu_pool, product, sort_and_decorate
 from pcdet_poly.structures import Voxels
 
@@ -78,12 +80,17 @@ class PillarLayer(nn.Module):
 
         One point or none has no variance: it passes by the running ones too.
         """
-        norm, count = self.norm, len(features)
-        if not self.training or count < 2:
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        if not self.training:
             return norm.running_mean, norm.running_var
         total, outer = _moments(features, pooled, pillars)
+        count: int | Tensor = len(features)
+        if isinstance(norm, SyncBatchNorm1d):
+            count, total, outer = _over_processes(total.new_tensor(count), total, outer)
+        if count < 2:
+            return norm.running_mean, norm.running_var
         weight = self.linear.weight.double()
         mean = weight @ total / count
         variance = (((weight @ outer) * weight).sum(1) / count - mean.square()).clamp_min(0)
@@ -101,6 +108,15 @@ def _moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple
     cross = total.T @ highest
     outer = torch.cat([torch.cat([pooled.product, cross], 1), torch.cat([cross.T, highest.T @ repeated], 1)])
     return torch.cat([total.sum(0), repeated.sum(0)]), outer
+
+
+def _over_processes(*parts: Tensor) -> Iterator[Tensor]:
+    """The sum over all processes of each tensor, in one message."""
+    total = sum_over_processes(torch.cat([part.reshape(-1) for part in parts]))
+    return (
+        each.view(part.shape)
+        for part, each in zip(parts, torch.split(total, [part.numel() for part in parts]), strict=True)
+    )
 
 
 @torch.no_grad()

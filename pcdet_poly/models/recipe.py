@@ -60,13 +60,25 @@ def build_recipe(cfg: Config) -> Recipe:
 
 def _centerpoint_pillar(cfg: Config, model_cfg: CenterPointPillarConfig) -> Recipe:
     grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
-    model = CenterPointPillar(model_cfg, grid, len(cfg.data.classes), channels_last=cfg.train.channels_last)
+    model = CenterPointPillar(
+        model_cfg,
+        grid,
+        len(cfg.data.classes),
+        point_channels=cfg.data.point_channels,
+        channels_last=cfg.train.channels_last,
+    )
     return _center_recipe(cfg, model, grid.coarser(model_cfg.backbone.output_stride))
 
 
 def _centerpoint_voxel(cfg: Config, model_cfg: CenterPointVoxelConfig) -> Recipe:
     grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
-    model = CenterPointVoxel(model_cfg, grid, len(cfg.data.classes), channels_last=cfg.train.channels_last)
+    model = CenterPointVoxel(
+        model_cfg,
+        grid,
+        len(cfg.data.classes),
+        point_channels=cfg.data.point_channels,
+        channels_last=cfg.train.channels_last,
+    )
     return _center_recipe(cfg, model, grid.coarser(model_cfg.output_stride))
 
 
@@ -94,10 +106,13 @@ def _pointpillars(cfg: Config, model_cfg: PointPillarsConfig) -> Recipe:
     assert isinstance(cfg.classification, SigmoidFocalConfig)
     grid, classes = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell), cfg.data.classes
     anchors = AnchorGrid.of(grid.coarser(model_cfg.backbone.output_stride), model_cfg, classes)
+    model = PointPillars(
+        model_cfg, grid, len(classes), point_channels=cfg.data.point_channels, channels_last=cfg.train.channels_last
+    )
     offset_rad = model_cfg.direction_offset_rad
     assigner = AnchorAssigner(anchors, direction_bins=model_cfg.direction_bins, direction_offset_rad=offset_rad)
     return Recipe(
-        model=PointPillars(model_cfg, grid, len(classes), channels_last=cfg.train.channels_last),
+        model=model,
         assign=lambda batch: assigner(batch.ground_truth),
         criterion=AnchorCriterion(cfg.classification, model_cfg),
         decode=AnchorDecoder(anchors, cfg.decode, direction_offset_rad=offset_rad),
@@ -120,7 +135,7 @@ def _rsn(cfg: Config, model_cfg: RsnConfig) -> Recipe:
 
     grid = Grid(cfg.grid.lower, cfg.grid.upper, cfg.grid.cell)
     return Recipe(
-        model=Rsn(model_cfg, grid, channels_last=cfg.train.channels_last),
+        model=Rsn(model_cfg, grid, point_channels=cfg.data.point_channels, channels_last=cfg.train.channels_last),
         assign=assign_points,
         criterion=losses,
         decode=RsnDecoder(cfg.decode),

@@ -112,7 +112,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
     *progress, last = errors.strip().splitlines()
     assert last.startswith("stopped and saved; go on with: ")
     assert last.endswith("--resume")
-    if "Exception ignored" not in errors:  # Python says so where the signal met a finalizer; the loop still stops
+    # Python says so where the signal met a finalizer, or a worker that was handing a batch over; the loop still stops.
+    if "Exception ignored" not in errors and "resource_sharer" not in errors:
         assert all(line.startswith("train ") for line in progress), errors
     (checkpoint,) = (tmp_path / "tiny/checkpoints").iterdir()
     steps = int(checkpoint.stem.removeprefix("step_"))

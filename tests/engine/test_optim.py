@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.train import TrainConfig
-from pcdet_poly.engine.optim import build_optimizer, one_cycle, set_one_cycle
+from pcdet_poly.engine.optim import build_optimizer, one_cycle, set_schedule
 
 
 def fastai_one_cycle(step: int, total: int, peak_rate: float) -> tuple[float, float]:
@@ -67,7 +67,7 @@ def network() -> nn.Module:
 def test_decoupled_decay_shrinks_every_parameter_norms_and_biases_too() -> None:
     model = network()
     optimizer = build_optimizer(model, TrainConfig(weight_decay=0.1))
-    set_one_cycle(optimizer, 40, 100, TrainConfig(learning_rate=0.5))
+    set_schedule(optimizer, 40, 100, TrainConfig(learning_rate=0.5))
     before = [parameter.detach().clone() for parameter in model.parameters()]
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -83,7 +83,7 @@ def test_adamw_steps_equal_a_naive_version() -> None:
     value, first, second, beta1_power = parameter.detach().double().clone(), 0.0, 0.0, 1.0
     for step in range(6):
         gradient = torch.tensor([0.3, -0.1, 2.0]) * (step + 1)
-        set_one_cycle(optimizer, step, 6, cfg)
+        set_schedule(optimizer, step, 6, cfg)
         parameter.grad = gradient.clone()
         optimizer.step()
         rate, beta1 = one_cycle(step, 6, cfg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pcdet_poly.engine.table import flat_scores, mean_level_2_aph, print_table
+from pcdet_poly.engine.table import flat_scores, print_table
 
 
 def metrics(**aph: float) -> dict:
@@ -14,13 +14,6 @@ def metrics(**aph: float) -> dict:
         return {f"OBJECT_TYPE_TYPE_{name}": {"ap": factor * value, "aph": value} for name, value in aph.items()}
 
     return {"3D": numbers(2), "BEV": numbers(3), "meta": {"frames": 3}}
-
-
-def test_ranking_is_the_mean_over_the_classes_that_were_evaluated() -> None:
-    found = metrics(VEHICLE_LEVEL_1=0.9, VEHICLE_LEVEL_2=0.4, PEDESTRIAN_LEVEL_2=0.2, SIGN_LEVEL_2=0.9)
-    assert mean_level_2_aph(found, "3D", ("VEHICLE", "PEDESTRIAN")) == pytest.approx(0.3)
-    assert mean_level_2_aph(found, "3D", ("VEHICLE", "PEDESTRIAN", "CYCLIST")) == pytest.approx(0.3)
-    assert mean_level_2_aph(found, "AA_2D", ("VEHICLE",)) == 0.0
 
 
 def test_flat_scores_have_short_names_and_the_configs_classes() -> None:

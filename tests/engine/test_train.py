@@ -16,8 +16,8 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.checkpoint import load_checkpoint
 from pcdet_poly.engine.frames import training_frames, validation_frames
-from pcdet_poly.engine.run import Run, start_run
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.run import Run
+from pcdet_poly.engine.start import start
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import Recipe
 from pcdet_poly.structures import Losses
@@ -28,9 +28,9 @@ LAST_STEP = 9  # three epochs of three steps
 
 def run_in(folder: Path, config: Config, *, change: Callable[[Recipe], Recipe] = lambda recipe: recipe) -> Run:
     """What train.py does."""
-    recipe = change(seeded_recipe(config, CPU))
-    run = start_run(folder, config, CPU, resume=True)
-    loop.train(run, recipe, training_frames(config), validation_frames(config))
+    frames = training_frames(config)
+    run, recipe = start(config, frames, folder, CPU, resume=True)
+    loop.train(run, change(recipe), frames, validation_frames(config))
     return run
 
 
@@ -224,7 +224,7 @@ def test_the_criterion_gets_float32_and_the_share_of_the_training_done(tmp_path:
     def watch(recipe: Recipe) -> Recipe:
         return replace(recipe, criterion=Watched(recipe.criterion, step=0))
 
-    run_in(tmp_path / "a", tiny(mixed_precision=True), change=watch)
+    run_in(tmp_path / "a", tiny(mixed_precision="bf16"), change=watch)
     assert [share for share, _, _ in seen] == pytest.approx([step / 9 for step in range(9)])
     assert {(dtype, autocast) for _, dtype, autocast in seen} == {(torch.float32, False)}
 

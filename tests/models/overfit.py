@@ -10,7 +10,8 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.loader import evaluation_batches, training_batches
 from pcdet_poly.engine.evaluate import detect
-from pcdet_poly.engine.optim import build_optimizer, set_one_cycle
+from pcdet_poly.engine.optim import build_optimizer, set_schedule
+from pcdet_poly.engine.precision import autocast
 from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.evaluation import evaluate
 
@@ -26,8 +27,8 @@ def overfit_bev_ap(config: str | Path, store: Path, epochs: int, *overrides: str
     optimizer = build_optimizer(recipe.model, cfg.train)
     batches = [batch for epoch in range(epochs) for batch in training_batches(cfg, frames, epoch=epoch)]
     for step, batch in enumerate(batches):
-        set_one_cycle(optimizer, step, len(batches), cfg.train)
-        with torch.autocast("cpu", torch.bfloat16, enabled=cfg.train.mixed_precision):
+        set_schedule(optimizer, step, len(batches), cfg.train)
+        with autocast(device, cfg.train.mixed_precision):
             maps = recipe.model(batch)
         losses = recipe.criterion(maps, recipe.assign(batch), progress=step / len(batches))
         optimizer.zero_grad()

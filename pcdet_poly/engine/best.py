@@ -1,0 +1,59 @@
+"""The number that decides which checkpoint is the best."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.engine.table import is_of
+from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation.plan import Plan as MetricsPlan
+
+
+def best_by(config: Config) -> tuple[str, ...]:
+    """Names of the metrics whose mean `evaluation.best_by` asks for, such as "3D/RANGE_TYPE_SIGN_[0, 30)_LEVEL_1/ap".
+
+    "3D" and "BEV" alone stand for Waymo's ranking, the mean LEVEL_2 APH over the config's classes.
+    Raises UserError where the evaluation gives no such metric.
+    """
+    wanted, known = config.evaluation.best_by, _names(config)
+    names: tuple[str, ...] = (wanted,)
+    if "/" not in wanted:
+        names = tuple(f"{wanted}/OBJECT_TYPE_TYPE_{name}_LEVEL_2/aph" for name in config.data.classes)
+    for name in names:
+        if name not in known:
+            (close,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            raise UserError(
+                f"evaluation.best_by = {wanted}: the evaluation gives no {name}; did you mean {close}? "
+                "What it gives follows from evaluation.metrics and data.classes"
+            )
+    return names
+
+
+def score_of(metrics: Mapping[str, Any], config: Config) -> float:
+    """The score of an evaluation (the content of metrics.json): mean of the metrics that `best_by` names."""
+    values = {
+        f"{box}/{breakdown}/{name}": value
+        for box, rows in metrics.items()
+        if box != "meta"
+        for breakdown, row in rows.items()
+        for name, value in row.items()
+    }
+    names = best_by(config)
+    return float(sum(values[name] for name in names) / len(names))
+
+
+def _names(config: Config) -> list[str]:
+    """All metrics of the config's classes."""
+    cfg = config.evaluation.metrics
+    plan = MetricsPlan(cfg.model_copy(update={"score_cutoffs": None}))  # they change no name
+    return [
+        f"{overlap.name}/{shard}_LEVEL_{level}/{metric}"
+        for overlap in plan.overlaps
+        for shard in plan.layout.shards
+        for level in cfg.levels
+        if is_of(config.data.classes, f"{shard}_LEVEL_{level}")
+        for metric in overlap.metrics
+    ]

@@ -1,0 +1,84 @@
+"""The processes that torchrun starts, one per GPU: joining them, averaging their gradients, stopping all at once."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from pcdet_poly.distributed import anywhere, sum_over_processes, world_size
+from pcdet_poly.engine.environment import pick_device
+from pcdet_poly.errors import UserError
+from pcdet_poly.interrupt import Stop
+
+
+@contextmanager
+def joined_processes(device_name: str) -> Iterator[torch.device]:
+    """This process's device; inside, it belongs to the group that torchrun started, where torchrun did."""
+    device = pick_device(device_name)
+    if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        yield device
+        return
+    if device.type == "cuda":
+        device = _own_gpu(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def _own_gpu(number: int) -> torch.device:
+    if number >= torch.cuda.device_count():
+        raise UserError(
+            f"torchrun: process {number} of this machine has no GPU, there are {torch.cuda.device_count()}; "
+            "lower --nproc-per-node, or use --device cpu"
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+@torch.no_grad()
+def average_gradients(model: nn.Module) -> None:
+    """Replace every gradient by its mean over processes: one message after the backward pass.
+
+    A parameter that some processes have no gradient of counts as 0 there; one without any keeps none.
+    """
+    if world_size() == 1:
+        return
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+    present = gradients[0].new_tensor([each.grad is not None for each in parameters])
+    mean = sum_over_processes(torch.cat([*(each.reshape(-1) for each in gradients), present])) / world_size()
+    *parts, present = torch.split(mean, [*(each.numel() for each in parameters), len(parameters)])
+    for parameter, gradient, part, used in zip(parameters, gradients, parts, present.tolist(), strict=True):
+        parameter.grad = gradient.copy_(part.view(parameter.shape)) if used else None
+
+
+@torch.no_grad()
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes process 0's running statistics, which differ where batch norms are not synchronised."""
+    if world_size() > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def rerun_command(option: str) -> str:
+    """The command that started this program, with `option` added."""
+    command = [*sys.argv, *(() if option in sys.argv else (option,))]
+    if dist.is_initialized():
+        return shlex.join(["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], *command])
+    return shlex.join([Path(sys.executable).name, *command])
+
+
+def check_everywhere(stop: Stop) -> None:
+    """Raise KeyboardInterrupt in all processes if somebody asked one of them to stop. All must call it."""
+    stop.asked = anywhere(stop.asked)
+    stop.check()

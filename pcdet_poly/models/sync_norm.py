@@ -1,0 +1,106 @@
+"""Batch norm over the batches of all processes, on any device.
+
+torch.nn.SyncBatchNorm runs on CUDA alone. N values per channel in this process, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from pcdet_poly.distributed import sum_over_processes
+
+
+class _Normalize(torch.autograd.Function):
+    """(values - mean) / sqrt(variance + eps) * weight + bias, and the mean, variance and number of all processes'."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        count, mean, variance = _statistics(values)
+        inverse = (variance + eps).rsqrt()
+        scale = weight * inverse
+        ctx.save_for_backward(values, weight, mean, inverse, count)
+        ctx.mark_non_differentiable(mean, variance, count)
+        normalized = values * _like(scale, values) + _like(bias - mean * scale, values)
+        return normalized.to(values.dtype), mean, variance, count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        values, weight, mean, inverse, count = ctx.saved_tensors
+        normalized = (values - _like(mean, values)) * _like(inverse, values)
+        dims = _dims(values)
+        own = torch.stack([gradient.float().sum(dims), (gradient * normalized).sum(dims)])  # (2, C)
+        through_mean, through_variance = sum_over_processes(own) / count
+        change = gradient - _like(through_mean, values) - normalized * _like(through_variance, values)
+        return (change * _like(weight * inverse, values)).to(values.dtype), own[1], own[0], None
+
+
+def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number () of values per channel, their mean (C,) and variance (C,), over all processes.
+
+    Sums of squares go through float64, where a mean far from 0 leaves enough digits for the variance.
+    """
+    count = values.numel() // values.shape[1]
+    variance, mean = torch.var_mean(values.float(), _dims(values), correction=0)
+    variance, mean = (
+        each.double() if count else torch.zeros_like(each, dtype=torch.float64) for each in (variance, mean)
+    )
+    own = torch.cat([mean, variance + mean.square(), mean.new_ones(1)]) * count
+    sums = sum_over_processes(own)
+    total = sums[-1].clamp(min=1)
+    mean, square = (sums[:-1] / total).view(2, -1)
+    return total.float(), mean.float(), (square - mean.square()).clamp(min=0).float()
+
+
+def _dims(values: Tensor) -> list[int]:
+    return [0, *range(2, values.dim())]
+
+
+def _like(channels: Tensor, values: Tensor) -> Tensor:
+    """(C,) so that it broadcasts over (N, C, ...)."""
+    return channels.view(-1, *[1] * (values.dim() - 2))
+
+
+class _Synchronized(nn.modules.batchnorm._BatchNorm):
+    @torch.compiler.disable  # the processes must meet here
+    def forward(self, values: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(values)
+        parts: tuple[Tensor, ...] = _Normalize.apply(  # type: ignore[no-untyped-call]
+            values, self.weight, self.bias, self.eps
+        )
+        normalized, *statistics = parts
+        if self.track_running_stats:
+            self._track(*statistics)
+        return normalized
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
+        self.num_batches_tracked += 1
+
+
+class SyncBatchNorm1d(_Synchronized, nn.BatchNorm1d):
+    """`nn.BatchNorm1d` over the batches of all processes; some may be empty."""
+
+
+class SyncBatchNorm2d(_Synchronized, nn.BatchNorm2d):
+    """`nn.BatchNorm2d` over the batches of all processes."""
+
+
+def synchronize_norms(model: nn.Module) -> None:
+    """Make every batch norm of `model` one over all processes. Weights, statistics and names stay."""
+    kinds: dict[type, type] = {nn.BatchNorm1d: SyncBatchNorm1d, nn.BatchNorm2d: SyncBatchNorm2d}
+    for module in model.modules():
+        module.__class__ = kinds.get(type(module), type(module))
