@@ -41,6 +41,7 @@ def run_command(main: Callable[[], int | None]) -> int:
 _OS_ERRORS_OF_USERS: dict[int | None, str] = {
     errno.ENOENT: "check the path",
     errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
     errno.EROFS: "choose a folder that can be written",
     errno.EISDIR: "name a file, not a folder",
     errno.EEXIST: "choose another name, or remove what is there",

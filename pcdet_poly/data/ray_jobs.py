@@ -38,7 +38,7 @@ def run_ray_jobs(
     """
     ray = _ray()
     total = sum(map(size, jobs))
-    with _cluster(ray, workers, address), progress(title, total, unit) as show:
+    with cluster(ray, workers, address), progress(title, total, unit) as show:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run)
         pending = {task.remote(function, job, os.getcwd()): job for job in jobs}
         done = 0
@@ -82,7 +82,7 @@ def _stop(ray: Any, pending: Sequence[Any]) -> None:
 
 
 @contextmanager
-def _cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
+def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     """Connected to a cluster. One that the caller is connected to already is used, and left as it is."""
     if ray.is_initialized():
         yield
