@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "pcdet_poly objects"
 VERSION = 1
-FEATURES = ("intensity", "elongation", "return_number", "lidar")  # kept of a point where its frame has them
+FEATURES = ("intensity", "elongation", "return_number")  # kept of a point where its frame has them
 MAX_OFFSET_M = 32767 / STEPS_PER_M
 _LARGEST_HALF = np.float32(65504)  # tanh makes 1 of anything beyond, as of a millionth of it
 # Columns of numbers, in the order in which the checksum takes them, and how many numbers each has.

@@ -12,9 +12,18 @@ class CenterPointPillar(PillarDetector):
     """Dynamic pillars, bird's-eye backbone, centre head."""
 
     def __init__(
-        self, cfg: CenterPointPillarConfig, grid: Grid, num_classes: int, *, channels_last: bool = False
+        self,
+        cfg: CenterPointPillarConfig,
+        grid: Grid,
+        num_classes: int,
+        *,
+        point_channels: int = 5,
+        channels_last: bool = False,
     ) -> None:
-        super().__init__(cfg, grid, lambda width: CenterHead(width, num_classes, cfg), channels_last=channels_last)
+        def make_head(width: int) -> CenterHead:
+            return CenterHead(width, num_classes, cfg)
+
+        super().__init__(cfg, grid, make_head, point_channels=point_channels, channels_last=channels_last)
 
     def forward(self, batch: Batch) -> CenterMaps:
         maps: CenterMaps = super().forward(batch)

@@ -12,22 +12,28 @@ from pcdet_poly.models.voxel_backbone import VoxelBackbone
 from pcdet_poly.models.voxel_encoder import mean_of_points
 from pcdet_poly.structures import Batch, CenterMaps, Grid
 
-POINT_CHANNELS = 5  # x, y, z, tanh(intensity), elongation
-
 
 class CenterPointVoxel(nn.Module):
     """Mean of each voxel's points, sparse backbone, bird's-eye backbone, centre head.
 
-    Frames without points give maps like any other.
+    Frames without points give maps like any other. Points have `point_channels` numbers: x, y, z,
+    tanh(intensity), elongation, and with several sweeps the age.
     """
 
     def __init__(
-        self, cfg: CenterPointVoxelConfig, grid: Grid, num_classes: int, *, channels_last: bool = False
+        self,
+        cfg: CenterPointVoxelConfig,
+        grid: Grid,
+        num_classes: int,
+        *,
+        point_channels: int = 5,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.grid = grid
+        self.point_channels = point_channels
         self.channels_last = channels_last
-        self.encoder = VoxelBackbone(POINT_CHANNELS, cfg)
+        self.encoder = VoxelBackbone(point_channels, cfg)
         self.backbone = BevBackbone(cfg.out_channels * cfg.bev_layers(grid.shape[2]), cfg.backbone)
         self.head = CenterHead(self.backbone.out_channels, num_classes, cfg)
         if channels_last:
@@ -41,7 +47,7 @@ class CenterPointVoxel(nn.Module):
     @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
     def image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
-        points = batch.points[:, :POINT_CHANNELS]
+        points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
             voxels = mean_of_points(points, batch.frame_of_point, self.grid, batch.size)

@@ -15,22 +15,28 @@ from pcdet_poly.ops.scatter import to_bev
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid
 
-POINT_CHANNELS = 5  # x, y, z, tanh(intensity), elongation
-
 
 class PillarDetector(nn.Module):
     """Dynamic pillars, bird's-eye backbone, a dense head. Frames without points give maps like any other.
 
-    `make_head` gets the backbone's width and gives a module from bird's-eye features to maps.
+    `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. Points have
+    `point_channels` numbers: x, y, z, tanh(intensity), elongation, and with several sweeps the age.
     """
 
     def __init__(
-        self, cfg: PillarsConfig, grid: Grid, make_head: Callable[[int], nn.Module], *, channels_last: bool = False
+        self,
+        cfg: PillarsConfig,
+        grid: Grid,
+        make_head: Callable[[int], nn.Module],
+        *,
+        point_channels: int = 5,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.grid = grid
+        self.point_channels = point_channels
         self.channels_last = channels_last
-        self.encoder = PillarEncoder(POINT_CHANNELS, cfg.encoder_channels)
+        self.encoder = PillarEncoder(point_channels, cfg.encoder_channels)
         self.backbone = BevBackbone(cfg.encoder_channels[-1], cfg.backbone)
         self.head = make_head(self.backbone.out_channels)
         if channels_last:
@@ -43,7 +49,7 @@ class PillarDetector(nn.Module):
     @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
     def image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
-        points = batch.points[:, :POINT_CHANNELS]
+        points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
             voxels = voxelize(points, batch.frame_of_point, self.grid, batch.size)

@@ -11,7 +11,15 @@ from pcdet_poly.structures import AnchorMaps, Batch, Grid
 class PointPillars(PillarDetector):
     """Dynamic pillars (Lang et al., CVPR 2019, without a cap on points), bird's-eye backbone, anchor head."""
 
-    def __init__(self, cfg: PointPillarsConfig, grid: Grid, num_classes: int, *, channels_last: bool = False) -> None:
+    def __init__(
+        self,
+        cfg: PointPillarsConfig,
+        grid: Grid,
+        num_classes: int,
+        *,
+        point_channels: int = 5,
+        channels_last: bool = False,
+    ) -> None:
         def make_head(width: int) -> AnchorHead:
             return AnchorHead(
                 width,
@@ -21,7 +29,7 @@ class PointPillars(PillarDetector):
                 prior=cfg.prior,
             )
 
-        super().__init__(cfg, grid, make_head, channels_last=channels_last)
+        super().__init__(cfg, grid, make_head, point_channels=point_channels, channels_last=channels_last)
 
     def forward(self, batch: Batch) -> AnchorMaps:
         maps: AnchorMaps = super().forward(batch)

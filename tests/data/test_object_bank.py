@@ -17,7 +17,7 @@ from pcdet_poly.structures import Frame
 from tests.data.frames import make_frame
 from tests.data.records import run, tool
 
-FEATURES = ("intensity", "elongation", "return_number", "lidar")
+FEATURES = ("intensity", "elongation", "return_number")
 
 
 def crowded_frame(seed: int, segment: str) -> Frame:
