@@ -57,7 +57,13 @@ class Detector:
     def detect(self, frames: list[Frame]) -> tuple[Detections, ...]:
         """Detections in each frame, in one pass of the network."""
         batch = batch_of_frames(frames, self.config)
-        return detect(self._recipe, batch, self.device, mixed_precision=self.config.train.mixed_precision)
+        return detect(
+            self._recipe,
+            batch,
+            self.device,
+            mixed_precision=self.config.train.mixed_precision,
+            flips=self.config.evaluation.test_time_flips,
+        )
 
 
 def frame_of_points(points: np.ndarray) -> Frame:

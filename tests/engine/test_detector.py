@@ -1,0 +1,99 @@
+"""A run as a function, and as a command on clouds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcdet_poly.detect import main
+from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+from pcdet_poly.engine.detector import Detector
+from pcdet_poly.engine.evaluate import evaluate_recipe
+from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.start import start
+from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.train import train
+from pcdet_poly.errors import run_command
+from tests.engine.conftest import frame
+
+
+@pytest.fixture(scope="module")
+def folder(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    config = tiny(evaluate_every=0)
+    frames = training_frames(config)
+    folder = tmp_path_factory.mktemp("detector") / "run"
+    run, recipe = start(config, frames, folder, torch.device("cpu"), resume=False)
+    train(run, recipe, frames, None)
+    return folder
+
+
+def test_equal_to_the_evaluation_of_the_run(folder: Path, tmp_path: Path) -> None:
+    detector = Detector.load(folder)
+    frames = training_frames(detector.config)
+    recipe = seeded_recipe(detector.config, torch.device("cpu"))
+    (path,) = sorted((folder / "checkpoints").glob("step_*.pt"))[-1:]
+    load_model(recipe.model, load_checkpoint(path), path, detector.config)
+    evaluation = evaluate_recipe(detector.config, recipe, frames, torch.device("cpu"), pictures=tmp_path / "pictures")
+    assert sum(len(found) for found in evaluation.detections) > 20
+    for number, wanted in enumerate(evaluation.detections):
+        found = detector(frames[number].points[:, :5])
+        np.testing.assert_allclose(found.score, wanted.score, atol=1e-5)
+        order, others = np.lexsort(found.box.T.round(3)), np.lexsort(wanted.box.T.round(3))
+        np.testing.assert_allclose(found.box[order], wanted.box[others], atol=1e-3)
+
+
+def test_few_columns_and_no_points(folder: Path) -> None:
+    detector = Detector.load(folder)
+    assert detector(frame(0).points[:, :3]).box.shape[1] == 7
+    assert detector(np.zeros((0, 5), np.float32)).box.shape[1] == 7
+    with pytest.raises(ValueError, match=r"shape \(5, 2\)"):
+        detector(np.zeros((5, 2)))
+
+
+def test_the_command_writes_a_picture_and_boxes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clouds = tmp_path / "clouds"
+    clouds.mkdir()
+    np.save(clouds / "a.npy", frame(0).points[:, :5])
+    frame(1).points[:, :4].copy().tofile(clouds / "b.bin")
+    words = ["x", str(folder), str(clouds), "--output", str(tmp_path / "out"), "--score", "0.05"]
+    monkeypatch.setattr("sys.argv", words)
+    assert run_command(main) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "a.npy.png",
+        "a.npy.json",
+        "b.bin.png",
+        "b.bin.json",
+    }
+    boxes = json.loads((tmp_path / "out/a.npy.json").read_text())["boxes"]
+    found = Detector.load(folder)(frame(0).points[:, :5])
+    assert len(boxes) == (found.score >= 0.05).sum() > 0
+    assert boxes[0]["x"] == pytest.approx(float(found.box[0, 0]))
+    assert "450 points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["absent", "a.npy"], "not a run"),
+        (["{run}", "absent.npy"], "no such file"),
+        (["{run}", "{empty}"], "no point cloud in it"),
+        (["{run}", "a/c.npy", "b/c.npy"], "two clouds have this name"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["x", *(word.format(run=folder, empty=tmp_path) for word in words)])
+    assert run_command(main) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "detections").exists()
