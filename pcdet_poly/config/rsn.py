@@ -71,7 +71,7 @@ class RsnConfig(Section):
     channels: Count = 96
     """Width of the voxel encoder, the sparse blocks and the head."""
     blocks: tuple[Block, ...] = Field(default=("B1", "B0/2", "B1", "B0/2", "B1", "B1"), min_length=1)
-    """Sparse blocks. B1: residual on the active cells. B0: a convolution that grows them, then as B1; /2: its stride."""
+    """Sparse blocks. B1: residual on the active cells. B0: a convolution that grows them, then B1; /2: its stride."""
     heading_bins: Annotated[int, Field(ge=2)] = 12
     """Sectors of heading: 12 for vehicles, 4 for pedestrians."""
     prior: Prior = 0.1

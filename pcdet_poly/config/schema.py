@@ -92,8 +92,6 @@ class Config(Section):
             raise ValueError("classification.normalizer = 'peaks': rsn divides by objects; leave it out")
         if self.paste.bank:
             raise ValueError("paste.bank: a pasted object hides nothing in the range images of rsn; leave paste out")
-        if self.data.sweeps > 1:
-            raise ValueError(f"data.sweeps = {self.data.sweeps}: rsn looks at the range image of one sweep; write 1")
         return self
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageCo
     """Points of all frames as `network_points` makes them; labels as positions in `classes`.
 
     Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
-    `image`: put the points of the roof LiDAR into range images of this size too.
+    `image`: size of range images to make too; the frames then come from `with_pixels`.
     """
     num_points = torch.tensor([len(frame.points) for frame in frames], dtype=torch.int64)
     return Batch(

@@ -17,19 +17,20 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pcdet_poly.config.data import DataConfig, GridConfig
+from pcdet_poly.config.data import GridConfig
 from pcdet_poly.config.rsn import RangeImageConfig, RsnConfig
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.augment import augment
 from pcdet_poly.data.collate import collate
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.paste import Paster, open_paster, paste
+from pcdet_poly.data.range_images import PIXEL, RANGE, with_pixels
 from pcdet_poly.data.sweeps import with_past
 from pcdet_poly.errors import UserError
 from pcdet_poly.interrupt import uninterrupted
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
-INPUTS = ("x", "y", "z", "intensity", "elongation", "lidar")  # columns that are augmented; the last for range images
+INPUTS = ("x", "y", "z", "intensity", "elongation", PIXEL, RANGE)  # columns that are augmented
 _PASTE_STREAM = 1
 
 
@@ -89,7 +90,7 @@ def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Bat
 
 def batch_of_frames(frames: Sequence[Frame], cfg: Config) -> Batch:
     """Frames as they are, with all objects of the config's classes, as its model takes them; no sweeps before them."""
-    return collate([seen(frame, (), cfg.data) for frame in frames], cfg.data.classes, range_image_of(cfg))
+    return collate([seen(frame, (), cfg) for frame in frames], cfg.data.classes, range_image_of(cfg))
 
 
 def range_image_of(cfg: Config) -> RangeImageConfig | None:
@@ -98,13 +99,19 @@ def range_image_of(cfg: Config) -> RangeImageConfig | None:
 
 
 def _frame_of_dataset(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
-    return seen(dataset[index], dataset.before(index, cfg.data.sweeps - 1), cfg.data)
+    return seen(dataset[index], dataset.before(index, cfg.data.sweeps - 1), cfg)
 
 
-def seen(frame: Frame, past: Sequence[Frame], cfg: DataConfig) -> Frame:
+def seen(frame: Frame, past: Sequence[Frame], cfg: Config) -> Frame:
     """`frame` with the returns, columns and sweeps that a model sees; `past` are the frames before it."""
-    frame, *past = (of_columns(of_returns(one, cfg.returns), INPUTS) for one in (frame, *past))
-    return frame if cfg.sweeps == 1 else with_past(frame, past)
+    frame, *past = (_sweep(one, cfg) for one in (frame, *past))
+    return frame if cfg.data.sweeps == 1 else with_past(frame, past)
+
+
+def _sweep(frame: Frame, cfg: Config) -> Frame:
+    image = range_image_of(cfg)
+    frame = of_returns(frame, cfg.data.returns)
+    return of_columns(with_pixels(frame, image) if image else frame, INPUTS)
 
 
 def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:

@@ -18,8 +18,9 @@ from pcdet_poly.structures import Losses, RsnMaps, RsnTargets, RsnVoxelTargets
 class RsnCriterion:
     """Segmentation, heatmap and box losses of RSN, weighted, in float32.
 
-    Segmentation is a mean over points, the heatmap's a sum divided by the number of labelled objects,
-    each box loss a mean over a frame's voxels with heat above `model.box_heat`, then over frames.
+    Segmentation is a mean over points of the frames' own sweeps, the heatmap's a sum divided by the number
+    of labelled objects, each box loss a mean over a frame's voxels with heat above `model.box_heat`, then
+    over frames.
     Source: RSN, section 4.4: 400 L_seg + 4 L_hm + L_box.
     """
 
@@ -29,9 +30,8 @@ class RsnCriterion:
 
     def counts(self, targets: RsnTargets) -> dict[str, Tensor]:
         """What a loss is a mean over: points, objects; those that are not named are means over frames."""
-        device = targets.box.device
-        points, objects = (torch.tensor(len(x), device=device) for x in (targets.foreground, targets.box))
-        return {"segmentation": points, "heatmap": objects}
+        objects = torch.tensor(len(targets.box), device=targets.box.device)
+        return {"segmentation": targets.counted.sum(), "heatmap": objects}
 
     def __call__(
         self, maps: RsnMaps, targets: RsnTargets, at_voxels: RsnVoxelTargets, *, progress: float = 1.0
@@ -58,10 +58,10 @@ class RsnCriterion:
 
 
 def point_loss(maps: RsnMaps, targets: RsnTargets, model: RsnConfig, *, progress: float) -> Tensor:
-    """(S, 1) segmentation loss of each point, without the total weight."""
-    return sigmoid_loss(
-        maps.foreground[:, None].float(), targets.foreground[:, None], model.segmentation, progress=progress
-    )
+    """(S, 1) segmentation loss of each point, 0 where it is not counted, without the total weight."""
+    logits, right = maps.foreground[:, None].float(), targets.foreground[:, None]
+    loss = sigmoid_loss(logits, right, model.segmentation, progress=progress)
+    return loss.masked_fill(~targets.counted[:, None], 0)
 
 
 def voxel_loss(maps: RsnMaps, at_voxels: RsnVoxelTargets, cfg: ClassificationConfig, *, progress: float) -> Tensor:

@@ -58,7 +58,7 @@ def rsn_first_term_share(
     """Of RSN's heatmap as above; and "segmentation/..." of its points: "positives" (in a box) and "background"."""
     of_heatmap = heatmap_scalars(maps.heatmap[:, None], at_voxels.heatmap[:, None], heatmap, progress)
     logits, right = maps.foreground[:, None], targets.foreground[:, None]
-    of_points = sigmoid_scalars(logits, right, torch.ones_like(right), segmentation, progress)
+    of_points = sigmoid_scalars(logits, right, targets.counted[:, None], segmentation, progress)
     return of_heatmap | {f"segmentation/{name}": value for name, value in of_points.items()}
 
 
@@ -92,7 +92,7 @@ def sigmoid_scalars(
             drop_1 = drop_1 * (1 + _effective_epsilon(cfg, right, progress))
         return with_background_weight(drop_1, right, cfg)
 
-    return _scalars(logits, right, {"positives": right, "background": ~right & counted}, whole, first)
+    return _scalars(logits, right, {"positives": right & counted, "background": ~right & counted}, whole, first)
 
 
 def _effective_epsilon(cfg: SigmoidFocalConfig, right: Tensor, progress: float) -> Coefficient:

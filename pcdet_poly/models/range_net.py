@@ -18,7 +18,7 @@ class RangeNet(nn.Module):
     def __init__(self, in_channels: int, cfg: RangeImageConfig) -> None:
         super().__init__()
         inputs = (in_channels, *cfg.channels[:-1])
-        self.down = nn.ModuleList(
+        self.stages = nn.ModuleList(
             _blocks(*sizes) for sizes in zip(inputs, cfg.channels, cfg.blocks, cfg.strides, strict=True)
         )
         below = (*(2 * width for width in cfg.channels[1:-1]), cfg.channels[-1])  # widths that the ups start from
@@ -26,13 +26,13 @@ class RangeNet(nn.Module):
         self.up = nn.ModuleList(Up(*sizes) for sizes in ups)
 
     def forward(self, image: Tensor) -> Tensor:
-        stages = []
-        for stage in self.down:
+        outputs = []
+        for stage in self.stages:
             image = stage(image)
-            stages.append(image)
-        features = stages.pop()
+            outputs.append(image)
+        features = outputs.pop()
         for up in reversed(self.up):
-            features = up(features, stages.pop())
+            features = up(features, outputs.pop())
         return features
 
 
@@ -46,10 +46,8 @@ class Up(nn.Module):
         self.blocks = _blocks(channels, channels, num_blocks, 1)
 
     def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
-        height, width = earlier.shape[2:]
-        larger = self.enlarge(self.narrow(features))[
-            :, :, :height, :width
-        ]  # an odd size was rounded up on the way down
+        height, width = earlier.shape[2:]  # where odd, it was rounded up on the way down
+        larger = self.enlarge(self.narrow(features))[:, :, :height, :width]
         return torch.cat([self.blocks(larger), earlier], dim=1)
 
 
@@ -67,8 +65,10 @@ class ResidualBlock(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or in_channels != channels:
-            projection = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
-            self.shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels))
+            # The stride as a step of its own: torch 2.13 crashes (CPU, channels last, 8 channels) in the
+            # gradient of a 1 x 1 convolution with a stride.
+            step, projection = nn.AvgPool2d(1, stride), nn.Conv2d(in_channels, channels, 1, bias=False)
+            self.shortcut = nn.Sequential(step, projection, nn.BatchNorm2d(channels))
 
     def forward(self, image: Tensor) -> Tensor:
         return (self.convolutions(image) + self.shortcut(image)).relu()

@@ -27,13 +27,15 @@ class Rsn(nn.Module):
     gradient; the features of the chosen points have.
     """
 
-    def __init__(self, cfg: RsnConfig, grid: Grid, *, time: bool = False, channels_last: bool = False) -> None:
+    def __init__(self, cfg: RsnConfig, grid: Grid, *, point_channels: int = 5, channels_last: bool = False) -> None:
         super().__init__()
         self.grid, self.stride = grid, cfg.stride
         self.foreground_logit = math.log(cfg.foreground_score / (1 - cfg.foreground_score))
         self.backbone = RangeNet(IMAGE_CHANNELS, cfg.image)
         self.foreground = nn.Linear(cfg.image.out_channels, 1)  # a 1 x 1 convolution on the pixels that show a point
-        self.encoder = VoxelEncoder(cfg.image.out_channels + time, cfg.channels, cfg.encoder_layers)
+        self.encoder = VoxelEncoder(
+            cfg.image.out_channels + point_channels - POINT_COLUMNS, cfg.channels, cfg.encoder_layers
+        )
         self.blocks = SparseBlocks(cfg.channels, cfg.blocks, depth=1 if grid.shape[2] == 1 else 3)
         self.head = RsnHead(cfg.channels, cfg.heading_bins)
         for bias in (self.foreground.bias[0], self.head.output.bias[0]):
@@ -90,7 +92,7 @@ class RsnHead(nn.Module):
     def forward(self, tensor: SparseTensor) -> tuple[Tensor, ...]:
         """Heatmap (V, 1), offset (V, 3), size (V, 3), heading (V, 2 n), as in RsnMaps."""
         values: Tensor = self.output(self.hidden(tensor.features))
-        return values.split(self.widths, dim=1)
+        return torch.split(values, self.widths, dim=1)
 
 
 def voxel_centres(tensor: SparseTensor, grid: Grid, stride: int) -> Tensor:

@@ -38,6 +38,7 @@ class RsnTargets:
     """Targets of RSN before it has chosen its voxels: which points are foreground, and N boxes of all frames."""
 
     foreground: Tensor  # (S,) bool: lies in a box; of the batch's points that have a pixel, in their order
+    counted: Tensor  # (S,) bool: of the frame's own sweep, whose labels these are; past sweeps are frames themselves
     frame: Tensor  # (N,) int64 in [0, B)
     box: Tensor  # (N, 7) float32
 

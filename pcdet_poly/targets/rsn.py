@@ -9,6 +9,7 @@ from pcdet_poly.ops.points_in_boxes import points_in_boxes
 from pcdet_poly.structures import Batch, RsnMaps, RsnTargets, RsnVoxelTargets
 from pcdet_poly.targets.center import all_frames
 
+AGE_COLUMN = 5  # of Batch.points, where there are several sweeps
 PEAK = 1 - 1e-3  # heat from which on a voxel counts as its object's peak: RSN, section 4.4
 
 
@@ -23,14 +24,16 @@ def in_any_box(batch: Batch) -> Tensor:
     point = points_with_pixel(batch)
     points, frame = batch.points[point, :3], batch.frame_of_point[point]
     num_points = torch.bincount(frame, minlength=batch.size).tolist()  # frames ascend
-    parts = zip(points.split(num_points), batch.ground_truth, strict=True)
+    parts = zip(torch.split(points, num_points), batch.ground_truth, strict=True)
     return torch.cat([points_in_boxes(own, truth.box) >= 0 for own, truth in parts])
 
 
 def assign_points(batch: Batch) -> RsnTargets:
     """Targets that do not depend on the network."""
     frame, box, _ = all_frames(batch.ground_truth)
-    return RsnTargets(foreground=in_any_box(batch), frame=frame, box=box)
+    foreground = in_any_box(batch)
+    age = batch.points[points_with_pixel(batch), AGE_COLUMN:]  # (S, 0 or 1)
+    return RsnTargets(foreground=foreground, counted=(age == 0).all(dim=1), frame=frame, box=box)
 
 
 def assign_voxels(maps: RsnMaps, targets: RsnTargets, *, sigma_m: float) -> RsnVoxelTargets:
@@ -55,7 +58,7 @@ def assign_voxels(maps: RsnMaps, targets: RsnTargets, *, sigma_m: float) -> RsnV
 
 
 def _distance(centre: Tensor, box: Tensor, *, flat: bool) -> Tensor:
-    """Points (V, 3), boxes (N, 7) -> (V, N) distance to the boxes' centres, infinity outside the box. Faces are inside."""
+    """Points (V, 3), boxes (N, 7) -> (V, N) distance to the boxes' centres, inf outside a box; faces are inside."""
     dx, dy, dz = (centre[:, None] - box[:, :3]).unbind(dim=2)  # (V, N) each
     cos, sin = box[:, 6].cos(), box[:, 6].sin()
     inside = ((dx * cos + dy * sin).abs() <= box[:, 3] / 2) & ((dy * cos - dx * sin).abs() <= box[:, 4] / 2)

@@ -8,30 +8,41 @@ from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 
-# (row, column) steps to pixels around one, nearest columns first: a column is 2.4 mrad, a row 2.7 to 11.
-# A motion-compensated sweep of a car at 8 m/s loses 2.9 % of its points without them, 0.5 % with them.
+# (row, column) steps to the pixels around one, nearest columns first: a column is 2.4 mrad, a row 2.7 to 11.
 NEIGHBOURS = np.array(
     [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2), (0, -2), (0, 3), (0, -3)]
 )
 
 
 @kernel
-def place(order: Array, row: Array, column: Array, rows: int, columns: int, neighbours: Array) -> tuple[Array, Array]:
-    """Give each point a pixel, one after the other in `order` (the nearest to the LiDAR first).
+def place(order: Array, row: Array, column: Array, rows: int, columns: int, neighbours: Array) -> Array:
+    """Pixel row * columns + column (P,) int64 of each point, given one after the other in `order`.
 
     A point takes the first free one of its own pixel (row, column) and those `neighbours` steps away;
     columns go round. Where all are taken it shares its own.
-    Returns the pixel of each point (P,) int64, row * columns + column, and the point that each pixel
-    shows (rows * columns,) int64, -1 where none.
     """
     pixel = np.empty(len(row), np.int64)
-    shown = np.full(rows * columns, -1, np.int64)
+    taken = np.zeros(rows * columns, np.bool_)
     for point in order:
         pixel[point] = row[point] * columns + column[point]
         for k in range(len(neighbours)):
             near = row[point] + neighbours[k, 0]
             place = near * columns + (column[point] + neighbours[k, 1]) % columns
-            if 0 <= near < rows and shown[place] < 0:
-                pixel[point], shown[place] = place, point
+            if 0 <= near < rows and not taken[place]:
+                pixel[point], taken[place] = place, True
                 break
-    return pixel, shown
+    return pixel
+
+
+@kernel
+def nearest(pixel: Array, range_m: Array, num_pixels: int) -> Array:
+    """The point that each pixel shows, (num_pixels,) int64: its nearest, the first of equals; -1 where it has none.
+
+    Points with a negative `pixel` (P,) int64 are left out.
+    """
+    shown = np.full(num_pixels, -1, np.int64)
+    for point in range(len(pixel)):
+        at = pixel[point]
+        if at >= 0 and (shown[at] < 0 or range_m[point] < range_m[shown[at]]):
+            shown[at] = point
+    return shown
