@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcdet_poly.config.arguments import add_config_arguments, config_from
+from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import run_command
 from pcdet_poly.models.bev_backbone import BevBackbone
 from pcdet_poly.models.recipe import build_recipe
+from pcdet_poly.models.rsn import IMAGE_CHANNELS
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The dense part is everything after the pillar encoder; its cost does not depend on the points."""
+    """The dense part is everything after the encoder (sparse layers included), of RSN its range image network; its
+    cost does not depend on the points."""
 
     model: str
     parameters: dict[str, int]  # trainable, by part
@@ -34,14 +38,21 @@ def summarize(cfg: Config) -> Summary:
     """Count; nothing is computed and no memory is taken for activations."""
     with torch.device("meta"):
         model = build_recipe(cfg).model
-        nx, ny, _ = cfg.grid.shape
-        backbone = model.get_submodule("backbone")
-        assert isinstance(backbone, BevBackbone)
-        bev = torch.empty(1, backbone.in_channels, ny, nx)
+        stride = cfg.model.bev_stride if isinstance(cfg.model, CenterPointVoxelConfig) else 1
+        nx, ny = (count // stride for count in cfg.grid.shape[:2])
+        dense, image = _dense_part(cfg, model, nx, ny)
     parts = {name: _trainable(part) for name, part in model.named_children()}
-    dense = nn.Sequential(backbone, model.get_submodule("head"))
-    gflop, mebibyte = _cost(dense, bev)
+    gflop, mebibyte = _cost(dense, image)
     return Summary(cfg.model.kind, parts, sum(parts.values()), (nx, ny), gflop, mebibyte)
+
+
+def _dense_part(cfg: Config, model: nn.Module, nx: int, ny: int) -> tuple[nn.Module, Tensor]:
+    """Layers on a dense image, and what one frame gives them."""
+    backbone = model.get_submodule("backbone")
+    if isinstance(cfg.model, RsnConfig):
+        return backbone, torch.empty(cfg.data.sweeps, IMAGE_CHANNELS, cfg.model.image.rows, cfg.model.image.columns)
+    assert isinstance(backbone, BevBackbone)
+    return nn.Sequential(backbone, model.get_submodule("head")), torch.empty(1, backbone.in_channels, ny, nx)
 
 
 def _trainable(part: nn.Module) -> int:
