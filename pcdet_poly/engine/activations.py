@@ -29,12 +29,12 @@ def _contexts(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 
 @contextmanager
 def _without_statistics(stage: nn.Module) -> Iterator[None]:
-    """Batch norms would take the same batch into their running statistics twice."""
-    norms = [part for part in stage.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.track_running_stats = False
+    """Batch norms would take the same batch into their running statistics twice: give them copies meanwhile."""
+    buffers = [(part, name, buffer) for part in stage.modules() for name, buffer in part.named_buffers(recurse=False)]
+    for part, name, buffer in buffers:
+        setattr(part, name, buffer.clone())
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for part, name, buffer in buffers:
+            setattr(part, name, buffer)

@@ -23,11 +23,11 @@ class _Normalize(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         count, mean, variance = _statistics(values)
         inverse = (variance + eps).rsqrt()
-        scale = weight * inverse
         ctx.save_for_backward(values, weight, mean, inverse, count)
         ctx.mark_non_differentiable(mean, variance, count)
-        normalized = values * _like(scale, values) + _like(bias - mean * scale, values)
-        return normalized.to(values.dtype), mean, variance, count
+        centred = values - _like(mean, values)
+        output = torch.addcmul(_like(bias, values), centred, _like(weight * inverse, values))
+        return output.to(values.dtype), mean, variance, count
 
     @staticmethod
     @once_differentiable

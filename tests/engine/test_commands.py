@@ -135,6 +135,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
         (["test.py", "runs/nothing"], "runs/nothing: not a run (no config.yaml in it); runs in runs: tiny"),
         (["test.py", "runs/tiny", "--checkpoint", "none.pt"], "none.pt: no such checkpoint"),
         (["test.py", "runs/tiny", "--data", "nowhere"], "nowhere"),
+        (["test.py", "runs/tiny", "--weights", "ema"], "holds no averaged weights (the run had no train.ema)"),
         (["test.py", "runs/tiny", "data.val=[]"], "data.val: no store given; add --data"),
         (["test.py", "runs/tiny", "model.head_width=8"], "made by another model: head."),
         (["test.py", "runs/tiny", "decode.scor=1"], "did you mean 'score'"),

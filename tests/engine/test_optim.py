@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.train import TrainConfig
-from pcdet_poly.engine.optim import build_optimizer, one_cycle, set_schedule
+from pcdet_poly.engine.optim import build_optimizer, cosine, one_cycle, schedule, set_schedule
 
 
 def fastai_one_cycle(step: int, total: int, peak_rate: float) -> tuple[float, float]:
@@ -57,6 +57,38 @@ def test_schedule_agrees_with_torch_where_their_definitions_coincide() -> None:
         assert one_cycle(step, 100, cfg)[1] == pytest.approx(optimizer.param_groups[0]["betas"][0], rel=1e-9)
         optimizer.step()
         theirs.step()
+
+
+def test_cosine_is_rsns_schedule() -> None:
+    cfg = TrainConfig(schedule="cosine", optimizer="adam", learning_rate=6e-3, division=2, warmup=5000, steps=120_000)
+    rates = {step: cosine(step, 120_000, cfg) for step in (0, 2500, 5000, 62_500, 119_999)}
+    assert rates[0] == pytest.approx(3e-3)
+    assert rates[2500] == pytest.approx(4.5e-3)
+    assert rates[5000] == pytest.approx(6e-3)
+    assert rates[62_500] == pytest.approx(3e-3)  # halfway down
+    assert 0 < rates[119_999] < 1e-8
+    assert [schedule(step, 120_000, cfg) for step in rates] == [(rate, 0.95) for rate in rates.values()]
+
+
+def test_cosine_agrees_with_torch() -> None:
+    cfg = TrainConfig(schedule="cosine", learning_rate=0.01, division=4, warmup=0.2)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.01)
+    line = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=20)
+    down = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=80)
+    theirs = torch.optim.lr_scheduler.SequentialLR(optimizer, [line, down], milestones=[20])
+    for step in range(100):
+        assert cosine(step, 100, cfg) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        theirs.step()
+
+
+def test_warm_up_as_a_number_of_steps_or_as_a_share() -> None:
+    for name in ("one_cycle", "cosine"):
+        share, number = (TrainConfig(schedule=name, warmup=warmup) for warmup in (0.25, 25))
+        assert [schedule(step, 100, share) for step in range(100)] == [
+            schedule(step, 100, number) for step in range(100)
+        ]
+        assert schedule(0, 100, TrainConfig(schedule=name, warmup=0))[0] == pytest.approx(3e-3)
 
 
 def network() -> nn.Module:

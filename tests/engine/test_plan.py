@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pcdet_poly.config.train import TrainConfig
 from pcdet_poly.engine.plan import Plan
+from pcdet_poly.errors import UserError
 
 
 def steps(plan: Plan, question: str) -> list[int]:
@@ -22,3 +25,17 @@ def test_without_evaluation_during_training_the_end_is_still_evaluated() -> None
     plan = Plan(TrainConfig(epochs=3, evaluate_every=0, save_every=100), steps_per_epoch=2)
     assert steps(plan, "evaluates_at") == [6]
     assert steps(plan, "saves_at") == [6]
+
+
+def test_a_number_of_steps_takes_the_place_of_epochs() -> None:
+    plan = Plan(TrainConfig(epochs=30, steps=7, save_every=1), steps_per_epoch=3)
+    assert (plan.total_steps, plan.epochs) == (7, 3)
+    assert [plan.steps_in(epoch) for epoch in range(3)] == [3, 3, 1]
+    assert steps(plan, "saves_at") == [3, 6, 7]
+    assert steps(plan, "evaluates_at") == [7]
+
+
+def test_a_warm_up_without_an_end_is_refused() -> None:
+    with pytest.raises(UserError, match=r"train\.warmup = 6: all of the 6 steps; lower it, or raise train\.epochs"):
+        Plan(TrainConfig(epochs=2, warmup=6), steps_per_epoch=3)
+    assert Plan(TrainConfig(epochs=2, warmup=5), steps_per_epoch=3).total_steps == 6

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
 from pcdet_poly.data.loader import training_batches
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seed_step, seeded_recipe
+from pcdet_poly.models.sync_norm import synchronize_norms
 
 CPU = torch.device("cpu")
 
@@ -31,9 +33,12 @@ def test_random_numbers_of_a_step_depend_on_seed_and_step_alone() -> None:
     assert len({first for first, _ in drawn.values()}) == len(drawn)
 
 
-def test_norm_momentum_reaches_every_batch_norm(tiny) -> None:
+@pytest.mark.parametrize("synchronised", [False, True])
+def test_norm_momentum_reaches_every_batch_norm(tiny, synchronised: bool) -> None:
     config = tiny(norm_momentum=1.0)
     model = seeded_recipe(config, CPU).model
+    if synchronised:
+        synchronize_norms(model)
     norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     assert len(norms) > 4
     # At momentum 1 the running statistics are those of the last batch, whatever came before.

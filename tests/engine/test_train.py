@@ -11,15 +11,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.loader import evaluation_batches
 from pcdet_poly.engine import train as loop
-from pcdet_poly.engine.checkpoint import load_checkpoint
+from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.engine.frames import training_frames, validation_frames
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.start import start
+from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation import read_detections
 from pcdet_poly.models import Recipe
+from pcdet_poly.models.pillar_encoder import PillarLayer
 from pcdet_poly.structures import Losses
 
 CPU = torch.device("cpu")
@@ -236,3 +243,149 @@ def test_without_validation_frames_a_run_warns_and_trains(tmp_path: Path, tiny, 
     assert "warning: data.val: no store given" in capsys.readouterr().err
     assert run.find_checkpoint("last") == run.checkpoint_at(9)
     assert not (run.folder / "metrics.json").exists()
+
+
+EVERYTHING = {
+    "mixed_precision": "fp16",
+    "ema": 0.9,
+    "batch_size": 1,
+    "accumulate": 2,
+    "schedule": "cosine",
+    "warmup": 2,
+    "steps": 7,
+    "checkpoint_activations": True,
+}
+
+
+def test_with_every_option_a_stopped_and_resumed_run_equals_one_that_was_not(
+    tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = run_in(tmp_path / "whole", tiny(**EVERYTHING))
+    stop_before(monkeypatch, 5, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_in(tmp_path / "parts", tiny(**EVERYTHING))
+    other = run_in(tmp_path / "parts", tiny(**EVERYTHING))
+    for name in ("step_00000007.pt", "best.pt"):
+        first, second = (torch.load(run.checkpoints / name, weights_only=True) for run in (one, other))
+        assert_equal(first, second)
+    assert (one.folder / "log.jsonl").read_text() == (other.folder / "log.jsonl").read_text()
+    assert first["scaler"]["scale"] > 1
+    assert "skipped_steps" in one.read_log()[0]
+
+
+def test_the_average_is_saved_evaluated_and_used_by_default(tmp_path: Path, tiny) -> None:
+    config = tiny(ema=0.99, epochs=2, evaluate_every=0)
+    run = run_in(tmp_path / "a", config)
+    path = run.find_checkpoint("last")
+    checkpoint, frames = load_checkpoint(path), training_frames(config)
+    tables = {}
+    for weights in ("raw", "ema", None):
+        recipe = seeded_recipe(config, CPU)
+        load_model(recipe.model, checkpoint, path, config, weights=weights)
+        tables[weights] = detections_of(recipe, config, frames)
+    assert tables[None] == tables["ema"] != tables["raw"]
+    saved = read_detections(run.folder / "detections.parquet").detections
+    assert sum(float(rows.score.sum()) for rows in saved) == pytest.approx(tables["ema"], rel=1e-5)
+
+
+def detections_of(recipe: Recipe, config: Config, frames: FrameDataset) -> float:
+    """Sum of all scores."""
+    batches = evaluation_batches(config, frames)
+    found = [rows for batch in batches for rows in detect(recipe, batch, CPU, mixed_precision=False)]
+    return sum(float(rows.score.sum()) for rows in found)
+
+
+def without_norms(recipe: Recipe) -> Recipe:
+    """With batch norms that never look at a batch."""
+    for module in recipe.model.modules():
+        if isinstance(module, (nn.modules.batchnorm._BatchNorm, PillarLayer)):
+            module.eval()
+            module.train = lambda mode=True, module=module: module
+    return recipe
+
+
+@pytest.mark.parametrize("normalizer", ["objects", "peaks"])
+def test_accumulated_gradients_are_those_of_a_larger_batch(tmp_path: Path, tiny, normalizer: str) -> None:
+    logs = []
+    for name, sizes in {"small": {"batch_size": 1, "accumulate": 2}, "large": {"batch_size": 2}}.items():
+        config = tiny(**sizes, log_every=1, evaluate_every=0, checkpoint_activations=name == "small")
+        config = config.model_copy(
+            update={"classification": config.classification.model_copy(update={"normalizer": normalizer})}
+        )
+        logs.append(run_in(tmp_path / name, config, change=without_norms).read_log())
+    for small, large in zip(*logs, strict=True):
+        for key in ("loss", "loss/heatmap", "loss/box", "gradient_norm"):
+            assert small.get(key) == pytest.approx(large.get(key), rel=1e-4), (small["step"], key)
+
+
+class Loud(Spoiled):
+    """A criterion whose gradients overflow under the first loss scales of fp16, or at any."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Losses:
+        losses = self.criterion(*arguments, **options)
+        self.calls += 1
+        factor = math.nan if self.step == 0 else self.step
+        return Losses({name: loss * factor for name, loss in losses.parts.items()})
+
+
+def test_steps_that_the_loss_scale_skips_are_counted_and_do_not_end_the_run(tmp_path: Path, tiny) -> None:
+    config = tiny(mixed_precision="fp16", log_every=9)
+    run = run_in(tmp_path / "a", config, change=lambda recipe: replace(recipe, criterion=Loud(recipe.criterion, 10**4)))
+    (line,) = (line for line in run.read_log() if line["event"] == "step")
+    assert 1 <= line["skipped_steps"] < 9
+    assert math.isfinite(line["loss"])
+    checkpoint = load_checkpoint(run.find_checkpoint("last"))
+    assert checkpoint.scaler["scale"] == 65536 / 2 ** line["skipped_steps"]
+    assert all(torch.isfinite(tensor).all() for tensor in checkpoint.model.values())
+
+
+def test_a_loss_that_is_never_finite_ends_a_run_in_fp16_too(tmp_path: Path, tiny) -> None:
+    config = tiny(mixed_precision="fp16", epochs=10)
+    with pytest.raises(UserError, match=r"^step 17: the loss scale fell to 0\.5"):
+        run_in(tmp_path / "a", config, change=lambda recipe: replace(recipe, criterion=Loud(recipe.criterion, 0)))
+
+
+def test_recomputed_activations_change_no_bit_of_a_run(tmp_path: Path, tiny, whole: Whole) -> None:
+    run = run_in(tmp_path / "a", tiny(checkpoint_activations=True))
+    assert (run.folder / "log.jsonl").read_text() == (whole.run.folder / "log.jsonl").read_text()
+
+
+def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, tiny, whole: Whole) -> None:
+    config = tiny(initial_weights=str(whole.run.folder), seed=3, epochs=1, evaluate_every=0)
+    run, recipe = start(config, training_frames(config), tmp_path / "a", CPU, resume=False)
+    trained = load_checkpoint(whole.run.find_checkpoint("last")).model
+    assert all(torch.equal(recipe.model.state_dict()[name], tensor) for name, tensor in trained.items())
+    loop.train(run, recipe, training_frames(config), None)
+    again = run_in(tmp_path / "a", config)  # resumes: wins over the other run's weights
+    assert again.find_checkpoint("last") == run.checkpoint_at(3)
+
+
+@pytest.mark.parametrize(
+    ("train", "evaluation", "says"),
+    [
+        ({"initial_weights": "nowhere.pt"}, {}, r"nowhere\.pt: no such checkpoint"),
+        ({"warmup": 9}, {}, r"train\.warmup = 9: all of the 9 steps"),
+        ({}, {"best_by": "3D/ap"}, r"evaluation\.best_by = 3D/ap"),
+    ],
+)
+def test_what_is_refused_leaves_no_folder(tmp_path: Path, tiny, train: dict, evaluation: dict, says: str) -> None:
+    config = tiny(**train)
+    config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update=evaluation)})
+    with pytest.raises(UserError, match=says):
+        run_in(tmp_path / "a", config)
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_best_checkpoint_is_chosen_by_the_metric_that_is_named(tmp_path: Path, tiny) -> None:
+    config, name = tiny(), "BEV/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1/ap"
+    config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"best_by": name})})
+    lines = [line for line in run_in(tmp_path / "a", config).read_log() if line["event"] == "evaluation"]
+    assert [line["score"] for line in lines] == [line["BEV/VEHICLE_LEVEL_1/ap"] for line in lines]
+
+
+@pytest.mark.slow
+def test_compiled_with_every_option(tmp_path: Path, tiny) -> None:
+    options = EVERYTHING | {"mixed_precision": "bf16", "steps": 3, "warmup": 1, "evaluate_every": 0}
+    logs = [run_in(tmp_path / str(on), tiny(**options, compile=on, log_every=1)).read_log() for on in (False, True)]
+    for plain, compiled in zip(*logs, strict=True):
+        assert compiled.get("loss") == pytest.approx(plain.get("loss"), rel=0.02)

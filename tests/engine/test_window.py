@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pcdet_poly.engine.window import Window
+from pcdet_poly.engine.window import SKIPPED, Window
 from pcdet_poly.errors import UserError
 
 
@@ -57,3 +57,17 @@ def test_values_are_detached_copies() -> None:
         loss += 5
     assert not window.values[0].requires_grad
     assert window.means() == {"loss": 1.0}
+
+
+def test_skipped_steps_are_counted_and_their_values_left_out() -> None:
+    window = Window()
+    for step, (loss, skipped) in enumerate([(1.0, False), (math.nan, True), (3.0, False), (math.inf, True)], start=1):
+        window.add(step, (f"a/{step}",), {"loss": torch.tensor(loss), SKIPPED: torch.tensor(skipped)})
+    window.check()
+    assert window.means() == {"loss": 2.0, SKIPPED: 2.0}
+    only = Window()
+    only.add(1, ("a",), {"loss": torch.tensor(math.nan), SKIPPED: torch.tensor(True)})
+    assert only.means() == {SKIPPED: 1.0}
+    window.add(5, ("a/5",), {"loss": torch.tensor(math.nan), SKIPPED: torch.tensor(False)})
+    with pytest.raises(UserError, match=r"^step 5: loss = nan"):
+        window.check()

@@ -1,0 +1,221 @@
+"""Two processes against one with batches twice as large."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import frame
+from torch import Tensor
+from two_processes import config_of, gradients_of_steps, norm_cases, through, train_in
+
+from pcdet_poly.config.load import dump_config
+from pcdet_poly.data.store import write_store
+from pcdet_poly.distributed import anywhere, from_first, gathered, rank, sum_over_processes, weights_in_step
+from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.run import Run
+from pcdet_poly.engine.start import start
+from pcdet_poly.engine.train import train
+from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation import read_detections
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five frames: three as elsewhere, of different length, one without objects, one with nothing at all."""
+    frames = [frame(number) for number in range(5)]
+    frames[0] = replace(frames[0], points=np.concatenate([frames[0].points, frames[3].points]))
+    frames[1] = replace(frames[1], ground_truth=frames[1].ground_truth[:0])
+    frames[2] = replace(frames[2], ground_truth=frames[2].ground_truth[:0], points=frames[2].points[:0])
+    folder = tmp_path_factory.mktemp("uneven") / "store"
+    write_store(folder, frames)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, uneven: Path) -> Path:
+    """Folder with what `two_processes.py` leaves."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("two_processes.py")), str(folder), str(uneven)],
+            env={**os.environ, **group, "RANK": number, "LOCAL_RANK": number, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in "01"
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=500)
+        assert process.returncode == 0, errors[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(two: Path) -> list[dict[str, Any]]:
+    return [torch.load(two / f"process_{number}.pt", weights_only=True) for number in range(2)]
+
+
+def test_gradients_are_averaged_and_missing_ones_count_as_zero(results: list[dict[str, Any]]) -> None:
+    for result in results:
+        gradients = result["small"]["gradients"]
+        assert gradients["both"].tolist() == [1.5, 3.0]
+        assert gradients["one"].tolist() == [2.0, 3.0]
+        assert gradients["none"] is None
+
+
+def test_weights_make_means_over_batches_the_large_batchs_mean(results: list[dict[str, Any]]) -> None:
+    # Loss "a" is a mean over 0, 1, 3 and 1 things; 1 stands for 0. Five things in all, in four batches.
+    weights = [weight for result in results for weight in result["small"]["weights"]]
+    assert [weight["a"].item() for weight in weights] == pytest.approx([4 / 5, 4 / 5, 3 * 4 / 5, 4 / 5])
+    assert [weight["b"].item() for weight in weights] == [4, 4, 4, 4]  # sums over no thing are divided by 1, once
+
+
+def test_words_between_processes(results: list[dict[str, Any]]) -> None:
+    assert [result["small"]["anywhere"] for result in results] == [[True, False]] * 2
+    assert [result["small"]["from_first"] for result in results] == ["process 0"] * 2
+    assert [result["small"]["gathered"] for result in results] == [[10, 11], []]
+
+
+def test_a_process_alone_talks_to_itself() -> None:
+    assert (rank(), anywhere(True), anywhere(False), from_first(3), gathered(4)) == (0, True, False, 3, [4])
+    value = torch.ones(2)
+    assert sum_over_processes(value) is value
+    assert weights_in_step([{"a": torch.tensor(3)}]) == [{}]
+    assert weights_in_step([{}, {}]) == [{}, {}]
+    shared = weights_in_step([{"a": torch.tensor(3)}, {"a": torch.tensor(1)}])
+    assert [weight["a"].item() for weight in shared] == [1.5, 0.5]
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_synchronised_norm_is_the_norm_of_both_batches(results: list[dict[str, Any]], case: int) -> None:
+    norm, values = list(norm_cases())[case]
+    wanted = through(norm, torch.cat(values))
+    found = [result["norms"][case] for result in results]
+    for name in ("output", "values"):
+        torch.testing.assert_close(torch.cat([each[name] for each in found]), wanted[name], rtol=1e-4, atol=1e-4)
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(found[0][name] + found[1][name], wanted[name], rtol=1e-4, atol=1e-4)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        for each in found:
+            torch.testing.assert_close(each[name], wanted[name], rtol=1e-5, atol=1e-5)
+
+
+def test_losses_gradients_and_statistics_of_a_step_equal_the_large_batchs(
+    results: list[dict[str, Any]], uneven: Path
+) -> None:
+    config = config_of(uneven, batch_size=2)
+    wanted = gradients_of_steps(config, training_frames(config))
+    assert len(wanted) == len(results[0]["steps"]) == 3
+    for step, *ours in zip(wanted, *(result["steps"] for result in results), strict=True):
+        for name, tensor in step.items():
+            if name in ("heatmap", "box"):
+                torch.testing.assert_close((ours[0][name] + ours[1][name]) / 2, tensor, rtol=1e-4, atol=1e-5)
+                continue
+            assert torch.equal(ours[0][name], ours[1][name]), name
+            torch.testing.assert_close(ours[0][name], tensor, rtol=1e-3, atol=2e-5 * scale_of(step), msg=name)
+
+
+def scale_of(step: dict[str, Tensor]) -> float:
+    return max(1.0, *(tensor.abs().max().item() for name, tensor in step.items() if name.endswith("weight")))
+
+
+def test_a_training_by_two_processes_is_that_of_one_with_large_batches(two: Path, uneven: Path) -> None:
+    config = config_of(uneven, batch_size=2)
+    train_in(two / "one", config)
+    logs = [Run(two / name, config, CPU).read_log() for name in ("two", "one")]
+    assert [(line["event"], line["step"]) for line in logs[0]] == [(line["event"], line["step"]) for line in logs[1]]
+    for ours, wanted in zip(*logs, strict=True):
+        if ours["event"] == "step":
+            for name in ("loss", "loss/heatmap", "loss/box", "gradient_norm", "learning_rate"):
+                assert ours[name] == pytest.approx(wanted[name], rel=2e-3), (ours["step"], name)
+
+
+def test_one_process_writes_a_whole_run_folder_with_all_frames_in_order(two: Path, uneven: Path) -> None:
+    folder = two / "two"
+    assert len(json.loads((folder / "environment.json").read_text())["starts"]) == 1
+    assert [path.name for path in (folder / "tensorboard").iterdir() if "events" in path.name][1:] == []
+    assert len(list((folder / "pictures").glob("*.png"))) == 2
+    found = read_detections(folder / "detections.parquet")
+    assert found.frame_ids == training_frames(config_of(uneven)).frame_ids
+    assert json.loads((folder / "metrics.json").read_text())["meta"]["frames"] == 5
+
+
+def test_evaluation_by_two_processes_finds_what_one_finds(two: Path, uneven: Path, tmp_path: Path) -> None:
+    from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+    from pcdet_poly.engine.evaluate import evaluate_run
+    from pcdet_poly.engine.state import seeded_recipe
+
+    config = config_of(uneven, batch_size=1)
+    run = Run(two / "two", config, CPU)
+    recipe, path = seeded_recipe(config, CPU), run.find_checkpoint("last")
+    load_model(recipe.model, load_checkpoint(path), path, config)
+    evaluate_run(run, recipe, training_frames(config), step=9, output=tmp_path)
+    ours, wanted = (json.loads((folder / "metrics.json").read_text()) for folder in (two / "two", tmp_path))
+    assert ours == wanted
+    assert {path.name for path in (two / "two/pictures").iterdir()} == {
+        path.name for path in (tmp_path / "pictures").iterdir()
+    }
+
+
+def test_all_stop_when_one_is_asked_and_go_on_as_if_nothing_had_happened(
+    two: Path, results: list[dict[str, Any]]
+) -> None:
+    assert [result["stopped"] for result in results] == [True, True]
+    assert (two / "parts/log.jsonl").read_text() == (two / "two/log.jsonl").read_text()
+    ours, wanted = (
+        torch.load(two / name / "checkpoints/step_00000009.pt", weights_only=True) for name in ("parts", "two")
+    )
+    assert all(torch.equal(ours["model"][name], tensor) for name, tensor in wanted["model"].items())
+
+
+def test_another_number_of_processes_cannot_resume(two: Path, uneven: Path) -> None:
+    config = config_of(uneven, batch_size=1)
+    frames = training_frames(config)
+    run, recipe = start(config, frames, two / "two", CPU, resume=True)
+    with pytest.raises(UserError, match="2 processes trained it, now there are 1; resume with as many"):
+        train(run, recipe, frames, frames)
+
+
+def test_norms_of_each_process_alone_train_too(two: Path) -> None:
+    assert (two / "alone/checkpoints/step_00000003.pt").is_file()
+
+
+@pytest.mark.slow
+def test_ctrl_c_under_torchrun_saves_once(uneven: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(dump_config(config_of(uneven, batch_size=1, epochs=2000, save_every=2000)))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    process = subprocess.Popen(
+        [*torchrun, str(ROOT / "train.py"), "tiny.yaml", "--device", "cpu"],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    log = tmp_path / "runs/tiny/log.jsonl"
+    deadline_s = time.monotonic() + 240
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=240)
+    assert errors.count("stopped and saved; go on with: torchrun --nproc-per-node 2 ") == 1, errors
+    assert len(list((tmp_path / "runs/tiny/checkpoints").iterdir())) == 1

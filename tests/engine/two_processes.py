@@ -1,0 +1,139 @@
+"""What test_processes.py runs in two processes at once and, with batches twice as large, in one: `FOLDER STORE`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from conftest import TINY
+from torch import Tensor, nn
+
+from pcdet_poly.config.schema import Config
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.loader import training_batches
+from pcdet_poly.distributed import anywhere, from_first, gathered, rank, weights_in_step, world_size
+from pcdet_poly.engine import train as loop
+from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.processes import average_gradients, joined_processes
+from pcdet_poly.engine.start import start
+from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.models.sync_norm import synchronize_norms
+
+CPU = torch.device("cpu")
+STOP_BEFORE = 5  # step, counted from 1
+
+
+def config_of(store: str | Path, **train: Any) -> Config:
+    data = TINY["data"] | {"train": [str(store)], "val": [str(store)]}
+    evaluation = {"batch_size": 2, "pictures": 2}
+    return Config.model_validate(
+        TINY | {"data": data, "evaluation": evaluation, "train": TINY["train"] | {"log_every": 1} | train}
+    )
+
+
+def norm_cases() -> Iterator[tuple[nn.Module, tuple[Tensor, Tensor]]]:
+    """A batch norm and the batches of two processes: of unequal size, one of them empty, far from zero, images."""
+    generator = torch.Generator().manual_seed(5)
+    for kind, *sizes in (
+        (nn.BatchNorm1d, (7, 3), (2, 3)),
+        (nn.BatchNorm1d, (9, 3), (0, 3)),
+        (nn.BatchNorm2d, (2, 3, 4, 5), (1, 3, 4, 5)),
+    ):
+        norm = kind(3, eps=1e-3, momentum=0.1)
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, -2.0, 1.0]))
+        yield norm, tuple(torch.randn(size, generator=generator) * 3 + 50 for size in sizes)
+
+
+def through(norm: nn.Module, values: Tensor) -> dict[str, Tensor]:
+    """Output, gradients and running statistics of a step whose loss is a sum over all values."""
+    values = values.clone().requires_grad_()
+    output = norm(values)
+    (output * torch.linspace(-1, 2, 3).view(-1, *[1] * (values.dim() - 2))).sin().sum().backward()
+    gradients = {"values": values.grad, "weight": norm.weight.grad, "bias": norm.bias.grad}
+    return {"output": output.detach(), **gradients, **dict(norm.named_buffers())}
+
+
+def gradients_of_steps(config: Config, frames: FrameDataset) -> list[dict[str, Tensor]]:
+    """Losses, gradients and batch norm's statistics of each step of an epoch, all at the first weights."""
+    found = []
+    steps = training_batches(config, frames, epoch=0, rank=rank(), world_size=world_size())
+    for batch in steps:
+        recipe = seeded_recipe(config, CPU)
+        if world_size() > 1:
+            synchronize_norms(recipe.model)
+        recipe.model.train()
+        maps, targets = recipe.model(batch), recipe.assign(batch)
+        (weight,) = weights_in_step([recipe.counts(targets)])
+        parts = {name: loss * weight.get(name, 1) for name, loss in recipe.criterion(maps, targets).parts.items()}
+        sum(parts.values()).backward()
+        average_gradients(recipe.model)
+        gradients = {name: parameter.grad for name, parameter in recipe.model.named_parameters()}
+        found.append({**gradients, **dict(recipe.model.named_buffers()), **{k: v.detach() for k, v in parts.items()}})
+    return found
+
+
+def train_in(folder: Path, config: Config) -> None:
+    frames = training_frames(config)
+    run, recipe = start(config, frames, folder, CPU, resume=True)
+    loop.train(run, recipe, frames, frames)
+
+
+def stopped_and_resumed(folder: Path, config: Config) -> bool:
+    """Ask one process alone to stop, then go on; whether all had stopped."""
+    real = loop.check_everywhere
+    calls = 0
+
+    def check(stop: Any) -> None:
+        nonlocal calls
+        calls += 1
+        stop.asked = stop.asked or (rank() == 1 and calls == STOP_BEFORE)
+        real(stop)
+
+    loop.check_everywhere = check
+    stopped = False
+    try:
+        train_in(folder, config)
+    except KeyboardInterrupt:
+        stopped = True
+    loop.check_everywhere = real
+    train_in(folder, config)
+    return stopped
+
+
+def small_things() -> dict[str, Any]:
+    model = nn.ParameterDict({name: nn.Parameter(torch.ones(2)) for name in ("both", "one", "none")})
+    model["both"].grad = torch.tensor([1.0, 2.0]) * (1 + rank())
+    if rank() == 1:
+        model["one"].grad = torch.tensor([4.0, 6.0])
+    average_gradients(model)
+    return {
+        "gradients": {name: parameter.grad for name, parameter in model.items()},
+        "weights": weights_in_step(
+            [{"a": torch.tensor(3 * rank()), "b": torch.tensor(0)}, {"a": torch.tensor(1), "b": torch.tensor(0)}]
+        ),
+        "anywhere": [anywhere(rank() == 1), anywhere(False)],
+        "from_first": from_first(f"process {rank()}"),
+        "gathered": gathered(rank() + 10),
+    }
+
+
+def main(folder: Path, store: str) -> None:
+    with joined_processes("cpu"):
+        results: dict[str, Any] = {"small": small_things(), "norms": []}
+        for norm, values in norm_cases():
+            synchronize_norms(norm)
+            results["norms"].append(through(norm, values[rank()]))
+        config = config_of(store, batch_size=1)
+        results["steps"] = gradients_of_steps(config, training_frames(config))
+        train_in(folder / "two", config)
+        results["stopped"] = stopped_and_resumed(folder / "parts", config)
+        train_in(folder / "alone", config_of(store, batch_size=1, sync_norm=False, epochs=1))
+        torch.save(results, folder / f"process_{rank()}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
