@@ -76,11 +76,9 @@ def open_writer(path: str | Place, precision: Precision) -> Iterator[SegmentWrit
         writer = SegmentWriter(temporary, precision)
         try:
             yield writer
-        except OSError as error:
-            error.filename = error.filename or str(path)  # a full disk does not say where it is
-            raise
         finally:
-            writer.close()
+            with stage("write"):
+                writer.close()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from pcdet_poly.data.from_waymo import convert_waymo, find_records
 from pcdet_poly.data.store import Store
 from pcdet_poly.errors import UserError
+from pcdet_poly.structures import GroundTruth
 from pcdet_poly.waymo import encode_scan, write_records, write_segment_v2
 from pcdet_poly.waymo.parquet_schema import SCHEMAS
 from tests.data.frames import assert_same_frame
@@ -92,6 +93,30 @@ def test_a_missing_component_stops_or_is_named(dataset: Path, tmp_path: Path, co
     summary = convert_waymo([str(source)], tmp_path / "skipped", on_error="skip")
     assert [entry.segment for entry in summary.converted] == ["a", "b_10"]
     assert f"{missing}: no such file" in summary.failed["b_2.parquet"]
+
+
+@pytest.mark.parametrize("split", ["testing", "testing_location"])
+def test_the_testing_split_has_no_labels(dataset: Path, tmp_path: Path, split: str) -> None:
+    source = tmp_path / split
+    shutil.copytree(dataset / "v2" / "training", source)
+    shutil.rmtree(source / "lidar_box")
+    labelled = convert(dataset / "v2", tmp_path / "labelled", precision="exact")
+    store = convert(source, tmp_path / "store", precision="exact")
+    for one, other in zip(store, labelled, strict=True):
+        assert_same_frame(one, replace(other, ground_truth=GroundTruth.empty()))
+
+
+def test_labels_that_are_there_are_read_in_the_testing_split_too(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset / "v2" / "training", tmp_path / "testing")
+    assert sum(len(frame.ground_truth) for frame in convert(tmp_path / "testing", tmp_path / "store")) > 0
+
+
+def test_missing_labels_say_where_they_may_be_missing(dataset: Path, tmp_path: Path) -> None:
+    source = tmp_path / "training"
+    shutil.copytree(dataset / "v2" / "training", source)
+    shutil.rmtree(source / "lidar_box")
+    with pytest.raises(UserError, match=r"lidar_box.*no such file.*only a folder named testing may lack it"):
+        convert(source, tmp_path / "store")
 
 
 def test_a_damaged_frame_is_left_out_and_named(dataset: Path, tmp_path: Path) -> None:
