@@ -97,3 +97,11 @@ def test_bad_input_is_one_line(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "detections").exists()
+
+
+def test_the_package_has_it_and_loads_nothing_heavy_before() -> None:
+    import pcdet_poly
+
+    assert pcdet_poly.Detector is Detector
+    with pytest.raises(AttributeError, match="no attribute 'detector_'"):
+        pcdet_poly.detector_  # noqa: B018
