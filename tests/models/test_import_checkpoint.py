@@ -168,3 +168,65 @@ def test_the_command_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     found = Detector.load(tmp_path / "run")(batch().points.numpy())
     assert found.box.shape[1] == 7
+
+
+def sparse_names(project: str, residual: bool) -> dict[str, str]:
+    """Their name of each convolution and norm -> ours."""
+    names: dict[str, str] = {}
+    if project == "OpenPCDet":
+        prefix, last, first_block = "backbone_3d.", "conv_out", 1
+    else:
+        prefix, last, first_block = "backbone.", "extra_conv", 3
+
+    def pair(theirs: tuple[str, str], ours: str) -> None:
+        names[prefix + theirs[0]], names[prefix + theirs[1]] = f"{ours}.conv", f"{ours}.norm"
+
+    def block(theirs: str, ours: str) -> None:
+        for k in (1, 2):
+            names[f"{prefix}{theirs}.conv{k}"] = f"{ours}.conv{k}"
+            names[f"{prefix}{theirs}.bn{k}"] = f"{ours}.norm{k}"
+
+    pair(("conv_input.0", "conv_input.1"), "encoder.input.layers.0")
+    pair((f"{last}.0", f"{last}.1"), "encoder.output")
+    if residual:
+        for k in range(2):
+            block(f"conv1.{k}", f"encoder.input.layers.{k + 1}")
+    else:
+        pair(("conv1.0.0", "conv1.0.1"), "encoder.input.layers.1")
+    for stage in range(3):
+        there = f"conv{stage + 2}"
+        nested = project == "OpenPCDet"
+        pair((f"{there}.0.0", f"{there}.0.1") if nested else (f"{there}.0", f"{there}.1"), f"encoder.strided.{stage}")
+        for k in range(2):
+            ours = f"encoder.stages.{stage}.layers.{k}"
+            if residual:
+                block(f"{there}.{k + first_block}", ours)
+            else:
+                pair((f"{there}.{k + 1}.0", f"{there}.{k + 1}.1"), ours)
+    return names
+
+
+@pytest.mark.parametrize("spconv", [1, 2])
+@pytest.mark.parametrize(("project", "residual"), [("OpenPCDet", False), ("OpenPCDet", True), ("CenterPoint", True)])
+def test_sparse_backbones(project: str, residual: bool, spconv: int) -> None:
+    torch.manual_seed(0)
+    cfg = {"grid": {"lower": [-6.4, -6.4, -2], "upper": [6.4, 6.4, 4], "cell": [0.1, 0.1, 0.15]}}
+    model = build_recipe(Config.model_validate(cfg | {"model": {"kind": "centerpoint_voxel", "residual": residual}}))
+    wanted = {name: value for name, value in model.model.state_dict().items() if name.startswith("encoder.")}
+    names = sparse_names(project, residual)
+    theirs = {
+        f"{there}.{name.removeprefix(ours + '.')}": value
+        for there, ours in names.items()
+        for name, value in wanted.items()
+        if name.startswith(ours + ".")
+    }
+    assert len(theirs) == len(wanted)
+    if spconv == 1:
+        theirs = {name: v.permute(1, 2, 3, 4, 0).contiguous() if v.ndim == 5 else v for name, v in theirs.items()}
+    # One name of the head tells the projects apart where their sparse parts are called alike.
+    sign = {"OpenPCDet": "dense_head.shared_conv.0.bias", "CenterPoint": "bbox_head.shared_conv.0.bias"}[project]
+    conversion = convert({**theirs, sign: torch.zeros(64)}, model.model.state_dict())
+    assert conversion.project == project
+    for name, value in wanted.items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(conversion.weights[name], value), name

@@ -7,6 +7,7 @@ OpenPCDet and CenterPoint differ from ours, and from each other, in more than na
 | heading channels | cos, sin | sin, cos of -heading - pi/2 | sin, cos |
 | size channels | length, width, height | width, length, height | length, width, height |
 | pillar inputs | offsets to the centre x y z | offsets to the centre x y | x y z |
+| sparse kernels | (out, z, y, x, in), with spconv 1 (z, y, x, in, out) | same | (out, z, y, x, in) |
 | up-sampling by 1 | transposed convolution | convolution | transposed convolution |
 """
 
@@ -67,6 +68,11 @@ def _as_transposed(weight: Tensor) -> Tensor:
     return weight.transpose(0, 1) if weight.shape[2:] == (1, 1) else weight
 
 
+def _kernel_inside(weight: Tensor) -> Tensor:
+    """spconv 1 keeps (kz, ky, kx, in, out), spconv 2 and we (out, kz, ky, kx, in)."""
+    return weight.permute(4, 0, 1, 2, 3) if weight.ndim == 5 and weight.shape[0] <= 3 else weight
+
+
 def _stage(match: re.Match[str]) -> str:
     # Theirs begin with a padding layer.
     return f"backbone.stages.{match[1]}.{int(match[2]) - 1}.{match[3]}"
@@ -80,10 +86,37 @@ def _same(template: str) -> Callable[[re.Match[str]], str]:
     return lambda match: match.expand(template)
 
 
+def _sparse(template: str, first_stage: int = 2, first_layer: int = 1) -> Callable[[re.Match[str]], str]:
+    """Names of a sparse stage: `{stage}` and `{layer}` are the pattern's first two groups counted from 0."""
+
+    def name(match: re.Match[str]) -> str:
+        numbers = [int(text) for text in match.groups() if text.isdigit()]
+        stage = numbers[0] - first_stage
+        layer = numbers[1] - first_layer if len(numbers) > 1 else 0
+        words = [_PARTS.get(text, text) for text in match.groups() if not text.isdigit()]
+        return ".".join([template.format(stage=stage, layer=layer), *words])
+
+    return name
+
+
+_PARTS = {"bn1": "norm1", "bn2": "norm2"}
+_LAYOUT = (_kernel_inside, "copied; kernel axes moved inside where they come first")
 _NAMES = "|".join(BRANCHES)
 
 OPENPCDET: tuple[Rule, ...] = (
     Rule(r"vfe\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _same(r"encoder.layers.\1.\2.\3")),
+    Rule(r"backbone_3d\.conv_input\.0\.(\w+)", _same(r"encoder.input.layers.0.conv.\1"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv_input\.1\.(\w+)", _same(r"encoder.input.layers.0.norm.\1")),
+    Rule(r"backbone_3d\.conv1\.0\.0\.(\w+)", _same(r"encoder.input.layers.1.conv.\1"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv1\.0\.1\.(\w+)", _same(r"encoder.input.layers.1.norm.\1")),
+    Rule(r"backbone_3d\.conv(1)\.(\d)\.(\w+)\.(\w+)", _sparse("encoder.input.layers.{layer}", 1, -1), *_LAYOUT),
+    Rule(r"backbone_3d\.conv([234])\.0\.0\.(\w+)", _sparse("encoder.strided.{stage}.conv"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv([234])\.0\.1\.(\w+)", _sparse("encoder.strided.{stage}.norm")),
+    Rule(r"backbone_3d\.conv([234])\.(\d)\.0\.(\w+)", _sparse("encoder.stages.{stage}.layers.{layer}.conv"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv([234])\.(\d)\.1\.(\w+)", _sparse("encoder.stages.{stage}.layers.{layer}.norm")),
+    Rule(r"backbone_3d\.conv([234])\.(\d)\.(\w+)\.(\w+)", _sparse("encoder.stages.{stage}.layers.{layer}"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv_out\.0\.(\w+)", _same(r"encoder.output.conv.\1"), *_LAYOUT),
+    Rule(r"backbone_3d\.conv_out\.1\.(\w+)", _same(r"encoder.output.norm.\1")),
     Rule(r"backbone_2d\.blocks\.(\d+)\.(\d+)\.(\w+)", _stage),
     Rule(r"backbone_2d\.deblocks\.(\d+)\.(0|1)\.(\w+)", _same(r"backbone.ups.\1.\2.\3")),
     Rule(r"dense_head\.conv_cls\.(\w+)", _same(r"head.logit.\1")),
@@ -104,6 +137,16 @@ CENTERPOINT: tuple[Rule, ...] = (
         "zeros for the offset to the pillar's centre in z",
     ),
     Rule(r"reader\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _same(r"encoder.layers.\1.\2.\3")),
+    Rule(r"backbone\.conv_input\.0\.(\w+)", _same(r"encoder.input.layers.0.conv.\1"), *_LAYOUT),
+    Rule(r"backbone\.conv_input\.1\.(\w+)", _same(r"encoder.input.layers.0.norm.\1")),
+    Rule(r"backbone\.conv(1)\.(\d)\.(\w+)\.(\w+)", _sparse("encoder.input.layers.{layer}", 1, -1), *_LAYOUT),
+    Rule(r"backbone\.conv([234])\.0\.(\w+)", _sparse("encoder.strided.{stage}.conv"), *_LAYOUT),
+    Rule(r"backbone\.conv([234])\.1\.(\w+)", _sparse("encoder.strided.{stage}.norm")),
+    Rule(
+        r"backbone\.conv([234])\.(\d)\.(\w+)\.(\w+)", _sparse("encoder.stages.{stage}.layers.{layer}", 2, 3), *_LAYOUT
+    ),
+    Rule(r"backbone\.extra_conv\.0\.(\w+)", _same(r"encoder.output.conv.\1"), *_LAYOUT),
+    Rule(r"backbone\.extra_conv\.1\.(\w+)", _same(r"encoder.output.norm.\1")),
     Rule(r"neck\.blocks\.(\d+)\.(\d+)\.(\w+)", _stage),
     Rule(
         r"neck\.deblocks\.(\d+)\.0\.weight",
