@@ -28,6 +28,7 @@ from pcdet_poly.data.range_images import PIXEL, RANGE, with_pixels
 from pcdet_poly.data.sweeps import with_past
 from pcdet_poly.errors import UserError
 from pcdet_poly.interrupt import uninterrupted
+from pcdet_poly.ops.warm_up import warm_up
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 INPUTS = ("x", "y", "z", "intensity", "elongation", PIXEL, RANGE)  # columns that are augmented
@@ -48,8 +49,9 @@ def training_batches(
     however they are spread over processes and over the `train.accumulate` batches of a step.
     """
     steps, per_step = steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
+    num_epochs = cfg.train.epochs if cfg.train.steps is None else -(-cfg.train.steps // steps)
     paster = None
-    if cfg.paste.pastes_in(epoch, cfg.train.epochs):
+    if cfg.paste.pastes_in(epoch, num_epochs):
         paster = open_paster(cfg.paste, cfg.data.classes, cfg.data.returns)
     make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch, paster=paster)
     turns = range(first_step * per_step, steps * per_step)
@@ -176,6 +178,8 @@ class _Maker(Dataset[_Made]):
 
 
 def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:
+    if workers:
+        warm_up()
     loader: DataLoader[_Made] = DataLoader(
         _Maker(make),
         batch_size=None,
@@ -199,6 +203,16 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
             "a process that reads frames was killed: out of memory, or of shared memory (/dev/shm); "
             "lower data.workers (0 needs no other process) or give the container more (--shm-size)"
         ) from error
+    finally:
+        _end_workers(ready)
+
+
+def _end_workers(ready: Iterator[_Made]) -> None:
+    """Here and now: left to `__del__`, a Ctrl-C that arrives meanwhile is lost, with a traceback on the screen."""
+    end = getattr(ready, "_shutdown_workers", None)  # no public name; without workers there is none
+    if end:
+        with uninterrupted():
+            end()
 
 
 def _as_it_is(made: Any) -> Any:

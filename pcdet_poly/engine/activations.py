@@ -15,7 +15,11 @@ from pcdet_poly.errors import UserError
 def checkpoint_stages(model: nn.Module) -> None:
     """Let every stage (of a module list called `stages`) store its input alone, and compute the rest once more when
     gradients are asked for. Gradients and running statistics stay what they are."""
-    lists = [list_ for module in model.modules() if isinstance(list_ := getattr(module, "stages", None), nn.ModuleList)]
+    lists = [
+        list_
+        for module in model.modules()
+        if isinstance(list_ := getattr(module, "stages", None), (nn.ModuleList, nn.Sequential))
+    ]
     if not lists:
         raise UserError("train.checkpoint_activations: this model has no stages to do it for; set it to false")
     for stage in (stage for list_ in lists for stage in list_):

@@ -6,6 +6,7 @@ import sys
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.distributed import rank
 from pcdet_poly.errors import UserError
 
 
@@ -20,7 +21,8 @@ def training_frames(config: Config) -> FrameDataset:
 def validation_frames(config: Config) -> FrameDataset | None:
     """Frames of `data.val`; None, with a warning, where no store is given."""
     if not config.data.val:
-        print("warning: data.val: no store given; training goes on without evaluation", file=sys.stderr)
+        if rank() == 0:
+            print("warning: data.val: no store given; training goes on without evaluation", file=sys.stderr)
         return None
     return FrameDataset(config.data.val, every=config.data.val_every)
 

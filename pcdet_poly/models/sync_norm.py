@@ -86,13 +86,17 @@ class _Synchronized(nn.modules.batchnorm._BatchNorm):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum)
+        momentum = self.momentum * (count > 1).float()  # one value has no variance
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), momentum)
         self.num_batches_tracked += 1
 
 
 class SyncBatchNorm1d(_Synchronized, nn.BatchNorm1d):
-    """`nn.BatchNorm1d` over the batches of all processes; some may be empty."""
+    """`nn.BatchNorm1d` over the batches of all processes; some may be empty.
+
+    Fewer than two values in all leave the running statistics as they are.
+    """
 
 
 class SyncBatchNorm2d(_Synchronized, nn.BatchNorm2d):
@@ -101,6 +105,8 @@ class SyncBatchNorm2d(_Synchronized, nn.BatchNorm2d):
 
 def synchronize_norms(model: nn.Module) -> None:
     """Make every batch norm of `model` one over all processes. Weights, statistics and names stay."""
-    kinds: dict[type, type] = {nn.BatchNorm1d: SyncBatchNorm1d, nn.BatchNorm2d: SyncBatchNorm2d}
+    kinds: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm1d: SyncBatchNorm1d, nn.BatchNorm2d: SyncBatchNorm2d}
     for module in model.modules():
-        module.__class__ = kinds.get(type(module), type(module))
+        for plain, synchronised in kinds.items():
+            if isinstance(module, plain):
+                module.__class__ = synchronised

@@ -18,14 +18,17 @@ import pytest
 import torch
 from conftest import frame
 from torch import Tensor
-from two_processes import config_of, gradients_of_steps, norm_cases, through, train_in
+from two_processes import MODELS, config_of, gradients_of_steps, norm_cases, through, train_in
 
 from pcdet_poly.config.load import dump_config
 from pcdet_poly.data.store import write_store
 from pcdet_poly.distributed import anywhere, from_first, gathered, rank, sum_over_processes, weights_in_step
+from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+from pcdet_poly.engine.evaluate import evaluate_run
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.start import start
+from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
@@ -105,7 +108,7 @@ def test_a_process_alone_talks_to_itself() -> None:
     assert [weight["a"].item() for weight in shared] == [1.5, 0.5]
 
 
-@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("case", range(4))
 def test_synchronised_norm_is_the_norm_of_both_batches(results: list[dict[str, Any]], case: int) -> None:
     norm, values = list(norm_cases())[case]
     wanted = through(norm, torch.cat(values))
@@ -119,15 +122,16 @@ def test_synchronised_norm_is_the_norm_of_both_batches(results: list[dict[str, A
             torch.testing.assert_close(each[name], wanted[name], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("model", MODELS)
 def test_losses_gradients_and_statistics_of_a_step_equal_the_large_batchs(
-    results: list[dict[str, Any]], uneven: Path
+    results: list[dict[str, Any]], uneven: Path, model: str
 ) -> None:
-    config = config_of(uneven, batch_size=2)
+    config = config_of(uneven, model, batch_size=2)
     wanted = gradients_of_steps(config, training_frames(config))
-    assert len(wanted) == len(results[0]["steps"]) == 3
-    for step, *ours in zip(wanted, *(result["steps"] for result in results), strict=True):
+    assert len(wanted) == len(results[0][model]) == 3
+    for step, *ours in zip(wanted, *(result[model] for result in results), strict=True):
         for name, tensor in step.items():
-            if name in ("heatmap", "box"):
+            if "." not in name:  # a loss
                 torch.testing.assert_close((ours[0][name] + ours[1][name]) / 2, tensor, rtol=1e-4, atol=1e-5)
                 continue
             assert torch.equal(ours[0][name], ours[1][name]), name
@@ -145,8 +149,14 @@ def test_a_training_by_two_processes_is_that_of_one_with_large_batches(two: Path
     assert [(line["event"], line["step"]) for line in logs[0]] == [(line["event"], line["step"]) for line in logs[1]]
     for ours, wanted in zip(*logs, strict=True):
         if ours["event"] == "step":
-            for name in ("loss", "loss/heatmap", "loss/box", "gradient_norm", "learning_rate"):
-                assert ours[name] == pytest.approx(wanted[name], rel=2e-3), (ours["step"], name)
+            for name in ("loss", "loss/heatmap", "loss/box", "learning_rate"):
+                # Adam makes whole steps of rounding errors where gradients are next to nothing.
+                assert ours[name] == pytest.approx(wanted[name], rel=2e-4 * ours["step"]), (ours["step"], name)
+    first = seeded_recipe(config, CPU).model.state_dict()
+    ours, wanted = (torch.load(two / name / "checkpoints/step_00000009.pt")["model"] for name in ("two", "one"))
+    for name, tensor in wanted.items():
+        if name.endswith("weight"):
+            assert (ours[name] - tensor).abs().mean() < 0.05 * (tensor - first[name]).abs().mean(), name
 
 
 def test_one_process_writes_a_whole_run_folder_with_all_frames_in_order(two: Path, uneven: Path) -> None:
@@ -160,10 +170,6 @@ def test_one_process_writes_a_whole_run_folder_with_all_frames_in_order(two: Pat
 
 
 def test_evaluation_by_two_processes_finds_what_one_finds(two: Path, uneven: Path, tmp_path: Path) -> None:
-    from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
-    from pcdet_poly.engine.evaluate import evaluate_run
-    from pcdet_poly.engine.state import seeded_recipe
-
     config = config_of(uneven, batch_size=1)
     run = Run(two / "two", config, CPU)
     recipe, path = seeded_recipe(config, CPU), run.find_checkpoint("last")

@@ -330,7 +330,7 @@ class Loud(Spoiled):
 
 def test_steps_that_the_loss_scale_skips_are_counted_and_do_not_end_the_run(tmp_path: Path, tiny) -> None:
     config = tiny(mixed_precision="fp16", log_every=9)
-    run = run_in(tmp_path / "a", config, change=lambda recipe: replace(recipe, criterion=Loud(recipe.criterion, 10**4)))
+    run = run_in(tmp_path / "a", config, change=lambda recipe: replace(recipe, criterion=Loud(recipe.criterion, 10)))
     (line,) = (line for line in run.read_log() if line["event"] == "step")
     assert 1 <= line["skipped_steps"] < 9
     assert math.isfinite(line["loss"])

@@ -20,18 +20,42 @@ from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.processes import average_gradients, joined_processes
 from pcdet_poly.engine.start import start
 from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.models.sparse import SparseNorm
 from pcdet_poly.models.sync_norm import synchronize_norms
 
 CPU = torch.device("cpu")
 STOP_BEFORE = 5  # step, counted from 1
+MODELS: dict[str, dict[str, Any]] = {
+    "pillar": {},
+    "voxel": {
+        "grid": {"lower": [-12.8, -12.8, -2], "upper": [12.8, 12.8, 4], "cell": [0.8, 0.8, 0.25]},
+        "model": {
+            "kind": "centerpoint_voxel",
+            "channels": [4, 4, 4],
+            "layers": [1, 1, 1],
+            "out_channels": 4,
+            "backbone": {"layers": [1], "strides": [1], "channels": [8], "up_strides": [1], "up_channels": [8]},
+            "head_width": 4,
+        },
+    },
+    "rsn": {
+        "data": {"classes": ["VEHICLE"]},
+        "model": {
+            "kind": "rsn",
+            "image": {"rows": 8, "columns": 64, "blocks": [1, 1], "channels": [4, 8], "strides": [1, 2]},
+            "channels": 8,
+            "blocks": ["B1", "B0/2"],
+        },
+    },
+}
 
 
-def config_of(store: str | Path, **train: Any) -> Config:
-    data = TINY["data"] | {"train": [str(store)], "val": [str(store)]}
+def config_of(store: str | Path, model: str = "pillar", **train: Any) -> Config:
+    other = MODELS[model]
+    data = TINY["data"] | {"train": [str(store)], "val": [str(store)]} | other.get("data", {})
     evaluation = {"batch_size": 2, "pictures": 2}
-    return Config.model_validate(
-        TINY | {"data": data, "evaluation": evaluation, "train": TINY["train"] | {"log_every": 1} | train}
-    )
+    train = TINY["train"] | {"log_every": 1} | train
+    return Config.model_validate(TINY | other | {"data": data, "evaluation": evaluation, "train": train})
 
 
 def norm_cases() -> Iterator[tuple[nn.Module, tuple[Tensor, Tensor]]]:
@@ -41,8 +65,9 @@ def norm_cases() -> Iterator[tuple[nn.Module, tuple[Tensor, Tensor]]]:
         (nn.BatchNorm1d, (7, 3), (2, 3)),
         (nn.BatchNorm1d, (9, 3), (0, 3)),
         (nn.BatchNorm2d, (2, 3, 4, 5), (1, 3, 4, 5)),
+        (SparseNorm, (1, 3), (4, 3)),
     ):
-        norm = kind(3, eps=1e-3, momentum=0.1)
+        norm = kind(3)
         with torch.no_grad():
             norm.weight.copy_(torch.tensor([0.5, -2.0, 1.0]))
         yield norm, tuple(torch.randn(size, generator=generator) * 3 + 50 for size in sizes)
@@ -127,8 +152,10 @@ def main(folder: Path, store: str) -> None:
         for norm, values in norm_cases():
             synchronize_norms(norm)
             results["norms"].append(through(norm, values[rank()]))
+        for model in MODELS:
+            config = config_of(store, model, batch_size=1)
+            results[model] = gradients_of_steps(config, training_frames(config))
         config = config_of(store, batch_size=1)
-        results["steps"] = gradients_of_steps(config, training_frames(config))
         train_in(folder / "two", config)
         results["stopped"] = stopped_and_resumed(folder / "parts", config)
         train_in(folder / "alone", config_of(store, batch_size=1, sync_norm=False, epochs=1))
