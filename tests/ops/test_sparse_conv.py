@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,12 @@ from torch import Tensor
 from torch.nn.functional import conv3d
 
 from pcdet_poly.ops.gpu import sparse_rules as searched
+from pcdet_poly.ops.gpu import sparse_spconv
 from pcdet_poly.ops.sparse_conv import sparse_conv, sparse_to_bev
 from pcdet_poly.ops.sparse_rules import Rules, Size3, strided_rules, submanifold_rules
 from pcdet_poly.structures import Sites, SparseTensor
 
-ONE, SAME = (1, 1, 1), (1, 1, 1)
+ONE = (1, 1, 1)
 SUBMANIFOLD: list[Size3] = [(3, 3, 3), (1, 3, 3), (3, 1, 1), (1, 1, 1), (5, 3, 1)]
 STRIDED: list[tuple[Size3, Size3, Size3]] = [
     ((3, 3, 3), (2, 2, 2), (1, 1, 1)),
@@ -111,6 +114,29 @@ def test_gradcheck() -> None:
     for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
         weight = torch.randn(2, 3, 3, 3, 3, dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(lambda f, w, r=rules: sparse_conv(f, w, r).features, (features, weight))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """spconv's CPU code is wrong with more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_equals_spconv() -> None:
+    """With the same weights and pairs."""
+    pytest.importorskip("spconv")
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        sites = random_sites(rng, 60)
+        features, weight = torch.randn(len(sites), 8), torch.randn(16, 3, 3, 3, 8)
+        for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
+            pairs = sparse_spconv.pairs_of(rules.input, rules.output, rules.start)
+            theirs = sparse_spconv.convolve(features, weight, pairs, len(rules.sites))
+            torch.testing.assert_close(theirs, sparse_conv(features, weight, rules).features, atol=1e-4, rtol=1e-4)
 
 
 def test_nothing() -> None:

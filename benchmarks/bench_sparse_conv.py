@@ -1,0 +1,112 @@
+"""Sparse convolution at CenterPoint's full size: rules, layers, the whole backbone; ours, dense and spconv's.
+
+python -m benchmarks.bench_sparse_conv [--device cuda] [--threads N] [--json]
+
+One frame of 180,000 points in voxels of .1 x .1 x .15 m. Dense is torch's conv3d on a crop, and what
+the same would take on the whole grid. spconv's CPU code is wrong with more than one thread and cannot
+go backward, so its rows are forward on one thread, with the pairs found beforehand as for ours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.bench_voxelize import FINE, cloud
+from benchmarks.common import Row, main, median_ms
+from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.voxel_backbone import VoxelBackbone
+from pcdet_poly.models.voxel_encoder import mean_of_points
+from pcdet_poly.ops.gpu import sparse_spconv
+from pcdet_poly.ops.sparse_conv import sparse_conv
+from pcdet_poly.ops.sparse_rules import Rules, strided_rules, submanifold_rules
+from pcdet_poly.structures import Sites, SparseTensor
+
+KERNEL, HALF, SAME = (3, 3, 3), (2, 2, 2), (1, 1, 1)
+PLAIN = CenterPointVoxelConfig()
+RESIDUAL = CenterPointVoxelConfig(residual=True, channels=(16, 32, 64, 128), layers=(2, 2, 2, 2))
+CROP = (41, 128, 128)  # cells of the dense convolution
+
+
+def rows(device: str) -> Iterator[Row]:
+    """Voxels, then each stage's rules and layers, then whole networks."""
+    points = cloud(device)
+    frame = torch.zeros(len(points), dtype=torch.int64, device=device)
+    voxels = mean_of_points(points, frame, FINE, 1)
+    yield Row("mean of points", median_ms(lambda: mean_of_points(points, frame, FINE, 1), device))
+    sites = voxels.sites
+    for channels, width, padding in ((16, 16, None), (16, 32, SAME), (32, 64, SAME), (64, 128, (0, 1, 1))):
+        if padding is not None:
+            make = _strided(sites, padding)
+            rules = make()
+            yield Row(f"rules of a strided layer, {len(sites)} -> {len(rules.sites)} cells", median_ms(make, device))
+            yield from layer_rows(f"strided {channels} -> {width}", rules, channels, width, device)
+            sites = rules.sites
+        rules = submanifold_rules(sites, KERNEL)
+        find = median_ms(lambda sites=sites: submanifold_rules(sites, KERNEL), device)
+        yield Row(f"rules of a submanifold layer, {len(sites)} cells", find, f"{len(rules.input)} pairs")
+        yield from layer_rows(f"submanifold {width} -> {width}", rules, width, width, device)
+    yield from dense_rows(voxels.sites, device)
+    for name, cfg in (("plain", PLAIN), ("residual", RESIDUAL)):
+        yield from network_rows(f"whole {name} backbone", cfg, voxels, device)
+
+
+def layer_rows(name: str, rules: Rules, channels: int, width: int, device: str) -> Iterator[Row]:
+    """Forward, forward and backward, and spconv's forward."""
+    features = torch.randn(rules.num_inputs, channels, device=device, requires_grad=True)
+    weight = torch.randn(width, *KERNEL, channels, device=device, requires_grad=True)
+    gflop = 2e-9 * len(rules.input) * channels * width
+    with torch.no_grad():
+        ours = median_ms(lambda: sparse_conv(features, weight, rules), device)
+    yield Row(f"{name}: ours", ours, f"{gflop:.2f} GFLOP, {1e3 * gflop / ours:.0f} GFLOP/s")
+
+    def step() -> object:
+        result = sparse_conv(features, weight, rules).features
+        return torch.autograd.grad(result, [features, weight], torch.ones_like(result))
+
+    yield Row(f"{name}: ours, forward and backward", median_ms(step, device))
+    if peer := _spconv_call(features.detach(), weight.detach(), rules):
+        torch.testing.assert_close(peer(), sparse_conv(features, weight, rules).features, atol=1e-3, rtol=1e-3)
+        theirs = median_ms(peer, device)
+        yield Row(f"{name}: spconv", theirs, f"{theirs / ours:.2f} x ours")
+
+
+def dense_rows(sites: Sites, device: str) -> Iterator[Row]:
+    """The first layer as a dense convolution."""
+    image = torch.zeros(1, 16, *CROP, device=device)
+    weight = torch.randn(16, 16, *KERNEL, device=device)
+    ms = median_ms(lambda: torch.nn.functional.conv3d(image, weight, padding=1), device)
+    share = image[0, 0].numel() / (sites.shape[0] * sites.shape[1] * sites.shape[2])
+    yield Row("submanifold 16 -> 16: dense conv3d on a crop", ms, f"{' x '.join(map(str, CROP))} cells")
+    yield Row("submanifold 16 -> 16: dense conv3d on all cells", ms / share, "calculated from the crop")
+
+
+def network_rows(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, device: str) -> Iterator[Row]:
+    """Inference, and a step of training, voxels to image, rules included."""
+    network = VoxelBackbone(voxels.features.shape[1], cfg).to(device).eval()
+    with torch.no_grad():
+        yield Row(f"{name}, inference", median_ms(lambda: network(voxels, channels_last=True), device))
+    network.train()
+    step = lambda: network(voxels, channels_last=True).sum().backward()  # noqa: E731
+    yield Row(f"{name}, forward and backward", median_ms(step, device))
+
+
+def _strided(sites: Sites, padding: tuple[int, int, int]) -> Callable[[], Rules]:
+    return lambda: strided_rules(sites, KERNEL, HALF, padding)
+
+
+def _spconv_call(features: Tensor, weight: Tensor, rules: Rules) -> Callable[[], Tensor] | None:
+    """spconv's convolution with our pairs, in its layout; None where it is not installed or would be wrong."""
+    if features.device.type == "cpu" and torch.get_num_threads() > 1:
+        return None
+    if importlib.util.find_spec("spconv") is None:
+        return None
+    pairs = sparse_spconv.pairs_of(rules.input, rules.output, rules.start)
+    return lambda: sparse_spconv.convolve(features, weight, pairs, len(rules.sites))
+
+
+if __name__ == "__main__":
+    main(__doc__, rows)
