@@ -41,6 +41,8 @@ class Scene:
 
 def scenes(numbers: Numbers, num_frames: int, num_points: int) -> list[Scene]:
     """The frame with most objects in each of `num_frames` equal parts of the validation frames."""
+    if num_frames < 1:
+        return []
     model = numbers.model
     counted = [truth[_counts(model, truth)] for truth in model.labels.ground_truth]
     parts = np.array_split(np.arange(len(counted)), min(num_frames, len(counted)))

@@ -106,14 +106,12 @@ def mismatches(folder: SweepFolder, trials: Sequence[Trial], baseline: str) -> l
 
 
 def _total_steps(trial: Trial) -> int:
-    from pcdet_poly.data.loader import steps_per_epoch
     from pcdet_poly.engine.frames import training_frames, validation_frames
-    from pcdet_poly.engine.plan import Plan
+    from pcdet_poly.engine.plan import plan_of
 
     if validation_frames(trial.config) is None:
         raise UserError("data.val: a sweep needs frames to evaluate on; add data.val=[FOLDER]")
-    frames = training_frames(trial.config)
-    return Plan(trial.config.train, steps_per_epoch(trial.config, frames)).total_steps
+    return plan_of(trial.config, training_frames(trial.config)).total_steps
 
 
 def _executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:
@@ -121,7 +119,7 @@ def _executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) ->
     if options.executor == "ray":
         from pcdet_poly.experiments.sweep_ray import RayExecutor
 
-        return RayExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus)
+        return RayExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus, address=options.ray_address)
     from pcdet_poly.experiments.sweep_local import LocalExecutor
 
     return LocalExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus)
@@ -137,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="settings for all trials: train.epochs=2")
     parser.add_argument("--output", metavar="DIR", type=Path, help="the sweep's folder (default: sweeps/NAME)")
     parser.add_argument("--executor", choices=("local", "ray"), default="local", help="default: local")
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="a cluster that is there (default: start one here)")
     parser.add_argument("--workers", metavar="N", type=worker_count, help="trials at a time (default: cores / threads)")
     return parser
 

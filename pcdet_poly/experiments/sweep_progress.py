@@ -100,16 +100,18 @@ class _Lines:
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self.progress, self.console = progress, console
-        self.told = {t.name for t in progress.trials if progress.folder.status(t.name)[0] == "done"}
-        self.running: set[str] = set()
+        self.told = set(self._ended())
 
     def __call__(self, running: Sequence[str]) -> None:
-        ended, self.running = self.running - set(running), set(running)
-        for name in sorted(ended - self.told):
+        for name in [name for name in self._ended() if name not in self.told]:
             self.told.add(name)
             status, reason = self.progress.folder.status(name)
             text = f"{name}: {status}{f' ({reason})' if reason else ''}  {self.progress.left()} left"
             self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _ended(self) -> list[str]:
+        names = [trial.name for trial in self.progress.trials]
+        return [name for name in names if self.progress.folder.status(name)[0] != "waiting"]
 
 
 def _clock(seconds: float) -> str:

@@ -1,37 +1,35 @@
-"""Trials as Ray tasks: on this machine, or on a cluster whose machines share the sweep's folder.
-
-Ray starts a cluster of its own here unless RAY_ADDRESS names one (`auto` for the one this machine belongs to).
-"""
+"""Trials as Ray tasks: on this machine, or on a cluster whose machines share the sweep's folder."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from pcdet_poly.data.ray_jobs import cluster
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep_folder import SweepFolder
 from pcdet_poly.experiments.sweep_trial import trial_command
 
+_UNWIND_S = 60  # for a trial to finish its step and save
+
 
 class RayExecutor:
-    """Hands every trial to Ray at once; Ray starts as many as its CPUs and GPUs allow."""
+    """Hands every trial to Ray at once; Ray starts as many as its CPUs and GPUs allow.
 
-    def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float) -> None:
-        self._ray = _ray()
+    `address` is a cluster's; None starts one here with enough CPUs for `workers` trials.
+    """
+
+    def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float, address: str | None) -> None:
+        self._ray = _imported_ray()
         self._folder = SweepFolder(folder.path.resolve())
-        self._gpus = gpus
-        own_cluster = "RAY_ADDRESS" not in os.environ
-        self._ray.init(
-            num_cpus=workers * threads if own_cluster else None,
-            include_dashboard=False if own_cluster else None,
-            log_to_driver=False,
-            logging_level="ERROR",
-        )
+        self._threads, self._gpus = threads, gpus
+        self._connection = ExitStack()
+        self._connection.enter_context(cluster(self._ray, workers * threads, address))
         self._task = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run_trial)
-        self._threads = threads
         self._running: dict[Any, str] = {}
 
     def has_room(self) -> bool:
@@ -46,16 +44,18 @@ class RayExecutor:
 
     def ended(self) -> list[tuple[str, int]]:
         """Names and exit codes of trials that have ended since the last call; 1 where Ray lost the machine."""
+        if not self._running:
+            return []
         done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         return [(self._running.pop(task), self._exit_code(task)) for task in done]
 
     def stop(self) -> None:
-        """Cancel all tasks (which passes Ctrl-C on to their trials) and leave the cluster."""
+        """Cancel all tasks, which passes Ctrl-C on to their trials, and leave the cluster."""
         for task in self._running:
             self._ray.cancel(task, force=False)
         if self._running:
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=60)
-        self._ray.shutdown()
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_UNWIND_S)
+        self._connection.close()
 
     def _exit_code(self, task: Any) -> int:
         try:
@@ -77,11 +77,10 @@ def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
             return process.wait()
 
 
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+def _imported_ray() -> Any:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
     try:
         import ray
-    except ImportError:
-        raise UserError("--executor ray: Ray is not installed; pip install 'ray==2.60.0'") from None
+    except ImportError as error:
+        raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
     return ray

@@ -84,7 +84,8 @@ class Sweep(Section):
 
 
 def _grid_arm(settings: Sequence[str], values: Sequence[Any]) -> Arm:
-    words = [f"{setting.rpartition('.')[2]}{value}" for setting, value in zip(settings, values, strict=True)]
+    pairs = zip(settings, values, strict=True)
+    words = [f"{setting.rpartition('.')[2].replace('_', '-')}{value}" for setting, value in pairs]
     return Arm(name="-".join(words), overrides=dict(zip(settings, values, strict=True)))
 
 

@@ -43,7 +43,7 @@ def begin(folder: SweepFolder, name: str) -> None:
     run = folder.run(name)
     if (run / "pairing.json").is_file():
         return
-    pairing = pairing_of(load_config(folder.config(name)))
+    pairing = pairing_of(load_config(folder.config(name)), run)
     if not (run / "config.yaml").is_file():
         with atomic_path(run / "config.yaml") as temporary:
             temporary.write_text(folder.config(name).read_text())

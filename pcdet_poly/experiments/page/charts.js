@@ -9,7 +9,7 @@ function ticks(low, high, count = 5) {
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(k * step);
   return found;
 }
-const tickText = (v) => String(+v.toPrecision(6)).replace("-", "\u2212");
+const tickText = (v) => (v && Math.abs(v) < 1e-3 ? v.toExponential(0) : String(+v.toPrecision(6))).replace("-", "\u2212");
 
 // A chart with x and y limits; `xTicks` may be [[position, text], ...]; log: y is drawn by its logarithm.
 class Chart {

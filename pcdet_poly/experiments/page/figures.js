@@ -79,7 +79,7 @@ function histogramFigures(state) {
     }));
     const most = Math.max(...Object.values(shares).flat());
     const log = cells === "background";
-    const chart = new Chart({ x: [0, 1], y: log ? [1e-7, 1] : [0, 1.05 * most], xLabel: "P_t", yLabel: "share of cells", width: 560, log });
+    const chart = new Chart({ x: [0, 1], y: log ? [1e-6, 1] : [0, 1.05 * most], xLabel: "P_t", yLabel: "share of cells", width: 560, log });
     for (const arm of shownArms(state).filter((name) => name in shares)) {
       const steps = shares[arm].flatMap((value, i) => [[i / 50, value], [(i + 1) / 50, value]]);
       chart.path(steps, state.colours[arm], { title: arm });

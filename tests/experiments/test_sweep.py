@@ -1,0 +1,272 @@
+"""Sweeps: plans, pairing, failures, interruptions, the table while it runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.experiments import sweep as command
+from pcdet_poly.experiments.report_read import read_study
+from pcdet_poly.experiments.report_result import Sizes, results_of
+from pcdet_poly.experiments.report_text import differences_csv, runs_csv
+from pcdet_poly.experiments.sweep_folder import SweepFolder, prepare, read_description
+from pcdet_poly.experiments.sweep_local import LocalExecutor
+from pcdet_poly.experiments.sweep_pairing import first_mismatch, pairing_of
+from pcdet_poly.experiments.sweep_progress import Progress, table_of
+from pcdet_poly.experiments.sweep_schema import Sweep, read_sweep, trials_of
+from pcdet_poly.experiments.sweep_trial import TRAIN, train_command
+from tests.experiments.conftest import SWEEP, train_here
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def planned(sweep_file: Path, **changes: object) -> Sweep:
+    return Sweep.model_validate(SWEEP | changes)
+
+
+def test_trials_are_models_by_arms_by_seeds_with_whole_configs(sweep_file: Path) -> None:
+    trials = trials_of(read_sweep(sweep_file), sweep_file.parent, ["train.epochs=7"])
+    assert [trial.name for trial in trials] == [
+        "tiny_focal_seed0", "tiny_drop1_seed0", "tiny_epsilon1_seed0",
+        "tiny_focal_seed1", "tiny_drop1_seed1", "tiny_epsilon1_seed1",
+    ]  # fmt: skip
+    assert [trial.config.classification.epsilon for trial in trials[:3]] == [0, 0, 1]
+    assert [trial.config.classification.num_terms for trial in trials[:3]] == [None, 1, None]
+    assert [trial.config.train.seed for trial in trials] == [0, 0, 0, 1, 1, 1]
+    assert {trial.config.train.epochs for trial in trials} == {7}
+
+
+def test_a_grid_is_every_combination() -> None:
+    grid = {"classification.epsilon": [-0.4, 1], "train.batch_size": [2]}
+    arms = Sweep.model_validate(SWEEP | {"grid": grid}).all_arms
+    assert [arm.name for arm in arms] == ["focal", "drop1", "epsilon-0.4-batch-size2", "epsilon1-batch-size2"]
+    assert arms[2].overrides == {"classification.epsilon": -0.4, "train.batch_size": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"baseline": "plain"}, "no arm is called 'plain'; there are focal, drop1, epsilon1"),
+        ({"arms": [{"name": "focal"}, {"name": "focal"}]}, "two are called 'focal'"),
+        ({"arms": [{"name": "a/b"}], "baseline": "a/b"}, "letters, digits"),
+        ({"seeds": [1, 1]}, "has one of them twice"),
+        ({"gpus": 1.5}, "neither a whole number"),
+        ({"armz": []}, "Extra inputs"),
+    ],
+)
+def test_mistakes_in_a_sweep_file_name_the_file_and_the_key(
+    tmp_path: Path, changes: dict[str, object], says: str
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(SWEEP | changes))
+    with pytest.raises(UserError, match=says) as error:
+        read_sweep(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+def test_a_mistake_in_an_override_names_the_arm(sweep_file: Path) -> None:
+    wrong = planned(sweep_file, arms=[{"name": "focal", "overrides": {"classification.epsilom": 1}}])
+    with pytest.raises(UserError, match=r"arm focal: .*did you mean 'epsilon'"):
+        trials_of(wrong, sweep_file.parent)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_sweep_file_plans(path: Path) -> None:
+    sweep = read_sweep(path)
+    trials = trials_of(sweep, path.parent)
+    assert len(trials) == len(sweep.models) * len(sweep.all_arms) * len(sweep.seeds)
+
+
+def test_arms_of_a_seed_start_alike_and_seeds_do_not(finished_sweep: Path) -> None:
+    folder = SweepFolder(finished_sweep)
+    pairing = {path.name: json.loads((path / "pairing.json").read_text()) for path in folder.runs.iterdir()}
+    for seed in (0, 1):
+        for arm in ("drop1", "epsilon1"):
+            assert first_mismatch(pairing[f"tiny_{arm}_seed{seed}"], pairing[f"tiny_focal_seed{seed}"]) is None
+    one, other = pairing["tiny_focal_seed0"], pairing["tiny_focal_seed1"] | {"seed": 0}
+    assert "other first weights" in str(first_mismatch(one, other))
+    assert "other frames in epoch 0, batch 0" in str(first_mismatch(one, other | {"weights": one["weights"]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("augment.rotation_rad=0", "other points in epoch 0"),
+        ("model.head_width=4", "other first weights"),
+        ("data.train_every=2", "other frames in epoch 0"),
+        ("train.learning_rate=1", None),
+    ],
+)
+def test_pairing_sees_what_may_not_differ(sweep_file: Path, tmp_path: Path, change: str, says: str | None) -> None:
+    sweep = read_sweep(sweep_file)
+    base = trials_of(sweep, sweep_file.parent)[0].config
+    ours = trials_of(sweep, sweep_file.parent, [change])[0].config
+    mismatch = first_mismatch(pairing_of(ours, tmp_path), pairing_of(base, tmp_path))
+    assert mismatch is None if says is None else says in str(mismatch)
+
+
+def test_a_sweep_does_not_go_on_with_other_settings(copied: Callable[[], SweepFolder], sweep_file: Path) -> None:
+    folder, sweep = copied(), read_sweep(sweep_file)
+    with pytest.raises(UserError, match=r"tiny_focal_seed0: was made with train.epochs = 4, the sweep now has 5"):
+        prepare(folder, sweep, trials_of(sweep, sweep_file.parent, ["train.epochs=5"]))
+    prepare(folder, sweep, trials_of(sweep, sweep_file.parent, ["data.workers=1"]))  # changes no number
+
+
+class Scripted:
+    """An executor whose trials end at once, as told."""
+
+    def __init__(self, folder: SweepFolder, fails: dict[str, str]) -> None:
+        self.folder, self.fails = folder, fails
+        self.started: list[str] = []
+        self.open: list[str] = []
+
+    def has_room(self) -> bool:
+        return len(self.open) < 2
+
+    def start(self, name: str) -> None:
+        self.started.append(name)
+        self.open.append(name)
+        if name in self.fails:
+            self.folder.log(name).parent.mkdir(exist_ok=True)
+            self.folder.log(name).write_text(f"train 1/9\nerror: {self.fails[name]}\n")
+
+    def ended(self) -> list[tuple[str, int]]:
+        ended, self.open = [(name, 2 if name in self.fails else 0) for name in self.open], []
+        return ended
+
+    def stop(self) -> None:
+        pass
+
+
+def test_failures_are_isolated_named_and_tried_again(
+    sweep_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_POLL_S", 0.0)
+    folder, sweep = SweepFolder(tmp_path), read_sweep(sweep_file)
+    trials = trials_of(sweep, sweep_file.parent)
+    prepare(folder, sweep, trials)
+    total = {trial.name: 16 for trial in trials}
+    first = Scripted(folder, {"tiny_drop1_seed0": "step 3: loss = nan"})
+    command.run_trials(folder, trials, total, first)
+    assert first.started == [trial.name for trial in trials]
+    assert command.failures(folder, trials) == ["tiny_drop1_seed0: failed: step 3: loss = nan"]
+    assert "tiny_drop1_seed0: failed (step 3: loss = nan)" in capsys.readouterr().err
+    again = Scripted(folder, {})
+    command.run_trials(folder, trials, total, again)
+    assert again.started == ["tiny_drop1_seed0"]
+    assert command.failures(folder, trials) == []
+
+
+def test_the_table_while_it_runs(copied: Callable[[], SweepFolder], sweep_file: Path) -> None:
+    folder, sweep = copied(), read_sweep(sweep_file)
+    trials = trials_of(sweep, sweep_file.parent)
+    folder.end("tiny_focal_seed1").unlink()
+    folder.note_end("tiny_drop1_seed1", 2, 1.0)
+    folder.end("tiny_epsilon1_seed1").unlink()
+    progress = Progress(folder, trials, {trial.name: 32 for trial in trials})
+    assert progress.left() == ""  # nothing was gained yet
+    log = folder.run("tiny_focal_seed1") / "log.jsonl"
+    log.write_text(log.read_text() + '{"event": "step", "step": 24}\n')
+    progress.start_s -= 60  # 8 steps in a minute; 5 trials that are alive lack 3 * 16 + 8 + 16
+    assert progress.left().startswith("9:0")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table_of(progress, ["tiny_focal_seed1"]))
+    text = console.export_text()
+    score = json.loads((folder.run("tiny_focal_seed0") / "log.jsonl").read_text().splitlines()[-1])["score"]
+    assert "3/6 trials" in text
+    assert f"{100 * score:.2f}" in text
+    assert "75%" in text
+    assert "failed" in text
+    assert "waiting" in text
+
+
+def test_several_gpus_go_through_torchrun(tmp_path: Path) -> None:
+    two = train_command(SweepFolder(tmp_path), "a", num_gpus=2)
+    assert two[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN)]
+    assert two[-2:] == ["--device", "cuda"]
+    assert train_command(SweepFolder(tmp_path), "a", num_gpus=0)[-2:] == ["--device", "cpu"]
+
+
+def test_places_share_or_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+
+    def devices(workers: int, gpus: float) -> list[str]:
+        executor = LocalExecutor(SweepFolder(tmp_path), workers=workers, threads=1, gpus=gpus)
+        return [executor._environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(workers)]
+
+    assert devices(4, 0.5) == ["4", "4", "5", "5"]
+    assert devices(2, 2) == ["4,5", "6,7"]
+    with pytest.raises(UserError, match="3 trials at a time on 2 each"):
+        devices(3, 2)
+
+
+@pytest.mark.slow
+def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tmp_path: Path) -> None:
+    long = ["train.epochs=20"]
+    never = SweepFolder(tmp_path / "never")
+    sweep = read_sweep(sweep_file).model_copy(update={"seeds": (0,), "arms": read_sweep(sweep_file).arms[:1]})
+    trials = trials_of(sweep, sweep_file.parent, long)
+    prepare(never, sweep, trials)
+    for trial in trials:
+        train_here(never, trial.name)
+    short = sweep_file.with_name("short.yaml")
+    short.write_text(yaml.safe_dump(SWEEP | {"seeds": [0], "arms": SWEEP["arms"][:1]}))
+    killed = SweepFolder(tmp_path / "killed")
+    words = [sys.executable, "-m", "pcdet_poly.experiments.sweep", str(short), *long, "--output", str(killed.path)]
+    words += ["--workers", "2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 240
+    while killed.done_steps(trials[0].name) < 20 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    for pid in children:
+        os.kill(int(pid), signal.SIGKILL)
+    process.wait()
+    assert 20 <= killed.done_steps(trials[0].name) < 80
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    assert read_description(killed) == read_description(never)
+    tables = [results_of(read_study(folder), Sizes(20, 0, 0)) for folder in (killed, never)]
+    assert runs_csv(tables[0]) == runs_csv(tables[1])
+    assert differences_csv(tables[0]) == differences_csv(tables[1])
+    for trial in trials:
+        logs = [(folder.run(trial.name) / "log.jsonl").read_text() for folder in (killed, never)]
+        assert logs[0] == logs[1]
+
+
+@pytest.mark.slow
+def test_ray_runs_trials_and_tells_how_they_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    from pcdet_poly.experiments import sweep_ray
+
+    def short_command(folder: SweepFolder, name: str, gpus: float) -> list[str]:
+        return [sys.executable, "-c", f"print('{name}'); raise SystemExit({int(name == 'bad') * 3})"]
+
+    monkeypatch.setattr(sweep_ray, "trial_command", short_command)
+    folder = SweepFolder(tmp_path)
+    executor = sweep_ray.RayExecutor(folder, workers=2, threads=1, gpus=0, address=None)
+    try:
+        for name in ("good", "bad"):
+            executor.start(name)
+        ended: dict[str, int] = {}
+        while len(ended) < 2:
+            ended |= dict(executor.ended())
+            time.sleep(0.05)
+    finally:
+        executor.stop()
+    assert ended == {"good": 0, "bad": 3}
+    assert folder.log("good").read_text() == "good\n"
