@@ -104,7 +104,7 @@ def _spconv_call(features: Tensor, weight: Tensor, rules: Rules) -> Callable[[],
         return None
     if importlib.util.find_spec("spconv") is None:
         return None
-    pairs = sparse_spconv.pairs_of(rules.input, rules.output, rules.start)
+    pairs = rules.spconv_pairs
     return lambda: sparse_spconv.convolve(features, weight, pairs, len(rules.sites))
 
 

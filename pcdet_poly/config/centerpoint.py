@@ -61,6 +61,8 @@ class CenterPointVoxelConfig(CenterHeadConfig):
     """Submanifold convolutions (residual: blocks) per stage after its strided one."""
     out_channels: Count = 128
     """Width of a cell of the sparse output; the cells of a column are concatenated to the bird's-eye image."""
+    sparse_backend: Literal["torch", "spconv"] = "torch"
+    """Sparse convolutions on a GPU: our own, or the spconv package's. A CPU always runs our own; weights fit both."""
     backbone: BackboneConfig = BackboneConfig(
         layers=(5, 5), strides=(1, 2), channels=(128, 256), up_strides=(1, 2), up_channels=(256, 256)
     )

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.ops.sparse_conv import sparse_conv
+from pcdet_poly.ops.sparse_conv import Backend, sparse_conv
 from pcdet_poly.ops.sparse_rules import Rules, Size3, strided_rules
 from pcdet_poly.structures import SparseTensor
 
@@ -18,18 +18,22 @@ class SubmanifoldConv(nn.Module):
     Layers on the same cells share `submanifold_rules(tensor.sites, kernel)`.
     """
 
+    backend: Backend = "torch"
+
     def __init__(self, in_channels: int, out_channels: int, kernel: Size3, *, bias: bool = False) -> None:
         super().__init__()
         self.kernel = kernel
         self.weight, self.bias = _parameters(in_channels, out_channels, kernel, bias)
 
     def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
-        result = sparse_conv(tensor.features, self.weight, rules)
+        result = sparse_conv(tensor.features, self.weight, rules, backend=self.backend)
         return result if self.bias is None else result.with_features(result.features + self.bias)
 
 
 class SparseConv(nn.Module):
     """Strided convolution whose output has every cell that an active one reaches. Sizes along z, y, x."""
+
+    backend: Backend = "torch"
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: Size3, stride: Size3, padding: Size3, *, bias: bool = False
@@ -40,7 +44,7 @@ class SparseConv(nn.Module):
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         rules = strided_rules(tensor.sites, self.kernel, self.stride, self.padding)
-        result = sparse_conv(tensor.features, self.weight, rules)
+        result = sparse_conv(tensor.features, self.weight, rules, backend=self.backend)
         return result if self.bias is None else result.with_features(result.features + self.bias)
 
 

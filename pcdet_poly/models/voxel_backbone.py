@@ -40,6 +40,9 @@ class VoxelBackbone(nn.Module):
             )
         )
         self.output = StridedLayer(cfg.channels[-1], cfg.out_channels, (3, 1, 1), (2, 1, 1), (0, 0, 0))
+        for module in self.modules():
+            if isinstance(module, (SubmanifoldConv, SparseConv)):
+                module.backend = cfg.sparse_backend
 
     def forward(self, voxels: SparseTensor, *, channels_last: bool = False) -> Tensor:
         """Voxels (V, C) -> image (B, out_channels * layers left, ny / stride, nx / stride)."""

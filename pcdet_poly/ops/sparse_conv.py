@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pcdet_poly.ops.cpu import sparse_conv as cpu
+from pcdet_poly.ops.gpu import sparse_spconv as gpu
 from pcdet_poly.ops.sparse_rules import Rules
 from pcdet_poly.structures import SparseTensor
 
 TILE = 4096  # pairs; 64 float32 channels of them are 1 MiB
 
 
-def sparse_conv(features: Tensor, weight: Tensor, rules: Rules) -> SparseTensor:
+Backend = Literal["torch", "spconv"]
+
+
+def sparse_conv(features: Tensor, weight: Tensor, rules: Rules, *, backend: Backend = "torch") -> SparseTensor:
     """Features (V, C) of the rules' input cells -> (V', C') on their output cells, without bias.
 
     weight (C', kz, ky, kx, C), as spconv stores it. Equal to torch's conv3d of the dense tensor that is
     zero elsewhere, at the rules' output cells. Differentiable once; the order of all sums is fixed.
+    `backend="spconv"` runs that package's kernels on a GPU; on a CPU, where they are wrong, ours run all the same.
     """
+    if backend == "spconv" and features.is_cuda and len(rules.input):
+        return SparseTensor(gpu.convolve(features, weight, rules.spconv_pairs, len(rules.sites)), rules.sites)
     by_element = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (K, C, C')
     result: Tensor = _SparseConv.apply(features, by_element, rules)  # type: ignore[no-untyped-call]
     return SparseTensor(result, rules.sites)

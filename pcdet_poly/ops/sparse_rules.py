@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from pcdet_poly.ops.cpu import sparse_rules as cpu
 from pcdet_poly.ops.gpu import sparse_rules as gpu
+from pcdet_poly.ops.gpu.sparse_spconv import Pairs, pairs_of
 from pcdet_poly.structures import Sites
 
 Size3 = tuple[int, int, int]  # along z, y, x
@@ -27,6 +29,11 @@ class Rules:
     num_inputs: int
     sites: Sites  # of the output
     kernel: Size3
+
+    @cached_property
+    def spconv_pairs(self) -> Pairs:
+        """The same as spconv takes them."""
+        return pairs_of(self.input, self.output, self.start)
 
 
 def submanifold_rules(sites: Sites, kernel: Size3) -> Rules:

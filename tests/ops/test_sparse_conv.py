@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv3d
 
+from pcdet_poly.errors import UserError
 from pcdet_poly.ops.gpu import sparse_rules as searched
 from pcdet_poly.ops.gpu import sparse_spconv
 from pcdet_poly.ops.sparse_conv import sparse_conv, sparse_to_bev
@@ -134,9 +137,44 @@ def test_equals_spconv() -> None:
         sites = random_sites(rng, 60)
         features, weight = torch.randn(len(sites), 8), torch.randn(16, 3, 3, 3, 8)
         for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
-            pairs = sparse_spconv.pairs_of(rules.input, rules.output, rules.start)
-            theirs = sparse_spconv.convolve(features, weight, pairs, len(rules.sites))
+            theirs = sparse_spconv.convolve(features, weight, rules.spconv_pairs, len(rules.sites))
             torch.testing.assert_close(theirs, sparse_conv(features, weight, rules).features, atol=1e-4, rtol=1e-4)
+
+
+def test_a_cpu_never_runs_spconv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_spconv, "convolve", None)
+    sites = random_sites(np.random.default_rng(7), 30)
+    rules = submanifold_rules(sites, (3, 3, 3))
+    features, weight = torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4)
+    ours, same = (sparse_conv(features, weight, rules, backend=backend).features for backend in ("torch", "spconv"))
+    assert torch.equal(ours, same)
+
+
+def test_spconv_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spconv.core", None)
+    sites = random_sites(np.random.default_rng(8), 30)
+    rules = submanifold_rules(sites, (3, 3, 3))
+    with pytest.raises(UserError, match="spconv is not installed"):
+        sparse_spconv.convolve(torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4), rules.spconv_pairs, len(sites))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("backend", ["torch", "spconv"])
+def test_equals_the_cpu_on_a_gpu(backend: Literal["torch", "spconv"]) -> None:
+    if backend == "spconv":
+        pytest.importorskip("spconv")
+    sites = random_sites(np.random.default_rng(9), 60)
+    results = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        given = [torch.randn(len(sites), 8), torch.randn(16, 3, 3, 3, 8)]
+        given = [tensor.to(device).requires_grad_() for tensor in given]
+        rules = strided_rules(sites.to(device), (3, 3, 3), (2, 2, 2), (1, 1, 1))
+        result = sparse_conv(*given, rules, backend=backend)
+        gradient = torch.autograd.grad(result.features.square().sum(), given)
+        results.append([tensor.cpu() for tensor in (result.sites.cell, result.features, *gradient)])
+    torch.testing.assert_close(results[1], results[0], atol=1e-3, rtol=1e-3)
 
 
 def test_nothing() -> None:

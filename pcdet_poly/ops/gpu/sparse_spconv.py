@@ -18,7 +18,7 @@ class Pairs(NamedTuple):
     """Rules as spconv takes them."""
 
     rows: Tensor  # (2, K, longest) int32: input and output rows of each kernel element, -1 beyond its last
-    count: Tensor  # (K,) int32
+    per_element: Tensor  # (K,) int32
 
 
 def pairs_of(inputs: Tensor, outputs: Tensor, start: tuple[int, ...]) -> Pairs:
@@ -40,5 +40,5 @@ def convolve(features: Tensor, weight: Tensor, pairs: Pairs, num_outputs: int) -
         raise UserError(
             "sparse_backend: spconv is not installed; pip install a wheel for your CUDA (spconv-cu126), or use torch"
         ) from None
-    result: Tensor = indice_conv(features, weight, pairs.rows, pairs.count, num_outputs, ConvAlgo.Native)
+    result: Tensor = indice_conv(features, weight, pairs.rows, pairs.per_element, num_outputs, ConvAlgo.Native)
     return result
