@@ -38,3 +38,13 @@ def test_centerpoint_voxel(four_frames: Path) -> None:
     ap = overfit_bev_ap(CONFIGS / "simulated_voxel.yaml", four_frames, 30, *near, *slim)
     assert len(ap) == 3
     assert min(ap.values()) >= 0.95, ap
+
+
+@pytest.mark.slow
+def test_pointpillars(four_frames: Path) -> None:
+    near = ("grid.lower=[-19.2,-19.2,-3]", "grid.upper=[19.2,19.2,5]", "grid.cell=[0.24,0.24,8]")
+    within = "evaluation.within=[-19.2,-19.2,19.2,19.2]"
+    config = CONFIGS / "real_overfit_pointpillars.yaml"
+    ap = overfit_bev_ap(config, four_frames, 30, *near, within, "train.mixed_precision=false")
+    assert len(ap) == 3
+    assert min(ap.values()) >= 0.95, ap
