@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections import Counter
@@ -24,10 +25,12 @@ from pcdet_poly.data.loader import (
     training_batches,
 )
 from pcdet_poly.data.manifest import read_manifest
+from pcdet_poly.data.object_bank_build import build_object_bank
 from pcdet_poly.data.segment import read_directory
 from pcdet_poly.data.store import write_store
 from pcdet_poly.errors import UserError
-from pcdet_poly.structures import Batch
+from pcdet_poly.models import build_recipe
+from pcdet_poly.structures import Batch, Frame
 from tests.data.frames import make_frame
 
 NUM_FRAMES = 11
@@ -65,6 +68,90 @@ def test_batches_do_not_depend_on_workers(store: Path, workers: int) -> None:
     assert_same_batches(here, list(training_batches(config(workers), dataset, epoch=3)))
     evaluated = list(evaluation_batches(config(0), dataset))
     assert_same_batches(evaluated, list(evaluation_batches(config(workers), dataset)))
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameDataset, dict[str, Any]]:
+    """A dataset, and settings that paste objects into three sweeps."""
+    folder = tmp_path_factory.mktemp("everything")
+    write_store(folder / "store", [street(i, f"s{i // 4}") for i in range(9)])
+    bank = build_object_bank([folder / "store"], folder / "objects.arrow")
+    paste = {"bank": str(bank.path), "objects": [9, 9, 9, 9], "fill": False, "min_points": 1, "stop_epoch": -1}
+    return FrameDataset([folder / "store"], every=2), {"paste": paste, "sweeps": 3}
+
+
+def street(seed: int, segment: str) -> Frame:
+    """Boxes with points in them, one second after another."""
+    frame = make_frame(seed, segment=segment, num_points=200)
+    frame.points[:70, :3] = np.repeat(frame.ground_truth.box[:, :3], 10, axis=0)
+    pose = np.eye(4)
+    pose[0, 3] = seed
+    return replace(frame, world_from_vehicle=pose, timestamp_us=1_000_000 * seed)
+
+
+def with_everything(settings: dict[str, Any], workers: int = 0) -> Config:
+    values = config(workers, epochs=3).model_dump() | {"paste": settings["paste"]}
+    return Config.model_validate(values | {"data": values["data"] | {"sweeps": settings["sweeps"]}})
+
+
+@pytest.mark.parametrize(("workers", "first_step"), [(2, 0), (1, 1), (0, 1)])
+def test_pasting_and_sweeps_depend_on_nothing_but_the_place(everything: Any, workers: int, first_step: int) -> None:
+    dataset, settings = everything
+    whole = list(training_batches(with_everything(settings), dataset, epoch=1))
+    again = training_batches(with_everything(settings, workers), dataset, epoch=1, first_step=first_step)
+    assert_same_batches(whole[first_step:], list(again))
+    assert sum((rows.track == "pasted").sum() for batch in whole for rows in batch.ground_truth) > 5
+
+
+def test_pasting_stops_and_leaves_the_augmentation_as_it_is(everything: Any) -> None:
+    dataset, settings = everything
+    cfg = with_everything(settings)
+    bare = cfg.model_copy(update={"paste": config().paste})
+    assert_same_batches(
+        list(training_batches(cfg, dataset, epoch=2)), list(training_batches(bare, dataset, epoch=2))
+    )  # the last of three epochs
+    for full, empty in zip(
+        training_batches(cfg, dataset, epoch=0), training_batches(bare, dataset, epoch=0), strict=True
+    ):
+        for rows, own in zip(full.ground_truth, empty.ground_truth, strict=True):
+            assert torch.equal(rows.box[rows.track != "pasted"], own.box)
+
+
+def test_sweeps_come_with_their_age(everything: Any) -> None:
+    dataset, settings = everything
+    cfg = with_everything(settings)
+    (first, *_), training = evaluation_batches(cfg, dataset), list(training_batches(cfg, dataset, epoch=0))
+    assert {batch.points.shape[1] for batch in (first, *training)} == {cfg.data.point_channels} == {6}
+    ages = [first.points[first.frame_of_point == i, 5] for i in range(first.size)]  # frames 0, 2, 4
+    assert [torch.unique(age).tolist() for age in ages] == [[0], [0, 1, 2], [0]]
+    now = first.points[first.frame_of_point == 1][:200, :3].numpy()
+    np.testing.assert_array_equal(now, dataset[1].points[:, :3])
+    past = first.points[first.frame_of_point == 1][200:400, :3].numpy()
+    np.testing.assert_allclose(past, dataset.before(1, 1)[0].points[:, :3] - (1, 0, 0), atol=1e-5)
+
+
+def test_a_network_takes_the_age(everything: Any) -> None:
+    dataset, settings = everything
+    cfg = with_everything(settings)
+    cell = {"lower": (-64, -64, -2), "upper": (64, 64, 4), "cell": (4, 4, 6)}
+    cfg = Config.model_validate(cfg.model_dump() | {"grid": cell, "model": {"encoder_channels": (4, 4)}})
+    recipe = build_recipe(cfg)
+    batch = next(evaluation_batches(cfg, dataset))
+    recipe.model.eval()
+    maps = recipe.model(batch).heatmap
+    assert maps.isfinite().all()
+    older = replace(batch, points=batch.points + torch.tensor([0, 0, 0, 0, 0, 1.0]))
+    assert not torch.equal(recipe.model(older).heatmap, maps)
+
+
+def test_workers_are_gone_when_the_batches_are_let_go(store: Path) -> None:
+    batches = training_batches(config(2), FrameDataset([store]), epoch=0)
+    before = set(multiprocessing.active_children())
+    next(batches)
+    started = set(multiprocessing.active_children()) - before
+    assert len(started) == 2
+    batches.close()  # type: ignore[attr-defined]
+    assert not any(process.is_alive() for process in started)
 
 
 @pytest.mark.parametrize(("workers", "first_step"), [(0, 1), (0, 3), (2, 2), (0, 4)])

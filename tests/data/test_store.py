@@ -63,6 +63,22 @@ def test_random_access_equals_sequential(folder: Path) -> None:
     assert store.class_names == FRAMES[0].class_names
 
 
+def test_labels_are_read_without_points(folder: Path) -> None:
+    store = Store(folder)
+    for i in (0, 4, -1):
+        labels = store.labels(i)
+        assert_same_frame(labels, FRAMES[i], points=False)
+        assert labels.points.shape == (0, 8)
+    directory = read_directory(folder / store.manifest.segments[0].file)
+    spoil(folder / store.manifest.segments[0].file, int(directory.start[3]) + 20, 1)  # in the points of frame 1
+    assert_same_frame(store.labels(1), FRAMES[1], points=False)
+    with pytest.raises(UserError, match="frame 1: wrong checksum"):
+        store[1]
+    spoil(folder / store.manifest.segments[0].file, int(directory.start[2]) + 20, 1)
+    with pytest.raises(UserError, match="frame 1: wrong checksum"):
+        store.labels(1)
+
+
 def test_a_frame_is_read_without_the_others(folder: Path) -> None:
     path = folder / read_manifest(folder).segments[0].file
     directory = read_directory(path)
