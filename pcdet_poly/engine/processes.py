@@ -54,12 +54,14 @@ def average_gradients(model: nn.Module) -> None:
     if world_size() == 1:
         return
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
-    present = gradients[0].new_tensor([each.grad is not None for each in parameters])
-    mean = sum_over_processes(torch.cat([*(each.reshape(-1) for each in gradients), present])) / world_size()
-    *parts, present = torch.split(mean, [*(each.numel() for each in parameters), len(parameters)])
-    for parameter, gradient, part, used in zip(parameters, gradients, parts, present.tolist(), strict=True):
-        parameter.grad = gradient.copy_(part.view(parameter.shape)) if used else None
+    present = torch.tensor([each.grad is not None for each in parameters], dtype=torch.uint8)
+    dist.all_reduce(present, dist.ReduceOp.MAX)  # between CPUs: waits for no GPU
+    used = [each for each, somewhere in zip(parameters, present.tolist(), strict=True) if somewhere]
+    gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in used]
+    mean = sum_over_processes(torch.cat([each.reshape(-1) for each in gradients])) / world_size()
+    parts = torch.split(mean, [each.numel() for each in used])
+    for parameter, gradient, part in zip(used, gradients, parts, strict=True):
+        parameter.grad = gradient.copy_(part.view(parameter.shape))
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
+from pcdet_poly.models.sync_norm import synchronize_norms
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CPU = torch.device("cpu")
@@ -120,6 +121,20 @@ def test_synchronised_norm_is_the_norm_of_both_batches(results: list[dict[str, A
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         for each in found:
             torch.testing.assert_close(each[name], wanted[name], rtol=1e-5, atol=1e-5)
+
+
+def test_synchronised_norm_takes_half_precision_as_the_norm_does() -> None:
+    found = []
+    for synchronised in (False, True):
+        norm, (values, _) = list(norm_cases())[2]
+        if synchronised:
+            synchronize_norms(norm)
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(through(norm, ((values - 50) / 3).bfloat16()))
+    plain, ours = found
+    for name, tensor in plain.items():
+        assert ours[name].dtype == tensor.dtype, name
+        torch.testing.assert_close(ours[name].float(), tensor.float(), rtol=0.03, atol=0.03)
 
 
 @pytest.mark.parametrize("model", MODELS)
