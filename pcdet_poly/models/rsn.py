@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.models.range_net import RangeNet
-from pcdet_poly.models.rsn_blocks import SparseBlocks, VoxelNorm
+from pcdet_poly.models.rsn_blocks import SparseBlocks
 from pcdet_poly.models.rsn_encoder import VoxelEncoder
+from pcdet_poly.models.sparse import SparseNorm
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels
 from pcdet_poly.targets.rsn import in_any_box, points_with_pixel
@@ -85,7 +86,7 @@ class RsnHead(nn.Module):
 
     def __init__(self, channels: int, heading_bins: int) -> None:
         super().__init__()
-        self.hidden = nn.Sequential(nn.Linear(channels, channels, bias=False), VoxelNorm(channels), nn.ReLU())
+        self.hidden = nn.Sequential(nn.Linear(channels, channels, bias=False), SparseNorm(channels), nn.ReLU())
         self.widths = [1, 3, 3, 2 * heading_bins]
         self.output = nn.Linear(channels, sum(self.widths))
 

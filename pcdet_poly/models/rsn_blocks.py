@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from torch import Tensor, nn
+from torch import nn
 
 from pcdet_poly.config.rsn import Block
-from pcdet_poly.models.sparse import SparseConv, SubmanifoldConv
+from pcdet_poly.models.sparse import SparseConv, SparseNorm, SubmanifoldConv
 from pcdet_poly.ops.sparse_rules import Rules, Size3, submanifold_rules
 from pcdet_poly.structures import SparseTensor
 
@@ -40,7 +40,7 @@ class Grow(nn.Module):
         deep = kernel[0] > 1
         strides, padding = (stride if deep else 1, stride, stride), (kernel[0] // 2, 1, 1)
         self.convolution = SparseConv(channels, channels, kernel, strides, padding)
-        self.norm = VoxelNorm(channels)
+        self.norm = SparseNorm(channels)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         grown = self.convolution(tensor)
@@ -53,25 +53,13 @@ class ResidualPair(nn.Module):
     def __init__(self, channels: int, kernel: Size3) -> None:
         super().__init__()
         self.first, self.second = (SubmanifoldConv(channels, channels, kernel) for _ in range(2))
-        self.first_norm, self.second_norm = VoxelNorm(channels), VoxelNorm(channels)
+        self.first_norm, self.second_norm = SparseNorm(channels), SparseNorm(channels)
 
     def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
         hidden = self.first(tensor, rules)
         hidden = hidden.with_features(self.first_norm(hidden.features).relu())
         change = self.second_norm(self.second(hidden, rules).features)
         return tensor.with_features((tensor.features + change).relu())
-
-
-class VoxelNorm(nn.BatchNorm1d):
-    """Batch norm over voxels (V, C). With fewer than two, which have no variance, it uses its running statistics."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        if len(features) > 1 or not self.training:
-            return super().forward(features)
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        return (features - self.running_mean) * scale + self.bias
 
 
 def _layers(channels: int, block: Block, kernel: Size3) -> list[nn.Module]:

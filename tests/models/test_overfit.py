@@ -48,3 +48,12 @@ def test_pointpillars(four_frames: Path) -> None:
     ap = overfit_bev_ap(config, four_frames, 30, *near, within, "train.mixed_precision=false")
     assert len(ap) == 3
     assert min(ap.values()) >= 0.95, ap
+
+
+@pytest.mark.slow
+def test_rsn(four_frames: Path) -> None:
+    image = ("columns=664", "blocks=[1,1,1]", "channels=[8,16,32]", "strides=[1,2,2]")
+    slim = (*(f"model.image.{setting}" for setting in image), "model.channels=32")
+    fast = ("train.learning_rate=6e-3", "train.mixed_precision=false")
+    ap = overfit_bev_ap(CONFIGS / "simulated_rsn_vehicle.yaml", four_frames, 45, *SMALL, *slim, *fast)
+    assert ap["VEHICLE"] >= 0.95, ap
