@@ -40,11 +40,11 @@ def encode_points(points: np.ndarray, columns: tuple[str, ...], precision: Preci
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    by_column = np.ascontiguousarray(points.T)
     if precision == "compact":
-        _check_compact(points, columns)
+        _check_compact(by_column, columns)
     stored: dict[str, np.ndarray] = {}
-    for i, name in enumerate(columns):
-        values = np.ascontiguousarray(points[:, i])
+    for name, values in zip(columns, by_column, strict=True):
         small = values.astype(np.uint8) if _is_small_whole(values) else None
         if precision == "compact" and name in _COORDINATES:
             stored[name + _STEPS] = _to_steps(values)
@@ -121,12 +121,13 @@ def _is_small_whole(values: np.ndarray) -> bool:
     return bool(np.all((values >= 0) & (values <= 255) & (values == np.rint(values)) & ~np.signbit(values)))
 
 
-def _check_compact(points: np.ndarray, columns: tuple[str, ...]) -> None:
-    limit = np.array([MAX_COORDINATE_M if name in _COORDINATES else np.finfo(np.float32).max / 2 for name in columns])
-    bad = ~(np.abs(points) <= limit)  # NaN included
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise UserError(
-            f"point {row}: {columns[column]} = {points[row, column]} cannot be stored with precision compact "
-            f"(coordinates up to {MAX_COORDINATE_M:.0f} m, finite values); clean the points or use precision exact"
-        )
+def _check_compact(by_column: np.ndarray, columns: tuple[str, ...]) -> None:
+    """Refuse (C, P) values that are too large, naming the first point of the first column that has any."""
+    for name, values in zip(columns, by_column, strict=True):
+        limit = MAX_COORDINATE_M if name in _COORDINATES else float(np.finfo(np.float32).max / 2)
+        if not (-limit <= values.min(initial=0) and values.max(initial=0) <= limit):  # NaN is neither
+            row = int(np.argmin(np.abs(values) <= limit))
+            raise UserError(
+                f"point {row}: {name} = {values[row]} cannot be stored with precision compact "
+                f"(coordinates up to {MAX_COORDINATE_M:.0f} m, finite values); clean the points or use precision exact"
+            )

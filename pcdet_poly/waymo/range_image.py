@@ -85,8 +85,14 @@ def _read_only(image: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _fill(points, image, cos_inc, sin_inc, cos_az, sin_az, mount, pose, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
-    """One image (H, W, 4) into its rows of `points`. `rotation` and `origin`: world to vehicle."""
+    """One image (H, W, 4) into its rows of `points`. `rotation` and `origin`: world to vehicle.
+
+    All beams of a column are fired at nearly the same instant, and Waymo gives them one pose: a column's
+    sines and cosines are kept until its angles change, which halves the time.
+    """
     i = 0
+    angles = np.full((pose.shape[1], 3), np.nan, np.float32)
+    turns = np.empty((pose.shape[1], 6))
     for row in range(image.shape[0]):
         for column in range(image.shape[1]):
             distance = image[row, column, 0]
@@ -95,7 +101,12 @@ def _fill(points, image, cos_inc, sin_inc, cos_az, sin_az, mount, pose, rotation
             flat = distance * cos_inc[row]
             x, y, z = _affine(mount, flat * cos_az[column], flat * sin_az[column], distance * sin_inc[row])
             if pose.shape[0]:
-                x, y, z = _turn(pose[row, column], x, y, z)
+                roll, pitch, yaw = pose[row, column, 0], pose[row, column, 1], pose[row, column, 2]
+                known = angles[column]
+                if not (roll == known[0] and pitch == known[1] and yaw == known[2]):
+                    known[0], known[1], known[2] = roll, pitch, yaw
+                    _set_turn(turns[column], np.float64(roll), np.float64(pitch), np.float64(yaw))
+                x, y, z = _turn(turns[column], x, y, z)
                 x += pose[row, column, 3] - origin[0]
                 y += pose[row, column, 4] - origin[1]
                 z += pose[row, column, 5] - origin[2]
@@ -123,11 +134,15 @@ def _affine(m, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _turn(pose, x, y, z):  # type: ignore[no-untyped-def]
+def _set_turn(turn, roll, pitch, yaw):  # type: ignore[no-untyped-def]
+    turn[0], turn[1] = math.cos(roll), math.sin(roll)
+    turn[2], turn[3] = math.cos(pitch), math.sin(pitch)
+    turn[4], turn[5] = math.cos(yaw), math.sin(yaw)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _turn(turn, x, y, z):  # type: ignore[no-untyped-def]
     """Rotate by roll about x, then pitch about y, then yaw about z."""
-    cos_roll, sin_roll = math.cos(pose[0]), math.sin(pose[0])
-    y, z = cos_roll * y - sin_roll * z, sin_roll * y + cos_roll * z
-    cos_pitch, sin_pitch = math.cos(pose[1]), math.sin(pose[1])
-    x, z = cos_pitch * x + sin_pitch * z, -sin_pitch * x + cos_pitch * z
-    cos_yaw, sin_yaw = math.cos(pose[2]), math.sin(pose[2])
-    return cos_yaw * x - sin_yaw * y, sin_yaw * x + cos_yaw * y, z
+    y, z = turn[0] * y - turn[1] * z, turn[1] * y + turn[0] * z
+    x, z = turn[2] * x + turn[3] * z, -turn[3] * x + turn[2] * z
+    return turn[4] * x - turn[5] * y, turn[5] * x + turn[4] * y, z
