@@ -52,7 +52,10 @@ class _SparseConv(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor, rules: Rules) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.rules = rules
-        result = features.new_zeros(len(rules.sites), weight.shape[2])
+        if rules.centre is None:
+            result = features.new_zeros(len(rules.sites), weight.shape[2])
+        else:
+            result = torch.mm(features, weight[rules.centre])
         taken, added = (features.new_empty(_longest(rules), width) for width in weight.shape[1:])
         for k, inputs, outputs in _tiles(rules):
             values = _take(features, inputs, taken)
@@ -64,7 +67,12 @@ class _SparseConv(torch.autograd.Function):
     def backward(ctx: Any, to_result: Tensor) -> tuple[Tensor, Tensor, None]:
         features, weight = ctx.saved_tensors
         rules: Rules = ctx.rules
-        to_features, to_weight = torch.zeros_like(features), torch.zeros_like(weight)
+        to_weight = torch.zeros_like(weight)
+        if rules.centre is None:
+            to_features = torch.zeros_like(features)
+        else:
+            to_features = torch.mm(to_result, weight[rules.centre].T)
+            torch.mm(features.T, to_result, out=to_weight[rules.centre])
         taken, added = (features.new_empty(_longest(rules), features.shape[1]) for _ in range(2))
         upstream = to_result.new_empty(_longest(rules), to_result.shape[1])
         for k, inputs, outputs in _tiles(rules):
@@ -76,8 +84,10 @@ class _SparseConv(torch.autograd.Function):
 
 
 def _tiles(rules: Rules) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Kernel element, input rows and output rows of a few pairs at a time."""
+    """Kernel element, input rows and output rows of a few pairs at a time; without a submanifold kernel's centre."""
     for k, (begin, end) in enumerate(pairwise(rules.start)):
+        if k == rules.centre:
+            continue
         for first in range(begin, end, _longest(rules)):
             pairs = slice(first, min(first + _longest(rules), end))
             yield k, rules.input[pairs], rules.output[pairs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ class Rules:
     num_inputs: int
     sites: Sites  # of the output
     kernel: Size3
+    centre: int | None  # of a submanifold kernel: the element with the pairs (0, 0), (1, 1), ... of all rows
 
     @cached_property
     def spconv_pairs(self) -> Pairs:
@@ -67,7 +69,8 @@ def _rules(inputs: Sites, outputs: Sites, kernel: Size3, stride: Size3, padding:
     else:
         first, second, count = gpu.pairs(inputs, outputs, kernel, stride, padding)
     start = (0, *count.cumsum(0).tolist())
-    return Rules(first, second, start, len(inputs), outputs, kernel)
+    centre = prod(kernel) // 2 if submanifold else None
+    return Rules(first, second, start, len(inputs), outputs, kernel, centre)
 
 
 def _output_shape(shape: Size3, kernel: Size3, stride: Size3, padding: Size3) -> Size3:
