@@ -21,10 +21,10 @@ def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageCo
     Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
     `image`: size of range images to make too; the frames then come from `with_pixels`.
     """
-    num_points = torch.tensor([len(frame.points) for frame in frames], dtype=torch.int64)
+    num_points = [len(frame.points) for frame in frames]
     return Batch(
         points=torch.from_numpy(np.concatenate([network_points(frame) for frame in frames])),
-        frame_of_point=torch.repeat_interleave(torch.arange(len(frames)), num_points),
+        frame_of_point=torch.from_numpy(np.repeat(np.arange(len(frames)), num_points)),
         ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
         frame_ids=tuple(frame.frame_id for frame in frames),
         no_label_zones=tuple(zones_around_vehicle(frame) for frame in frames),
@@ -57,9 +57,7 @@ def network_points(frame: Frame) -> np.ndarray:
     With several sweeps (P, 6): the age in seconds too.
     """
     names = ("x", "y", "z", "intensity", "elongation", *((AGE,) if AGE in frame.columns else ()))
-    points = np.empty((len(frame.points), len(names)), np.float32)
-    for i, name in enumerate(names):
-        points[:, i] = frame.points[:, frame.columns.index(name)]
+    points = frame.points.take([frame.columns.index(name) for name in names], axis=1)
     np.tanh(points[:, 3], out=points[:, 3])
     return points
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from pcdet_poly.allocation import keep_freed_memory
 from pcdet_poly.config.data import GridConfig
 from pcdet_poly.config.rsn import RangeImageConfig, RsnConfig
 from pcdet_poly.config.schema import Config
@@ -134,12 +135,11 @@ def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
 
 
 def of_columns(frame: Frame, names: Sequence[str]) -> Frame:
-    """`frame` with those of the columns that it has, which come first in every frame."""
+    """`frame` with those of the columns that it has."""
     kept = tuple(name for name in frame.columns if name in names)
     if kept == frame.columns:
         return frame
-    points = frame.points[:, [frame.columns.index(name) for name in kept]]
-    return replace(frame, points=np.ascontiguousarray(points), columns=kept)
+    return replace(frame, points=frame.points.take([frame.columns.index(name) for name in kept], axis=1), columns=kept)
 
 
 def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
@@ -186,6 +186,7 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
         sampler=numbers,
         num_workers=min(workers, len(numbers)),
         collate_fn=_as_it_is,
+        worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
     )
@@ -217,3 +218,7 @@ def _end_workers(ready: Iterator[_Made]) -> None:
 
 def _as_it_is(made: Any) -> Any:
     return made
+
+
+def _start_worker(number: int) -> None:
+    keep_freed_memory()
