@@ -6,24 +6,33 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
+import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from pcdet_poly.errors import UserError
 
 
-def checkpoint_stages(model: nn.Module) -> None:
-    """Let every stage (of a module list called `stages`) store its input alone, and compute the rest once more when
-    gradients are asked for. Gradients and running statistics stay what they are."""
-    lists = [
-        list_
-        for module in model.modules()
-        if isinstance(list_ := getattr(module, "stages", None), (nn.ModuleList, nn.Sequential))
-    ]
-    if not lists:
+def stages_of(model: nn.Module) -> list[nn.Module]:
+    """The modules in every list called `stages`. Raises UserError where there is none."""
+    lists = [getattr(module, "stages", None) for module in model.modules()]
+    stages = [stage for list_ in lists if isinstance(list_, (nn.ModuleList, nn.Sequential)) for stage in list_]
+    if not stages:
         raise UserError("train.checkpoint_activations: this model has no stages to do it for; set it to false")
-    for stage in (stage for list_ in lists for stage in list_):
-        stage.forward = partial(checkpoint, stage.forward, use_reentrant=False, context_fn=partial(_contexts, stage))
+    return stages
+
+
+def checkpoint_stages(model: nn.Module, *, compiled: bool = False) -> None:
+    """Let every stage store its input alone, and compute the rest once more when gradients are asked for.
+
+    Gradients and running statistics stay what they are. With `compiled`, compile each stage. A copy of
+    `model` would go on computing with the stages of `model`.
+    """
+    for stage in stages_of(model):
+        inside = torch.compile(stage.forward) if compiled else stage.forward
+        twice = partial(checkpoint, inside, use_reentrant=False, context_fn=partial(_contexts, stage))
+        # The compiler would want to know the contexts.
+        stage.forward = torch.compiler.disable(twice)  # type: ignore[no-untyped-call]
 
 
 def _contexts(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

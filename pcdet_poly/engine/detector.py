@@ -14,11 +14,11 @@ from pcdet_poly.data.loader import batch_of_frames
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.engine.evaluate import detect
-from pcdet_poly.engine.run import open_run
+from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.fuse import fuse_for_inference
-from pcdet_poly.structures import Detections, Frame, GroundTruth
+from pcdet_poly.structures import Batch, Detections, Frame, GroundTruth
 
 
 class Detector:
@@ -40,11 +40,15 @@ class Detector:
     def load(cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto") -> Detector:
         """The detector that train.py left in the folder `run`. `checkpoint`: last, best or a file; `device`: auto,
         cpu or cuda. Raises UserError where there is none."""
-        opened = open_run(Path(run), [], pick_device(device))
-        path = opened.find_checkpoint(checkpoint)
-        recipe = seeded_recipe(opened.config, opened.device)
-        load_model(recipe.model, load_checkpoint(path), path, opened.config)
-        return cls(recipe, opened.config, opened.device)
+        return cls.of_run(open_run(Path(run), [], pick_device(device)), checkpoint=checkpoint)
+
+    @classmethod
+    def of_run(cls, run: Run, *, checkpoint: str) -> Detector:
+        """The same for a run that is open, with the settings it was opened with."""
+        path = run.find_checkpoint(checkpoint)
+        recipe = seeded_recipe(run.config, run.device)
+        load_model(recipe.model, load_checkpoint(path), path, run.config)
+        return cls(recipe, run.config, run.device)
 
     def __call__(self, points: np.ndarray) -> Detections:
         """Detections in one cloud, by descending score, on the host.
@@ -56,7 +60,10 @@ class Detector:
 
     def detect(self, frames: list[Frame]) -> tuple[Detections, ...]:
         """Detections in each frame, in one pass of the network."""
-        batch = batch_of_frames(frames, self.config)
+        return self.detect_batch(batch_of_frames(frames, self.config))
+
+    def detect_batch(self, batch: Batch) -> tuple[Detections, ...]:
+        """Detections in each frame of a batch made for this config."""
         return detect(
             self._recipe,
             batch,

@@ -9,7 +9,7 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.distributed import world_size
-from pcdet_poly.engine.activations import checkpoint_stages
+from pcdet_poly.engine.activations import stages_of
 from pcdet_poly.engine.best import best_by
 from pcdet_poly.engine.plan import plan_of
 from pcdet_poly.engine.precision import check_precision
@@ -31,6 +31,6 @@ def start(
     if config.train.sync_norm and world_size() > 1:
         synchronize_norms(recipe.model)
     if config.train.checkpoint_activations:
-        checkpoint_stages(recipe.model)
+        stages_of(recipe.model)
     warm_start(recipe.model, config, folder)
     return start_run(folder, config, device, resume=resume), recipe

@@ -13,6 +13,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.data.dataset import FrameDataset
 from pcdet_poly.data.loader import training_batches
 from pcdet_poly.distributed import anywhere, from_first, rank, weights_in_step, world_size
+from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.engine.best import score_of
 from pcdet_poly.engine.ema import update_average
 from pcdet_poly.engine.evaluate import evaluate_run
@@ -61,6 +62,8 @@ def _train_on(
     stop: Stop,
 ) -> None:
     cfg, optimizer, scaler = run.config.train, state.optimizer, state.scaler
+    if cfg.checkpoint_activations:
+        checkpoint_stages(recipe.model, compiled=cfg.compile)
     network = torch.compile(recipe.model) if cfg.compile else recipe.model
     recipe.model.train()
     with progress("train", state.step, plan.total_steps) as report:

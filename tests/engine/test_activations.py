@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from pcdet_poly.data.loader import training_batches
 from pcdet_poly.engine.activations import checkpoint_stages
-from pcdet_poly.engine.ema import start_average
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.errors import UserError
@@ -42,19 +41,11 @@ def count_passes(stage: nn.Module) -> list[bool]:
     return passes
 
 
-def test_names_of_weights_stay_and_a_copy_computes_with_its_own(tiny) -> None:
-    config = tiny()
-    model = seeded_recipe(config, CPU).model
+def test_names_of_weights_stay(tiny) -> None:
+    model = seeded_recipe(tiny(), CPU).model
     names = model.state_dict().keys()
     checkpoint_stages(model)
     assert model.state_dict().keys() == names
-    batch = next(training_batches(config, training_frames(config), epoch=0))
-    average = start_average(model).eval()
-    before = average(batch).heatmap
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.zero_()
-    assert torch.equal(average(batch).heatmap, before)
 
 
 def test_a_model_without_stages_is_refused() -> None:
