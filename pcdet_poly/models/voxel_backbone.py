@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
@@ -59,6 +60,7 @@ class Stage(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
+    @torch.compiler.disable  # kernels of our own, and another number of cells in every batch
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         rules = submanifold_rules(tensor.sites, KERNEL)
         for layer in self.layers:

@@ -13,6 +13,7 @@ from torch.nn.functional import batch_norm, conv3d
 from benchmarks.common import lidar_cloud
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
+from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.sparse import SparseConv, SparseNorm
 from pcdet_poly.models.summary import summarize
@@ -215,3 +216,25 @@ def test_training_step_at_full_size(name: str) -> None:
     losses.total.backward()
     assert losses.total.isfinite()
     assert all(parameter.grad.isfinite().all() for parameter in recipe.model.parameters())
+
+
+def test_compiled_equals_eager() -> None:
+    """The compiler takes over from the image on; sparse layers differ in size from batch to batch."""
+    model = build(tiny(residual=True)).eval()
+    with torch.no_grad():
+        for seed in range(2):
+            batch = batch_of([random_points(np.random.default_rng(seed), 200 + seed)])
+            compiled = torch.compile(model, backend="aot_eager")(batch)
+            torch.testing.assert_close(compiled.heatmap, model(batch).heatmap)
+
+
+def test_checkpointed_stages_have_the_same_gradients() -> None:
+    batch = batch_of([random_points(np.random.default_rng(0), 400)])
+    found = []
+    for checkpointed in (False, True):
+        model = build(tiny(residual=True)).train()
+        if checkpointed:
+            checkpoint_stages(model)
+        model(batch).heatmap.square().mean().backward()
+        found.append([model.encoder.input.layers[0].conv.weight.grad, *model.buffers()])
+    torch.testing.assert_close(*found, atol=0, rtol=0)
