@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pcdet_poly.config.load import load_config
@@ -118,14 +119,21 @@ def read_trial(folder: SweepFolder, name: str, seed: int, labels: Labels) -> Tra
         if not (path / file).is_file():
             raise UserError(f"incomplete: {file} is missing")
     run = Run(path, load_config(path / "config.yaml"), torch.device("cpu"))
-    metrics = json.loads((path / "metrics.json").read_text())
+    metrics = _json(path / "metrics.json")
     step = load_checkpoint(run.find_checkpoint("last")).step
     if step != metrics["meta"]["step"]:
         raise UserError(f"metrics.json is of step {metrics['meta']['step']}, the last checkpoint of step {step}")
     detections = read_detections(path / "detections.parquet")
     evaluator = _evaluated(run.config, detections, labels)
     _check_metrics(evaluator.result(), ApTable.from_json(metrics))
-    return Trained(run, seed, evaluator, detections, json.loads((path / "pairing.json").read_text()))
+    return Trained(run, seed, evaluator, detections, _json(path / "pairing.json"))
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        raise UserError(f"{path.name}: not JSON, or cut off") from None
 
 
 def _evaluated(config: Config, found: DetectionsFile, labels: Labels) -> Evaluator:

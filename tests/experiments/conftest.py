@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from pcdet_poly.data.store import write_store
+from pcdet_poly.experiments.report_numbers import Numbers
+from pcdet_poly.experiments.report_read import Model, Study, read_study
 from pcdet_poly.experiments.sweep_folder import SweepFolder, prepare
 from pcdet_poly.experiments.sweep_schema import read_sweep, trials_of
 from pcdet_poly.experiments.sweep_trial import TRAIN, begin, train_command
@@ -111,3 +113,21 @@ def copied(finished_sweep: Path, tmp_path: Path) -> Callable[[], SweepFolder]:
         return SweepFolder(tmp_path / "study")
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def study(finished_sweep: Path) -> Study:
+    """What the report reads of the finished sweep."""
+    return read_study(SweepFolder(finished_sweep))
+
+
+@pytest.fixture(scope="session")
+def model(study: Study) -> Model:
+    """The study's only model."""
+    return study.models[0]
+
+
+@pytest.fixture(scope="session")
+def numbers(model: Model) -> Numbers:
+    """Its numbers, with few resamplings."""
+    return Numbers(model, resamples=30)
