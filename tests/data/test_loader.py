@@ -130,6 +130,36 @@ def test_sweeps_come_with_their_age(everything: Any) -> None:
     np.testing.assert_allclose(past, dataset.before(1, 1)[0].points[:, :3] - (1, 0, 0), atol=1e-5)
 
 
+@pytest.mark.parametrize(("batch_size", "accumulate", "world_size"), [(1, 4, 1), (2, 1, 2), (1, 2, 2)])
+def test_a_step_has_the_same_frames_however_they_are_spread(
+    store: Path, batch_size: int, accumulate: int, world_size: int
+) -> None:
+    dataset, cfg = FrameDataset([store]), config(batch_size=4)
+    spread = config(batch_size=batch_size, accumulate=accumulate)
+    steps = steps_per_epoch(cfg, dataset)
+    assert steps_per_epoch(spread, dataset, world_size=world_size) == steps > 1
+    whole = [set(batch.frame_ids) for batch in training_batches(cfg, dataset, epoch=2, first_step=1)]
+    found: list[set[str]] = [set() for _ in range(steps - 1)]
+    for rank in range(world_size):
+        batches = training_batches(spread, dataset, epoch=2, first_step=1, rank=rank, world_size=world_size)
+        for turn, batch in enumerate(batches):
+            found[turn // accumulate] |= set(batch.frame_ids)
+    assert found == whole
+
+
+def test_pasting_ends_before_the_end_of_a_training_that_counts_steps(everything: Any) -> None:
+    dataset, settings = everything
+    cfg = with_everything(settings)
+    steps = steps_per_epoch(cfg, dataset)
+    cfg = cfg.model_copy(update={"train": cfg.train.model_copy(update={"epochs": 30, "steps": 2 * steps - 1})})
+
+    def pasted(epoch: int) -> bool:
+        batches = training_batches(cfg, dataset, epoch=epoch)
+        return any((rows.track == "pasted").any() for batch in batches for rows in batch.ground_truth)
+
+    assert [pasted(epoch) for epoch in range(2)] == [True, False]
+
+
 def test_a_network_takes_the_age(everything: Any) -> None:
     dataset, settings = everything
     cfg = with_everything(settings)
