@@ -4,7 +4,8 @@
 
 Takes the frame with the most points of each input; the default is the synthetic full-size record of
 the tests, whose intensity and elongation are noise, the worst case for any compressor. Prints a
-Markdown table per input: CPU time on one core, files in the page cache.
+Markdown table per input: CPU time on one core, files in the page cache; then whether the store meets
+its bars: sizes (meant for real points), time to read a random frame, and size against float32 .npy.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,9 @@ from pcdet_poly.waymo import read_frames
 DEFAULT = Path(__file__).parent.parent / "tests" / "assets" / "waymo" / "synth_frame.tfrecord"
 NUM_POINTS = 175_000  # of a usual Waymo frame with both returns; sizes are scaled to it
 FRAMES_IN_SEGMENT = 20
+MAX_MB = {"exact": 2.6, "compact": 1.3}
+MAX_READ_MS = 8.0
+MIN_TIMES_SMALLER = 3.0  # compact than float32 .npy
 
 
 @dataclass(frozen=True)
@@ -62,24 +66,49 @@ def compare(name: str, frame: Frame, repeat: int) -> None:
     print(f"\n{name}: {len(frame.points):,} points, {len(frame.columns)} columns, {len(frame.ground_truth)} objects")
     print(f"\n| container | MB at {NUM_POINTS:,} points | bytes/point | read ms | write ms | largest error mm |")
     print("|---|---|---|---|---|---|")
+    mb: dict[str, float] = {}
+    read_ms: dict[str, float] = {}
     with TemporaryDirectory() as folder:
         for container in containers(frame, Path(folder)):
             error = 1e3 * np.abs(container.read()[:, :3] - frame.points[:, :3]).max(initial=0)
             sizes = f"{container.num_bytes * scale:.2f} | {container.num_bytes / len(frame.points):.2f}"
             read, write = (milliseconds(step, repeat) for step in (container.read, container.write))
             print(f"| {container.name} | {sizes} | {read:.1f} | {write:.1f} | {error:.2f} |")
+            mb[container.name], read_ms[container.name] = container.num_bytes * scale, read
+    print_bars(mb, read_ms)
     rng = np.random.default_rng(0)
     augmented = milliseconds(lambda: augment(frame, rng, AugmentConfig()), repeat)
     collated = milliseconds(lambda: collate([frame], WAYMO_CLASSES), repeat)
     print(f"\naugmentation {augmented:.1f} ms, collation {collated:.1f} ms")
 
 
+def print_bars(mb: Mapping[str, float], read_ms: Mapping[str, float]) -> None:
+    """One line per bar."""
+    bars = []
+    for precision, limit in MAX_MB.items():
+        name = ours(precision)
+        bars.append((f"{precision}: {mb[name]:.2f} MB, at most {limit}", mb[name] <= limit))
+        bars.append(
+            (f"{precision}: {read_ms[name]:.1f} ms to read, at most {MAX_READ_MS}", read_ms[name] <= MAX_READ_MS)
+        )
+    times = mb["float32 .npy"] / mb[ours("compact")]
+    bars.append((f"compact: {times:.1f} x smaller than .npy, at least {MIN_TIMES_SMALLER}", times >= MIN_TIMES_SMALLER))
+    print()
+    for bar, is_met in bars:
+        print(f"- {bar}: {'ok' if is_met else 'MISSED'}")
+
+
+def ours(precision: str) -> str:
+    """Name of this project's container in the table."""
+    return f"**frame store, {precision}**"
+
+
 def containers(frame: Frame, folder: Path) -> list[Container]:
     """This project's two precisions, labels and all, and the points alone in other formats."""
-    ours = [store_of(frame, folder, precision) for precision in PRECISIONS]
+    stores = [store_of(frame, folder, precision) for precision in PRECISIONS]
     table = pa.table({name: np.ascontiguousarray(frame.points[:, i]) for i, name in enumerate(frame.columns)})
     return [
-        *ours,
+        *stores,
         in_memory("float32 .npy", lambda f: np.save(f, frame.points), np.load),
         in_memory("compressed .npz", lambda f: np.savez_compressed(f, p=frame.points), lambda f: np.load(f)["p"]),
         in_memory("Parquet, defaults", lambda f: pq.write_table(table, f), _read_parquet),
@@ -104,7 +133,7 @@ def store_of(frame: Frame, folder: Path, precision: Precision) -> Container:
     def read() -> np.ndarray:
         return read_frame(directory, int(rng.integers(FRAMES_IN_SEGMENT))).points
 
-    return Container(f"**frame store, {precision}**", write, read, directory.file_bytes // FRAMES_IN_SEGMENT)
+    return Container(ours(precision), write, read, directory.file_bytes // FRAMES_IN_SEGMENT)
 
 
 def in_memory(name: str, write: Callable[[io.BytesIO], object], read: Callable[[io.BytesIO], np.ndarray]) -> Container:
