@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -296,13 +298,33 @@ def test_no_space_left_on_the_device(
 def test_the_command_says_what_it_did(records: Path, tmp_path: Path) -> None:
     command = tool("preprocess_waymo", damaged(records, tmp_path / "records"), "--output", tmp_path / "store")
     assert "record 1" in run(command, exit_code=2).stderr
-    said = run([*command, "--on-error", "skip", "--workers", "2"]).stdout
+    said = run([*command, "--on-error", "skip", "--workers", "2", "--json", str(tmp_path / "summary.json")]).stdout
     assert "2 segments converted, 0 were there already, 1 failed" in said
     assert "left out: " in said
     assert "failed: " in said
     assert "2 segments, 4 frames" in said
+    assert re.search(r"CPU time [\d.]+ s, [\d.]+ ms a frame: .*\bencode \d+ %", said)
+    numbers = json.loads((tmp_path / "summary.json").read_text())
+    assert (numbers["segments"], numbers["frames"], len(numbers["left_out"]), list(numbers["failed"])) == (
+        2,
+        4,
+        2,
+        ["b_2.tfrecord"],
+    )
+    stages = {"read", "decompress", "parse", "labels", "geometry", "encode", "write", "other"}
+    assert set(numbers["cpu_s"]) == stages
+    assert numbers["mb_written"] == pytest.approx(
+        sum(p.stat().st_size for p in (tmp_path / "store").glob("*.zip")) / 1e6
+    )
     assert "2 were there already" in run([*command, "--on-error", "skip"]).stdout
     run(tool("check_frames", tmp_path / "store"))
+
+
+def test_an_address_without_ray_is_refused(records: Path, tmp_path: Path) -> None:
+    command = tool("preprocess_waymo", records, "--output", tmp_path / "store", "--ray-address", "auto")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "--ray-address needs --executor ray" in done.stderr
 
 
 def test_a_missing_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
