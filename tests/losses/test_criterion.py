@@ -206,3 +206,25 @@ def test_every_branch_of_a_batch_without_objects_has_a_gradient() -> None:
     assert {name for name, loss in result.parts.items() if loss == 0} == {"box", "iou", "velocity"}
     result.total.backward()
     assert all(getattr(maps, field.name).grad is not None for field in dataclasses.fields(maps))
+
+
+@pytest.mark.parametrize("normalizer", ["objects", "peaks"])
+def test_counts_are_what_each_loss_is_a_mean_over(normalizer: str) -> None:
+    """Two batches, weighed by their counts, give the loss of one batch with all frames."""
+    cfg, maps, both = ClassificationConfig(normalizer=normalizer), _maps(), _targets()
+    criterion = losses.CenterCriterion(cfg, RegressionConfig(), GRID)
+    counts, parts = [], []
+    for frame in range(2):
+        rows = both.frame == frame
+        one = CenterTargets(
+            both.heatmap[frame : frame + 1], both.frame[rows] * 0, both.cell[rows], both.label[rows], both.code[rows]
+        )
+        names = ("heatmap", "offset", "z", "size", "heading")
+        own = CenterMaps(**{name: getattr(maps, name)[frame : frame + 1] for name in names})
+        counts.append(criterion.counts(one))
+        parts.append(criterion(own, one).parts)
+    for name, loss in criterion(maps, both).parts.items():
+        total = sum(count[name] for count in counts)
+        assert total == criterion.counts(both)[name] == (2 if (name, normalizer) == ("heatmap", "peaks") else 3)
+        mean = sum(part[name] * count[name] for part, count in zip(parts, counts, strict=True)) / total
+        torch.testing.assert_close(mean, loss)
