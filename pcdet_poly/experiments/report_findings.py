@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from pcdet_poly.experiments.report_choice import Choice, epsilon_arms
 from pcdet_poly.experiments.report_loss import Behaviour
-from pcdet_poly.experiments.report_numbers import MEAN, Cell, Corrected, Difference, Numbers
-from pcdet_poly.experiments.statistics import LEVEL, pairs_needed
+from pcdet_poly.experiments.report_numbers import MEAN, Corrected, Difference, Numbers
+from pcdet_poly.experiments.statistics import LEVEL, Estimate, pairs_needed
 
 _TARGET = 0.5  # points: about what the paper reports
 
@@ -37,11 +37,11 @@ def _differences(numbers: Numbers, corrected: dict[tuple[str, str], Corrected]) 
     baseline, metric = numbers.model.baseline, name_of(numbers.main)
     if not corrected:
         return [f"No arm can be compared with {baseline}."]
-    named = [
-        f"{arm} ({kind.lower()} {_signed(numbers.difference(arm, (kind, *numbers.main)))}, p {p.over_everything:.3f})"
-        for (arm, kind), p in corrected.items()
-        if p.over_everything <= LEVEL
-    ]
+    if all(math.isnan(p.over_everything) for p in corrected.values()):
+        return ["One seed per arm, and nothing else to tell chance from effect: no difference can be tested."]
+    found = [place for place, p in corrected.items() if p.over_everything <= LEVEL]
+    claims = [numbers.difference(arm, (kind, *numbers.main)).claim for arm, kind in found]
+    named = [f"{arm} ({kind.lower()} {_signed(claim)})" for (arm, kind), claim in zip(found, claims, strict=True)]
     loose = sum(p.over_classes <= LEVEL < p.over_everything for p in corrected.values())
     family = f"{len(corrected)} comparisons ({metric}; Holm over all arms and classes)"
     first = (
@@ -59,10 +59,13 @@ def _controls(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
         expected = numbers.model.expected.get(one.arm)
         if expected is None:
             continue
+        if math.isnan(one.claim.p):
+            lines.append(f"Control {one.arm} should be {expected}: {_signed(one.claim)}, which one seed cannot judge.")
+            continue
         worse = bool(one.claim.high < 0)
         as_expected = worse == (expected == "worse")
         verdict = "as expected" if as_expected else "NOT as expected: doubt the rest of this report"
-        lines.append(f"Control {one.arm} should be {expected}: {_signed(one)}, {verdict}.")
+        lines.append(f"Control {one.arm} should be {expected}: {_signed(one.claim)}, {verdict}.")
     return lines
 
 
@@ -72,10 +75,9 @@ def _choices(choices: Sequence[Choice], baseline: str) -> list[str]:
         if choice.unseen is None:
             lines.append(f"Chosen on one half of the segments: {baseline} itself; no gain to report on the other.")
             continue
-        e = choice.unseen
         lines.append(
             f"Epsilon chosen on one half of the segments: {choice.epsilon:g} ({choice.arm}), {choice.seen:+.2f} there; "
-            f"on the other half {float(e.mean):+.2f} [{float(e.low):+.2f}, {float(e.high):+.2f}] points."
+            f"on the other half {_signed(choice.unseen)} points."
         )
     return lines or ["Too few segments, or incomplete seeds, to choose epsilon on one half and report on the other."]
 
@@ -111,11 +113,7 @@ def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
     ]
 
 
-def _signed(one: Difference) -> str:
-    e = one.claim
-    return f"{float(e.mean):+.2f} [{float(e.low):+.2f}, {float(e.high):+.2f}]"
-
-
-def cell_name(cell: Cell) -> str:
-    """`vehicle 3D LEVEL_2 APH`."""
-    return f"{cell[0].lower()} {name_of(cell[1:])}"
+def _signed(e: Estimate) -> str:
+    """Mean and interval; the mean alone where there is no interval."""
+    limits = "" if math.isnan(e.low) else f" [{float(e.low):+.2f}, {float(e.high):+.2f}]"
+    return f"{float(e.mean):+.2f}{limits}"

@@ -108,6 +108,17 @@ def test_a_baseline_that_is_missing_takes_its_partners_along(copied: Callable[[]
     assert results_of(read_study(folder), Sizes()) == []
 
 
+def test_one_seed_is_no_ground_for_claims(copied: Callable[[], SweepFolder]) -> None:
+    folder = copied()
+    for arm in ("focal", "drop1", "epsilon1"):
+        _fail(folder, f"tiny_{arm}_seed1")
+    (result,) = results_of(read_study(folder), Sizes(resamples=5, histogram_frames=0, scene_frames=0))
+    text = " ".join(result.findings)
+    assert "no difference can be tested" in text
+    assert "which one seed cannot judge" in text
+    assert "nan" not in text
+
+
 def test_a_folder_that_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a sweep's folder"):
         report.main([str(tmp_path)])

@@ -16,7 +16,7 @@ class Chart {
   constructor({ x, y, width = 420, height = 260, xLabel = "", yLabel = "", xTicks = null, log = false, slant = false }) {
     Object.assign(this, { x, y, width, height, log });
     const longest = slant ? Math.max(...xTicks.map(([, text]) => text.length)) : 0;
-    this.box = { left: 56, right: 12, top: 10, bottom: slant ? 28 + 4.6 * longest : 40 };
+    this.box = { left: 64, right: 12, top: 10, bottom: slant ? 28 + 4.6 * longest : 40 };
     this.root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
     this.axes(xLabel, yLabel, xTicks, slant);
   }
