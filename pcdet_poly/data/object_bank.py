@@ -56,16 +56,18 @@ class ObjectBank:
         return f"{self.header.segments[found.segment]}/{found.timestamp_us}"
 
     def select(self, class_name: str, *, min_points: int = 1, max_level: int = 2, every: int = 1) -> np.ndarray:
-        """Positions (N,) of the objects of a class with at least so many points, at most of this difficulty,
+        """Positions (N,) int32 of the objects of a class with at least so many points, at most of this difficulty,
         from every `every`-th frame. Where nobody annotated a difficulty, it is 2 for up to five points, else 1."""
         if class_name not in self.header.class_names:
             raise UserError(f"{self.path}: no class {class_name} in it, only {', '.join(self.header.class_names)}")
-        num_points = self.column("num_points")
-        chosen = (self.column("label") == self.header.class_names.index(class_name)) & (num_points >= min_points)
-        chosen &= decided_level(self.column("level"), num_points) <= max_level
-        if every > 1:
-            chosen &= self.column("frame") % every == 0
-        return np.flatnonzero(chosen)
+        label = self.header.class_names.index(class_name)
+        positions = [np.zeros(0, np.int32)]
+        for views, end in zip(self._batches, self._ends, strict=True):
+            num_points = views["num_points"]
+            chosen = (views["label"] == label) & (num_points >= min_points) & (views["frame"] % every == 0)
+            chosen &= decided_level(views["level"], num_points) <= max_level
+            positions.append(np.flatnonzero(chosen).astype(np.int32) + np.int32(end - len(chosen)))
+        return np.concatenate(positions)
 
     def _place(self, index: int) -> tuple[dict[str, np.ndarray], int]:
         if not 0 <= index < len(self):

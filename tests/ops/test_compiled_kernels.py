@@ -80,6 +80,12 @@ print("nothing compiled")
     assert run("-c", script) == "nothing compiled\n"
 
 
+def test_after_warm_up_training_compiles_nothing(tmp_path: Path) -> None:
+    """Neither reading with pasted objects and several sweeps nor a step of any detector."""
+    script = str(Path(__file__).with_name("train_after_warm_up.py"))
+    assert run(script, str(tmp_path)) == "nothing compiled\n"
+
+
 def test_a_change_in_a_called_kernel_is_noticed(tmp_path: Path) -> None:
     """numba alone would go on running the old machine code: it looks at the calling file only."""
     (tmp_path / "caller.py").write_text(
