@@ -1,0 +1,103 @@
+"""A run or a store -> the frames of a viewer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pcdet_poly.data.collate import collate, relabel
+from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.loader import range_image_of, seen
+from pcdet_poly.data.store import Store
+from pcdet_poly.engine.checkpoint import config_values, first_difference
+from pcdet_poly.engine.detector import Detector
+from pcdet_poly.engine.environment import pick_device
+from pcdet_poly.engine.run import Run, open_run
+from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation import read_detections
+from pcdet_poly.structures import Detections, Frame
+from pcdet_poly.visualization.viewer.view import View, Views, view_of
+
+DETECTIONS = "detections.parquet"
+_ABOUT_FILES = frozenset({"data.train", "data.val", "data.val_every", "data.workers"})
+
+
+def views_of(
+    folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str = "auto"
+) -> Views:
+    """The frames of a store with their labels, or the validation frames of a run with labels and detections.
+
+    A run's detections are those that its evaluation left in detections.parquet, unless a checkpoint is named or
+    settings other than `data` are overridden: then, or where the file is missing or lacks a frame, the detector runs
+    on each frame that is looked at.
+    """
+    if (folder / "config.yaml").is_file():
+        return _views_of_run(folder, overrides, checkpoint=checkpoint, min_score=min_score, device=device)
+    if not (folder / "manifest.json").is_file():
+        raise UserError(f"{folder}: neither a run (config.yaml) nor a frame store (manifest.json); name one of those")
+    given = f"override {overrides[0]}" if overrides else f"--checkpoint {checkpoint}"
+    if overrides or checkpoint:
+        raise UserError(f"{folder}: {given} is for runs, and this is a store of frames; leave it out, or name a run")
+    return _views_of_store(folder, min_score)
+
+
+def _views_of_store(folder: Path, min_score: float) -> Views:
+    store = Store(folder)
+    if not len(store):
+        raise UserError(f"{folder}: no frames in it; convert some data first")
+
+    def at(index: int) -> View:
+        frame = store[index]
+        return view_of(frame, frame.ground_truth, None, frame.class_names, min_score=min_score)
+
+    return Views(folder.resolve().name, store.frame_ids, at)
+
+
+def _views_of_run(
+    folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str
+) -> Views:
+    run = open_run(folder, list(overrides), pick_device(device))
+    cfg = run.config.data
+    if not cfg.val:
+        raise UserError("data.val: the run names no store to look at; add data.val=[FOLDER]")
+    frames = FrameDataset(cfg.val, every=cfg.val_every)
+    find = _saved_detections(run, frames.frame_ids, checkpoint) or _detector(run, frames, checkpoint or "last")
+
+    def at(index: int) -> View:
+        frame = frames[index]
+        return view_of(frame, relabel(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score)
+
+    return Views(folder.resolve().name, frames.frame_ids, at)
+
+
+def _saved_detections(
+    run: Run, frame_ids: tuple[str, ...], checkpoint: str | None
+) -> Callable[[int, Frame], Detections] | None:
+    """Those of the file; None, with a note, where it cannot serve."""
+    path = run.folder / DETECTIONS
+    if checkpoint or not path.is_file() or not _detects_as_it_did(run):
+        return None
+    saved = read_detections(path)
+    of_frame = dict(zip(saved.frame_ids, saved.detections, strict=True))
+    if saved.class_names != run.config.data.classes or not of_frame.keys() >= set(frame_ids):
+        print(f"{path}: has other frames or classes than data.val; running the detector", file=sys.stderr)
+        return None
+    return lambda index, frame: of_frame[frame.frame_id]
+
+
+def _detects_as_it_did(run: Run) -> bool:
+    """Whether no override changes what the detector finds in a frame."""
+    own = open_run(run.folder, [], run.device).config
+    return first_difference(config_values(own), config_values(run.config), ignore=_ABOUT_FILES) is None
+
+
+def _detector(run: Run, frames: FrameDataset, checkpoint: str) -> Callable[[int, Frame], Detections]:
+    detector, cfg = Detector.of_run(run, checkpoint=checkpoint), run.config
+
+    def find(index: int, frame: Frame) -> Detections:
+        past = frames.before(index, cfg.data.sweeps - 1)
+        (found,) = detector.detect_batch(collate([seen(frame, past, cfg)], cfg.data.classes, range_image_of(cfg)))
+        return found
+
+    return find

@@ -1,0 +1,123 @@
+// Points and boxes in 3D that turn with the mouse: a perspective on a plain canvas.
+"use strict";
+
+const START = { yaw: Math.PI, pitch: 0.55, distance: 42, x: 0, y: 0 };
+const ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
+const NEAR = 0.5; // metres
+const FINGER = 0.012; // boxes are this much larger to the mouse, as a share of their distance
+
+// Points are {xyz: metres, rgb: bytes}; boxes are [{box, colour, width, dash, crossed, text}].
+class Cloud {
+  constructor(canvas, size = () => [1400, 700]) {
+    Object.assign(this, { canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], queued: false });
+    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); event.preventDefault(); });
+    canvas.addEventListener("pointermove", (event) => { if (event.buttons) this.drag(event); });
+    canvas.addEventListener("wheel", (event) => { event.preventDefault(); this.zoom(event.deltaY); }, { passive: false });
+    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+    canvas.addEventListener("dblclick", () => this.look(START));
+  }
+  show(points, boxes) { Object.assign(this, { points, boxes }); this.queue(); }
+  look(view) { this.view = { ...view }; this.queue(); }
+  turn(yaw, pitch) {
+    this.view.yaw += yaw;
+    this.view.pitch = Math.max(0.02, Math.min(Math.PI / 2, this.view.pitch + pitch));
+    this.queue();
+  }
+  zoom(delta) { this.view.distance = Math.max(4, Math.min(300, this.view.distance * Math.exp(delta / 700))); this.queue(); }
+  drag(event) {
+    if (!(event.shiftKey || event.buttons & 2)) return this.turn(-event.movementX / 180, event.movementY / 180);
+    const { yaw, distance } = this.view;
+    const [right, forward] = [(-event.movementX * distance) / 700, (event.movementY * distance) / 700];
+    this.view.x += Math.sin(yaw) * -right - Math.cos(yaw) * forward;
+    this.view.y += Math.cos(yaw) * right - Math.sin(yaw) * forward;
+    this.queue();
+  }
+  queue() {
+    if (this.queued) return;
+    this.queued = true;
+    requestAnimationFrame(() => { this.queued = false; this.draw(); });
+  }
+  // World metres -> [pixel x, pixel y, depth]; the eye stands at `yaw` around the point looked at, above it by `pitch`.
+  projector(width, height) {
+    const { yaw, pitch, distance, x: cx, y: cy } = this.view;
+    const [cyaw, syaw, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
+    const focus = 0.95 * height;
+    return (x, y, z) => {
+      const [a, b] = [(x - cx) * cyaw + (y - cy) * syaw, -(x - cx) * syaw + (y - cy) * cyaw]; // towards the eye, to its right
+      const depth = distance - a * cp - z * sp;
+      const up = -a * sp + z * cp;
+      return [width / 2 + (focus * b) / depth, height / 2 - (focus * up) / depth, depth];
+    };
+  }
+  draw() {
+    const [width, height] = this.size();
+    Object.assign(this.canvas, { width, height });
+    const context = this.canvas.getContext("2d");
+    const project = this.projector(width, height);
+    const image = context.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.fill(0xff1c1510); // GROUND, as ABGR
+    this.paintPoints(pixels, width, height, project);
+    context.putImageData(image, 0, 0);
+    for (const one of this.boxes) this.paintBox(context, one, project);
+  }
+  paintPoints(pixels, width, height, project) {
+    const { xyz, rgb } = this.points;
+    const depths = new Float32Array(width * height).fill(Infinity);
+    for (let i = 0; i < xyz.length; i += 3) {
+      const [u, v, depth] = project(xyz[i], xyz[i + 1], xyz[i + 2]);
+      if (depth < NEAR || u < 1 || v < 1 || u >= width - 2 || v >= height - 2) continue;
+      const shade = Math.max(0.35, Math.min(1, 40 / depth));
+      const colour = 0xff000000 | ((rgb[i + 2] * shade) << 16) | ((rgb[i + 1] * shade) << 8) | (rgb[i] * shade);
+      const size = depth < 25 ? 3 : 2;
+      for (let dv = 0; dv < size; dv++) for (let du = 0; du < size; du++) {
+        const at = ((v | 0) + dv) * width + (u | 0) + du;
+        if (depth < depths[at]) { depths[at] = depth; pixels[at] = colour; }
+      }
+    }
+  }
+  paintBox(context, { box, colour, width, dash, crossed, text }, project) {
+    const [, , z, , , height] = box;
+    const [low, high] = [-0.5, 0.5].map((h) => corners(box).map(([x, y]) => project(x, y, z + h * height)));
+    if ([...low, ...high].some(([, , depth]) => depth < NEAR)) return;
+    const middle = (a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+    const lines = [0, 1, 2, 3].flatMap((i) => [[low[i], low[(i + 1) % 4]], [high[i], high[(i + 1) % 4]], [low[i], high[i]]]);
+    lines.push([middle(low[0], low[2]), middle(low[0], low[1])]); // where the front is
+    if (crossed) lines.push([high[0], high[2]], [high[1], high[3]]);
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = width;
+    context.setLineDash(dash || []);
+    context.beginPath();
+    for (const [a, b] of lines) { context.moveTo(a[0], a[1]); context.lineTo(b[0], b[1]); }
+    context.stroke();
+    context.font = "14px system-ui, sans-serif";
+    if (text && high[0][2] < 35) context.fillText(text, high[0][0], high[0][1] - 4);
+  }
+  // The nearest box under the mouse, or undefined: the ray from the eye, in each box's own axes.
+  boxAt(event) {
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    const { yaw, pitch, distance, x: cx, y: cy } = this.view;
+    const [cyaw, syaw, cp, sp] = [Math.cos(yaw), Math.sin(yaw), Math.cos(pitch), Math.sin(pitch)];
+    const eye = [cx + distance * cp * cyaw, cy + distance * cp * syaw, distance * sp];
+    const [right, up] = [(event.offsetX - width / 2) / (0.95 * height), (height / 2 - event.offsetY) / (0.95 * height)];
+    const ray = [-cp * cyaw - right * syaw - up * sp * cyaw, -cp * syaw + right * cyaw - up * sp * syaw, -sp + up * cp];
+    const hits = this.boxes.map((one) => ({ one, depth: depthOf(one.box, eye, ray) })).filter(({ depth }) => depth < Infinity);
+    return hits.length ? hits.reduce((a, b) => (b.depth < a.depth ? b : a)).one : undefined;
+  }
+}
+
+// Where the ray eye + t * ray enters a box: t, or Infinity where it misses.
+function depthOf([x, y, z, length, width, height, heading], eye, ray) {
+  const [c, s] = [Math.cos(heading), Math.sin(heading)];
+  const own = ([a, b, up]) => [a * c + b * s, b * c - a * s, up];
+  const [from, along] = [own([eye[0] - x, eye[1] - y, eye[2] - z]), own(ray)];
+  const margin = FINGER * Math.hypot(...from);
+  let [enter, leave] = [0, Infinity];
+  [length, width, height].forEach((size, axis) => {
+    const half = size / 2 + margin;
+    const [a, b] = [(-half - from[axis]) / along[axis], (half - from[axis]) / along[axis]];
+    enter = Math.max(enter, Math.min(a, b));
+    leave = Math.min(leave, Math.max(a, b));
+  });
+  return enter <= leave ? enter : Infinity;
+}

@@ -1,0 +1,124 @@
+"""Points and boxes in space -> a picture in perspective. Needs no display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pcdet_poly.files import atomic_path
+from pcdet_poly.visualization.boxes import box_lines
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GROUND = (16, 21, 28)
+_NEAR_M = 0.5
+_FULL_LIGHT_M = 40.0  # farther points are darker, down to a third
+_LARGE_M = 25.0  # nearer points are 3 pixels wide, the others 2
+_DPI = 100
+
+
+@dataclass(frozen=True)
+class Camera:
+    """An eye that looks at a point: `yaw_rad` around it, 0 in front of the car and pi behind; `pitch_rad` above."""
+
+    yaw_rad: float = np.pi
+    pitch_rad: float = 0.55
+    distance_m: float = 42.0
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def project(self, xyz: np.ndarray, width: int, height: int) -> np.ndarray:
+        """(..., 3) metres to (..., 3): pixels from the left, pixels from the top, depth in metres."""
+        right, up, back = self._axes()
+        relative = np.asarray(xyz, np.float64) - self.target
+        depth = self.distance_m - relative @ back
+        focus = 0.95 * height / np.where(depth == 0, np.nan, depth)
+        return np.stack([width / 2 + focus * (relative @ right), height / 2 - focus * (relative @ up), depth], axis=-1)
+
+    def clipped(self, lines: np.ndarray) -> np.ndarray:
+        """Lines (L, 2, 3) without what is behind the eye; NaN where nothing is left."""
+        depth = self.distance_m - (lines - np.array(self.target)) @ self._axes()[2] - _NEAR_M  # (L, 2), seen where > 0
+        behind = depth <= 0
+        share = np.where(behind, -depth / np.where(behind, depth[:, ::-1] - depth, 1), 0)  # of the way to the other end
+        cut: np.ndarray = lines + share[..., None] * (lines[:, ::-1] - lines)
+        return np.where(behind.all(axis=1)[:, None, None], np.nan, cut)
+
+    def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unit vectors to the right, up and back towards the eye."""
+        (cy, sy), (cp, sp) = ((np.cos(a), np.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
+        return np.array([-sy, cy, 0]), np.array([-cy * sp, -sy * sp, cp]), np.array([cy * cp, sy * cp, sp])
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes to draw: labels dashed and thin, detections not."""
+
+    box: np.ndarray  # (N, 7)
+    colour: np.ndarray  # (N, 3) uint8
+    dashed: bool
+    texts: Sequence[str] = ()  # N of them, beside the boxes, or none
+
+
+def paint_points(xyz: np.ndarray, colour: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
+    """Points (P, 3) in their colours (P, 3) uint8 -> picture (height, width, 3) uint8; near ones hide far ones."""
+    image = np.full((height, width, 3), GROUND, np.uint8)
+    u, v, depth = camera.project(xyz, width, height).T
+    seen = np.flatnonzero((depth > _NEAR_M) & (u >= 1) & (v >= 1) & (u < width - 3) & (v < height - 3))
+    seen = seen[np.argsort(-depth[seen], kind="stable")]  # what is painted last is seen
+    light = np.clip(_FULL_LIGHT_M / depth[seen], 0.35, 1)[:, None]
+    shaded = (colour[seen] * light).astype(np.uint8)
+    column, row, large = u[seen].astype(int), v[seen].astype(int), depth[seen] < _LARGE_M
+    for down in range(3):
+        for right in range(3):
+            some = slice(None) if max(down, right) < 2 else large
+            image[row[some] + down, column[some] + right] = shaded[some]
+    return image
+
+
+def draw_perspective(
+    path: str | Path,
+    xyz: np.ndarray,
+    colour: np.ndarray,
+    boxes: Sequence[Boxes],
+    *,
+    camera: Camera | None = None,
+    title: str = "",
+    key: Sequence[tuple[str, tuple[int, int, int]]] = (),
+    size_px: tuple[int, int] = (1400, 800),
+) -> None:
+    """Write a PNG of `size_px` (width, height) pixels. `key`: texts and colours of the legend."""
+    from matplotlib.figure import Figure
+
+    camera, (width, height) = camera or Camera(), size_px
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(paint_points(xyz, colour, camera, width, height), extent=(0, width, height, 0), aspect="auto")
+    for some in boxes:
+        _draw_boxes(axes, some, camera, width, height)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    axes.text(14, 26, title, color="white", fontsize=11)
+    for line, (text, rgb) in enumerate(key):
+        axes.text(14, 48 + 18 * line, f"■ {text}", color=np.array(rgb) / 255, fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DPI)
+
+
+def _draw_boxes(axes: Axes, boxes: Boxes, camera: Camera, width: int, height: int) -> None:
+    from matplotlib.collections import LineCollection
+
+    lines = box_lines(boxes.box)  # (N, 13, 2, 3)
+    colour = np.repeat(boxes.colour / 255, lines.shape[1], axis=0)
+    ends = camera.project(camera.clipped(lines.reshape(-1, 2, 3)), width, height)[..., :2]
+    kept = np.isfinite(ends).all(axis=(1, 2))
+    style, thickness = ("--", 0.9) if boxes.dashed else ("-", 1.4)
+    drawn = LineCollection(list(ends[kept]), colors=colour[kept], linestyles=style, linewidths=thickness)
+    axes.add_collection(drawn)
+    for text, rgb, line in zip(boxes.texts, boxes.colour / 255, lines[:, 4, 0], strict=False):
+        u, v, depth = camera.project(line, width, height)
+        if _NEAR_M < depth < _FULL_LIGHT_M * 1.5:
+            axes.text(u, v - 4, text, color=rgb, fontsize=7.5, clip_on=True)

@@ -1,0 +1,1 @@
+"""Looking at frames: a window, a page for the browser, pictures."""

@@ -1,0 +1,64 @@
+"""A view as PNGs: in perspective and from above. Needs no display."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pcdet_poly.structures import Detections
+from pcdet_poly.visualization.bev import draw_bev
+from pcdet_poly.visualization.perspective import Boxes, Camera, draw_perspective
+from pcdet_poly.visualization.viewer.colours import Mode, detection_colours, label_colours, palette, point_colours
+from pcdet_poly.visualization.viewer.view import View
+
+_STEP_M = 5.0  # pictures from above reach to a multiple of this
+_FARTHEST_M = 100.0
+
+
+def draw_view(path: Path, view: View, mode: Mode, *, camera: Camera | None = None) -> tuple[Path, Path]:
+    """Write `path`, a picture in perspective coloured by `mode`, and beside it one from above, whose name ends in
+    `_above`. Returns both."""
+    found = view.detections or Detections.empty()
+    boxes = [
+        Boxes(view.labels.box, label_colours(view, mode), dashed=True),
+        Boxes(found.box, detection_colours(view, mode), dashed=False, texts=[f"{score:.2f}" for score in found.score]),
+    ]
+    title = f"{view.frame_id}   colour: {mode}   {counted(view)}"
+    colour = point_colours(view, mode)
+    draw_perspective(path, view.xyz, colour, boxes, camera=camera, title=title, key=_key(view, mode))
+    above = path.with_name(f"{path.stem}_above{path.suffix}")
+    reach = extent_m(view)
+    draw_bev(
+        above,
+        view.xyz,
+        view.labels,
+        found,
+        class_names=view.class_names,
+        title=view.frame_id,
+        limits=(-reach, -reach, reach, reach),
+    )
+    return path, above
+
+
+def counted(view: View) -> str:
+    """Such as "106 labels (dashed), 34 detections"."""
+    labels = f"{len(view.labels)} labels (dashed)"
+    return labels if view.detections is None else f"{labels}, {len(view.detections)} detections"
+
+
+def extent_m(view: View) -> float:
+    """Half the side of a square around the vehicle that holds nearly all points and all boxes."""
+    points = np.quantile(np.abs(view.xyz[:, :2]), 0.995) if len(view.xyz) else 0.0
+    found = np.abs((view.detections or Detections.empty()).box[:, :2]).max(initial=0)
+    reach = max(points, found, np.abs(view.labels.box[:, :2]).max(initial=0))
+    return float(np.clip(np.ceil(reach / _STEP_M) * _STEP_M, 2 * _STEP_M, _FARTHEST_M))
+
+
+def _key(view: View, mode: Mode) -> list[tuple[str, tuple[int, int, int]]]:
+    colours = palette("class")
+    return (
+        [(name.lower(), tuple(colours[i].tolist())) for i, name in enumerate(view.class_names)]
+        if mode != "score"
+        else []
+    )
