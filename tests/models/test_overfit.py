@@ -28,10 +28,10 @@ def test_centerpoint_voxel(four_frames: Path) -> None:
     near = ("grid.lower=[-19.2,-19.2,-3]", "grid.upper=[19.2,19.2,5]", "evaluation.within=[-19.2,-19.2,19.2,19.2]")
     slim = (  # the output's cells are 0.48 m here too
         "grid.cell=[0.24,0.24,0.25]",
+        "model.residual=true",
         "model.channels=[16,32]",
         "model.layers=[1,1]",
         "model.out_channels=16",
-        "model.backbone.layers=[2,2]",
         "model.backbone.channels=[48,96]",
         "train.mixed_precision=false",
     )
