@@ -89,9 +89,10 @@ def _detectable(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
     low, high = min(one.detectable for one in known), max(one.detectable for one in known)
     usual = sorted(known, key=lambda one: one.detectable)[len(known) // 2]
     sd = float((sum((d - float(usual.over_seeds.mean)) ** 2 for d in usual.by_seed) / (len(usual.seeds) - 1)) ** 0.5)
+    points = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
     return [
-        f"Smallest true difference of the mean over classes that these seeds find with 80 % power: {low:.2f} to "
-        f"{high:.2f} points, by arm. Smaller ones that are not seen are not refuted. To find {_TARGET:g} points at the "
+        f"Smallest true difference of the mean over classes that these seeds find with 80 % power: {points} "
+        f"points. Smaller ones that are not seen are not refuted. To find {_TARGET:g} points at the "
         f"median arm's spread (paired sd {sd:.2f}) would take {pairs_needed(sd, _TARGET)} seeds per arm."
     ]
 

@@ -87,9 +87,14 @@ def described(study: Study, result: Result) -> str:
     where = f", centres in x {within[0]:g}..{within[2]:g}, y {within[1]:g}..{within[3]:g} m" if within else ""
     return (
         f"{model.name}: {num_runs} of {num_trials} runs ({len(result.arms)} arms, seeds {', '.join(map(str, seeds))}), "
-        f"{len(model.labels.frame_ids)} frames of {len(result.numbers.segments)} segments{where}; "
+        f"{len(model.labels.frame_ids)} frames of {_segments(result.numbers.segments)}{where}; "
         f"baseline {model.baseline}"
     )
+
+
+def _segments(names: Sequence[str]) -> str:
+    whole = {name.partition("#")[0] for name in names}
+    return f"{len(whole)} segments" if len(whole) == len(names) else f"{len(whole)} segments in {len(names)} pieces"
 
 
 def _trials_of(study: Study, model: Model, arm: str) -> Sequence[int]:
