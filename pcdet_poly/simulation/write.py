@@ -66,7 +66,7 @@ def segment_jobs(
         path = (
             Path(folder) / f"{prefix}{number}.tfrecord"
             if format == "v1"
-            else component_path(folder, "vehicle_pose", name)
+            else Path(str(component_path(folder, "vehicle_pose", name)))
         )
         jobs.append(SegmentJob(path, format, number, name, num_frames, interval_s))
     return jobs
