@@ -31,7 +31,7 @@ class Rsn(nn.Module):
     def __init__(self, cfg: RsnConfig, grid: Grid, *, point_channels: int = 5, channels_last: bool = False) -> None:
         super().__init__()
         self.grid, self.stride = grid, cfg.stride
-        self.foreground_logit = math.log(cfg.foreground_score / (1 - cfg.foreground_score))
+        self.foreground_score = cfg.foreground_score
         self.backbone = RangeNet(IMAGE_CHANNELS, cfg.image)
         self.foreground = nn.Linear(cfg.image.out_channels, 1)  # a 1 x 1 convolution on the pixels that show a point
         self.encoder = VoxelEncoder(
@@ -65,7 +65,7 @@ class Rsn(nn.Module):
 
     def _chosen(self, logit: Tensor, batch: Batch) -> Tensor:
         """Rows of (S,) that go on."""
-        good = logit >= self.foreground_logit
+        good = logit.sigmoid() >= self.foreground_score
         if self.training:
             good |= in_any_box(batch)
         return good.nonzero()[:, 0]

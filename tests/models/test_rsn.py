@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.output import DecodeConfig
 from pcdet_poly.config.rsn import RangeImageConfig
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.loader import batch_of_frames
+from pcdet_poly.data.collate import collate
+from pcdet_poly.data.loader import batch_of_frames, seen
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.range_net import RangeNet
@@ -280,7 +282,7 @@ def test_decoding_the_targets_gives_the_boxes_back() -> None:
         ("targets.min_radius=3", "has its own under `model`"),
         ("regression.weight=3", "has its own under `model`"),
         ("classification.normalizer=peaks", "rsn divides by objects"),
-        ("paste.bank=somewhere", "a pasted object hides nothing"),
+        ("paste={bank: somewhere, objects: [5]}", "a pasted object hides nothing"),
         ("model.segmentation.epsilon=[1,2]", "2 numbers for 1 class"),
         ("model.segmentation.epsilon=-1.5", "below -1"),
         ("model.image.strides=[2,2,2,2]", "the first must be 1"),
@@ -319,3 +321,24 @@ def test_a_training_step_at_full_size(name: str, parameters: int, simulated_fram
     losses.total.backward()
     assert losses.total.isfinite()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in recipe.model.parameters())
+
+
+def test_past_sweeps_join_in_with_their_age() -> None:
+    cfg = tiny(data={"classes": ["VEHICLE"], "sweeps": 3}, model={"foreground_score": 0.0})
+    frame, *past = (replace(a_frame(0, 500), timestamp_us=100_000 * (2 - i)) for i in range(3))
+    batch = collate([seen(frame, past, cfg)], cfg.data.classes, cfg.model.image)
+    recipe = build_recipe(cfg)
+    model = recipe.model.eval()
+    assert batch.range_images is not None
+    assert batch.range_images.image.shape == (3, 3, 8, 50)
+    with torch.no_grad():
+        maps = model(batch)
+        same_age = model(replace(batch, points=batch.points * torch.tensor([1, 1, 1, 1, 1, 0])))
+    assert len(maps.foreground) == 1500
+    assert not torch.allclose(maps.heatmap, same_age.heatmap)  # the voxel encoder saw the ages
+    targets = recipe.assign(batch)
+    assert int(targets.counted.sum()) == 500
+    assert int(recipe.counts(targets)["segmentation"]) == 500
+    other = replace(maps, foreground=torch.where(targets.counted, maps.foreground, 9.0))
+    first, second = (recipe.criterion(each, targets).parts["segmentation"] for each in (maps, other))
+    assert first.equal(second)  # labels are those of the frame's own sweep
