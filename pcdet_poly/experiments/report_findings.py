@@ -100,16 +100,18 @@ def _detectable(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
 def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
     """The check that even small studies pass: a larger epsilon lowers p everywhere."""
     at_end = {one.arm: one.at_end for one in loss}
-    arms = [arm for arm in epsilon_arms(numbers.model) if "p_t/peaks" in at_end.get(arm, {})]
+    right = next((name for name in ("p_t/peaks", "p_t/positives") if any(name in end for end in at_end.values())), "")
+    arms = [arm for arm in epsilon_arms(numbers.model) if right in at_end.get(arm, {})]
     if len(arms) < 2:
         return []
-    peaks = [at_end[arm]["p_t/peaks"] for arm in arms]
+    peaks = [at_end[arm][right] for arm in arms]
     background = [1 - at_end[arm]["p_t/background"] for arm in arms]
     falls = peaks == sorted(peaks, reverse=True) and background == sorted(background, reverse=True)
     shown = ", ".join(f"{p:.3f}/{q:.3f}" for p, q in zip(peaks, background, strict=True))
     order = "both fall as epsilon rises" if falls else "they do NOT both fall as epsilon rises"
+    where = f"{right.removeprefix('p_t/')}/on background"
     return [
-        f"Mean p at peaks/on background at the end of training, epsilon ascending: {shown}; {order}. "
+        f"Mean p at {where} at the end of training, epsilon ascending: {shown}; {order}. "
         "In trainings that have settled they must."
     ]
 

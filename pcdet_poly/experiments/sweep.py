@@ -22,7 +22,7 @@ from pcdet_poly.experiments.sweep_folder import SweepFolder, prepare
 from pcdet_poly.experiments.sweep_schema import Sweep, Trial, read_sweep, trials_of
 from pcdet_poly.parallel import worker_count
 
-_POLL_S = 0.5
+_POLL_S = 1.0
 
 
 class Executor(Protocol):
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sweep = read_sweep(options.sweep)
     trials = trials_of(sweep, options.sweep.parent, options.overrides)
     folder = SweepFolder(options.output or Path("sweeps") / options.sweep.stem)
-    total_steps = {trial.name: _total_steps(trial) for trial in trials}
+    total_steps = {trial.name: _total_steps(trial, max(1, int(sweep.gpus))) for trial in trials}
     prepare(folder, sweep, trials)
     executor = _executor(options, folder, sweep)
     try:
@@ -105,13 +105,16 @@ def mismatches(folder: SweepFolder, trials: Sequence[Trial], baseline: str) -> l
     return found
 
 
-def _total_steps(trial: Trial) -> int:
+def _total_steps(trial: Trial, num_processes: int) -> int:
+    """Steps of the trial's training; raises UserError where its stores are not there."""
+    from pcdet_poly.data.loader import steps_per_epoch
     from pcdet_poly.engine.frames import training_frames, validation_frames
-    from pcdet_poly.engine.plan import plan_of
+    from pcdet_poly.engine.plan import Plan
 
     if validation_frames(trial.config) is None:
         raise UserError("data.val: a sweep needs frames to evaluate on; add data.val=[FOLDER]")
-    return plan_of(trial.config, training_frames(trial.config)).total_steps
+    per_epoch = steps_per_epoch(trial.config, training_frames(trial.config), world_size=num_processes)
+    return Plan(trial.config.train, per_epoch).total_steps
 
 
 def _executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:

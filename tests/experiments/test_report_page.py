@@ -22,6 +22,16 @@ from pcdet_poly.experiments.report_read import Model
 MAIN = ("3D", 2, "aph")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
+# What a hand on the mouse does: the cloud must look different afterwards.
+TURN = """<script>
+const cloud = document.getElementById("cloud");
+const before = cloud.toDataURL();
+cloud.dispatchEvent(new PointerEvent("pointermove", { buttons: 1, movementX: 120, movementY: 30 }));
+requestAnimationFrame(() => requestAnimationFrame(() => {
+  document.documentElement.dataset.turned = cloud.toDataURL() !== before;
+}));
+</script>"""
+
 
 def _rows(path: Path, **wanted: str) -> list[dict[str, str]]:
     """Lines of a CSV file that have the wanted values."""
@@ -85,7 +95,8 @@ def test_the_page_holds_the_numbers(written: Path, model: Model, numbers: Number
 def test_a_browser_draws_the_page(written: Path, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    words += ["--virtual-time-budget=10000", "--dump-dom", (written / "report.html").as_uri()]
+    (tmp_path / "page.html").write_text((written / "report.html").read_text() + TURN)
+    words += ["--virtual-time-budget=10000", "--dump-dom", (tmp_path / "page.html").as_uri()]
     dom = subprocess.run([CHROMIUM, *words], capture_output=True, text=True, timeout=120).stdout
     marks = dict(re.findall(r'data-(\w+)="([^"]*)"', dom[: dom.index("<head>")]))
     assert marks["errors"] == ""
@@ -94,5 +105,6 @@ def test_a_browser_draws_the_page(written: Path, tmp_path: Path) -> None:
     assert len(drawn) == 3 + 1  # a picture of each arm, the 3D view
     assert min(drawn) > 200
     assert int(marks["charts"]) > 20
+    assert marks["turned"] == "true"
     for text in ("Findings", "drop1", "paper: PointPillars, focal", "A frame in 3D"):
         assert text in dom
