@@ -95,6 +95,28 @@ def sigmoid_scalars(
     return _scalars(logits, right, {"positives": right & counted, "background": ~right & counted}, whole, first)
 
 
+def p_t_by_part(
+    maps: CenterMaps | AnchorMaps | RsnMaps, targets: CenterTargets | AnchorTargets | RsnTargets
+) -> dict[str, Tensor]:
+    """P_t of every logit that counts, flat: of "peaks" (an anchor head's positives, RSN's points in boxes) and of
+    "background"."""
+    if isinstance(maps, RsnMaps):
+        assert isinstance(targets, RsnTargets)
+        p = maps.foreground.float().sigmoid()
+        return {
+            "peaks": p[targets.foreground & targets.counted],
+            "background": 1 - p[~targets.foreground & targets.counted],
+        }
+    if isinstance(maps, AnchorMaps):
+        assert isinstance(targets, AnchorTargets)
+        right, counted = class_targets(maps, targets)
+        p = maps.logit.float().sigmoid()
+        return {"peaks": p[right], "background": 1 - p[~right & counted]}
+    assert isinstance(targets, CenterTargets)
+    peak, p = targets.heatmap == 1, maps.heatmap.float().sigmoid()
+    return {"peaks": p[peak], "background": 1 - p[~peak]}
+
+
 def _effective_epsilon(cfg: SigmoidFocalConfig, right: Tensor, progress: float) -> Coefficient:
     """eps_1 as a factor of alpha_t q."""
     epsilon = coefficients(cfg, right, class_dim=-1, progress=progress)[0]

@@ -12,7 +12,7 @@ from pcdet_poly.config.losses import ClassificationConfig
 from pcdet_poly.config.rsn import RsnConfig, SegmentationConfig
 from pcdet_poly.losses.iou import aligned_iou_loss
 from pcdet_poly.losses.rsn_criterion import RsnCriterion
-from pcdet_poly.losses.statistics import rsn_first_term_share
+from pcdet_poly.losses.statistics import p_t_by_part, rsn_first_term_share
 from pcdet_poly.ops.iou import iou_3d_matched
 from pcdet_poly.structures import RsnMaps, RsnTargets, RsnVoxelTargets, Sites
 
@@ -140,6 +140,9 @@ def test_both_losses_are_observed() -> None:
     background = ~targets.foreground & targets.counted
     assert seen["segmentation/p_t/positives"] == pytest.approx(float(p[positive].mean()), rel=1e-5)
     assert seen["segmentation/p_t/background"] == pytest.approx(float((1 - p)[background].mean()), rel=1e-5)
+    parts = p_t_by_part(maps, targets)
+    assert parts["peaks"].equal(p[positive])
+    assert parts["background"].equal(1 - p[background])
     peak = at_voxels.heatmap == 1
     assert seen["p_t/peaks"] == pytest.approx(float(maps.heatmap[peak].sigmoid().mean()), rel=1e-5)
     assert 0 < seen["first_term_share/all"] < 1
