@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.frames import frames_to_evaluate
 from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.losses import p_t_by_part
 from pcdet_poly.models import Recipe
 from pcdet_poly.ops.iou import iou_bev
 from pcdet_poly.structures import Detections, GroundTruth
@@ -103,8 +106,13 @@ def logged_shares(run: Run) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Steps, and the first polynomial's share of the gradient that training logged there."""
     lines = [line for line in run.read_log() if any(name.startswith("first_term_share/") for name in line)]
     steps = np.array([line["step"] for line in lines], dtype=np.int64)
-    names = ("peaks", "background", "all")
-    return steps, {n: np.array([line.get(f"first_term_share/{n}", np.nan) for line in lines]) for n in names}
+    names = {"peaks": ("peaks", "positives"), "background": ("background",), "all": ("all",)}
+    return steps, {name: np.array([_share(line, logged) for line in lines]) for name, logged in names.items()}
+
+
+def _share(line: Mapping[str, Any], names: tuple[str, ...]) -> float:
+    """What a log line says under the first of `names` that it has; NaN where it has none."""
+    return next((line[key] for name in names if (key := f"first_term_share/{name}") in line), np.nan)
 
 
 def right_detections(detections: Detections, labels: GroundTruth) -> np.ndarray:
@@ -138,10 +146,8 @@ def _over_frames(run: Run, recipe: Recipe, frames: FrameDataset) -> tuple[dict[s
     for batch in evaluation_batches(run.config, frames):
         moved = batch.to(run.device)
         maps = recipe.model(moved)
-        peak = recipe.assign(moved).heatmap == 1
-        p = maps.heatmap.float().sigmoid()
-        cells["peaks"].add(p[peak])
-        cells["background"].add(1 - p[~peak])
+        for name, p_t in p_t_by_part(maps, recipe.assign(moved)).items():
+            cells[name].add(p_t)
         found = recipe.decode(maps)
         score.extend(each.score.cpu().numpy() for each in found)
         right.extend(right_detections(*pair) for pair in zip(found, moved.ground_truth, strict=True))

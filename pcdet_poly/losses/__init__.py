@@ -15,7 +15,7 @@ from pcdet_poly.losses.softmax import (
     poly_n_cross_entropy,
     poly_n_softmax_focal,
 )
-from pcdet_poly.losses.statistics import anchor_first_term_share, first_term_share
+from pcdet_poly.losses.statistics import anchor_first_term_share, first_term_share, p_t_by_part
 
 __all__ = [
     "AnchorCriterion",
@@ -32,6 +32,7 @@ __all__ = [
     "gaussian_poly_n_focal",
     "heatmap_loss",
     "l1",
+    "p_t_by_part",
     "poly1_cross_entropy",
     "poly1_focal",
     "poly1_focal_unweighted",

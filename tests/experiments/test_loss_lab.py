@@ -146,3 +146,9 @@ def test_shares_are_read_with_their_steps(tmp_path: Path) -> None:
     assert steps.tolist() == [10]
     assert shares["all"].tolist() == [0.5]
     assert np.isnan(shares["peaks"]).all()  # a batch without objects
+
+
+def test_an_anchor_heads_positives_count_as_peaks() -> None:
+    line = {"first_term_share/positives": 0.25, "first_term_share/all": 0.5}
+    assert loss_lab_runs._share(line, ("peaks", "positives")) == 0.25
+    assert np.isnan(loss_lab_runs._share(line, ("background",)))

@@ -108,3 +108,16 @@ def test_share_of_an_anchor_heads_gradient_logit_by_logit(settings: dict[str, ob
         assert found[f"first_term_share/{name}"] == pytest.approx((first * mask).sum() / (whole * mask).sum(), rel=1e-4)
     assert found["p_t/positives"] == pytest.approx((1 - q)[right].mean(), rel=1e-5)
     assert found["p_t/background"] == pytest.approx((1 - q)[~right & counts].mean(), rel=1e-5)
+
+
+def test_p_t_of_every_logit_that_counts() -> None:
+    logits = torch.randn(1, 6, 2, generator=torch.Generator().manual_seed(0))
+    found = losses.p_t_by_part(*_anchor_case(logits, ignored=4))
+    p = logits.sigmoid()
+    assert found["peaks"].tolist() == pytest.approx([p[0, 1, 0].item()])
+    others = [1 - p[0, n, k].item() for n in range(6) for k in range(2) if n != 4 and (n, k) != (1, 0)]
+    assert found["background"].tolist() == pytest.approx(others)
+    heatmap = torch.tensor([[[[1.0, 0.3]]]])
+    found = losses.p_t_by_part(*_case(heatmap, torch.tensor([[[[2.0, -1.0]]]])))
+    assert found["peaks"].tolist() == pytest.approx([torch.tensor(2.0).sigmoid().item()])
+    assert found["background"].tolist() == pytest.approx([torch.tensor(1.0).sigmoid().item()])
