@@ -52,8 +52,9 @@ def test_pointpillars(four_frames: Path) -> None:
 
 @pytest.mark.slow
 def test_rsn(four_frames: Path) -> None:
-    image = ("columns=664", "blocks=[1,1,1]", "channels=[8,16,32]", "strides=[1,2,2]")
+    # The overlap needed is 0.7: 45 epochs leave one vehicle in ten a little short of it.
+    image = ("rows=32", "columns=664", "blocks=[1,1,1]", "channels=[8,16,32]", "strides=[1,2,2]")
     slim = (*(f"model.image.{setting}" for setting in image), "model.channels=32")
     fast = ("train.learning_rate=6e-3", "train.mixed_precision=false")
-    ap = overfit_bev_ap(CONFIGS / "simulated_rsn_vehicle.yaml", four_frames, 45, *SMALL, *slim, *fast)
+    ap = overfit_bev_ap(CONFIGS / "simulated_rsn_vehicle.yaml", four_frames, 80, *SMALL, *slim, *fast)
     assert ap["VEHICLE"] >= 0.95, ap
