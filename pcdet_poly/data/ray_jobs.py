@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
@@ -16,8 +18,10 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 RETRIES = 3  # of a job whose worker or machine is lost; an error in the job itself stops everything
+_ROOT = Path(__file__).resolve().parents[2]  # workers of a running cluster do not look here by themselves
 _REFRESH_S = 0.2
 _UNWIND_S = 10
+_CONNECT_S = 5
 _STORE_BYTES = 80_000_000  # of Ray's object store, the least it takes: results are a few kB
 
 
@@ -87,7 +91,8 @@ def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    options: dict[str, Any] = {"address": address}
+    here = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": {"PYTHONPATH": here}}}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {
@@ -96,6 +101,7 @@ def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
             "object_store_memory": _STORE_BYTES,
             "_node_ip_address": "127.0.0.1",
         }
+    _check_reachable(address)
     try:
         ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -107,6 +113,17 @@ def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Say at once that nobody is there: Ray itself keeps trying for ten minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # auto, or another of Ray's forms
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise UserError(f"Ray: no cluster at {address}: {error}; start one with: ray start --head") from error
 
 
 def _ray() -> Any:

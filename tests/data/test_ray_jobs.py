@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -88,6 +89,15 @@ def test_a_job_that_always_kills_its_worker_is_one_line(cluster: None, monkeypat
     monkeypatch.setattr(ray_jobs, "RETRIES", 0)
     with pytest.raises(UserError, match="a Ray worker was lost 1 times"):
         on_ray(die, range(1))
+
+
+def test_an_address_where_nobody_is_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(UserError, match=f"^Ray: no cluster at {address}: .*refused; start one with: ray start"):
+            list(run_ray_jobs(square, [1], size=int, workers=2, address=address, title="numbers"))
 
 
 def test_a_missing_ray_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
