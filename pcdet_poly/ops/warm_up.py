@@ -30,7 +30,13 @@ def warm_up() -> None:
     The first process on a machine compiles for a minute; later ones load machine code from disk in
     about a second. Call this before a DataLoader starts its workers: forked workers inherit what is
     loaded here, and spawned ones find it on disk, so that no first batch waits for a compiler.
+    Whether the caller wants gradients makes no difference, and torch's random numbers stay as they were.
     """
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=()):
+        _every_operation()
+
+
+def _every_operation() -> None:
     points, frame, box = torch.rand(4, 5).requires_grad_(), torch.zeros(4, dtype=torch.int64), torch.rand(4, 7)
     grid = Grid((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.5, 1.0))
     voxels = voxelize(points, frame, grid, 1, max_points=1)
