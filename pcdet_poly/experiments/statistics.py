@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -102,7 +103,7 @@ def power(effect: float, num: int) -> float:
     A normal probability averaged over the measured standard deviation: scipy's noncentral t gives NaN in its tails.
     """
     freedom, shift = num - 1, effect * math.sqrt(num)
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = _nodes()
     measured_sd = np.sqrt(chi2.ppf((nodes + 1) / 2, freedom) / freedom)
     limit = student.ppf(1 - LEVEL / 2, freedom) * measured_sd
     found = norm.sf(limit - shift) + norm.cdf(-limit - shift)
@@ -111,17 +112,29 @@ def power(effect: float, num: int) -> float:
 
 def detectable(sd: float, num: int, wanted: float = 0.8) -> float:
     """Smallest true mean difference that `num` pairs with standard deviation `sd` find with power `wanted`."""
-    if num < 2 or not math.isfinite(sd):
-        return math.nan
-    return sd * float(brentq(lambda effect: power(effect, num) - wanted, 1e-6, 100.0))
+    return sd * _detectable_sds(num, wanted) if num > 1 else math.nan
 
 
 def pairs_needed(sd: float, effect: float, wanted: float = 0.8) -> int:
-    """Fewest seeds with which a true mean difference `effect` is found with power `wanted`."""
-    num = 2
-    while power(effect / sd, num) < wanted:
-        num += 1
-    return num
+    """Fewest seeds, at least 2, with which a true mean difference `effect` is found with power `wanted`."""
+    too_few, enough = 1, 2
+    while power(effect / sd, enough) < wanted:
+        too_few, enough = enough, 2 * enough
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (middle, enough) if power(effect / sd, middle) < wanted else (too_few, middle)
+    return enough
+
+
+@cache
+def _detectable_sds(num: int, wanted: float) -> float:
+    return float(brentq(lambda effect: power(effect, num) - wanted, 1e-6, 100.0))
+
+
+@cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Places in (-1, 1) and weights of a quadrature; slow to compute."""
+    return np.polynomial.legendre.leggauss(400)
 
 
 def _variance(values: np.ndarray) -> np.ndarray:

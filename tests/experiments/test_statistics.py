@@ -95,6 +95,7 @@ def test_holm_by_hand() -> None:
 @pytest.mark.parametrize(("sd", "seeds"), [(0.3, 6), (0.5, 10), (1.0, 34)])
 def test_seeds_needed_to_see_half_a_point(sd: float, seeds: int) -> None:
     assert pairs_needed(sd, 0.5) == seeds
+    assert power(0.5 / sd, seeds - 1) < 0.8 <= power(0.5 / sd, seeds)
     assert detectable(sd, seeds) <= 0.5 < detectable(sd, seeds - 1)
 
 
