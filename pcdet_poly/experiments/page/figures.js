@@ -71,7 +71,7 @@ function prFigures(state) {
 }
 
 function histogramFigures(state) {
-  const panels = [["peaks", "Peaks (target 1): P_t = p"], ["background", "Background: P_t = 1 \u2212 p (logarithmic)"]];
+  const panels = [["peaks", "Peaks (an anchor head's positives): P_t = p"], ["background", "Background: P_t = 1 \u2212 p (logarithmic)"]];
   return panels.map(([cells, title]) => {
     const shares = Object.fromEntries(Object.entries(state.model.histograms).map(([arm, h]) => {
       const total = h[cells].reduce((a, b) => a + b, 0) || 1;
