@@ -72,3 +72,7 @@ class TrainConfig(Section):
     """Newest checkpoints to keep."""
     evaluate_every: int = Field(default=0, ge=0)
     """Epochs between evaluations during training; 0 evaluates only at the end."""
+    tracker: Literal["none", "wandb", "mlflow"] = "none"
+    """Where to mirror log.jsonl, besides TensorBoard: Weights & Biases or MLflow (pip install wandb, mlflow)."""
+    tracker_project: Annotated[str, Field(min_length=1)] = "pcdet_poly"
+    """Project (Weights & Biases) or experiment (MLflow) that the run appears in."""

@@ -22,7 +22,9 @@ from pcdet_poly.engine.precision import autocast
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
-from pcdet_poly.evaluation import ApTable, evaluate, in_zones, write_detections
+from pcdet_poly.evaluation import ApTable, Evaluator, in_zones, write_detections
+from pcdet_poly.evaluation.evaluator import evaluator_of
+from pcdet_poly.evaluation.problems import problem_of_frames
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.test_time import Flips, maps_over_flips
@@ -34,7 +36,8 @@ from pcdet_poly.visualization.bev import draw_bev
 class Evaluation:
     """What an evaluation found."""
 
-    table: ApTable
+    evaluator: Evaluator  # the counts
+    table: ApTable  # what they amount to
     frame_ids: tuple[str, ...]
     detections: tuple[Detections, ...]  # one per frame, on the host
 
@@ -94,15 +97,15 @@ def evaluate_recipe(
     batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
     frame_ids = tuple(name for batch in batches for name in batch.frame_ids)
     detections = tuple(rows for batch in batches for rows in batch.detections)
-    table = evaluate(
+    problem = problem_of_frames(
         detections,
         [rows for batch in batches for rows in batch.labels],
-        config.evaluation.metrics,
         class_names=config.data.classes,
         no_label_zone=[mask for batch in batches for mask in batch.in_zone],
-        within=config.evaluation.within,
     )
-    return Evaluation(table, frame_ids, detections)
+    cfg = config.evaluation
+    evaluator = evaluator_of(problem, cfg.metrics, class_names=config.data.classes, within=cfg.within)
+    return Evaluation(evaluator, evaluator.result(), frame_ids, detections)
 
 
 def _examine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.distributed import anywhere, rank
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.engine.environment import describe_environment
+from pcdet_poly.engine.trackers import Tracker, open_tracker
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path, write_json
 
@@ -26,6 +27,7 @@ _MAY_CHANGE = frozenset(
     {
         *("data.train", "data.val", "data.workers"),
         *("train.threads", "train.checkpoint_activations", "train.save_every", "train.keep_checkpoints"),
+        *("train.tracker", "train.tracker_project"),
     }
 )
 
@@ -40,6 +42,7 @@ class Run:
     folder: Path
     config: Config
     device: torch.device
+    tracker: Tracker | None = None  # gets the log too
 
     @property
     def checkpoints(self) -> Path:
@@ -79,7 +82,10 @@ class Run:
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=last_step + 1)
 
     def log(self, event: str, step: int, values: dict[str, float]) -> None:
-        """Append one line to log.jsonl, and the values to TensorBoard. No wall-clock time: equal runs log equally."""
+        """Append one line to log.jsonl, and the values to TensorBoard and the tracker.
+
+        No wall-clock time: equal runs log equally.
+        """
         if rank() > 0:
             return
         rounded = {name: float(f"{value:.9g}") for name, value in values.items()}
@@ -87,11 +93,15 @@ class Run:
             self.tensorboard.add_scalar(name, value, step)
         with open(self.folder / "log.jsonl", "a") as file:
             file.write(json.dumps({"event": event, "step": step, **rounded}) + "\n")
+        if self.tracker:
+            self.tracker.log(event, step, rounded)
 
     def close(self) -> None:
         """Finish what is being written."""
         if rank() == 0:
             self.tensorboard.close()
+        if self.tracker:
+            self.tracker.close()
 
     def read_log(self) -> list[dict[str, Any]]:
         """The lines of log.jsonl so far; a half-written last line is left out."""
@@ -126,6 +136,7 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
         with atomic_path(folder / "config.yaml") as temporary:
             temporary.write_text(dump_config(config))
         _note_environment(run)
+        run = replace(run, tracker=open_tracker(config.train, folder, config_values(config), run.read_log()))
     anywhere(False)  # the folder is there
     return run
 

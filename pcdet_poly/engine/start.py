@@ -15,6 +15,7 @@ from pcdet_poly.engine.plan import plan_of
 from pcdet_poly.engine.precision import check_precision
 from pcdet_poly.engine.run import Run, start_run
 from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.trackers import check_tracker
 from pcdet_poly.engine.warm_start import warm_start
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.sync_norm import synchronize_norms
@@ -27,6 +28,7 @@ def start(
     plan_of(config, frames)
     best_by(config)
     check_precision(device, config.train.mixed_precision)
+    check_tracker(config.train)
     recipe = seeded_recipe(config, device)
     if config.train.sync_norm and world_size() > 1:
         synchronize_norms(recipe.model)

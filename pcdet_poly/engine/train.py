@@ -15,6 +15,7 @@ from pcdet_poly.data.loader import training_batches
 from pcdet_poly.distributed import anywhere, from_first, rank, weights_in_step, world_size
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.engine.best import score_of
+from pcdet_poly.engine.board import show_evaluation
 from pcdet_poly.engine.ema import update_average
 from pcdet_poly.engine.evaluate import evaluate_run
 from pcdet_poly.engine.optim import set_schedule
@@ -162,3 +163,4 @@ def _evaluate_if_due(
     with uninterrupted():
         save_if_best(run, plan, state, score)
         run.log("evaluation", state.step, {"score": score, **flat_scores(metrics, run.config.data.classes)})
+        show_evaluation(run, found.evaluator, run.folder / "pictures", state.step)

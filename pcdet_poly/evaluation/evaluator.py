@@ -43,9 +43,22 @@ def evaluate_problem(
     problem: Problem, cfg: MetricsConfig | None = None, *, within: Limits | None = None, threads: int = 1
 ) -> ApTable:
     """As `evaluate`, from flat tables."""
-    evaluator = Evaluator(with_cutoffs(cfg or MetricsConfig(), problem, within=within), within=within)
+    return evaluator_of(problem, cfg, within=within, threads=threads).result()
+
+
+def evaluator_of(
+    problem: Problem,
+    cfg: MetricsConfig | None = None,
+    *,
+    class_names: Sequence[str] = (),
+    within: Limits | None = None,
+    threads: int = 1,
+) -> Evaluator:
+    """An evaluator that has seen a problem's frames."""
+    cutoffs = with_cutoffs(cfg or MetricsConfig(), problem, within=within)
+    evaluator = Evaluator(cutoffs, class_names=class_names, within=within)
     evaluator.add(problem, threads=threads)
-    return evaluator.result()
+    return evaluator
 
 
 def with_cutoffs(cfg: MetricsConfig, *problems: Problem, within: Limits | None = None) -> MetricsConfig:

@@ -1,0 +1,175 @@
+"""What a viewer shows of stores and runs: labels, saved and fresh detections; and the command."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcdet_poly.engine.evaluate import evaluate_run
+from pcdet_poly.engine.frames import frames_to_evaluate
+from pcdet_poly.engine.run import Run
+from pcdet_poly.engine.start import start
+from pcdet_poly.engine.train import train
+from pcdet_poly.engine.views import views_of
+from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.evaluation import read_detections, write_detections
+from pcdet_poly.visualization.viewer.__main__ import chosen_frames, main
+
+CPU = torch.device("cpu")
+IDS = tuple(f"tiny/{100_000 * number}" for number in range(5))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny) -> Run:
+    """Trained for a step and evaluated, so that detections.parquet is there."""
+    settings = tiny(steps=2, evaluate_every=0, warmup=1)
+    frames = frames_to_evaluate(settings)
+    made, recipe = start(settings, frames, tmp_path_factory.mktemp("views") / "a run", CPU, resume=False)
+    train(made, recipe, frames, frames)
+    evaluate_run(made, recipe, frames, step=2)
+    return made
+
+
+def test_a_store_shows_its_points_and_labels(store: Path) -> None:
+    views = views_of(store, [], checkpoint=None, min_score=0.3)
+    assert (views.title, views.frame_ids) == ("store", IDS)
+    view = views.at(3)
+    assert (view.frame_id, len(view.xyz), view.detections) == (IDS[3], 450, None)
+    assert [view.class_names[i] for i in view.labels.label] == ["VEHICLE"] * 3 + ["PEDESTRIAN", "CYCLIST"]
+    assert (view.return_number == 1).all()
+
+
+def test_a_run_shows_the_detections_that_its_evaluation_saved(run: Run) -> None:
+    saved = read_detections(run.folder / "detections.parquet")
+    lowest = np.sort(saved.detections[2].score)[-4]
+    view = views_of(run.folder, [], checkpoint=None, min_score=float(lowest)).at(2)
+    assert view.class_names == ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+    assert view.labels.label.tolist() == [0, 0, 0, 1, 2]
+    assert len(view.detections) == 4
+    every = views_of(run.folder, [], checkpoint=None, min_score=0.0).at(2).detections
+    np.testing.assert_array_equal(every.box, saved.detections[2].box)
+
+
+@pytest.mark.parametrize("how", ["checkpoint", "no file", "other frames"])
+def test_the_detector_runs_where_nothing_fitting_was_saved(
+    run: Run, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run.folder, folder)
+    saved = read_detections(run.folder / "detections.parquet")
+    moved = [replace(found, box=found.box + 50) for found in saved.detections]
+    ids = ["other/1", *saved.frame_ids[1:]] if how == "other frames" else saved.frame_ids
+    write_detections(folder / "detections.parquet", ids, moved, saved.class_names)
+    if how == "no file":
+        (folder / "detections.parquet").unlink()
+    checkpoint = "last" if how == "checkpoint" else None
+    view = views_of(folder, [], checkpoint=checkpoint, min_score=0.0, device="cpu").at(2)
+    np.testing.assert_allclose(view.detections.score, saved.detections[2].score, atol=1e-4)
+    np.testing.assert_allclose(view.detections.box, saved.detections[2].box, atol=1e-2)
+    assert ("running the detector" in capsys.readouterr().err) == (how == "other frames")
+
+
+def test_overrides_of_the_detector_are_obeyed_and_those_of_files_need_no_detector(run: Run, store: Path) -> None:
+    fewer = views_of(run.folder, ["decode.max_detections=3"], checkpoint=None, min_score=0.0, device="cpu").at(0)
+    assert len(fewer.detections) == 3
+    for path in run.checkpoints.iterdir():
+        path.rename(path.with_suffix(".hidden"))
+    try:
+        views_of(run.folder, [f"data.val=[{store}]", "data.workers=0"], checkpoint=None, min_score=0.0).at(0)
+    finally:
+        for path in run.checkpoints.iterdir():
+            path.rename(path.with_suffix(".pt"))
+
+
+def test_mistakes_are_one_line(run: Run, store: Path, tmp_path: Path) -> None:
+    def refused(folder: Path, *overrides: str, checkpoint: str | None = None) -> str:
+        with pytest.raises(UserError) as caught:
+            views_of(folder, overrides, checkpoint=checkpoint, min_score=0.3, device="cpu")
+        return str(caught.value)
+
+    assert "neither a run (config.yaml) nor a frame store (manifest.json)" in refused(tmp_path)
+    assert "--checkpoint best is for runs" in refused(store, checkpoint="best")
+    assert "override train.seed=1 is for runs" in refused(store, "train.seed=1")
+    assert "data.val: the run names no store" in refused(run.folder, "data.val=[]")
+    assert "no such folder" in refused(run.folder, f"data.val=[{tmp_path / 'gone'}]")
+    assert "no such checkpoint" in refused(run.folder, checkpoint="gone.pt")
+
+
+@pytest.mark.parametrize(
+    ("frame", "frames", "positions"),
+    [
+        ("2", None, [2]),
+        ("-1", None, [4]),
+        ("tiny/300000", None, [3]),
+        ("/0", None, [0]),
+        (None, "1:3", [1, 2]),
+        (None, "-2:", [3, 4]),
+        (None, "::2", [0, 2, 4]),
+        (None, None, []),
+    ],
+)
+def test_frames_are_named_by_number_id_or_slice(frame: str | None, frames: str | None, positions: list[int]) -> None:
+    assert chosen_frames(IDS, frame, frames) == positions
+
+
+@pytest.mark.parametrize(
+    ("frame", "frames", "says"),
+    [
+        ("9", None, r"--frame 9: no such frame; numbers are 0 to 4; ids look like tiny/0"),
+        ("i", None, r"--frame i: no such frame"),
+        (None, "7:9", r"--frames 7:9: names none of the 5 frames"),
+        (None, "3", r"--frames 3: names none .*write A:B"),
+        (None, "a:b", r"--frames a:b"),
+        (None, "0:5:0", r"--frames 0:5:0"),
+        ("1", "0:2", r"--frame and --frames: give one of them"),
+    ],
+)
+def test_frames_that_are_not_there_are_refused(frame: str | None, frames: str | None, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        chosen_frames(IDS, frame, frames)
+
+
+def test_the_end_of_an_id_names_one_frame_or_none() -> None:
+    assert chosen_frames(("a/x", "b/x", "b/y"), "b/x", None) == [1]
+    with pytest.raises(UserError, match=r"--frame x: fits 2 frames; ids look like a/x"):
+        chosen_frames(("a/x", "b/x", "b/y"), "x", None)
+
+
+@pytest.fixture
+def no_display(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty working folder on a machine without a display."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_display_the_command_writes_a_page(
+    run: Run, no_display: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run.folder)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "no display: writing a page for the browser"
+    assert second.startswith("a run.html: 5 of 5 frames, ")
+    assert '"colour"' not in (no_display / "a run.html").read_text()[:200]
+
+
+def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(
+    store: Path, no_display: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(store), "--frames", "1:3", "--png", "p.png", "--html", "h.html", "--colour", "height"]
+    assert run_command(lambda: main(words)) == 0
+    names = {path.name for path in no_display.iterdir()}
+    assert names == {"h.html", *(f"p_0000{i}{end}.png" for i in (1, 2) for end in ("", "_above"))}
+    for words, says in (
+        (["--png", "p.jpg"], "error: --png p.jpg: pictures are PNG files; choose a name that ends in .png"),
+        (["--html", "h.html", "--score", "3"], "error: --score 3: a score is from 0 to 1"),
+    ):
+        capsys.readouterr()
+        assert run_command(lambda words=words: main([str(store), *words])) == 2
+        assert capsys.readouterr().err.splitlines() == [says]
