@@ -96,6 +96,7 @@ def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options = {
+            "address": "local",  # without it, Ray would join whatever cluster was last started on this machine
             "num_cpus": workers,
             "include_dashboard": False,
             "object_store_memory": _STORE_BYTES,
