@@ -132,7 +132,7 @@ def test_page_lives_in_a_browser(tmp_path: Path) -> None:
     script = """<script>
     const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key }));
     const log = {};
-    cloud.view = { ...ABOVE };
+    cloud.view = { ...FROM_ABOVE };
     const [u, v] = cloud.projector(canvas.clientWidth, canvas.clientHeight)(-6, -6, 1);
     const over = (x, y) => { canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y })); };
     over(u, v); log.tip = document.getElementById("tip").textContent;

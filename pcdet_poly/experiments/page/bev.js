@@ -1,7 +1,6 @@
 // A frame from above, on a canvas: points, labels found and missed, detections true and false.
 "use strict";
 
-const GROUND = "#10151c";
 const KINDS = {
   true: { colour: "#3ddc97", text: "detection that matches a label" },
   false: { colour: "#ff5a5f", text: "false detection (crossed)" },
@@ -11,18 +10,6 @@ const KINDS = {
 };
 const OUTCOMES = ["false", "true", "ignored"];
 
-function decodePoints(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const whole = new Int16Array(bytes.buffer);
-  return Float32Array.from(whole, (v) => v / 100);
-}
-
-// The four corners of a box [x, y, z, length, width, height, heading, ...], front left first.
-function corners([x, y, , length, width, , heading]) {
-  const [c, s] = [Math.cos(heading) / 2, Math.sin(heading) / 2];
-  return [[1, 1], [1, -1], [-1, -1], [-1, 1]].map(([a, b]) => [x + a * length * c - b * width * s, y + a * length * s + b * width * c]);
-}
-
 // Boxes of one arm in a scene: [{box, kind, score}], labels first.
 function boxesOf(scene, arm) {
   const seen = scene.arms[arm];
@@ -30,6 +17,11 @@ function boxesOf(scene, arm) {
   const detections = seen.detections.map((box) => ({ box, kind: OUTCOMES[box[9]], score: box[8] }));
   return [...labels, ...detections];
 }
+
+// One of `boxesOf` as a Cloud draws it.
+const styled = ({ box, kind, score }) => ({
+  box, colour: KINDS[kind].colour, width: kind === "found" ? 1 : 2, dash: kind === "missed" ? [6, 4] : [], crossed: kind === "false", text: score === undefined ? "" : score.toFixed(2),
+});
 
 function countsOf(scene, arm) {
   const count = (kind) => boxesOf(scene, arm).filter((one) => one.kind === kind).length;
@@ -39,6 +31,13 @@ function countsOf(scene, arm) {
 function heightColour(z) {
   const t = Math.max(0, Math.min(1, (z + 0.5) / 3.5));
   return [78 + 150 * t, 112 + 130 * t, 152 + 96 * t];
+}
+
+// Three bytes per point.
+function heightColours(xyz) {
+  const rgb = new Uint8Array(xyz.length);
+  for (let i = 0; i < xyz.length; i += 3) rgb.set(heightColour(xyz[i + 2]), i);
+  return rgb;
 }
 
 function extent(scene) {

@@ -1,21 +1,6 @@
-// Small helpers: elements, numbers, colours of arms.
+// Small helpers: drawings, numbers, colours of arms.
 "use strict";
 
-const errors = [];
-window.addEventListener("error", (event) => { errors.push(event.message); note(); });
-
-function note() { document.documentElement.dataset.errors = errors.join("; "); }
-
-function node(space, tag, attributes, children) {
-  const made = space ? document.createElementNS(space, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
-  }
-  for (const child of children.flat()) if (child !== null && child !== undefined) made.append(child);
-  return made;
-}
-const el = (tag, attributes, ...children) => node(null, tag, attributes, children);
 const svg = (tag, attributes, ...children) => node("http://www.w3.org/2000/svg", tag, attributes, children);
 
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;

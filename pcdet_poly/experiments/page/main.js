@@ -63,7 +63,7 @@ function sceneSections(state) {
   const canvas = el("canvas", { id: "cloud" });
   state.cloud = new Cloud(canvas);
   const arms = el("select", { id: "cloud-arm", onchange: (event) => pick(state, event.target.value) }, Object.keys(model.scenes[0].arms).map((arm) => el("option", {}, arm)));
-  const reset = el("button", { onclick: () => state.cloud.reset() }, "Reset view");
+  const reset = el("button", { onclick: () => state.cloud.look(START) }, "Reset view");
   const note = "Detections at the score where the arm's F1 is best, per class: arms differ in how high they score.";
   return [
     section("pictures", "The same frames, every arm", `${note} The vehicle looks up. Click a picture to see it in 3D.`, frames(), colourKey(), el("div", { class: "pictures", id: "picture-grid" })),
@@ -116,7 +116,7 @@ function showCloud(state) {
   const scene = state.model.scenes[state.scene];
   document.getElementById("cloud-arm").value = state.arm;
   document.getElementById("cloud-counts").textContent = countsOf(scene, state.arm);
-  state.cloud.show(scene, state.arm);
+  state.cloud.show({ xyz: scene.xyz, rgb: heightColours(scene.xyz) }, boxesOf(scene, state.arm).map(styled));
 }
 
 // Pixels of a canvas that are not background.

@@ -2,7 +2,7 @@
 "use strict";
 
 const START = { yaw: Math.PI, pitch: 0.55, distance: 42, x: 0, y: 0 };
-const ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
+const FROM_ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
 const NEAR = 0.5; // metres
 const FINGER = 0.012; // boxes are this much larger to the mouse, as a share of their distance
 

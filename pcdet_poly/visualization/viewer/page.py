@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Sequence
-from html import escape
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -14,10 +11,10 @@ import numpy as np
 from pcdet_poly.errors import UserError
 from pcdet_poly.ops.cpu.points_in_boxes import count_points
 from pcdet_poly.structures import Detections, GroundTruth
+from pcdet_poly.visualization.html import html_page
 from pcdet_poly.visualization.viewer.colours import HIGHEST_M, LABEL_COLOUR, LOWEST_M, MODES, Mode, codes, palette
 from pcdet_poly.visualization.viewer.view import View, Views
 
-_SHARED = ("dom.js", "boxes.js", "cloud.js")
 _CM = 100  # points are whole centimetres in int16: +-327 m
 _BYTES_PER_POINT = (3 * 2 + len(MODES)) * 4 / 3  # in base64
 _BUDGET_BYTES = 12_000_000  # for the points of all frames
@@ -29,18 +26,8 @@ def page(views: Views, chosen: Sequence[int], *, mode: Mode, min_score: float) -
     """The HTML text for the frames at the positions `chosen`. Points are thinned out so that it stays under 15 MB."""
     if len(chosen) > MOST_FRAMES:
         raise UserError(f"--frames: {len(chosen)} frames in one page; choose at most {MOST_FRAMES}")
-    shown = files("pcdet_poly.visualization")
-    scripts = [*(shown / "page" / name for name in _SHARED), shown / "viewer/page/viewer.js"]
-    data = json.dumps(_data(views, chosen, mode, min_score), separators=(",", ":"), allow_nan=False)
-    text = (shown / "viewer/page/page.html").read_text(encoding="utf-8")
-    for name, content in (
-        ("TITLE", escape(views.title)),
-        ("STYLE", (shown / "viewer/page/page.css").read_text(encoding="utf-8")),
-        ("SCRIPT", "\n".join(script.read_text(encoding="utf-8") for script in scripts)),
-        ("DATA", data.replace("</", "<\\/")),  # last: nothing in it is a placeholder
-    ):
-        text = text.replace(f"/*{name}*/", content)
-    return text
+    data = _data(views, chosen, mode, min_score)
+    return html_page("pcdet_poly.visualization.viewer", ["viewer.js"], title=views.title, data=data)
 
 
 def _data(views: Views, chosen: Sequence[int], mode: Mode, min_score: float) -> dict[str, Any]:

@@ -90,7 +90,7 @@ function bar() {
     el("span", { class: "group", title: "colours (c)" }, ...data.modes.map((mode) => el("button", { "data-mode": mode, onclick: () => paint(mode) }, mode))),
     el("span", { class: "group" }, ...toggles),
     ...(data.detects ? [el("label", { class: "group" }, "score", score, el("output", { id: "least" }))] : []),
-    el("span", { class: "group" }, button("above", "from above (t)", () => cloud.look(ABOVE)), button("reset", "first view (r)", () => cloud.look(START))),
+    el("span", { class: "group" }, button("above", "from above (t)", () => cloud.look(FROM_ABOVE)), button("reset", "first view (r)", () => cloud.look(START))),
   ];
 }
 
@@ -118,7 +118,7 @@ function save() {
 const KEYS = {
   n: () => go(state.frame + 1), ArrowRight: () => go(state.frame + 1), p: () => go(state.frame - 1), ArrowLeft: () => go(state.frame - 1),
   c: () => paint(data.modes[(data.modes.indexOf(state.mode) + 1) % data.modes.length]),
-  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"),
+  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(FROM_ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"),
 };
 
 // Pixels of the canvas that are not background.
