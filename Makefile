@@ -1,4 +1,5 @@
 # make demo   everything once, small: environment, simulated Waymo segments, preprocessing, training, table, picture
+# make mini-study   a study of two arms and two seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
 # make lint   ruff and mypy alone
 # make clean  remove what make demo wrote (the environment stays)
@@ -12,7 +13,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))"
 # Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint clean environment environment-dev
+.PHONY: demo demo-data mini-study test lint clean environment environment-dev
 .DELETE_ON_ERROR:
 
 environment: $(VENV)/installed
@@ -31,13 +32,19 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 	$(RUN) -m pip install --quiet -r requirements-dev.txt
 	@touch $@ $(VENV)/installed
 
-demo: $(VENV)/installed
+demo-data: $(VENV)/installed
 	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/training --segments 40 --frames 5 --interval-s 1.0 --seed 1000 --workers $(WORKERS)
 	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/validation --segments 10 --frames 4 --interval-s 1.0 --seed 20000 --workers $(WORKERS)
 	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/training --output $(DEMO)/stores/training --workers $(WORKERS)
 	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/validation --output $(DEMO)/stores/validation --workers $(WORKERS)
+
+demo: demo-data
 	$(RUN) train.py configs/quick.yaml --runs-folder $(DEMO)/runs --resume
 	$(RUN) test.py $(DEMO)/runs/quick
+
+mini-study: demo-data
+	$(RUN) -m pcdet_poly.experiments.sweep configs/sweeps/mini.yaml
+	$(RUN) -m pcdet_poly.experiments.report sweeps/mini
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
@@ -48,4 +55,4 @@ test: $(VENV)/installed-dev lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 clean:
-	rm -rf $(DEMO)
+	rm -rf $(DEMO) sweeps/mini
