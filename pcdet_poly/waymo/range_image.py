@@ -26,10 +26,13 @@ def points_of_scan(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
     images = [
         (lidar, number) for number in sorted(set(returns)) for lidar in scan.lidars if number <= len(lidar.returns)
     ]
-    ends = np.cumsum([np.count_nonzero(lidar.returns[number - 1][..., 0] > 0) for lidar, number in images])
-    points = np.empty((ends[-1] if images else 0, len(POINT_COLUMNS)), np.float32)
-    for (lidar, number), part in zip(images, np.split(points, ends[:-1]), strict=bool(images)):
-        _fill_from_image(part, lidar, number, scan.world_from_vehicle)
+    # Room for all pixels, most of which are empty: counting points first would be a second pass over 20 MB.
+    num_pixels = sum(lidar.returns[number - 1][..., 0].size for lidar, number in images)
+    points = np.empty((num_pixels, len(POINT_COLUMNS)), np.float32)
+    num_points = 0
+    for lidar, number in images:
+        num_points += _fill_from_image(points[num_points:], lidar, number, scan.world_from_vehicle)
+    points.resize((num_points, len(POINT_COLUMNS)), refcheck=False)  # in place: the rest was never touched
     return points
 
 
@@ -54,13 +57,14 @@ def column_azimuth_rad(calibration: LidarCalibration, columns: int) -> np.ndarra
     return ((columns - np.arange(columns) - 0.5) / columns * 2 - 1) * math.pi - yaw
 
 
-def _fill_from_image(points: np.ndarray, lidar: LidarScan, number: int, world_from_vehicle: np.ndarray) -> None:
+def _fill_from_image(points: np.ndarray, lidar: LidarScan, number: int, world_from_vehicle: np.ndarray) -> int:
+    """Write an image's points into the first rows of `points`; how many."""
     image = lidar.returns[number - 1]
     rows, columns = image.shape[:2]
     inclination = beam_inclination_rad(lidar.calibration, rows)
     azimuth = column_azimuth_rad(lidar.calibration, columns)
     pose = np.empty((0, 0, 6), np.float32) if lidar.pixel_pose is None else lidar.pixel_pose
-    _fill(
+    count: int = _fill(
         points,
         _read_only(image),
         np.cos(inclination),
@@ -74,6 +78,7 @@ def _fill_from_image(points: np.ndarray, lidar: LidarScan, number: int, world_fr
         number,
         lidar.calibration.lidar,
     )
+    return count
 
 
 def _read_only(image: np.ndarray) -> np.ndarray:
@@ -85,7 +90,7 @@ def _read_only(image: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _fill(points, image, cos_inc, sin_inc, cos_az, sin_az, mount, pose, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
-    """One image (H, W, 4) into its rows of `points`. `rotation` and `origin`: world to vehicle.
+    """One image (H, W, 4) into the first rows of `points`; how many. `rotation` and `origin`: world to vehicle.
 
     All beams of a column are fired at nearly the same instant, and Waymo gives them one pose: a column's
     sines and cosines are kept until its angles change, which halves the time.
@@ -116,6 +121,7 @@ def _fill(points, image, cos_inc, sin_inc, cos_az, sin_az, mount, pose, rotation
             points[i, 5] = 1 if image[row, column, 3] > 0 else 0
             points[i, 6], points[i, 7] = number, lidar
             i += 1
+    return i
 
 
 @njit(cache=True, nogil=True, inline="always")
