@@ -76,11 +76,13 @@ def decode_points(data: memoryview | bytes, columns: tuple[str, ...]) -> np.ndar
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from pcdet_poly.ops.cpu.steps import coordinates_of_steps  # numba: not for those who only write
+
     table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     points = np.empty((table.num_rows, len(columns)), np.float32)
     for i, name in enumerate(columns):
         if name + _STEPS in table.column_names:
-            points[:, i] = _from_steps(_numpy(table.column(name + _STEPS)))
+            coordinates_of_steps(_numpy(table.column(name + _STEPS)), 1 / STEPS_PER_M, points, i)
         else:
             points[:, i] = _numpy(table.column(name))
     return points
@@ -95,15 +97,6 @@ def _to_steps(metres: np.ndarray) -> np.ndarray:
     position = np.rint(metres * np.float32(STEPS_PER_M)).astype(np.int32)
     step = np.diff(position, prepend=np.int32(0))
     return (step << 1) ^ (step >> 31)
-
-
-def _from_steps(steps: np.ndarray) -> np.ndarray:
-    position = steps >> 1  # in place from here on: temporaries would take longer than the arithmetic
-    position ^= -(steps & 1)
-    np.cumsum(position, out=position)
-    metres = position.astype(np.float32)
-    metres *= np.float32(1 / STEPS_PER_M)
-    return metres
 
 
 def _round_mantissa(values: np.ndarray) -> np.ndarray:
