@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 # What may change when a run goes on: none of these changes a number that the run computes.
-_MAY_CHANGE = frozenset(
+MAY_CHANGE = frozenset(
     {
         *("data.train", "data.val", "data.workers"),
         *("train.threads", "train.checkpoint_activations", "train.save_every", "train.keep_checkpoints"),
@@ -154,7 +154,7 @@ def _check_same_settings(folder: Path, config: Config) -> None:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: something else than a run is there (no config.yaml); choose another --name")
     before = config_values(load_config(folder / "config.yaml"))
-    difference = first_difference(before, config_values(config), ignore=_MAY_CHANGE)
+    difference = first_difference(before, config_values(config), ignore=MAY_CHANGE)
     if difference is not None:
         key, old, new = difference
         raise UserError(

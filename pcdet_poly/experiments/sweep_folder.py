@@ -17,12 +17,10 @@ from typing import Any, Literal
 
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.engine.checkpoint import config_values, first_difference
+from pcdet_poly.engine.run import MAY_CHANGE
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep_schema import Sweep, Trial
 from pcdet_poly.files import atomic_path, write_json
-
-# What may change when a sweep goes on: none of these changes a number.
-_MAY_CHANGE = frozenset({"data.train", "data.val", "data.workers", "train.threads"})
 
 Status = Literal["waiting", "done", "failed"]
 
@@ -106,7 +104,7 @@ def _check_unchanged(folder: SweepFolder, trial: Trial) -> None:
     if not started.is_file():
         return
     before = config_values(load_config(started))
-    difference = first_difference(before, config_values(trial.config), ignore=_MAY_CHANGE)
+    difference = first_difference(before, config_values(trial.config), ignore=MAY_CHANGE)
     if difference is not None:
         key, old, new = difference
         raise UserError(
