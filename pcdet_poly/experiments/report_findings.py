@@ -74,14 +74,15 @@ def _controls(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
 
 def _choices(choices: Sequence[Choice], baseline: str) -> list[str]:
     lines = []
-    for choice in choices:
+    for half, choice in zip(("one half", "the other half"), choices, strict=False):
+        start = f"Epsilon chosen on {half} of the segments: "
         if choice.unseen is None:
-            lines.append(f"Chosen on one half of the segments: {baseline} itself; no gain to report on the other.")
-            continue
-        lines.append(
-            f"Epsilon chosen on one half of the segments: {choice.epsilon:g} ({choice.arm}), {choice.seen:+.2f} there; "
-            f"on the other half {_signed(choice.unseen)} points."
-        )
+            lines.append(f"{start}that of {baseline} itself, so there is no gain to report.")
+        else:
+            lines.append(
+                f"{start}{choice.epsilon:g} ({choice.arm}), {choice.seen:+.2f} there; "
+                f"on the segments not looked at {_signed(choice.unseen)} points."
+            )
     return lines or ["Too few segments, or incomplete seeds, to choose epsilon on one half and report on the other."]
 
 
