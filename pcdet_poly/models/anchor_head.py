@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pcdet_poly.structures import AnchorMaps
 
@@ -12,6 +14,7 @@ from pcdet_poly.structures import AnchorMaps
 class AnchorHead(nn.Module):
     """One 1 x 1 convolution per output. Shapes: B frames, C channels, H x W cells, A anchors per cell, K classes.
 
+    They are computed as one: the features, the largest tensor, are read once, and have one gradient in place of three.
     Every anchor has a logit for every class, not only for its own. `prior` is the score it starts from.
     """
 
@@ -28,14 +31,15 @@ class AnchorHead(nn.Module):
         nn.init.normal_(self.code.weight, std=0.001)
 
     def forward(self, bev: Tensor) -> AnchorMaps:
-        return AnchorMaps(
-            logit=self._by_anchor(self.logit(bev)),
-            code=self._by_anchor(self.code(bev)),
-            direction=self._by_anchor(self.direction(bev)),
-        )
+        outputs = (self.logit, self.code, self.direction)
+        weight = torch.cat([output.weight for output in outputs])
+        bias = torch.cat([output.bias for output in outputs if output.bias is not None])
+        image = functional.conv2d(bev, weight, bias)
+        logit, code, direction = torch.split(image, [output.out_channels for output in outputs], dim=1)
+        return AnchorMaps(self._by_anchor(logit), self._by_anchor(code), self._by_anchor(direction))
 
     def _by_anchor(self, image: Tensor) -> Tensor:
-        """(B, A * C, H, W) -> (B, H * W * A, C); no copy where the image is channels-last."""
+        """(B, A * C, H, W) -> (B, H * W * A, C)."""
         num_frames, channels, height, width = image.shape
         rows = image.permute(0, 2, 3, 1)
         return rows.reshape(num_frames, height * width * self.per_cell, channels // self.per_cell)
