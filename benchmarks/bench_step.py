@@ -5,7 +5,7 @@
 Frames are simulated at Waymo's full sensor size; the default config is the published CenterPoint-pillar.
 Every variant runs in a process of its own, which gives its peak memory. Prints a Markdown table of
 medians; ratios are to the first row, the network as public suites run it: float32, contiguous, one
-module after the other.
+module after the other. The ONNX row has our voxelization and decoding around onnxruntime.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +29,10 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.collate import collate
 from pcdet_poly.models import Recipe, build_recipe
+from pcdet_poly.models.export import export_onnx
+from pcdet_poly.models.export.check import inputs_of
 from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.pillar_detector import PillarDetector
 from pcdet_poly.models.pillar_encoder import PillarEncoder
 from pcdet_poly.ops.pillars import voxel_centres
 from pcdet_poly.ops.scatter import scatter_max, scatter_mean
@@ -45,6 +51,7 @@ class Variant:
     compiled: bool = False
     plain_encoder: bool = False  # a module per layer, as public suites have it
     folded: bool = False  # batch norms folded: no training
+    onnx: bool = False  # the exported network in onnxruntime: no training
 
 
 VARIANTS = (
@@ -53,6 +60,7 @@ VARIANTS = (
     Variant("float32, channels last", bfloat16=False),
     Variant("bfloat16, channels last"),
     Variant("bfloat16, channels last, norms folded", folded=True),
+    Variant("float32, ONNX in onnxruntime, norms folded", bfloat16=False, folded=True, onnx=True),
     Variant("bfloat16, channels last, compiled", compiled=True),
 )
 
@@ -93,6 +101,29 @@ class PlainEncoder(PillarEncoder):
         return highest
 
 
+class OnnxNetwork(nn.Module):
+    """`model` as an ONNX file in onnxruntime, with the same inputs and outputs."""
+
+    def __init__(self, model: PillarDetector, batch: Batch, threads: int) -> None:
+        super().__init__()
+        import onnxruntime
+
+        with torch.no_grad():
+            self.maps = type(model(batch))
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            self.names = export_onnx(model, path)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.model = model
+
+    def forward(self, batch: Batch) -> CenterMaps:
+        """Maps of a batch of one frame."""
+        maps = self.session.run(None, inputs_of(batch, self.model))
+        return self.maps(**{name: torch.from_numpy(image) for name, image in zip(self.names, maps, strict=True)})
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,6 +141,9 @@ def main() -> None:
     first = None
     for variant in VARIANTS:
         if variant.compiled and not given.compile:
+            continue
+        if variant.onnx and (given.batch > 1 or cfg.model.kind not in ("centerpoint_pillar", "pointpillars")):
+            print(f"| {variant.name} | not exportable: one frame of a pillar detector only | | | | | |")
             continue
         measured = in_own_process(Job(variant, cfg, given.batch, given.threads, given.repeat))
         first = first or measured
@@ -143,6 +177,10 @@ def measure(job: Job) -> Measured:
         recipe.model.encoder.__class__ = PlainEncoder
     batch = simulated_batch(cfg, job.batch)
     network = torch.compile(recipe.model) if variant.compiled else recipe.model
+    if variant.onnx:
+        network = OnnxNetwork(cast(PillarDetector, recipe.model.eval()), batch, job.threads)
+        inference_s = median_seconds(lambda: infer(network, recipe, batch, variant), job.repeat)
+        return Measured(inference_s, None, peak_mib(), peak_mib())
     still = fuse_for_inference(recipe.model) if variant.folded else network
     still.eval()
     inference_s = median_seconds(lambda: infer(still, recipe, batch, variant), job.repeat)
