@@ -1,6 +1,6 @@
 """The report of a study: `python -m pcdet_poly.experiments.report SWEEP_DIR`.
 
-Writes report.md, report.html (one page that needs no network), runs.csv and differences.csv.
+Writes report.md with a figure per model, report.html (one page that needs no network), runs.csv and differences.csv.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pcdet_poly.errors import run_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read, compute, write; print what was written."""
     options = _parser().parse_args(arguments)
+    from pcdet_poly.experiments.loss_lab_style import save
+    from pcdet_poly.experiments.report_figure import draw_differences
     from pcdet_poly.experiments.report_page import page
     from pcdet_poly.experiments.report_read import read_study
     from pcdet_poly.experiments.report_result import Sizes, results_of
-    from pcdet_poly.experiments.report_text import differences_csv, markdown, runs_csv
+    from pcdet_poly.experiments.report_text import differences_csv, figure_name, markdown, runs_csv
     from pcdet_poly.experiments.sweep_folder import SweepFolder
     from pcdet_poly.files import atomic_path
 
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with atomic_path(output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(output / name)
+    for result in results:
+        print(save(draw_differences(result), output / figure_name(result)))
     return 0
 
 

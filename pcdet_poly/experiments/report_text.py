@@ -39,10 +39,16 @@ def _of_model(study: Study, result: Result) -> str:
         _paper_layout(result),
         f"### Difference from {result.model.baseline}, {name_of(result.numbers.main)}, points",
         _differences(result),
+        f"![Differences with 95 % intervals]({figure_name(result)})",
         "### What the loss did",
         _behaviours(result),
     ]
     return "\n\n".join(blocks)
+
+
+def figure_name(result: Result) -> str:
+    """File of the figure of differences, beside report.md."""
+    return f"differences_{result.model.name}.png"
 
 
 def _paper_layout(result: Result) -> str:

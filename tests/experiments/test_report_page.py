@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from pcdet_poly.experiments import report
+from pcdet_poly.experiments.report_figure import draw_differences
 from pcdet_poly.experiments.report_numbers import MEAN, Numbers
-from pcdet_poly.experiments.report_read import Model
+from pcdet_poly.experiments.report_read import Model, read_study
+from pcdet_poly.experiments.report_result import Sizes, results_of
+from pcdet_poly.experiments.sweep_folder import SweepFolder
 
 MAIN = ("3D", 2, "aph")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -52,6 +55,8 @@ def test_markdown_and_csv(written: Path, numbers: Numbers) -> None:
     text = (written / "report.md").read_text()
     assert "All 6 trials are in the numbers." in text
     assert "| vehicle | *paper: PointPillars, focal* | 82.5/81.5 | 73.9/72.9 | 63.3/62.7 | 55.2/54.7 |" in text
+    (figure,) = re.findall(r"!\[.+\]\((differences_.+\.png)\)", text)
+    assert (written / figure).read_bytes().startswith(b"\x89PNG")
     assert len(_rows(written / "runs.csv")) == 3 * 2 * 4 * 2 * 2 * 2  # arms, seeds, classes, parts, levels, metrics
     where = {"part": "BEV", "level": "1", "metric": "ap"}
     (run,) = _rows(written / "runs.csv", arm="drop1", seed="1", **where, **{"class": "VEHICLE"})
@@ -108,3 +113,15 @@ def test_a_browser_draws_the_page(written: Path, tmp_path: Path) -> None:
     assert marks["turned"] == "true"
     for text in ("Findings", "drop1", "paper: PointPillars, focal", "A frame in 3D"):
         assert text in dom
+
+
+def test_the_figure_shows_every_arm(finished_sweep: Path) -> None:
+    sizes = Sizes(resamples=30, histogram_frames=0, scene_frames=0, scene_points=0)
+    (result,) = results_of(read_study(SweepFolder(finished_sweep)), sizes)
+    panels = [axes for axes in draw_differences(result).axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == ["vehicle", "pedestrian", "cyclist", "mean over classes"]
+    for axes, kind in zip(panels, [*result.model.config.data.classes, MEAN], strict=True):
+        assert [text.get_text() for text in axes.get_xticklabels()] == result.arms
+        drawn = {float(y) for line in axes.lines if line.get_marker() == "o" for y in line.get_ydata()}
+        means = {float(one.claim.mean) for one in result.main_differences() if one.cell[0] == kind}
+        assert drawn == means | {0.0}
