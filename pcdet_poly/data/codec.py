@@ -5,8 +5,9 @@ Two precisions share one layout, a column per value of `Frame.columns`:
 exact    every float32 bit for bit (BYTE_STREAM_SPLIT).
 compact  x, y, z rounded to 1/256 m, so at most 1/512 m = 1.95 mm off, and exact in float32; stored
          as differences between neighbours, which are small because points come in scan order.
-         Other columns keep 11 significant bits, at most a relative 2^-11 off (float16's precision,
-         float32's range), as dictionary pages.
+         Other columns are float16 where all their values are at most 65,504: 11 significant bits, at most
+         a relative 2^-11 off, or 2^-25 where the value is below 2^-14. Columns with larger values keep as
+         many bits in float32.
 
 In both, a column of whole numbers from 0 to 255 (flags, return and LiDAR numbers) is stored as
 bytes, without loss. docs/data_format.md shows how to read either without this project.
@@ -32,6 +33,7 @@ MAX_COORDINATE_M = 2.0**16  # beyond, 1/256 m is no longer a float32
 _COORDINATES = ("x", "y", "z")
 _STEPS = "_steps"  # suffix of a compact coordinate's column
 _DROPPED_BITS = 13  # of float32's 23 mantissa bits: 10 stored ones and the implicit one stay
+_MAX_FLOAT16 = 65504.0
 _PAGE_BYTES = 1 << 26  # one page per column: frames are read whole
 
 
@@ -51,17 +53,15 @@ def encode_points(points: np.ndarray, columns: tuple[str, ...], precision: Preci
         elif small is not None:
             stored[name] = small
         else:
-            stored[name] = values if precision == "exact" else _round_mantissa(values)
-    split = [
-        name for name, v in stored.items() if v.dtype != np.uint8 and (precision == "exact" or v.dtype.kind == "i")
-    ]
+            stored[name] = values if precision == "exact" else _eleven_bits(values)
+    split = [name for name, values in stored.items() if values.dtype != np.uint8]
     target = io.BytesIO()
     pq.write_table(
         pa.table({name: pa.array(values) for name, values in stored.items()}),
         target,
         compression="zstd",
         compression_level=1,  # level 3 takes a third longer and saves 1 %
-        use_dictionary=[name for name in stored if name not in split],
+        use_dictionary=False,  # takes twice as long to write as it takes zstd to find the repetitions
         column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         write_statistics=False,
         store_schema=False,
@@ -97,6 +97,13 @@ def _to_steps(metres: np.ndarray) -> np.ndarray:
     position = np.rint(metres * np.float32(STEPS_PER_M)).astype(np.int32)
     step = np.diff(position, prepend=np.int32(0))
     return (step << 1) ^ (step >> 31)
+
+
+def _eleven_bits(values: np.ndarray) -> np.ndarray:
+    """float16, or float32 with as many significant bits where values are too large for it."""
+    if np.abs(values).max(initial=0) <= _MAX_FLOAT16:
+        return values.astype(np.float16)
+    return _round_mantissa(values)
 
 
 def _round_mantissa(values: np.ndarray) -> np.ndarray:

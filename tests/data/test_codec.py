@@ -19,6 +19,7 @@ from tests.data.frames import make_points
 FIVE = POINT_COLUMNS[:5]
 COORDINATE_BOUND_M = 1 / 512
 RELATIVE_BOUND = 2.0**-11
+SMALLEST_BOUND = 2.0**-25  # of values below 2^-14, where float16 has fewer bits
 
 
 def bits(points: np.ndarray) -> np.ndarray:
@@ -49,7 +50,21 @@ def test_compact_stays_within_its_bounds(rows: list[tuple[float, ...]]) -> None:
     back = decode_points(encode_points(points, FIVE, "compact"), FIVE)
     given_, got = points.astype(np.float64), back.astype(np.float64)
     assert np.all(np.abs(got[:, :3] - given_[:, :3]) <= COORDINATE_BOUND_M)
-    assert np.all(np.abs(got[:, 3:] - given_[:, 3:]) <= RELATIVE_BOUND * np.abs(given_[:, 3:]))
+    bound = np.maximum(RELATIVE_BOUND * np.abs(given_[:, 3:]), SMALLEST_BOUND)
+    assert np.all(np.abs(got[:, 3:] - given_[:, 3:]) <= bound)
+
+
+@pytest.mark.parametrize(
+    ("largest", "kind"), [(65504.0, np.float16), (-65504.0, np.float16), (65512.0, np.float32), (1e30, np.float32)]
+)
+def test_compact_takes_half_the_bytes_where_values_allow_it(largest: float, kind: type) -> None:
+    points = make_points(np.random.default_rng(6), 100)
+    points[3, 3] = largest
+    data = encode_points(points, POINT_COLUMNS, "compact")
+    table = pq.read_table(io.BytesIO(data))
+    assert table["intensity"].to_numpy().dtype == kind
+    assert table["elongation"].to_numpy().dtype == np.float16
+    assert np.array_equal(table["intensity"].to_numpy().astype(np.float32), decode_points(data, POINT_COLUMNS)[:, 3])
 
 
 def test_compact_is_stable_after_the_first_time() -> None:
