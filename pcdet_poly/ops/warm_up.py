@@ -12,7 +12,7 @@ from pcdet_poly.ops import pillars
 from pcdet_poly.ops.cpu import iou as iou_of_arrays
 from pcdet_poly.ops.cpu import points_in_boxes as arrays
 from pcdet_poly.ops.cpu import range_image
-from pcdet_poly.ops.cpu.steps import coordinates_of_steps
+from pcdet_poly.ops.cpu.columns import coordinates_of_steps
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_bev, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms

@@ -1,0 +1,75 @@
+"""Columns of points <-> what a frame store keeps of them, over numpy arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pcdet_poly.ops.cpu.compile import kernel
+
+Array = np.ndarray
+
+_BLOCK = 4096  # values looked at before a column may be given up
+_LEAST_NORMAL = np.uint32(0x38800000)  # 2^-14 as a float32: float16 has fewer bits below it
+_BIAS = np.uint32((127 - 15) << 10)  # between the two exponents, at float16's place
+
+
+@kernel
+def steps_of_coordinates(metres: Array, per_metre: float) -> Array:
+    """Differences of neighbours (P,) int32 of float32 `metres` rounded to 1 / `per_metre`, the first one's from 0.
+
+    The sign of a step is in its lowest bit: 0, -1, 1, -2 become 0, 1, 2, 3.
+    """
+    steps = np.empty(len(metres), np.int32)
+    factor, before = np.float32(per_metre), np.int32(0)
+    for p in range(len(metres)):
+        position = np.int32(np.rint(metres[p] * factor))
+        step = position - before
+        steps[p] = (step << np.int32(1)) ^ (step >> np.int32(31))
+        before = position
+    return steps
+
+
+@kernel
+def coordinates_of_steps(steps: Array, scale: float, points: Array, column: int) -> None:
+    """The inverse: write the running sum of `steps`, times `scale`, into one column of points (P, C) float32."""
+    factor, position = np.float32(scale), np.int32(0)
+    for p in range(len(steps)):
+        step = steps[p]
+        position += (step >> np.int32(1)) ^ -(step & np.int32(1))
+        points[p, column] = np.float32(position) * factor
+
+
+@kernel
+def float16_bits(bits: Array) -> Array:
+    """float32 of at most 65,504, as bits (P,) uint32 -> the nearest float16, ties to even, as bits (P,) uint16.
+
+    numpy's own conversion takes several times as long.
+    """
+    half = np.empty(len(bits), np.uint16)
+    magnitudes = (bits & np.uint32(0x7FFFFFFF)).view(np.float32)
+    for p in range(len(bits)):
+        magnitude = bits[p] & np.uint32(0x7FFFFFFF)
+        odd = (magnitude >> np.uint32(13)) & np.uint32(1)
+        normal = ((magnitude + np.uint32(0xFFF) + odd) >> np.uint32(13)) - _BIAS
+        small = np.uint32(np.rint(magnitudes[p] * np.float32(1 << 24)))
+        sign = (bits[p] >> np.uint32(16)) & np.uint32(0x8000)
+        half[p] = sign | (small if magnitude < _LEAST_NORMAL else normal)
+    return half
+
+
+@kernel
+def small_whole_numbers(values: Array, small: Array) -> bool:
+    """Write float32 `values` (P,) into `small` (P,) uint8. False, with `small` in any state, if uint8 cannot hold one.
+
+    -0.0 is such a value: the way back would lose its sign.
+    """
+    bits = values.view(np.uint32)
+    for start in range(0, len(values), _BLOCK):
+        fits = True
+        for p in range(start, min(start + _BLOCK, len(values))):
+            value = values[p] if 0 <= values[p] <= 255 else np.float32(0.5)
+            small[p] = np.uint8(np.int32(value))
+            fits &= (np.float32(small[p]) == value) & (bits[p] < np.uint32(1 << 31))
+        if not fits:
+            return False
+    return True

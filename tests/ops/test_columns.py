@@ -1,0 +1,61 @@
+"""Columns of points into what a store keeps, against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pcdet_poly.ops.cpu.columns import (
+    coordinates_of_steps,
+    float16_bits,
+    small_whole_numbers,
+    steps_of_coordinates,
+)
+
+_MAX_FLOAT16 = 65504
+
+
+def _same_as_numpy(values: np.ndarray) -> bool:
+    values = values[np.abs(values) <= _MAX_FLOAT16]
+    return np.array_equal(float16_bits(values.view(np.uint32)), values.astype(np.float16).view(np.uint16))
+
+
+def test_every_float16_comes_back() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    assert _same_as_numpy(every[np.isfinite(every)].astype(np.float32))
+
+
+def test_values_half_way_and_next_to_it_round_as_in_numpy() -> None:
+    every = np.arange(0x7BFF + 1, dtype=np.uint16).view(np.float16).astype(np.float32)  # 0 to 65,504
+    middle = (every[:-1] + every[1:]) / 2
+    for values in (middle, np.nextafter(middle, np.float32(0)), np.nextafter(middle, np.float32(1e9))):
+        assert _same_as_numpy(values)
+        assert _same_as_numpy(-values)
+
+
+def test_any_float32_rounds_as_in_numpy() -> None:
+    bits = np.random.default_rng(0).integers(0, 1 << 32, 300_000, dtype=np.uint64).astype(np.uint32)
+    assert _same_as_numpy(bits.view(np.float32))
+
+
+@pytest.mark.parametrize("place", [0, 4095, 4096, 9999])
+@pytest.mark.parametrize("value", [-0.0, -1.0, 0.5, 255.5, 256.0, 1e30, np.nan, np.inf, -np.inf])
+def test_one_value_that_is_no_byte(value: float, place: int) -> None:
+    values = (np.arange(10_000) % 256).astype(np.float32)
+    small = np.empty(len(values), np.uint8)
+    assert small_whole_numbers(values, small)
+    assert np.array_equal(small, values)
+    values[place] = value
+    assert not small_whole_numbers(values, small)
+
+
+def test_steps_are_of_rounded_positions() -> None:
+    metres = np.random.default_rng(1).uniform(-65_536, 65_536, 10_000).astype(np.float32)
+    metres[:6] = np.array([1, 3, 5, -1, -3, -5], np.float32) / 512  # half way: to the even 1/256 m, as np.rint
+    steps = steps_of_coordinates(metres, 256)
+    signed = np.where(steps & 1, -(steps >> 1) - 1, steps >> 1)
+    wanted = np.rint(metres.astype(np.float64) * 256)
+    assert np.array_equal(np.cumsum(signed), wanted)
+    points = np.empty((len(metres), 3), np.float32)
+    coordinates_of_steps(steps, 1 / 256, points, 1)
+    assert np.array_equal(points[:, 1], wanted / 256)
