@@ -69,15 +69,19 @@ def decode_points(data: memoryview | bytes, columns: tuple[str, ...]) -> np.ndar
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from pcdet_poly.ops.cpu.columns import coordinates_of_steps
+    from pcdet_poly.ops.cpu.columns import coordinates_of_steps, float16_values
 
     table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     points = np.empty((table.num_rows, len(columns)), np.float32)
     for i, name in enumerate(columns):
         if name + _STEPS in table.column_names:
             coordinates_of_steps(_numpy(table.column(name + _STEPS)), 1 / STEPS_PER_M, points, i)
+            continue
+        values = _numpy(table.column(name))
+        if values.dtype == np.float16:
+            float16_values(values.view(np.uint16), points, i)
         else:
-            points[:, i] = _numpy(table.column(name))
+            points[:, i] = values
     return points
 
 

@@ -12,7 +12,7 @@ from pcdet_poly.ops import pillars
 from pcdet_poly.ops.cpu import iou as iou_of_arrays
 from pcdet_poly.ops.cpu import points_in_boxes as arrays
 from pcdet_poly.ops.cpu import range_image
-from pcdet_poly.ops.cpu.columns import coordinates_of_steps
+from pcdet_poly.ops.cpu.columns import coordinates_of_steps, float16_values
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_bev, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms
@@ -88,6 +88,9 @@ def _in_loaders(points: np.ndarray, box: np.ndarray) -> None:
     steps = np.zeros(4, np.int32)
     steps.flags.writeable = False  # as Arrow gives them
     coordinates_of_steps(steps, 1.0, np.empty((4, 8), np.float32), 0)
+    half = np.zeros(4, np.uint16)
+    half.flags.writeable = False
+    float16_values(half, np.empty((4, 8), np.float32), 0)
     number = np.arange(4)
     pixel = range_image.place(number, number, number, 4, 4, range_image.NEIGHBOURS)
     range_image.nearest(pixel, np.ones((4, 2), np.float32)[:, 0], 16)

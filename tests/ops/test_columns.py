@@ -8,6 +8,7 @@ import pytest
 from pcdet_poly.ops.cpu.columns import (
     coordinates_of_steps,
     float16_bits,
+    float16_values,
     small_whole_numbers,
     steps_of_coordinates,
 )
@@ -22,7 +23,11 @@ def _same_as_numpy(values: np.ndarray) -> bool:
 
 def test_every_float16_comes_back() -> None:
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    assert _same_as_numpy(every[np.isfinite(every)].astype(np.float32))
+    every = every[np.isfinite(every)]
+    assert _same_as_numpy(every.astype(np.float32))
+    points = np.empty((len(every), 2), np.float32)
+    float16_values(every.view(np.uint16), points, 1)
+    assert np.array_equal(points[:, 1].copy().view(np.uint32), every.astype(np.float32).view(np.uint32))
 
 
 def test_values_half_way_and_next_to_it_round_as_in_numpy() -> None:

@@ -58,6 +58,17 @@ def float16_bits(bits: Array) -> Array:
 
 
 @kernel
+def float16_values(bits: Array, points: Array, column: int) -> None:
+    """Write finite float16, as bits (P,) uint16, into one column of points (P, C) float32."""
+    magnitudes = ((bits & np.uint16(0x7FFF)).astype(np.uint32) << np.uint32(13)).view(
+        np.float32
+    )  # 2^112 times too small
+    for p in range(len(bits)):
+        value = magnitudes[p] * np.float32(2.0**112)  # exact; subnormal float16 are subnormal here, too
+        points[p, column] = -value if bits[p] >> np.uint16(15) else value
+
+
+@kernel
 def small_whole_numbers(values: Array, small: Array) -> bool:
     """Write float32 `values` (P,) into `small` (P,) uint8. False, with `small` in any state, if uint8 cannot hold one.
 
