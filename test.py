@@ -7,13 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-from pcdet_poly.allocation import use_large_pages
 from pcdet_poly.errors import run_command
 
 
 def main() -> int:
     """Parse, load, build, evaluate."""
-    use_large_pages()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", metavar="RUN", type=Path, help="folder that train.py made")
     parser.add_argument(

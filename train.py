@@ -9,14 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from pcdet_poly.allocation import use_large_pages
 from pcdet_poly.config.arguments import add_config_arguments, config_from
 from pcdet_poly.errors import run_command
 
 
 def main() -> int:
     """Parse, load, build, train."""
-    use_large_pages()
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument("--name", help="name of the run's folder (default: the name of CONFIG)")

@@ -11,7 +11,6 @@ module after the other. The ONNX row has our voxelization and decoding around on
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import time
@@ -51,17 +50,13 @@ class Variant:
     bfloat16: bool = True
     compiled: bool = False
     plain_encoder: bool = False  # a module per layer, as public suites have it
-    large_pages: bool = True  # as train.py and test.py ask for
     folded: bool = False  # batch norms folded: no training
     onnx: bool = False  # the exported network in onnxruntime: no training
 
 
 VARIANTS = (
-    Variant(
-        "float32, contiguous, plain encoder", channels_last=False, bfloat16=False, large_pages=False, plain_encoder=True
-    ),
-    Variant("float32, contiguous", channels_last=False, bfloat16=False, large_pages=False),
-    Variant("float32, channels last, small pages", bfloat16=False, large_pages=False),
+    Variant("float32, contiguous, plain encoder", channels_last=False, bfloat16=False, plain_encoder=True),
+    Variant("float32, contiguous", channels_last=False, bfloat16=False),
     Variant("float32, channels last", bfloat16=False),
     Variant("bfloat16, channels last"),
     Variant("bfloat16, channels last, norms folded", folded=True),
@@ -167,7 +162,6 @@ def row(variant: Variant, measured: Measured, first: Measured) -> str:
 
 def in_own_process(job: Job) -> Measured:
     """`measure(job)`, in a process that has done nothing before."""
-    os.environ["THP_MEM_ALLOC_ENABLE"] = str(int(job.variant.large_pages))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure, job).result()
 

@@ -1,23 +1,13 @@
-"""Memory from the system: in large pages, and kept when it is freed and needed again at once."""
+"""Memory that is freed and needed again at once stays with the process."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import cache
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _KEPT_BYTES = 1 << 28
 _LARGEST_BYTES = 1 << 25  # glibc takes no more; a range image has a tenth of it
-
-
-def use_large_pages() -> None:
-    """Let torch ask Linux for pages of 2 MB. Call before torch is imported; the user's own setting wins.
-
-    A detector's images take 100 MB and more, given back and asked for again in every step: in pages of 4 kB
-    that is up to a fifth of a training step on a CPU.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 @cache

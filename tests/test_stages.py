@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -66,29 +62,3 @@ def test_freed_memory_is_kept() -> None:
     keep_freed_memory()
     faults()
     assert faults() < 1000  # 4,000,000 bytes are 977 pages, twice, ten times
-
-
-FAULTS = """
-from pcdet_poly.allocation import use_large_pages
-use_large_pages()
-import resource, torch
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-torch.ones(25_000_000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-
-@pytest.mark.skipif(
-    not LARGE_PAGES.is_file() or "[never]" in LARGE_PAGES.read_text(), reason="this machine has no large pages"
-)
-@pytest.mark.parametrize("users", [None, "0"])
-def test_torch_asks_for_large_pages_unless_the_user_says_no(users: str | None) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
-    environment |= {} if users is None else {"THP_MEM_ALLOC_ENABLE": users}
-    found = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True)
-    small_pages = 100_000_000 // 4096
-    if users is None:
-        assert int(found.stdout) < small_pages / 4  # memory in pieces may leave Linux without some large ones
-    elif "[always]" not in LARGE_PAGES.read_text():
-        assert int(found.stdout) > 0.9 * small_pages
