@@ -10,9 +10,8 @@ from torch import Tensor
 
 from pcdet_poly.ops import pillars
 from pcdet_poly.ops.cpu import iou as iou_of_arrays
+from pcdet_poly.ops.cpu import columns, range_image
 from pcdet_poly.ops.cpu import points_in_boxes as arrays
-from pcdet_poly.ops.cpu import range_image
-from pcdet_poly.ops.cpu.columns import coordinates_of_steps, float16_values
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_bev, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms
@@ -85,12 +84,18 @@ def _in_loaders(points: np.ndarray, box: np.ndarray) -> None:
             labels.flags.writeable = labels is not box
             arrays.count_points(points, labels)
             arrays.first_box(points, labels)
-    steps = np.zeros(4, np.int32)
-    steps.flags.writeable = False  # as Arrow gives them
-    coordinates_of_steps(steps, 1.0, np.empty((4, 8), np.float32), 0)
-    half = np.zeros(4, np.uint16)
-    half.flags.writeable = False
-    float16_values(half, np.empty((4, 8), np.float32), 0)
+    _of_stores()
     number = np.arange(4)
     pixel = range_image.place(number, number, number, 4, 4, range_image.NEIGHBOURS)
     range_image.nearest(pixel, np.ones((4, 2), np.float32)[:, 0], 16)
+
+
+def _of_stores() -> None:
+    """What writing and reading a frame's columns calls."""
+    values = np.zeros(4, np.float32)
+    columns.small_whole_numbers(values, np.empty(4, np.uint8))
+    steps, half = columns.steps_of_coordinates(values, 256), columns.float16_bits(values.view(np.uint32))
+    for stored in (steps, half):
+        stored.flags.writeable = False  # as Arrow gives them
+    columns.coordinates_of_steps(steps, 1.0, np.empty((4, 8), np.float32), 0)
+    columns.float16_values(half, np.empty((4, 8), np.float32), 0)
