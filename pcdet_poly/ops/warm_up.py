@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.ops import pillars
-from pcdet_poly.ops.cpu import iou as iou_of_arrays
 from pcdet_poly.ops.cpu import columns, range_image
+from pcdet_poly.ops.cpu import iou as iou_of_arrays
 from pcdet_poly.ops.cpu import points_in_boxes as arrays
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_bev, iou_bev_matched
