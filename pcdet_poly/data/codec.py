@@ -1,20 +1,22 @@
-"""Points of one frame <-> bytes of one Parquet file.
+"""Points of one frame <-> bytes of one Arrow IPC file.
 
-Two precisions share one layout, a column per value of `Frame.columns`:
+Two precisions share one layout, a value per item of `Frame.columns`:
 
-exact    every float32 bit for bit (BYTE_STREAM_SPLIT).
+exact    every float32 bit for bit.
 compact  x, y, z rounded to 1/256 m, so at most 1/512 m = 1.95 mm off, and exact in float32; stored
          as differences between neighbours, which are small because points come in scan order.
-         Other columns are float16 where all their values are at most 65,504: 11 significant bits, at most
-         a relative 2^-11 off, or 2^-25 where the value is below 2^-14. Columns with larger values keep as
-         many bits in float32.
+         Other values are float16 where all of theirs are at most 65,504: 11 significant bits, at most
+         a relative 2^-11 off, or 2^-25 where the value is below 2^-14. Where some are larger, they keep
+         as many bits in float32.
 
-In both, a column of whole numbers from 0 to 255 (flags, return and LiDAR numbers) is stored as
-bytes, without loss. docs/data_format.md shows how to read either without this project.
+In both, whole numbers from 0 to 255 (flags, return and LiDAR numbers) are stored as bytes, without
+loss. A value of several bytes is as many columns, `x.0` its lowest bytes: zstd finds more in bytes of
+one kind. docs/data_format.md shows how to read either without this project.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -33,88 +35,99 @@ _COORDINATES = ("x", "y", "z")
 _STEPS = "_steps"  # suffix of a compact coordinate's column
 _DROPPED_BITS = 13  # of float32's 23 mantissa bits: 10 stored ones and the implicit one stay
 _MAX_FLOAT16 = 65504.0
-_PAGE_BYTES = 1 << 26  # one page per column: frames are read whole
-_BATCH_ROWS = 1 << 20  # encoded at a time; pyarrow's 1,024 take a tenth longer
+_WORD_BYTES = 4
+_HALF_BYTES = 2
 
 
 def encode_points(points: np.ndarray, columns: tuple[str, ...], precision: Precision) -> bytes:
-    """(P, C) float32 with named columns -> a Parquet file."""
+    """(P, C) float32 with named columns -> an Arrow IPC file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     by_column = np.ascontiguousarray(points.T)
     if precision == "compact":
         _check_compact(by_column, columns)
-    stored = dict(_stored(name, values, precision) for name, values in zip(columns, by_column, strict=True))
-    split = [name for name, values in stored.items() if values.dtype != np.uint8]
+    stored = [
+        column for name, values in zip(columns, by_column, strict=True) for column in _stored(name, values, precision)
+    ]
+    batch = pa.record_batch([pa.array(plane) for _, plane in stored], names=[name for name, _ in stored])
     target = pa.BufferOutputStream()
-    pq.write_table(
-        pa.table({name: pa.array(values) for name, values in stored.items()}),
-        target,
-        compression="zstd",
-        compression_level=1,  # level 3 takes a third longer and saves 1 %
-        use_dictionary=False,  # takes twice as long to write as it takes zstd to find the repetitions
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        write_statistics=False,
-        store_schema=False,
-        row_group_size=max(len(points), 1),
-        data_page_size=_PAGE_BYTES,
-        write_batch_size=_BATCH_ROWS,
-    )
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1), use_threads=False)
+    with pa.ipc.new_file(target, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
     return target.getvalue().to_pybytes()
 
 
 def decode_points(data: memoryview | bytes, columns: tuple[str, ...]) -> np.ndarray:
     """The inverse of `encode_points`: (P, C) float32."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from pcdet_poly.ops.cpu.columns import coordinates_of_steps, float16_values
 
-    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
-    points = np.empty((table.num_rows, len(columns)), np.float32)
+    options = pa.ipc.IpcReadOptions(use_threads=False)
+    batch = pa.ipc.open_file(pa.BufferReader(data), options=options).get_batch(0)
+    stored = dict(zip(batch.schema.names, batch.columns, strict=True))
+    points = np.empty((batch.num_rows, len(columns)), np.float32)
     for i, name in enumerate(columns):
-        if name + _STEPS in table.column_names:
-            coordinates_of_steps(_numpy(table.column(name + _STEPS)), 1 / STEPS_PER_M, points, i)
-            continue
-        values = _numpy(table.column(name))
-        if values.dtype == np.float16:
-            float16_values(values.view(np.uint16), points, i)
+        if name in stored:
+            points[:, i] = stored[name].to_numpy()
+        elif _plane(name + _STEPS, 0) in stored:
+            words, _ = _words(stored, name + _STEPS)
+            coordinates_of_steps(words.view(np.int32), 1 / STEPS_PER_M, points, i)
         else:
-            points[:, i] = values
+            words, num_bytes = _words(stored, name)
+            if num_bytes == _HALF_BYTES:
+                float16_values(words, points, i)
+            else:
+                points[:, i] = words.view(np.float32)
     return points
 
 
-def _numpy(column: pa.ChunkedArray) -> np.ndarray:
-    return column.combine_chunks().to_numpy(zero_copy_only=False)
+def _stored(name: str, values: np.ndarray, precision: Precision) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and bytes (P,) uint8 of the columns that hold `values` (P,) float32."""
+    from pcdet_poly.ops.cpu.columns import float16_bits, small_whole_numbers, split_bytes, steps_of_coordinates
 
-
-def _stored(name: str, values: np.ndarray, precision: Precision) -> tuple[str, np.ndarray]:
-    """Name and values of the column that holds `values` (P,) float32."""
-    from pcdet_poly.ops.cpu.columns import small_whole_numbers, steps_of_coordinates
-
+    num_bytes, words = _WORD_BYTES, values.view(np.uint32)
     if precision == "compact" and name in _COORDINATES:
-        return name + _STEPS, steps_of_coordinates(values, STEPS_PER_M)
-    small = np.empty(len(values), np.uint8)
-    if small_whole_numbers(values, small):
-        return name, small
-    return name, values if precision == "exact" else _eleven_bits(values)
+        name, words = name + _STEPS, steps_of_coordinates(values, STEPS_PER_M).view(np.uint32)
+    else:
+        small = np.empty(len(values), np.uint8)
+        if small_whole_numbers(values, small):
+            yield name, small
+            return
+        if precision == "compact" and _fits_float16(values):
+            num_bytes, words = _HALF_BYTES, float16_bits(words)
+        elif precision == "compact":
+            words = _round_mantissa(words)
+    planes = np.empty((num_bytes, len(values)), np.uint8)
+    split_bytes(words, planes)
+    for position, plane in enumerate(planes):
+        yield _plane(name, position), plane
 
 
-def _eleven_bits(values: np.ndarray) -> np.ndarray:
-    """float16, or float32 with as many significant bits where values are too large for it."""
-    from pcdet_poly.ops.cpu.columns import float16_bits
+def _words(stored: Mapping[str, pa.Array], name: str) -> tuple[np.ndarray, int]:
+    """The values (P,) uint32 whose bytes are the columns of `name`, and how many of these there are."""
+    from pcdet_poly.ops.cpu.columns import add_byte
 
-    if values.min(initial=0) >= -_MAX_FLOAT16 and values.max(initial=0) <= _MAX_FLOAT16:
-        return float16_bits(values.view(np.uint32)).view(np.float16)
-    return _round_mantissa(values)
+    words = np.zeros(len(stored[_plane(name, 0)]), np.uint32)
+    num_bytes = 0
+    while _plane(name, num_bytes) in stored:
+        add_byte(stored[_plane(name, num_bytes)].to_numpy(), num_bytes, words)
+        num_bytes += 1
+    return words, num_bytes
 
 
-def _round_mantissa(values: np.ndarray) -> np.ndarray:
-    """The nearest float32 with 11 significant bits, ties away from zero."""
-    bits = values.view(np.uint32)
+def _plane(name: str, position: int) -> str:
+    return f"{name}.{position}"
+
+
+def _fits_float16(values: np.ndarray) -> bool:
+    return bool(values.min(initial=0) >= -_MAX_FLOAT16 and values.max(initial=0) <= _MAX_FLOAT16)
+
+
+def _round_mantissa(bits: np.ndarray) -> np.ndarray:
+    """float32, as bits -> the nearest one with 11 significant bits, ties away from zero."""
     kept = (bits + np.uint32(1 << (_DROPPED_BITS - 1))) >> np.uint32(_DROPPED_BITS)
-    return (kept << np.uint32(_DROPPED_BITS)).view(np.float32)
+    return kept << np.uint32(_DROPPED_BITS)
 
 
 def _check_compact(by_column: np.ndarray, columns: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from pcdet_poly.places import Place, place
 from pcdet_poly.structures import WAYMO_CLASSES
 
 FORMAT = "pcdet_poly frames"
-VERSION = 1
+VERSION = 2  # 1 kept points as Parquet
 MANIFEST = "manifest.json"
 
 

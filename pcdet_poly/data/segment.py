@@ -1,7 +1,7 @@
 """The frames of one segment in one file: a ZIP archive that any tool opens, with random access.
 
 Frame i is two uncompressed entries, one after the other: `00000i.json` (frame_json.py) and
-`00000i.parquet` (codec.py). ZIP keeps a CRC-32 of each. The archive's directory, which holds those
+`00000i.arrow` (codec.py). ZIP keeps a CRC-32 of each. The archive's directory, which holds those
 checksums and all positions, has a CRC-32 of its own in the store's manifest.
 """
 
@@ -58,7 +58,7 @@ class SegmentWriter:
             rest = encode_frame(frame)
         with stage("write"):
             self._write(f"{self.num_frames:06d}.json", rest)
-            self._write(f"{self.num_frames:06d}.parquet", points)
+            self._write(f"{self.num_frames:06d}.arrow", points)
         self.num_frames += 1
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ def read_directory(path: str | Place) -> Directory:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
-            names = [f"{i // 2:06d}.{('json', 'parquet')[i % 2]}" for i in range(len(entries))]
+            names = [f"{i // 2:06d}.{('json', 'arrow')[i % 2]}" for i in range(len(entries))]
             if [entry.filename for entry in entries] != names or any(entry.compress_type for entry in entries):
                 raise UserError(f"{path}: not a segment of frames, or damaged; {_AGAIN}")
             start = [entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.filename) for entry in entries]

@@ -1,7 +1,7 @@
 """A folder of frames with random access: the one home of the format (docs/data_format.md).
 
 A store is `manifest.json` (manifest.py) and one file per segment (segment.py), in which a frame is
-a Parquet table of points (codec.py) and a JSON text with the rest (frame_json.py).
+an Arrow table of points (codec.py) and a JSON text with the rest (frame_json.py).
 """
 
 from __future__ import annotations

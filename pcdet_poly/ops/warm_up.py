@@ -94,8 +94,10 @@ def _of_stores() -> None:
     """What writing and reading a frame's columns calls."""
     values = np.zeros(4, np.float32)
     columns.small_whole_numbers(values, np.empty(4, np.uint8))
-    steps, half = columns.steps_of_coordinates(values, 256), columns.float16_bits(values.view(np.uint32))
-    for stored in (steps, half):
-        stored.flags.writeable = False  # as Arrow gives them
-    columns.coordinates_of_steps(steps, 1.0, np.empty((4, 8), np.float32), 0)
-    columns.float16_values(half, np.empty((4, 8), np.float32), 0)
+    points, words = np.empty((4, 8), np.float32), columns.float16_bits(values.view(np.uint32))
+    columns.split_bytes(words, np.empty((2, 4), np.uint8))
+    plane = np.zeros(4, np.uint8)
+    plane.flags.writeable = False  # as Arrow gives them
+    columns.add_byte(plane, 0, words)
+    columns.float16_values(words, points, 0)
+    columns.coordinates_of_steps(columns.steps_of_coordinates(values, 256), 1.0, points, 0)

@@ -8,7 +8,8 @@ coordinates and is up to 4 mm off at 20 km from the world's origin.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -23,15 +24,15 @@ def points_of_scan(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
     A pixel with a range above 0 is a point. Order: return 1 before return 2, within one return the
     LiDARs ascending, within one image row by row.
     """
-    images = [
-        (lidar, number) for number in sorted(set(returns)) for lidar in scan.lidars if number <= len(lidar.returns)
-    ]
-    # Room for all pixels, most of which are empty: counting points first would be a second pass over 20 MB.
-    num_pixels = sum(lidar.returns[number - 1][..., 0].size for lidar, number in images)
-    points = np.empty((num_pixels, len(POINT_COLUMNS)), np.float32)
-    num_points = 0
-    for lidar, number in images:
-        num_points += _fill_from_image(points[num_points:], lidar, number, scan.world_from_vehicle)
+    rays = [_rays(lidar) for lidar in scan.lidars if lidar.returns]
+    images = [(ray, number) for number in sorted(set(returns)) for ray in rays if number <= len(ray.lidar.returns)]
+    num_pixels = sum(ray.lidar.returns[number - 1][..., 0].size for ray, number in images)
+    # Counting first would be another pass over 30 MB; real frames fill a seventh of their pixels.
+    points = np.empty((num_pixels // 4, len(POINT_COLUMNS)), np.float32)
+    num_points = _fill_from_images(points, images, scan.world_from_vehicle)
+    if num_points > len(points):
+        points = np.empty((num_points, len(POINT_COLUMNS)), np.float32)
+        _fill_from_images(points, images, scan.world_from_vehicle)
     points.resize((num_points, len(POINT_COLUMNS)), refcheck=False)  # in place: the rest was never touched
     return points
 
@@ -57,69 +58,102 @@ def column_azimuth_rad(calibration: LidarCalibration, columns: int) -> np.ndarra
     return ((columns - np.arange(columns) - 0.5) / columns * 2 - 1) * math.pi - yaw
 
 
-def _fill_from_image(points: np.ndarray, lidar: LidarScan, number: int, world_from_vehicle: np.ndarray) -> int:
-    """Write an image's points into the first rows of `points`; how many."""
-    image = lidar.returns[number - 1]
-    rows, columns = image.shape[:2]
+@dataclass(frozen=True)
+class _Rays:
+    """Where the pixels of a LiDAR's images look, and the turns of its columns, kept from one return to the next."""
+
+    lidar: LidarScan
+    row: np.ndarray  # (2, H) float64: cosine and sine of the inclination
+    column: np.ndarray  # (2, W) float64: of the azimuth
+    angles: np.ndarray  # (W, 3) float32: the roll, pitch and yaw that `turns` are of
+    turns: np.ndarray  # (W, 6) float64: their cosines and sines; no columns (W = 0) without poses
+
+
+def _rays(lidar: LidarScan) -> _Rays:
+    rows, columns = lidar.returns[0].shape[:2]
     inclination = beam_inclination_rad(lidar.calibration, rows)
     azimuth = column_azimuth_rad(lidar.calibration, columns)
-    pose = np.empty((0, 0, 6), np.float32) if lidar.pixel_pose is None else lidar.pixel_pose
-    count: int = _fill(
-        points,
-        _read_only(image),
-        np.cos(inclination),
-        np.sin(inclination),
-        np.cos(azimuth),
-        np.sin(azimuth),
-        np.ascontiguousarray(lidar.calibration.vehicle_from_lidar, np.float64),
-        _read_only(pose),
-        np.linalg.inv(world_from_vehicle[:3, :3]),
-        np.ascontiguousarray(world_from_vehicle[:3, 3], np.float64),
-        number,
-        lidar.calibration.lidar,
+    posed = 0 if lidar.pixel_pose is None else columns
+    return _Rays(
+        lidar,
+        row=np.stack([np.cos(inclination), np.sin(inclination)]),
+        column=np.stack([np.cos(azimuth), np.sin(azimuth)]),
+        angles=np.full((posed, 3), np.nan, np.float32),
+        turns=np.empty((posed, 6)),
     )
-    return count
 
 
-def _read_only(image: np.ndarray) -> np.ndarray:
-    # One type for decoded and for simulated images: the kernel is compiled once.
-    view = np.ascontiguousarray(image).view()
+def _fill_from_images(points: np.ndarray, images: Sequence[tuple[_Rays, int]], world_from_vehicle: np.ndarray) -> int:
+    """Write the points of the images into `points` as far as there is room; how many there are."""
+    rotation = np.linalg.inv(world_from_vehicle[:3, :3])
+    origin = np.ascontiguousarray(world_from_vehicle[:3, 3], np.float64)
+    num_points = 0
+    for rays, number in images:
+        lidar = rays.lidar
+        num_points += _fill(
+            points[num_points:],
+            _bytes(lidar.returns[number - 1]),
+            rays.row,
+            rays.column,
+            np.ascontiguousarray(lidar.calibration.vehicle_from_lidar, np.float64),
+            _bytes(_NO_POSE if lidar.pixel_pose is None else lidar.pixel_pose),
+            rays.angles,
+            rays.turns,
+            rotation,
+            origin,
+            number,
+            lidar.calibration.lidar,
+        )
+    return num_points
+
+
+_NO_POSE = np.empty((0, 0, 6), np.float32)
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    # Decoded images lie where their record's bytes do, not always at a multiple of 4. As bytes, all are of one type,
+    # and the kernel is compiled once.
+    view = np.ascontiguousarray(image).view(np.uint8).reshape(-1)
     view.flags.writeable = False
     return view
 
 
 @njit(cache=True, nogil=True)
-def _fill(points, image, cos_inc, sin_inc, cos_az, sin_az, mount, pose, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
-    """One image (H, W, 4) into the first rows of `points`; how many. `rotation` and `origin`: world to vehicle.
+def _fill(points, image, row_turn, column_turn, mount, pose, angles, turns, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
+    """One image, its bytes, into the first rows of `points` while there is room; how many points it has.
 
-    All beams of a column are fired at nearly the same instant, and Waymo gives them one pose: a column's
-    sines and cosines are kept until its angles change, which halves the time.
+    `rotation` and `origin`: world to vehicle. All beams of a column are fired at nearly the same instant, and Waymo
+    gives them one pose: a column's sines and cosines are kept until its angles change, which halves the time.
     """
+    rows, columns, room = row_turn.shape[1], column_turn.shape[1], len(points)
+    pixels = image.view(np.float32).reshape(rows, columns, 4)
+    poses = pose.view(np.float32).reshape(rows if len(pose) else 0, columns, 6)
     i = 0
-    angles = np.full((pose.shape[1], 3), np.nan, np.float32)
-    turns = np.empty((pose.shape[1], 6))
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            distance = image[row, column, 0]
+    for row in range(rows):
+        for column in range(columns):
+            distance = pixels[row, column, 0]
             if not distance > 0:
                 continue
-            flat = distance * cos_inc[row]
-            x, y, z = _affine(mount, flat * cos_az[column], flat * sin_az[column], distance * sin_inc[row])
-            if pose.shape[0]:
-                roll, pitch, yaw = pose[row, column, 0], pose[row, column, 1], pose[row, column, 2]
-                known = angles[column]
-                if not (roll == known[0] and pitch == known[1] and yaw == known[2]):
-                    known[0], known[1], known[2] = roll, pitch, yaw
-                    _set_turn(turns[column], np.float64(roll), np.float64(pitch), np.float64(yaw))
-                x, y, z = _turn(turns[column], x, y, z)
-                x += pose[row, column, 3] - origin[0]
-                y += pose[row, column, 4] - origin[1]
-                z += pose[row, column, 5] - origin[2]
-                x, y, z = _rotate(rotation, x, y, z)
-            points[i, 0], points[i, 1], points[i, 2] = x, y, z
-            points[i, 3], points[i, 4] = image[row, column, 1], image[row, column, 2]
-            points[i, 5] = 1 if image[row, column, 3] > 0 else 0
-            points[i, 6], points[i, 7] = number, lidar
+            if i < room:
+                flat = distance * row_turn[0, row]
+                x, y, z = _affine(
+                    mount, flat * column_turn[0, column], flat * column_turn[1, column], distance * row_turn[1, row]
+                )
+                if len(poses):
+                    roll, pitch, yaw = poses[row, column, 0], poses[row, column, 1], poses[row, column, 2]
+                    known = angles[column]
+                    if not (roll == known[0] and pitch == known[1] and yaw == known[2]):
+                        known[0], known[1], known[2] = roll, pitch, yaw
+                        _set_turn(turns[column], np.float64(roll), np.float64(pitch), np.float64(yaw))
+                    x, y, z = _turn(turns[column], x, y, z)
+                    x += poses[row, column, 3] - origin[0]
+                    y += poses[row, column, 4] - origin[1]
+                    z += poses[row, column, 5] - origin[2]
+                    x, y, z = _rotate(rotation, x, y, z)
+                points[i, 0], points[i, 1], points[i, 2] = x, y, z
+                points[i, 3], points[i, 4] = pixels[row, column, 1], pixels[row, column, 2]
+                points[i, 5] = 1 if pixels[row, column, 3] > 0 else 0
+                points[i, 6], points[i, 7] = number, lidar
             i += 1
     return i
 

@@ -55,7 +55,7 @@ def integer(message: memoryview, number: int) -> int:
 
 
 def float_matrix(message: memoryview) -> np.ndarray:
-    """A serialized MatrixFloat -> read-only float32 array of its shape, a view of `message` if aligned."""
+    """A serialized MatrixFloat -> read-only float32 array of its shape, a view of `message` wherever it lies."""
     shape: list[int] = []
     chunks: list[memoryview] = []  # one, unless someone wrote the floats unpacked: then each is one
     for number, value, _ in fields(message):
@@ -66,9 +66,9 @@ def float_matrix(message: memoryview) -> np.ndarray:
     data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if len(data) != 4 * math.prod(shape):
         raise UserError(f"matrix of {len(data)} bytes for shape {tuple(shape)}")
-    flat = np.require(np.frombuffer(data, "<f4"), requirements="A")
-    flat.flags.writeable = False
-    return flat.reshape(shape)
+    matrix = np.frombuffer(data, "<f4").reshape(shape)
+    matrix.flags.writeable = False
+    return matrix
 
 
 def _dimensions(shape: memoryview) -> list[int]:

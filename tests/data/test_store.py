@@ -117,7 +117,7 @@ def test_other_tools_read_it(folder: Path, tmp_path: Path) -> None:
         ).stdout
     )
     with zipfile.ZipFile(path) as archive:
-        assert archive.namelist()[:2] == ["000000.json", "000000.parquet"]
+        assert archive.namelist()[:2] == ["000000.json", "000000.arrow"]
         value = json.loads(archive.read("000001.json"))
     assert value["timestamp_us"] == FRAMES[1].timestamp_us
     np.testing.assert_array_equal(np.array(value["objects"]["box"], np.float32), FRAMES[1].ground_truth.box)
@@ -224,7 +224,7 @@ def test_a_missing_folder_and_a_missing_manifest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda text: text.replace('"version": 1', '"version": 99'), "format version 99"),
+        (lambda text: text.replace('"version": 2', '"version": 99'), "format version 99"),
         (lambda text: text.replace("pcdet_poly frames", "something"), "not the manifest of a frame store"),
         (lambda text: text[:-20], "damaged"),
         (lambda text: text.replace('"num_points": ', '"num_points": 1'), "wrong checksum"),

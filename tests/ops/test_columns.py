@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from pcdet_poly.ops.cpu.columns import (
+    add_byte,
     coordinates_of_steps,
     float16_bits,
     float16_values,
     small_whole_numbers,
+    split_bytes,
     steps_of_coordinates,
 )
 
@@ -26,7 +28,7 @@ def test_every_float16_comes_back() -> None:
     every = every[np.isfinite(every)]
     assert _same_as_numpy(every.astype(np.float32))
     points = np.empty((len(every), 2), np.float32)
-    float16_values(every.view(np.uint16), points, 1)
+    float16_values(every.view(np.uint16).astype(np.uint32), points, 1)
     assert np.array_equal(points[:, 1].copy().view(np.uint32), every.astype(np.float32).view(np.uint32))
 
 
@@ -64,3 +66,16 @@ def test_steps_are_of_rounded_positions() -> None:
     points = np.empty((len(metres), 3), np.float32)
     coordinates_of_steps(steps, 1 / 256, points, 1)
     assert np.array_equal(points[:, 1], wanted / 256)
+
+
+@pytest.mark.parametrize("num_bytes", [1, 2, 4])
+@pytest.mark.parametrize("count", [0, 1, 4096, 10_001])
+def test_bytes_come_apart_and_together(num_bytes: int, count: int) -> None:
+    words = np.random.default_rng(2).integers(0, 1 << (8 * num_bytes), count, dtype=np.uint64).astype(np.uint32)
+    planes = np.empty((num_bytes, count), np.uint8)
+    split_bytes(words, planes)
+    assert np.array_equal(planes, words.astype("<u4").view(np.uint8).reshape(count, 4).T[:num_bytes])
+    back = np.zeros(count, np.uint32)
+    for position, plane in enumerate(planes):
+        add_byte(plane, position, back)
+    assert np.array_equal(back, words)

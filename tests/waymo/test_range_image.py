@@ -83,6 +83,38 @@ def test_an_image_without_measurements_between_others() -> None:
     np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.26, 1.0])
+def test_any_share_of_filled_pixels(share: float) -> None:
+    scan = make_scan(6, rows=10, columns=10)
+    for lidar in scan.lidars:
+        for image in lidar.returns:
+            image[..., 0] = np.where(np.arange(100).reshape(10, 10) < 100 * share, 5.0, -1.0)
+    points = points_of_scan(scan)
+    assert len(points) == round(2 * 5 * 100 * share)
+    np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], rtol=1e-6, atol=2e-6)
+
+
+def test_images_may_lie_anywhere_in_memory() -> None:
+    scan = make_scan(7)
+    expected = points_of_scan(scan)
+
+    def moved(image: np.ndarray) -> np.ndarray:
+        image = np.frombuffer(b"_" + image.tobytes(), "<f4", offset=1).reshape(image.shape)
+        assert not image.flags.aligned
+        return image
+
+    lidars = [
+        replace(
+            lidar,
+            returns=tuple(map(moved, lidar.returns)),
+            pixel_pose=None if lidar.pixel_pose is None else moved(lidar.pixel_pose),
+        )
+        for lidar in scan.lidars
+    ]
+    assert any(lidar.pixel_pose is not None for lidar in lidars)
+    np.testing.assert_array_equal(points_of_scan(replace(scan, lidars=tuple(lidars))), expected)
+
+
 def test_first_return_alone_has_no_second() -> None:
     scan = make_scan(4, returns=1)
     assert len(points_of_scan(scan, (2,))) == 0
