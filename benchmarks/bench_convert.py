@@ -15,6 +15,7 @@ import argparse
 import json
 import multiprocessing
 import resource
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,6 +97,7 @@ def conversion(records: Path, folder: Path, frames: int, repeat: int) -> tuple[f
         start = time.process_time()
         summary = convert_waymo([str(records)], folder / str(number))
         best = min(best, (1e3 * (time.process_time() - start) / frames, summary.cpu_s), key=lambda pair: pair[0])
+        shutil.rmtree(folder / str(number))
     return best
 
 

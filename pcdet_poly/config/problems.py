@@ -32,6 +32,8 @@ def _problem(key: tuple[str, ...], problem: Any) -> str:
         case "value_error":
             reason = str(problem["ctx"]["error"])
             return f"{name}: {reason}" if name else reason
+        case "tuple_type":
+            return f"{name} = {problem['input']!r}: a list is needed, such as [{problem['input']}]"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{name} = {problem['input']!r}: {message}"
 

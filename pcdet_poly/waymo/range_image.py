@@ -60,26 +60,33 @@ def column_azimuth_rad(calibration: LidarCalibration, columns: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class _Rays:
-    """Where the pixels of a LiDAR's images look, and the turns of its columns, kept from one return to the next."""
+    """Where the pixels of a LiDAR's images look.
+
+    A column's rays are 9 float64: x, y, z to multiply a pixel's range times the cosine of its inclination by, the same
+    for the sine, and where the rays begin.
+    """
 
     lidar: LidarScan
     row: np.ndarray  # (2, H) float64: cosine and sine of the inclination
-    column: np.ndarray  # (2, W) float64: of the azimuth
-    angles: np.ndarray  # (W, 3) float32: the roll, pitch and yaw that `turns` are of
-    turns: np.ndarray  # (W, 6) float64: their cosines and sines; no columns (W = 0) without poses
+    column: np.ndarray  # (W, 9) float64: rays in the vehicle frame at the instant of the measurement
+    moved: np.ndarray  # (W, 9) float64: rays in the vehicle frame of the record, as soon as `pose` is known
+    pose: np.ndarray  # (W, 6) float32: the pixel pose that `moved` is of; NaN at first
 
 
 def _rays(lidar: LidarScan) -> _Rays:
     rows, columns = lidar.returns[0].shape[:2]
     inclination = beam_inclination_rad(lidar.calibration, rows)
     azimuth = column_azimuth_rad(lidar.calibration, columns)
-    posed = 0 if lidar.pixel_pose is None else columns
+    mounting = np.asarray(lidar.calibration.vehicle_from_lidar, np.float64)
+    column = np.empty((columns, 9))
+    column[:, :3] = np.outer(np.cos(azimuth), mounting[:3, 0]) + np.outer(np.sin(azimuth), mounting[:3, 1])
+    column[:, 3:6], column[:, 6:] = mounting[:3, 2], mounting[:3, 3]
     return _Rays(
         lidar,
         row=np.stack([np.cos(inclination), np.sin(inclination)]),
-        column=np.stack([np.cos(azimuth), np.sin(azimuth)]),
-        angles=np.full((posed, 3), np.nan, np.float32),
-        turns=np.empty((posed, 6)),
+        column=column,
+        moved=column.copy(),
+        pose=np.full((columns, 6), np.nan, np.float32),
     )
 
 
@@ -93,12 +100,11 @@ def _fill_from_images(points: np.ndarray, images: Sequence[tuple[_Rays, int]], w
         num_points += _fill(
             points[num_points:],
             _bytes(lidar.returns[number - 1]),
+            _bytes(_NO_POSE if lidar.pixel_pose is None else lidar.pixel_pose),
             rays.row,
             rays.column,
-            np.ascontiguousarray(lidar.calibration.vehicle_from_lidar, np.float64),
-            _bytes(_NO_POSE if lidar.pixel_pose is None else lidar.pixel_pose),
-            rays.angles,
-            rays.turns,
+            rays.moved,
+            rays.pose,
             rotation,
             origin,
             number,
@@ -119,15 +125,15 @@ def _bytes(image: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _fill(points, image, row_turn, column_turn, mount, pose, angles, turns, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
+def _fill(points, image, pixel_pose, row_ray, column_ray, moved, known, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
     """One image, its bytes, into the first rows of `points` while there is room; how many points it has.
 
     `rotation` and `origin`: world to vehicle. All beams of a column are fired at nearly the same instant, and Waymo
-    gives them one pose: a column's sines and cosines are kept until its angles change, which halves the time.
+    gives them one pose: a column's rays are moved once and kept until its pose changes, which halves the time.
     """
-    rows, columns, room = row_turn.shape[1], column_turn.shape[1], len(points)
+    rows, columns, room = row_ray.shape[1], len(column_ray), len(points)
     pixels = image.view(np.float32).reshape(rows, columns, 4)
-    poses = pose.view(np.float32).reshape(rows if len(pose) else 0, columns, 6)
+    poses = pixel_pose.view(np.float32).reshape(rows if len(pixel_pose) else 0, columns, 6)
     i = 0
     for row in range(rows):
         for column in range(columns):
@@ -135,54 +141,51 @@ def _fill(points, image, row_turn, column_turn, mount, pose, angles, turns, rota
             if not distance > 0:
                 continue
             if i < room:
-                flat = distance * row_turn[0, row]
-                x, y, z = _affine(
-                    mount, flat * column_turn[0, column], flat * column_turn[1, column], distance * row_turn[1, row]
-                )
-                if len(poses):
-                    roll, pitch, yaw = poses[row, column, 0], poses[row, column, 1], poses[row, column, 2]
-                    known = angles[column]
-                    if not (roll == known[0] and pitch == known[1] and yaw == known[2]):
-                        known[0], known[1], known[2] = roll, pitch, yaw
-                        _set_turn(turns[column], np.float64(roll), np.float64(pitch), np.float64(yaw))
-                    x, y, z = _turn(turns[column], x, y, z)
-                    x += poses[row, column, 3] - origin[0]
-                    y += poses[row, column, 4] - origin[1]
-                    z += poses[row, column, 5] - origin[2]
-                    x, y, z = _rotate(rotation, x, y, z)
+                if len(poses) and not _is_known(known, poses, row, column):
+                    known[column] = poses[row, column]
+                    _move(moved[column], column_ray[column], poses[row, column], rotation, origin)
+                flat, up = distance * row_ray[0, row], distance * row_ray[1, row]
+                x = flat * moved[column, 0] + up * moved[column, 3] + moved[column, 6]
+                y = flat * moved[column, 1] + up * moved[column, 4] + moved[column, 7]
+                z = flat * moved[column, 2] + up * moved[column, 5] + moved[column, 8]
+                intensity, elongation, zone = pixels[row, column, 1], pixels[row, column, 2], pixels[row, column, 3]
                 points[i, 0], points[i, 1], points[i, 2] = x, y, z
-                points[i, 3], points[i, 4] = pixels[row, column, 1], pixels[row, column, 2]
-                points[i, 5] = 1 if pixels[row, column, 3] > 0 else 0
+                points[i, 3], points[i, 4], points[i, 5] = intensity, elongation, 1 if zone > 0 else 0
                 points[i, 6], points[i, 7] = number, lidar
             i += 1
     return i
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _rotate(r, x, y, z):  # type: ignore[no-untyped-def]
+def _is_known(known, poses, row, column):  # type: ignore[no-untyped-def]
     return (
-        r[0, 0] * x + r[0, 1] * y + r[0, 2] * z,
-        r[1, 0] * x + r[1, 1] * y + r[1, 2] * z,
-        r[2, 0] * x + r[2, 1] * y + r[2, 2] * z,
+        known[column, 0] == poses[row, column, 0]
+        and known[column, 1] == poses[row, column, 1]
+        and known[column, 2] == poses[row, column, 2]
+        and known[column, 3] == poses[row, column, 3]
+        and known[column, 4] == poses[row, column, 4]
+        and known[column, 5] == poses[row, column, 5]
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _affine(m, x, y, z):  # type: ignore[no-untyped-def]
-    x, y, z = _rotate(m, x, y, z)
-    return x + m[0, 3], y + m[1, 3], z + m[2, 3]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _set_turn(turn, roll, pitch, yaw):  # type: ignore[no-untyped-def]
-    turn[0], turn[1] = math.cos(roll), math.sin(roll)
-    turn[2], turn[3] = math.cos(pitch), math.sin(pitch)
-    turn[4], turn[5] = math.cos(yaw), math.sin(yaw)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _turn(turn, x, y, z):  # type: ignore[no-untyped-def]
-    """Rotate by roll about x, then pitch about y, then yaw about z."""
-    y, z = turn[0] * y - turn[1] * z, turn[1] * y + turn[0] * z
-    x, z = turn[2] * x + turn[3] * z, -turn[3] * x + turn[2] * z
-    return turn[4] * x - turn[5] * y, turn[5] * x + turn[4] * y, z
+@njit(cache=True, nogil=True)
+def _move(moved, ray, pose, rotation, origin):  # type: ignore[no-untyped-def]
+    """Rays of one column (9,), from the vehicle frame at its `pose` (6,) in the world into that of the record."""
+    roll, pitch, yaw = np.float64(pose[0]), np.float64(pose[1]), np.float64(pose[2])
+    cr, sr, cp, sp, cy, sy = (
+        math.cos(roll),
+        math.sin(roll),
+        math.cos(pitch),
+        math.sin(pitch),
+        math.cos(yaw),
+        math.sin(yaw),
+    )
+    for k in (0, 3, 6):
+        x, y, z = ray[k], ray[k + 1], ray[k + 2]
+        y, z = cr * y - sr * z, sr * y + cr * z
+        x, z = cp * x + sp * z, cp * z - sp * x
+        x, y = cy * x - sy * y, sy * x + cy * y
+        if k == 6:
+            x, y, z = x + pose[3] - origin[0], y + pose[4] - origin[1], z + pose[5] - origin[2]
+        for j in range(3):
+            moved[k + j] = rotation[j, 0] * x + rotation[j, 1] * y + rotation[j, 2] * z

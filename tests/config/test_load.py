@@ -72,6 +72,7 @@ def test_a_dumped_config_reads_back_equal(tmp_path: Path) -> None:
         ),
         ("", ["train.batch_size=0"], r"command line: train\.batch_size = 0: .*greater than or equal to 1$"),
         ("", ["classification.epsilon=abc"], r"classification\.epsilon = 'abc'"),
+        ("", ["data.train=stores/a"], r"data\.train = 'stores/a': a list is needed, such as \[stores/a\]$"),
         ("grid: {cell: [0.3, 0.3, 6]}\n", [], r"c\.yaml:1: grid: x: .* is not a whole number of cells of 0\.3 m$"),
         ("grid: {lower: [0, 0, 0], upper: [-1, 1, 1]}\n", [], r"upper x = -1\.0 must be greater than lower x = 0\.0"),
         ("train: {epochs: 1}\ntrain: {seed: 1}\n", [], r"c\.yaml:2: train: written twice"),
