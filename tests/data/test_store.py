@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -122,6 +123,21 @@ def test_other_tools_read_it(folder: Path, tmp_path: Path) -> None:
     assert value["timestamp_us"] == FRAMES[1].timestamp_us
     np.testing.assert_array_equal(np.array(value["objects"]["box"], np.float32), FRAMES[1].ground_truth.box)
     assert value["objects"]["speed"][0] == [None, None]
+
+
+@pytest.mark.parametrize(("precision", "other"), [("compact", "exact"), ("exact", "compact")])
+def test_the_documentation_reads_it(precision: Precision, other: str, tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", FRAMES, precision=precision)
+    text = (Path(__file__).parents[2] / "docs" / "data_format.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def column" in block]
+    code = code.replace("SEGMENT.zip", str(tmp_path / "store" / store.manifest.segments[0].file)).replace("17", "01")
+    lines = [
+        line for line in code.splitlines() if other not in line and (precision == "compact" or "steps" not in line)
+    ]
+    names: dict[str, np.ndarray] = {}
+    exec("\n".join(lines), names)
+    np.testing.assert_array_equal(names["x"], store[1].points[:, 0])
+    np.testing.assert_array_equal(names["intensity"], store[1].points[:, 3])
 
 
 def test_infinity_in_labels_is_refused(tmp_path: Path) -> None:
