@@ -6,6 +6,7 @@ Takes the frame with the most points of each input; the default is the synthetic
 the tests, whose intensity and elongation are noise, the worst case for any compressor. Prints a
 Markdown table per input: CPU time on one core, files in the page cache; then whether the store meets
 its bars: sizes (meant for real points), time to read a random frame, and size against float32 .npy.
+Blosc2 and Zarr are compared where they are installed (pip install blosc2 zarr).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import io
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -114,7 +117,45 @@ def containers(frame: Frame, folder: Path) -> list[Container]:
         in_memory("Parquet, defaults", lambda f: pq.write_table(table, f), _read_parquet),
         in_memory("Parquet, zstd", lambda f: pq.write_table(table, f, compression="zstd"), _read_parquet),
         in_memory("Arrow IPC, zstd", lambda f: _write_arrow(table, f), _read_arrow),
+        *extras(np.ascontiguousarray(frame.points.T)),
     ]
+
+
+def extras(by_column: np.ndarray) -> list[Container]:
+    """Containers whose libraries are not needed otherwise, as far as they are installed; by_column: (C, P) float32."""
+    found = []
+    for library, container in (("blosc2", _blosc2), ("zarr", _zarr)):
+        try:
+            found.append(container(by_column, import_module(library)))
+        except ImportError:
+            print(f"(no row for {library}: pip install {library})")
+    return found
+
+
+def _blosc2(by_column: np.ndarray, blosc2: Any) -> Container:
+    blosc2.set_nthreads(1)
+    settings = {"codec": blosc2.Codec.ZSTD, "clevel": 1, "filters": [blosc2.Filter.SHUFFLE], "nthreads": 1}
+    return in_memory(
+        "Blosc2, bytes shuffled, zstd",
+        lambda f: f.write(blosc2.pack_tensor(by_column, cparams=settings)),
+        lambda f: blosc2.unpack_tensor(f.getvalue()).T,
+    )
+
+
+def _zarr(by_column: np.ndarray, zarr: Any) -> Container:
+    """A chunk per column."""
+    codec = zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="shuffle")
+
+    def write() -> Any:
+        store = zarr.storage.MemoryStore()
+        chunks = (1, by_column.shape[1])
+        array = zarr.create_array(store, shape=by_column.shape, chunks=chunks, dtype="f4", compressors=codec)
+        array[:] = by_column
+        return store
+
+    store = write()
+    num_bytes = sum(len(value) for value in store._store_dict.values())
+    return Container("Zarr, bytes shuffled, zstd", write, lambda: zarr.open_array(store, mode="r")[:].T, num_bytes)
 
 
 def store_of(frame: Frame, folder: Path, precision: Precision) -> Container:
