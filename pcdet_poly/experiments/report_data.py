@@ -11,7 +11,7 @@ import numpy as np
 
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.experiments.report_curves import pr_curve
-from pcdet_poly.experiments.report_numbers import MEAN, Cell, Difference
+from pcdet_poly.experiments.report_numbers import Cell, Difference
 from pcdet_poly.experiments.report_paper import PAPER
 from pcdet_poly.experiments.report_read import Model, Study
 from pcdet_poly.experiments.report_result import Result, described
@@ -48,7 +48,7 @@ def _model(study: Study, result: Result) -> dict[str, Any]:
         "described": described(study, result),
         "findings": result.findings,
         "baseline": model.baseline,
-        "classes": [*model.config.data.classes, MEAN],
+        "classes": list(numbers.shown),
         "parts": list(numbers.parts),
         "levels": list(numbers.levels),
         "main": list(numbers.main),

@@ -14,7 +14,7 @@ from pcdet_poly.experiments.report_result import Result
 
 def draw_differences(result: Result) -> Figure:
     """A panel per class and for their mean: differences in the deciding cell, with 95 % intervals and every seed."""
-    kinds = [*result.model.config.data.classes, MEAN]
+    kinds = result.numbers.shown
     figure = new_figure(4.6 * min(len(kinds), 2), 3.4 * -(-len(kinds) // 2))
     panels = figure.subplots(-(-len(kinds) // 2), min(len(kinds), 2), squeeze=False)
     places, colours = _places(result), _colours(result)

@@ -72,9 +72,15 @@ class Numbers:
         """Difficulty levels that were evaluated."""
         return self.model.config.evaluation.metrics.levels
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Every class, then MEAN where it is not the same as the only class."""
+        classes = self.model.config.data.classes
+        return (*classes, MEAN) if len(classes) > 1 else classes
+
     def cells(self, *names: str) -> list[Cell]:
-        """All cells of the given classes (default: every class, then MEAN)."""
-        wanted = names or (*self.model.config.data.classes, MEAN)
+        """All cells of the given classes (default: those shown)."""
+        wanted = names or self.shown
         return list(itertools.product(wanted, self.parts, self.levels, METRICS))
 
     @property

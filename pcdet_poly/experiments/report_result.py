@@ -94,7 +94,8 @@ def described(study: Study, result: Result) -> str:
 
 def _segments(names: Sequence[str]) -> str:
     whole = {name.partition("#")[0] for name in names}
-    return f"{len(whole)} segments" if len(whole) == len(names) else f"{len(whole)} segments in {len(names)} pieces"
+    counted = "1 segment" if len(whole) == 1 else f"{len(whole)} segments"
+    return counted if len(whole) == len(names) else f"{counted} in {len(names)} pieces"
 
 
 def _trials_of(study: Study, model: Model, arm: str) -> Sequence[int]:

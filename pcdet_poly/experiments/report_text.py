@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pcdet_poly.experiments.report_findings import name_of
-from pcdet_poly.experiments.report_numbers import MEAN, Difference, Numbers
+from pcdet_poly.experiments.report_numbers import Difference, Numbers
 from pcdet_poly.experiments.report_paper import PAPER, PaperRow
 from pcdet_poly.experiments.report_read import Study
 from pcdet_poly.experiments.report_result import Result, described
@@ -56,7 +56,7 @@ def _paper_layout(result: Result) -> str:
     columns = [(part, level) for part in numbers.parts for level in numbers.levels]
     head = ["class", "method", *(f"{part} L{level}" for part, level in columns)]
     rows = []
-    for kind in (*result.model.config.data.classes, MEAN):
+    for kind in numbers.shown:
         rows += [[kind.lower(), arm, *(_ap_aph(numbers, arm, kind, *c) for c in columns)] for arm in result.arms]
         rows += [
             [kind.lower(), f"*paper: {row.method}*", *(_paper_cell(row, c) for c in columns)]

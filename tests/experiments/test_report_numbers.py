@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -209,3 +211,12 @@ def test_controls_are_judged(result: Result) -> None:
     (line,) = [line for line in result.findings if line.startswith("Control drop1 should be worse")]
     one = next(d for d in result.main_differences() if d.arm == "drop1" and d.cell[0] == MEAN)
     assert ("NOT seen" in line) == (not one.claim.high < 0)
+
+
+def test_the_mean_over_one_class_is_not_shown_twice(numbers: Numbers) -> None:
+    assert numbers.shown == (*numbers.model.config.data.classes, MEAN)
+    config = numbers.model.config
+    one_class = config.model_copy(update={"data": config.data.model_copy(update={"classes": ("VEHICLE",)})})
+    alone = copy(numbers)
+    alone.model = SimpleNamespace(config=one_class)  # type: ignore[assignment]
+    assert {cell[0] for cell in alone.cells()} == {"VEHICLE"}
