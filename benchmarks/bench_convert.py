@@ -26,16 +26,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pcdet_poly.allocation import keep_freed_memory
-from pcdet_poly.data.build import Report, build_store
-from pcdet_poly.data.from_waymo import convert_waymo, read_waymo
-from pcdet_poly.data.source import source_of
-from pcdet_poly.parallel import Advance
-from pcdet_poly.places import Place
+from pcdet_poly.data.convert.build import Report, build_store
+from pcdet_poly.data.convert.from_waymo import convert_waymo, read_waymo
+from pcdet_poly.data.store.source import source_of
+from pcdet_poly.malloc import keep_freed_memory
+from pcdet_poly.paths import Place
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo import read_records, write_records
 from pcdet_poly.waymo.compression import inflate
+from pcdet_poly.workers import Advance
 
 DEFAULT = Path(__file__).parent.parent / "tests" / "assets" / "waymo" / "synth_frame.tfrecord"
 OFFICIAL = Path(__file__).with_name("convert_official.py")

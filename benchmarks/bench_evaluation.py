@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.config.evaluation import MetricsConfig
-from pcdet_poly.evaluation.arrays import read_arrays
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation.cross_check import largest_difference, run_official
 from pcdet_poly.evaluation.evaluator import evaluate_problem
+from pcdet_poly.evaluation.files.flat_arrays import read_arrays
 from pcdet_poly.evaluation.records import Objects, Predictions, Problem
 
 SIZES = np.array([[4.6, 2.0, 1.7], [0.9, 0.9, 1.75], [0.6, 0.7, 0.8], [1.8, 0.8, 1.7]])

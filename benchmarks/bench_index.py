@@ -49,10 +49,10 @@ def main() -> None:
 def make_store(folder: Path, num_points: int) -> None:
     """The manifest and 798 names of two files."""
     from benchmarks.common import lidar_cloud
-    from pcdet_poly.data.manifest import Manifest, write_manifest
-    from pcdet_poly.data.segment import segment_file
-    from pcdet_poly.data.source import Source
-    from pcdet_poly.data.store import write_segment
+    from pcdet_poly.data.store.folder import write_segment
+    from pcdet_poly.data.store.manifest import Manifest, write_manifest
+    from pcdet_poly.data.store.segment import segment_file
+    from pcdet_poly.data.store.source import Source
     from pcdet_poly.structures import Frame, GroundTruth
 
     points = np.zeros((num_points, 8), np.float32)
@@ -92,7 +92,7 @@ def make_bank(path: Path, num_objects: int) -> None:
     """A bank of objects of two points, batch by batch as one is built."""
     import pyarrow as pa
 
-    from pcdet_poly.data.object_bank_file import BankHeader, BankObject, encode_objects, schema_of
+    from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, encode_objects, schema_of
     from pcdet_poly.structures import WAYMO_CLASSES
 
     segments = tuple(f"segment-{i}" for i in range(NUM_SEGMENTS))
@@ -106,14 +106,14 @@ def make_bank(path: Path, num_objects: int) -> None:
 
 def open_dataset(folder: Path) -> object:
     """What training does before its first batch."""
-    from pcdet_poly.data.dataset import FrameDataset
+    from pcdet_poly.data.load.dataset import FrameDataset
 
     return FrameDataset([folder])
 
 
 def list_frames(folder: Path) -> object:
     """With the names of all frames."""
-    from pcdet_poly.data.dataset import FrameDataset
+    from pcdet_poly.data.load.dataset import FrameDataset
 
     dataset = FrameDataset([folder])
     return dataset, dataset.frame_ids
@@ -121,7 +121,7 @@ def list_frames(folder: Path) -> object:
 
 def read_everywhere(folder: Path) -> object:
     """A frame of every segment, so that every directory has been read."""
-    from pcdet_poly.data.dataset import FrameDataset
+    from pcdet_poly.data.load.dataset import FrameDataset
 
     dataset = FrameDataset([folder])
     for i in range(0, len(dataset), LENGTHS[0]):
@@ -131,8 +131,8 @@ def read_everywhere(folder: Path) -> object:
 
 def open_bank(folder: Path) -> object:
     """The bank, and the choice of the objects to paste."""
-    from pcdet_poly.config.data import PasteConfig
-    from pcdet_poly.data.paste import open_paster
+    from pcdet_poly.config.sections.data import PasteConfig
+    from pcdet_poly.data.bank.paste import open_paster
 
     cfg = PasteConfig(bank=str(folder / "objects.arrow"), min_points=2)
     return open_paster(cfg, ("VEHICLE", "PEDESTRIAN", "CYCLIST"), (1, 2))
@@ -141,8 +141,8 @@ def open_bank(folder: Path) -> object:
 def first_batch(folder: Path) -> object:
     """Four frames through two workers, pasting included, kernels on disk."""
     from pcdet_poly.config.schema import Config
-    from pcdet_poly.data.dataset import FrameDataset
-    from pcdet_poly.data.loader import training_batches
+    from pcdet_poly.data.load.dataset import FrameDataset
+    from pcdet_poly.data.load.loader import training_batches
 
     paste = {"bank": str(folder / "objects.arrow"), "min_points": 2}
     cfg = Config.model_validate({"data": {"workers": 2}, "paste": paste, "train": {"batch_size": 4}})
@@ -162,7 +162,7 @@ def measure(step: Callable[[Path], object], name: str, folder: Path) -> None:
     """One row. Imports are done before: every program pays for them."""
     import pyarrow  # noqa: F401
 
-    import pcdet_poly.data.loader  # noqa: F401
+    import pcdet_poly.data.load.loader  # noqa: F401
 
     before, begin, cpu = resident_mb(), time.perf_counter(), time.process_time()
     kept = step(folder)

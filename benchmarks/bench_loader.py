@@ -20,16 +20,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from pcdet_poly.allocation import keep_freed_memory
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.augment import augment, random_map, shuffle, transform
-from pcdet_poly.data.collate import collate
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import seen, training_batches
-from pcdet_poly.data.object_bank import ObjectBank
-from pcdet_poly.data.object_bank_build import build_object_bank
-from pcdet_poly.data.paste import draw, free, open_paster, paste
-from pcdet_poly.data.store import write_store
+from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.bank.object_bank import ObjectBank
+from pcdet_poly.data.bank.paste import draw, free, open_paster, paste
+from pcdet_poly.data.load.augment import augment, random_map, shuffle, transform
+from pcdet_poly.data.load.collate import collate
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import seen, training_batches
+from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
 from pcdet_poly.structures import Frame
 

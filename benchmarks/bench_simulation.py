@@ -15,12 +15,12 @@ from collections.abc import Callable
 import numpy as np
 
 from pcdet_poly.simulation import simulate_segment
-from pcdet_poly.simulation.cast import MeshCaster, cast_solids
-from pcdet_poly.simulation.effects import measure
-from pcdet_poly.simulation.rays import Hits
-from pcdet_poly.simulation.scene import build_scene
+from pcdet_poly.simulation.lidar.cast import MeshCaster, cast_solids
+from pcdet_poly.simulation.lidar.effects import measure
+from pcdet_poly.simulation.lidar.rays import Hits
+from pcdet_poly.simulation.lidar.sensor import waymo_lidars
 from pcdet_poly.simulation.segment import SIGHT_M, beams_at
-from pcdet_poly.simulation.sensor import waymo_lidars
+from pcdet_poly.simulation.street.scene import build_scene
 from pcdet_poly.waymo import encode_scan
 
 SEED = np.uint64(1)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from benchmarks.bench_voxelize import FINE, cloud
 from benchmarks.common import Row, main, median_ms
-from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
-from pcdet_poly.models.voxel_backbone import VoxelBackbone
-from pcdet_poly.models.voxel_encoder import mean_of_points
+from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
+from pcdet_poly.models.layers.voxel_means import mean_of_points
 from pcdet_poly.ops.gpu import sparse_spconv
 from pcdet_poly.ops.sparse_conv import sparse_conv
 from pcdet_poly.ops.sparse_rules import Rules, strided_rules, submanifold_rules

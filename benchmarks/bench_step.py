@@ -27,13 +27,13 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.collate import collate
+from pcdet_poly.data.load.collate import collate
 from pcdet_poly.models import Recipe, build_recipe
 from pcdet_poly.models.export import export_onnx
 from pcdet_poly.models.export.check import inputs_of
 from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.pillar_detector import PillarDetector
-from pcdet_poly.models.pillar_encoder import PillarEncoder
 from pcdet_poly.ops.pillars import voxel_centres
 from pcdet_poly.ops.scatter import scatter_max, scatter_mean
 from pcdet_poly.simulation.segment import simulate_segment

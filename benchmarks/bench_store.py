@@ -25,12 +25,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pcdet_poly.config.data import AugmentConfig
-from pcdet_poly.data.augment import augment
-from pcdet_poly.data.codec import PRECISIONS, Precision
-from pcdet_poly.data.collate import collate
-from pcdet_poly.data.segment import open_writer, read_directory, read_frame
-from pcdet_poly.data.store import Store
+from pcdet_poly.config.sections.data import AugmentConfig
+from pcdet_poly.data.load.augment import augment
+from pcdet_poly.data.load.collate import collate
+from pcdet_poly.data.store.codec import PRECISIONS, Precision
+from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.segment import open_writer, read_directory, read_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Frame
 from pcdet_poly.waymo import read_frames
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pcdet_poly.errors import run_command
-from pcdet_poly.parallel import worker_count
+from pcdet_poly.workers import worker_count
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--workers", metavar="N", type=worker_count, default=1, help="processes (default: 1)")
     arguments = parser.parse_args()
 
-    from pcdet_poly.data.object_bank_build import build_object_bank
+    from pcdet_poly.data.bank.build import build_object_bank
 
     bank = build_object_bank(arguments.stores, arguments.output, every=arguments.every, workers=arguments.workers)
     label, num_points = bank.column("label"), bank.column("num_points")

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pcdet_poly.errors import UserError, run_command
-from pcdet_poly.parallel import worker_count
+from pcdet_poly.workers import worker_count
 
 
 def main() -> int:
@@ -24,8 +24,8 @@ def main() -> int:
 
     from rich.console import Console
 
-    from pcdet_poly.data.check import check_store
-    from pcdet_poly.data.summary import print_check
+    from pcdet_poly.data.convert.check import check_store
+    from pcdet_poly.data.convert.summary import print_check
 
     checks = check_store(arguments.folder, workers=arguments.workers)
     print_check(checks, Console())

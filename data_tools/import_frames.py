@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pcdet_poly.errors import run_command
-from pcdet_poly.parallel import worker_count
+from pcdet_poly.workers import worker_count
 
 
 def main() -> int:
@@ -41,8 +41,8 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    from pcdet_poly.data.from_npz import import_npz
-    from pcdet_poly.data.summary import print_build
+    from pcdet_poly.data.convert.from_npz import import_npz
+    from pcdet_poly.data.convert.summary import print_build
 
     summary = import_npz(
         arguments.folder,

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pcdet_poly.errors import run_command
-from pcdet_poly.parallel import worker_count
+from pcdet_poly.workers import worker_count
 
 
 def main() -> int:
@@ -58,8 +58,8 @@ def main() -> int:
     if arguments.ray_address and arguments.executor != "ray":
         parser.error("--ray-address needs --executor ray")
 
-    from pcdet_poly.data.from_waymo import convert_waymo
-    from pcdet_poly.data.summary import print_build, write_build
+    from pcdet_poly.data.convert.from_waymo import convert_waymo
+    from pcdet_poly.data.convert.summary import print_build, write_build
 
     summary = convert_waymo(
         arguments.inputs,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pcdet_poly.config.evaluation import SubmissionConfig
+from pcdet_poly.config.sections.evaluation import SubmissionConfig
 from pcdet_poly.errors import run_command
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from pcdet_poly.evaluation import read_detections, write_predictions, write_submission
-    from pcdet_poly.evaluation.sources import detections_path
+    from pcdet_poly.evaluation.files.any_file import detections_path
 
     file = read_detections(detections_path(arguments.detections))
     cfg = SubmissionConfig(

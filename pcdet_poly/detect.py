@@ -39,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     paths = _cloud_files(arguments.clouds)
 
-    from pcdet_poly.data.clouds import read_cloud
+    from pcdet_poly.data.convert.clouds import read_cloud
     from pcdet_poly.engine.detector import Detector
 
     detector = Detector.load(arguments.run, checkpoint=arguments.checkpoint, device=arguments.device)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _cloud_files(names: list[str]) -> list[Path]:
-    from pcdet_poly.data.clouds import FORMATS
+    from pcdet_poly.data.convert.clouds import FORMATS
 
     found: list[Path] = []
     for path in map(Path, names):
@@ -80,7 +80,7 @@ def _raised(frame: Frame, metres: float) -> Frame:
 
 
 def _write(path: Path, frame: Frame, found: Detections, config: Config) -> None:
-    from pcdet_poly.data.collate import relabel
+    from pcdet_poly.data.load.collate import relabel
     from pcdet_poly.files import write_json
     from pcdet_poly.visualization.bev import draw_bev
 

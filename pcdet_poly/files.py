@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pcdet_poly.places import Place, RemotePath, place
+from pcdet_poly.paths import Place, RemotePath, place
 
 
 @contextmanager

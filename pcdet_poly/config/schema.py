@@ -7,15 +7,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from pcdet_poly.config.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
-from pcdet_poly.config.data import AugmentConfig, DataConfig, GridConfig, PasteConfig
-from pcdet_poly.config.evaluation import EvaluationConfig
-from pcdet_poly.config.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
-from pcdet_poly.config.output import DecodeConfig, TargetsConfig
-from pcdet_poly.config.pointpillars import PointPillarsConfig
-from pcdet_poly.config.rsn import RsnConfig
-from pcdet_poly.config.section import Section
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
+from pcdet_poly.config.sections.data import AugmentConfig, DataConfig, GridConfig, PasteConfig
+from pcdet_poly.config.sections.evaluation import EvaluationConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
+from pcdet_poly.config.sections.rsn import RsnConfig
+from pcdet_poly.config.sections.section import Section
+from pcdet_poly.config.sections.train import TrainConfig
 
 ModelConfig = CenterPointPillarConfig | CenterPointVoxelConfig | PointPillarsConfig | RsnConfig
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pcdet_poly.engine.run import Run
 from pcdet_poly.evaluation import Evaluator
-from pcdet_poly.evaluation.average_precision import PRECISION, RECALL, curve
-from pcdet_poly.evaluation.counting import FN_1, FN_2, FP, TP
+from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, curve
+from pcdet_poly.evaluation.kernels.counts import FN_1, FN_2, FP, TP
 
 NUM_THRESHOLDS = 101  # TensorBoard takes them for 0, 0.01, ... 1: Waymo's own cut-offs
 _ROUNDING = 1e-6

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.config.train import MixedPrecision
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import evaluation_batches
+from pcdet_poly.config.sections.train import MixedPrecision
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import evaluation_batches
 from pcdet_poly.distributed import anywhere, gathered, rank, world_size
 from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.precision import autocast
@@ -27,7 +27,7 @@ from pcdet_poly.evaluation.evaluator import evaluator_of
 from pcdet_poly.evaluation.problems import problem_of_frames
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.test_time import Flips, maps_over_flips
+from pcdet_poly.models.decoding.mirror_flips import Flips, maps_over_flips
 from pcdet_poly.structures import Batch, Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 

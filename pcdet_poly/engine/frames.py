@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.distributed import rank
 from pcdet_poly.errors import UserError
 

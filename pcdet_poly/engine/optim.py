@@ -8,7 +8,7 @@ from typing import assert_never
 import torch
 from torch import nn
 
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.train import TrainConfig
 
 # One cycle ends at its first learning rate divided by this (fastai's number).
 FINAL_DIVISION = 1e4

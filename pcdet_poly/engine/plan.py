@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.config.train import TrainConfig
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import steps_per_epoch
+from pcdet_poly.config.sections.train import TrainConfig
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import steps_per_epoch
 from pcdet_poly.distributed import world_size
 from pcdet_poly.engine.optim import warmup_steps
 from pcdet_poly.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pcdet_poly.config.train import MixedPrecision
+from pcdet_poly.config.sections.train import MixedPrecision
 from pcdet_poly.errors import UserError
 
 

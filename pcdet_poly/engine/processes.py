@@ -16,7 +16,7 @@ from torch import nn
 from pcdet_poly.distributed import anywhere, sum_over_processes, world_size
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.errors import UserError
-from pcdet_poly.interrupt import Stop
+from pcdet_poly.signals import Stop
 
 
 @contextmanager

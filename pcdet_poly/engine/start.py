@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
+from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.distributed import world_size
 from pcdet_poly.engine.activations import stages_of
 from pcdet_poly.engine.best import best_by
@@ -18,7 +18,7 @@ from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.engine.trackers import check_tracker
 from pcdet_poly.engine.warm_start import warm_start
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.sync_norm import synchronize_norms
+from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
 
 def start(

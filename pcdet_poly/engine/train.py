@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import training_batches
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import training_batches
 from pcdet_poly.distributed import anywhere, from_first, rank, weights_in_step, world_size
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.engine.best import score_of
@@ -27,8 +27,8 @@ from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.state import State, restore_state, save_if_best, save_state, seed_step
 from pcdet_poly.engine.table import flat_scores
 from pcdet_poly.engine.window import SKIPPED
-from pcdet_poly.interrupt import Stop, stoppable, uninterrupted
 from pcdet_poly.models import Recipe
+from pcdet_poly.signals import Stop, stoppable, uninterrupted
 from pcdet_poly.structures import Batch, Losses
 
 

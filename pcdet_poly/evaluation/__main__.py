@@ -14,19 +14,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pcdet_poly.config.evaluation import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.config.load import load_config
+from pcdet_poly.config.sections.evaluation import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.errors import UserError, run_command
-from pcdet_poly.evaluation.arrays import read_arrays
 from pcdet_poly.evaluation.bootstrap import bootstrap, paired_bootstrap
 from pcdet_poly.evaluation.breakdowns import BREAKDOWNS
 from pcdet_poly.evaluation.cross_check import largest_difference, run_official
 from pcdet_poly.evaluation.evaluator import Evaluator, with_cutoffs
+from pcdet_poly.evaluation.files.any_file import read_labels, read_predictions
+from pcdet_poly.evaluation.files.flat_arrays import read_arrays
 from pcdet_poly.evaluation.plots import write_plots
 from pcdet_poly.evaluation.problems import inside, objects_of_frames
 from pcdet_poly.evaluation.records import FramesOf, Objects, Problem
 from pcdet_poly.evaluation.report import print_table, to_markdown
-from pcdet_poly.evaluation.sources import read_labels, read_predictions
 from pcdet_poly.evaluation.table import ApTable
 from pcdet_poly.files import atomic_path, write_json
 
@@ -117,7 +117,7 @@ def _joined(path: Path, labels: FramesOf[Objects]) -> Problem:
 
 def _labels_of_store(folder: Path) -> FramesOf[Objects]:
     # Reading a store is the business of a higher floor, which only an entry point may reach up to.
-    from pcdet_poly.data.store import Store
+    from pcdet_poly.data.store.folder import Store
 
     store = Store(folder)
     frames = [store.labels(i).ground_truth for i in range(len(store))]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.evaluation.counting import OBJECT, PREDICTION
+from pcdet_poly.evaluation.kernels.counts import OBJECT, PREDICTION
 from pcdet_poly.evaluation.records import Objects, Predictions
 
 TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")  # Label.Type is 1 + the position

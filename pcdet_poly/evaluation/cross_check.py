@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import official
 from pcdet_poly.evaluation.cutoffs import given_cutoffs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.average_precision import counts_at_cutoffs
-from pcdet_poly.evaluation.counting import FP
 from pcdet_poly.evaluation.cutoffs import estimated_cutoffs
+from pcdet_poly.evaluation.kernels.average_precision import counts_at_cutoffs
+from pcdet_poly.evaluation.kernels.counts import FP
 from pcdet_poly.evaluation.plan import Plan
 from pcdet_poly.evaluation.problems import Limits, inside, problem_of_frames
 from pcdet_poly.evaluation.records import Problem

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation.breakdowns import BY_OBJECT, Layout
-from pcdet_poly.evaluation.counting import NUM_COUNTS
 from pcdet_poly.evaluation.cutoffs import given_cutoffs, highest_cutoff
-from pcdet_poly.evaluation.frame_counts import NEAR_IOU, Rules, Tables, count_frames
-from pcdet_poly.evaluation.longitudinal import Tolerance
-from pcdet_poly.evaluation.overlap import BOX_3D, BOX_AA_2D, BOX_BEV
+from pcdet_poly.evaluation.kernels.counts import NUM_COUNTS
+from pcdet_poly.evaluation.kernels.frame_counts import NEAR_IOU, Rules, Tables, count_frames
+from pcdet_poly.evaluation.kernels.longitudinal import Tolerance
+from pcdet_poly.evaluation.kernels.overlap import BOX_3D, BOX_AA_2D, BOX_BEV
 from pcdet_poly.evaluation.records import Problem
 
 _CODES = {"3D": BOX_3D, "BEV": BOX_BEV, "AA_2D": BOX_AA_2D}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcdet_poly.evaluation.average_precision import PRECISION, RECALL, curve
 from pcdet_poly.evaluation.breakdowns import TYPES
 from pcdet_poly.evaluation.evaluator import Evaluator
+from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, curve
 from pcdet_poly.evaluation.table import ApTable
 from pcdet_poly.files import atomic_path
 

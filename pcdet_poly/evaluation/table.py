@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.average_precision import average_precisions
+from pcdet_poly.evaluation.kernels.average_precision import average_precisions
 from pcdet_poly.evaluation.plan import Plan
 
 Entries = Mapping[str, Mapping[str, Mapping[str, float]]]

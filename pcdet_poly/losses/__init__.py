@@ -1,12 +1,12 @@
 """Losses: pure unreduced functions, and the criterion that weighs, divides and adds them up."""
 
+from pcdet_poly.losses.anchor_box_loss import residual_difference, smooth_l1
 from pcdet_poly.losses.anchor_criterion import AnchorCriterion
+from pcdet_poly.losses.center_box_loss import at_cells, l1
+from pcdet_poly.losses.center_criterion import CenterCriterion
 from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
-from pcdet_poly.losses.criterion import CenterCriterion
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
 from pcdet_poly.losses.poly import Soft, drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
-from pcdet_poly.losses.regression import at_cells, l1
-from pcdet_poly.losses.residuals import residual_difference, smooth_l1
 from pcdet_poly.losses.softmax import (
     drop_n_cross_entropy,
     drop_n_softmax_focal,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.losses import SigmoidFocalConfig
-from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.sections.losses import SigmoidFocalConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
+from pcdet_poly.losses.anchor_box_loss import residual_difference, smooth_l1
 from pcdet_poly.losses.configured import sigmoid_loss
-from pcdet_poly.losses.residuals import residual_difference, smooth_l1
 from pcdet_poly.structures import AnchorMaps, AnchorTargets, Losses
 
 

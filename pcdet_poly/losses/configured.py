@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.losses import ClassificationConfig, PolyConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig, PolyConfig, SigmoidFocalConfig
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly_n_focal
 from pcdet_poly.losses.poly import drop_n_focal, poly1_focal_unweighted, poly_n_focal
 from pcdet_poly.losses.series import Coefficient

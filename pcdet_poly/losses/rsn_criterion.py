@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pcdet_poly.config.losses import ClassificationConfig
-from pcdet_poly.config.rsn import RsnConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig
+from pcdet_poly.config.sections.rsn import RsnConfig
+from pcdet_poly.losses.anchor_box_loss import smooth_l1
 from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
 from pcdet_poly.losses.iou import aligned_iou_loss
-from pcdet_poly.losses.residuals import smooth_l1
 from pcdet_poly.ops.heading_bins import heading_to_bin
 from pcdet_poly.structures import Losses, RsnMaps, RsnTargets, RsnVoxelTargets
 

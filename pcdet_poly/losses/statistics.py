@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.losses import ClassificationConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig, SigmoidFocalConfig
 from pcdet_poly.losses.anchor_criterion import class_targets
 from pcdet_poly.losses.configured import coefficients, heatmap_loss, sigmoid_loss, with_background_weight
 from pcdet_poly.losses.heatmap import gaussian_drop_n_focal

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
-from pcdet_poly.models.bev_backbone import BevBackbone
-from pcdet_poly.models.center_head import CenterHead
-from pcdet_poly.models.voxel_backbone import VoxelBackbone
-from pcdet_poly.models.voxel_encoder import mean_of_points
+from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.layers.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
+from pcdet_poly.models.layers.voxel_means import mean_of_points
 from pcdet_poly.structures import Batch, CenterMaps, Grid
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.pillars import PillarsConfig
-from pcdet_poly.models.bev_backbone import BevBackbone
-from pcdet_poly.models.pillar_encoder import PillarEncoder
+from pcdet_poly.config.sections.pillars import PillarsConfig
+from pcdet_poly.models.layers.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.ops.scatter import to_bev
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid

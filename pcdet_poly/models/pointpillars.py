@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pcdet_poly.config.pointpillars import PointPillarsConfig
-from pcdet_poly.models.anchor_head import AnchorHead
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
+from pcdet_poly.models.layers.anchor_head import AnchorHead
 from pcdet_poly.models.pillar_detector import PillarDetector
 from pcdet_poly.structures import AnchorMaps, Batch, Grid
 

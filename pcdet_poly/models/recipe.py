@@ -9,22 +9,22 @@ from typing import Any, assert_never
 
 from torch import Tensor, nn
 
-from pcdet_poly.config.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
-from pcdet_poly.config.losses import ClassificationConfig, SigmoidFocalConfig
-from pcdet_poly.config.pointpillars import PointPillarsConfig
-from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
+from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.losses.anchor_criterion import AnchorCriterion
-from pcdet_poly.losses.criterion import CenterCriterion
+from pcdet_poly.losses.center_criterion import CenterCriterion
 from pcdet_poly.losses.rsn_criterion import RsnCriterion
 from pcdet_poly.losses.statistics import anchor_first_term_share, first_term_share, rsn_first_term_share
-from pcdet_poly.models.anchor_decode import AnchorDecoder
-from pcdet_poly.models.centerpoint import CenterPointPillar
+from pcdet_poly.models.centerpoint_pillar import CenterPointPillar
 from pcdet_poly.models.centerpoint_voxel import CenterPointVoxel
-from pcdet_poly.models.decode import CenterDecoder
+from pcdet_poly.models.decoding.anchor_decoder import AnchorDecoder
+from pcdet_poly.models.decoding.center_decoder import CenterDecoder
+from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder
 from pcdet_poly.models.pointpillars import PointPillars
 from pcdet_poly.models.rsn import Rsn
-from pcdet_poly.models.rsn_decode import RsnDecoder
 from pcdet_poly.structures import Batch, CenterTargets, Detections, Grid, Losses, RsnMaps, RsnTargets
 from pcdet_poly.targets import AnchorAssigner, AnchorGrid, CenterAssigner, assign_points, assign_voxels
 

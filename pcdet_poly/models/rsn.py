@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.rsn import RsnConfig
-from pcdet_poly.models.range_net import RangeNet
-from pcdet_poly.models.rsn_blocks import SparseBlocks
-from pcdet_poly.models.rsn_encoder import VoxelEncoder
-from pcdet_poly.models.sparse import SparseNorm
+from pcdet_poly.config.sections.rsn import RsnConfig
+from pcdet_poly.models.layers.rsn_blocks import SparseBlocks
+from pcdet_poly.models.layers.rsn_encoder import VoxelEncoder
+from pcdet_poly.models.layers.rsn_range_net import RangeNet
+from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels
 from pcdet_poly.targets.rsn import in_any_box, points_with_pixel

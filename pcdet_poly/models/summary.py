@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcdet_poly.config.arguments import add_config_arguments, config_from
-from pcdet_poly.config.centerpoint import CenterPointVoxelConfig
-from pcdet_poly.config.rsn import RsnConfig
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.errors import run_command
-from pcdet_poly.models.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.recipe import build_recipe
 from pcdet_poly.models.rsn import IMAGE_CHANNELS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pcdet_poly.ops.cpu.points_in_boxes import count_points
-from pcdet_poly.simulation.actors import Motion
 from pcdet_poly.simulation.geometry import inside_polygon, wrap_angle
-from pcdet_poly.simulation.scene import Scene
-from pcdet_poly.simulation.sensor import SWEEP_S
+from pcdet_poly.simulation.lidar.sensor import SWEEP_S
+from pcdet_poly.simulation.street.actors import Motion
+from pcdet_poly.simulation.street.scene import Scene
 from pcdet_poly.structures import GroundTruth
 
 REACH_M = 75.0

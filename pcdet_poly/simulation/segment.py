@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.simulation.actors import Motion
-from pcdet_poly.simulation.cast import MeshCaster, cast_solids
-from pcdet_poly.simulation.effects import measure
 from pcdet_poly.simulation.geometry import inside_polygon, pose, rotations
 from pcdet_poly.simulation.labels import label_objects, swept_at
-from pcdet_poly.simulation.noise import seed_of
-from pcdet_poly.simulation.rays import Beams, Hits
-from pcdet_poly.simulation.scene import Scene, build_scene
-from pcdet_poly.simulation.sensor import SIDE_SHAPE, SWEEP_S, TOP_SHAPE, Lidar, waymo_lidars
+from pcdet_poly.simulation.lidar.cast import MeshCaster, cast_solids
+from pcdet_poly.simulation.lidar.effects import measure
+from pcdet_poly.simulation.lidar.noise import seed_of
+from pcdet_poly.simulation.lidar.rays import Beams, Hits
+from pcdet_poly.simulation.lidar.sensor import SIDE_SHAPE, SWEEP_S, TOP_SHAPE, Lidar, waymo_lidars
+from pcdet_poly.simulation.street.actors import Motion
+from pcdet_poly.simulation.street.scene import Scene, build_scene
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
 SIGHT_M = 82.0  # objects farther away are left out

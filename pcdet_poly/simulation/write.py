@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.parallel import Advance, run_jobs
 from pcdet_poly.simulation.segment import segment_timestamps_us, simulate_segment
 from pcdet_poly.waymo.decode import decode_scan
 from pcdet_poly.waymo.encode import encode_scan
-from pcdet_poly.waymo.parquet import read_scans_v2
-from pcdet_poly.waymo.parquet_file import component_path
-from pcdet_poly.waymo.parquet_write import write_segment_v2
 from pcdet_poly.waymo.scan import Scan
 from pcdet_poly.waymo.tfrecord import read_records, write_records
+from pcdet_poly.waymo.v2.component_file import component_path
+from pcdet_poly.waymo.v2.read import read_scans_v2
+from pcdet_poly.waymo.v2.write import write_segment_v2
+from pcdet_poly.workers import Advance, run_jobs
 
 Format = Literal["v1", "v2"]
 

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.pointpillars import AnchorConfig, PointPillarsConfig
+from pcdet_poly.config.sections.pointpillars import AnchorConfig, PointPillarsConfig
 from pcdet_poly.structures import Grid
 
 

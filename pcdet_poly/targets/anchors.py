@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.pointpillars import AnchorConfig
+from pcdet_poly.config.sections.pointpillars import AnchorConfig
+from pcdet_poly.ops.anchor_code import encode_residuals, sector_of
 from pcdet_poly.structures import AnchorTargets, GroundTruth
-from pcdet_poly.targets.anchor_code import encode_residuals, sector_of
 from pcdet_poly.targets.anchor_grid import AnchorGrid
 
 # Overlaps nearer to each other than this are equal: boxes are float32, and an object midway between

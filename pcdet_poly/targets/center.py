@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.config.output import TargetsConfig
+from pcdet_poly.config.sections.output import TargetsConfig
 from pcdet_poly.ops.center_code import encode_boxes
 from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.structures import CenterTargets, Grid, GroundTruth

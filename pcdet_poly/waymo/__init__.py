@@ -2,12 +2,12 @@
 
 from pcdet_poly.waymo.decode import decode_frame, decode_scan, frame_of_scan
 from pcdet_poly.waymo.encode import encode_scan
-from pcdet_poly.waymo.parquet import read_frames_v2, read_scans_v2, segments_v2
-from pcdet_poly.waymo.parquet_write import write_segment_v2
 from pcdet_poly.waymo.range_image import points_of_scan
 from pcdet_poly.waymo.read import read_frames
 from pcdet_poly.waymo.scan import LidarScan, Scan
 from pcdet_poly.waymo.tfrecord import read_records, write_records
+from pcdet_poly.waymo.v2.read import read_frames_v2, read_scans_v2, segments_v2
+from pcdet_poly.waymo.v2.write import write_segment_v2
 
 __all__ = [
     "LidarScan",

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.stages import stage
+from pcdet_poly.stage_timer import stage
 
 
 def _fastest_reader() -> Any:

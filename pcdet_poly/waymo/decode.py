@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
-from pcdet_poly.stages import stage
+from pcdet_poly.stage_timer import stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import wire
 from pcdet_poly.waymo.lasers import lidar_scans

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Iterator
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.places import Place
+from pcdet_poly.paths import Place
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import decode_scan, frame_of_scan
 from pcdet_poly.waymo.tfrecord import read_records

@@ -10,8 +10,8 @@ import google_crc32c
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
-from pcdet_poly.places import Place, num_bytes, place
-from pcdet_poly.stages import stage
+from pcdet_poly.paths import Place, num_bytes, place
+from pcdet_poly.stage_timer import stage
 
 # A record on disk: uint64 length, masked CRC-32C of those 8 bytes, payload, masked CRC-32C of the
 # payload; little-endian.

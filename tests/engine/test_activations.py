@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.data.loader import training_batches
+from pcdet_poly.data.load.loader import training_batches
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seeded_recipe

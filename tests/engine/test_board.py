@@ -10,8 +10,8 @@ import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from pcdet_poly.config.evaluation import MetricsConfig
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.engine.board import show_evaluation
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.run import Run, start_run

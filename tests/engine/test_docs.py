@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.train import TrainConfig
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "training.md"
 

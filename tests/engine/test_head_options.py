@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.loader import evaluation_batches
+from pcdet_poly.data.load.loader import evaluation_batches
 from pcdet_poly.engine.evaluate import detect, evaluate_recipe
 from pcdet_poly.engine.frames import training_frames, validation_frames
 from pcdet_poly.engine.start import start

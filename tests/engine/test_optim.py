@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.engine.optim import build_optimizer, cosine, one_cycle, schedule, set_schedule
 
 

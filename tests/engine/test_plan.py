@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.engine.plan import Plan
 from pcdet_poly.errors import UserError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pcdet_poly.config.train import TrainConfig
+from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.engine import precision
 from pcdet_poly.engine.precision import autocast, build_scaler, check_precision, check_scale
 from pcdet_poly.errors import UserError

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from pcdet_poly.data.loader import training_batches
+from pcdet_poly.data.load.loader import training_batches
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seed_step, seeded_recipe
-from pcdet_poly.models.sync_norm import synchronize_norms
+from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import evaluation_batches
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import evaluation_batches
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.evaluate import detect
@@ -26,7 +26,7 @@ from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.pillar_encoder import PillarLayer
+from pcdet_poly.models.layers.pillar_encoder import PillarLayer
 from pcdet_poly.structures import Losses
 
 CPU = torch.device("cpu")

@@ -12,16 +12,16 @@ from conftest import TINY
 from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import training_batches
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import training_batches
 from pcdet_poly.distributed import anywhere, from_first, gathered, rank, weights_in_step, world_size
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.processes import average_gradients, joined_processes
 from pcdet_poly.engine.start import start
 from pcdet_poly.engine.state import seeded_recipe
-from pcdet_poly.models.sparse import SparseNorm
-from pcdet_poly.models.sync_norm import synchronize_norms
+from pcdet_poly.models.layers.sparse_layers import SparseNorm
+from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
 CPU = torch.device("cpu")
 STOP_BEFORE = 5  # step, counted from 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_problem, paired_bootstrap
 from pcdet_poly.evaluation.bootstrap import draw_segments, resampled

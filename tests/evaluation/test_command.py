@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.evaluation import (
     ApTable,
@@ -165,7 +165,7 @@ def test_detections_against_labels_and_against_another_detector(
 
 
 def test_labels_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    from pcdet_poly.data.store import write_store
+    from pcdet_poly.data.store.folder import write_store
     from pcdet_poly.structures import Frame
 
     ids, found, truth = frames(3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import Evaluator, evaluate
 from pcdet_poly.structures import Detections, GroundTruth

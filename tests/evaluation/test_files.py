@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.config.evaluation import SubmissionConfig
+from pcdet_poly.config.sections.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions, write_submission
-from pcdet_poly.evaluation.arrays import problem_of_arrays, read_arrays
 from pcdet_poly.evaluation.cross_check import arrays_of
-from pcdet_poly.evaluation.objects_file import read_label_file, read_prediction_file
+from pcdet_poly.evaluation.files.any_file import read_labels, read_predictions
+from pcdet_poly.evaluation.files.flat_arrays import problem_of_arrays, read_arrays
+from pcdet_poly.evaluation.files.message_chunks import message_chunks
+from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.records import Problem
-from pcdet_poly.evaluation.sources import read_labels, read_predictions
-from pcdet_poly.evaluation.wire import message_chunks
 from pcdet_poly.protos.metrics import Object, Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.problems import random_problem
@@ -170,7 +170,7 @@ def objects_file(path: Path, num: int) -> bytes:
 def test_large_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = objects_file(tmp_path / "p.bin", 107)
     whole = read_prediction_file(tmp_path / "p.bin")
-    monkeypatch.setattr("pcdet_poly.evaluation.wire._CHUNK_MESSAGES", 10)
+    monkeypatch.setattr("pcdet_poly.evaluation.files.message_chunks._CHUNK_MESSAGES", 10)
     chunks = list(message_chunks(tmp_path / "p.bin"))
     assert [first for first, _ in chunks] == list(range(0, 107, 10))
     assert b"".join(chunk for _, chunk in chunks) == data

@@ -9,14 +9,21 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from pcdet_poly.config.evaluation import MetricsConfig
-from pcdet_poly.evaluation.average_precision import RECALL, average_precision, curve, descending
-from pcdet_poly.evaluation.counting import FIXED_POINT, FN_1, FN_2, FP, HEADING, NUM_COUNTS, TP
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation.cutoffs import estimated_cutoffs, given_cutoffs, highest_cutoff
-from pcdet_poly.evaluation.dense_assignment import dense_assignment
 from pcdet_poly.evaluation.evaluator import Evaluator
-from pcdet_poly.evaluation.official_sort import official_order
-from pcdet_poly.evaluation.overlap import BOX_3D, BOX_AA_2D, BOX_BEV, overlapping_pairs, prepared, wrapped_heading
+from pcdet_poly.evaluation.kernels.average_precision import RECALL, average_precision, curve, descending
+from pcdet_poly.evaluation.kernels.counts import FIXED_POINT, FN_1, FN_2, FP, HEADING, NUM_COUNTS, TP
+from pcdet_poly.evaluation.kernels.dense_assignment import dense_assignment
+from pcdet_poly.evaluation.kernels.official_sort import official_order
+from pcdet_poly.evaluation.kernels.overlap import (
+    BOX_3D,
+    BOX_AA_2D,
+    BOX_BEV,
+    overlapping_pairs,
+    prepared,
+    wrapped_heading,
+)
 from tests.evaluation import naive
 from tests.evaluation.problems import random_problem
 

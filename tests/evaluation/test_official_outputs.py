@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation import Evaluator, evaluate_problem
-from pcdet_poly.evaluation.arrays import problem_of_arrays, read_arrays
-from pcdet_poly.evaluation.counting import FN_1, FN_2, FP, TP
 from pcdet_poly.evaluation.evaluator import with_cutoffs
-from pcdet_poly.evaluation.objects_file import read_label_file, read_prediction_file
+from pcdet_poly.evaluation.files.flat_arrays import problem_of_arrays, read_arrays
+from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
+from pcdet_poly.evaluation.kernels.counts import FN_1, FN_2, FP, TP
 from pcdet_poly.evaluation.records import Problem
 from tests.evaluation.problems import PARTS, differences, read_json
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation import Evaluator, evaluate_problem
 from pcdet_poly.evaluation.records import Objects, Predictions, Problem
 from tests.evaluation.problems import part_of, random_problem, with_frames

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pcdet_poly.config.evaluation import MetricsConfig
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation import ApTable, Evaluator, bootstrap, print_table
 from tests.evaluation.problems import random_problem
 

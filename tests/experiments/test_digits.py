@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.experiments import digits
-from pcdet_poly.experiments.digits_arms import BASELINE, Arm, study_arms
-from pcdet_poly.experiments.digits_data import split_digits
-from pcdet_poly.experiments.digits_net import residual_net
-from pcdet_poly.experiments.digits_report import detectable, paired_interval, rows
-from pcdet_poly.experiments.digits_train import Outcome, Plan, share_of_first_polynomial, train_arm
+from pcdet_poly.experiments.digits import study as digits
+from pcdet_poly.experiments.digits.arms import BASELINE, Arm, study_arms
+from pcdet_poly.experiments.digits.data import split_digits
+from pcdet_poly.experiments.digits.network import residual_net
+from pcdet_poly.experiments.digits.report import detectable, paired_interval, rows
+from pcdet_poly.experiments.digits.train import Outcome, Plan, share_of_first_polynomial, train_arm
 
 SHORT = Plan(num_train=200, epochs=2)
 

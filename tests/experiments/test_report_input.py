@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.experiments import report
-from pcdet_poly.experiments.report_numbers import Numbers
-from pcdet_poly.experiments.report_read import read_study
-from pcdet_poly.experiments.report_result import Sizes, results_of
-from pcdet_poly.experiments.report_text import markdown
-from pcdet_poly.experiments.sweep_folder import SweepFolder
+from pcdet_poly.experiments.report import write as report
+from pcdet_poly.experiments.report.numbers import Numbers
+from pcdet_poly.experiments.report.read import read_study
+from pcdet_poly.experiments.report.result import Sizes, results_of
+from pcdet_poly.experiments.report.text import markdown
+from pcdet_poly.experiments.sweep.folder import SweepFolder
 
 SPOILED_TRIAL = "tiny_drop1_seed1"
 CELL = ("VEHICLE", "3D", 2, "aph")

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcdet_poly.experiments import report
-from pcdet_poly.experiments.report_figure import draw_differences
-from pcdet_poly.experiments.report_numbers import MEAN, Numbers
-from pcdet_poly.experiments.report_read import Model, read_study
-from pcdet_poly.experiments.report_result import Sizes, results_of
-from pcdet_poly.experiments.sweep_folder import SweepFolder
+from pcdet_poly.experiments.report import write as report
+from pcdet_poly.experiments.report.figure import draw_differences
+from pcdet_poly.experiments.report.numbers import MEAN, Numbers
+from pcdet_poly.experiments.report.read import Model, read_study
+from pcdet_poly.experiments.report.result import Sizes, results_of
+from pcdet_poly.experiments.sweep.folder import SweepFolder
 
 MAIN = ("3D", 2, "aph")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from pcdet_poly import losses
-from pcdet_poly.config.losses import SigmoidFocalConfig
-from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.sections.losses import SigmoidFocalConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.structures import AnchorMaps, AnchorTargets
 
 NUM_FRAMES, NUM_ANCHORS, NUM_CLASSES = 3, 20, 2

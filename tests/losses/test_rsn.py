@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.losses import ClassificationConfig
-from pcdet_poly.config.rsn import RsnConfig, SegmentationConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig
+from pcdet_poly.config.sections.rsn import RsnConfig, SegmentationConfig
 from pcdet_poly.losses.iou import aligned_iou_loss
 from pcdet_poly.losses.rsn_criterion import RsnCriterion
 from pcdet_poly.losses.statistics import p_t_by_part, rsn_first_term_share

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pcdet_poly import losses
-from pcdet_poly.config.losses import ClassificationConfig, PolyConfig, SigmoidFocalConfig
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.losses import ClassificationConfig, PolyConfig, SigmoidFocalConfig
 from pcdet_poly.losses.configured import coefficients, ramp
 
 GENERATOR = torch.Generator().manual_seed(3)

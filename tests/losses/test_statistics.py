@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcdet_poly import losses
-from pcdet_poly.config.losses import ClassificationConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.losses import ClassificationConfig, SigmoidFocalConfig
 from pcdet_poly.structures import AnchorMaps, AnchorTargets, CenterMaps, CenterTargets
 
 NONE = torch.zeros(0, dtype=torch.int64)

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from pcdet_poly.config.load import load_config
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import evaluation_batches, training_batches
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import evaluation_batches, training_batches
 from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.engine.optim import build_optimizer, set_schedule
 from pcdet_poly.engine.precision import autocast

@@ -15,10 +15,10 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.sparse import SparseConv, SparseNorm
+from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm
+from pcdet_poly.models.layers.voxel_backbone import ResidualBlock, SubmanifoldLayer, VoxelBackbone
+from pcdet_poly.models.layers.voxel_means import mean_of_points
 from pcdet_poly.models.summary import summarize
-from pcdet_poly.models.voxel_backbone import ResidualBlock, SubmanifoldLayer, VoxelBackbone
-from pcdet_poly.models.voxel_encoder import mean_of_points
 from pcdet_poly.structures import Grid, GroundTruth, Sites, SparseTensor
 
 from .scenes import batch_of, random_points

@@ -12,18 +12,18 @@ import torch
 from torch.nn import functional
 
 from pcdet_poly.config.load import load_config
-from pcdet_poly.config.output import DecodeConfig
-from pcdet_poly.config.rsn import RangeImageConfig
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.collate import collate
-from pcdet_poly.data.loader import batch_of_frames, seen
+from pcdet_poly.config.sections.output import DecodeConfig
+from pcdet_poly.config.sections.rsn import RangeImageConfig
+from pcdet_poly.data.load.collate import collate
+from pcdet_poly.data.load.loader import batch_of_frames, seen
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.range_net import RangeNet
-from pcdet_poly.models.rsn_blocks import Grow, ResidualPair, SparseBlocks
-from pcdet_poly.models.rsn_decode import RsnDecoder, highest_around
-from pcdet_poly.models.rsn_encoder import geometry
-from pcdet_poly.models.sparse import SparseNorm
+from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder, highest_around
+from pcdet_poly.models.layers.rsn_blocks import Grow, ResidualPair, SparseBlocks
+from pcdet_poly.models.layers.rsn_encoder import geometry
+from pcdet_poly.models.layers.rsn_range_net import RangeNet
+from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.ops.heading_bins import heading_to_bin
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.simulation.segment import simulate_segment

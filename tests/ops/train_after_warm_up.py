@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.dataset import FrameDataset
-from pcdet_poly.data.loader import training_batches
-from pcdet_poly.data.object_bank_build import build_object_bank
-from pcdet_poly.data.store import write_store
+from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.loader import training_batches
+from pcdet_poly.data.store.folder import write_store
 from pcdet_poly.models import build_recipe
 from pcdet_poly.ops.warm_up import warm_up
-from tests.data.test_loader import street
+from tests.data.load.test_loader import street
 
 BACKBONE = {"layers": [1, 1], "strides": [1, 2], "channels": [8, 8], "up_strides": [1, 2], "up_channels": [8, 8]}
 DETECTORS: list[tuple[str, dict[str, Any], list[str], float]] = [

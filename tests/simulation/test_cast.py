@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
-from pcdet_poly.simulation.cast import Instances, MeshCaster, cast_solids
 from pcdet_poly.simulation.geometry import rotations
-from pcdet_poly.simulation.materials import Material
-from pcdet_poly.simulation.mesh import Mesh
-from pcdet_poly.simulation.rays import NOTHING, Beams, Hits
-from pcdet_poly.simulation.sensor import Lidar, waymo_lidars
-from pcdet_poly.simulation.shapes import Shapes, block, cylinder, ellipsoid, prism
-from pcdet_poly.simulation.solids import enter_solid
+from pcdet_poly.simulation.lidar.cast import Instances, MeshCaster, cast_solids
+from pcdet_poly.simulation.lidar.ray_entry import enter_solid
+from pcdet_poly.simulation.lidar.rays import NOTHING, Beams, Hits
+from pcdet_poly.simulation.lidar.sensor import Lidar, waymo_lidars
+from pcdet_poly.simulation.solids.materials import Material
+from pcdet_poly.simulation.solids.mesh import Mesh
+from pcdet_poly.simulation.solids.shapes import Shapes, block, cylinder, ellipsoid, prism
 
 SEED = np.uint64(7)
 CAB = [(-1.0, 0.2), (1.2, 0.2), (0.6, 1.5), (-0.8, 1.6)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcdet_poly.simulation.effects import ELONGATION_STEP, RANGE_NOISE_M, RETURNS_APART_M, measure
-from pcdet_poly.simulation.materials import REFLECTIONS, Material
-from pcdet_poly.simulation.noise import mixed, normal, seed_of, uniform
-from pcdet_poly.simulation.rays import Hits
-from pcdet_poly.simulation.sensor import Lidar, waymo_lidars
+from pcdet_poly.simulation.lidar.effects import ELONGATION_STEP, RANGE_NOISE_M, RETURNS_APART_M, measure
+from pcdet_poly.simulation.lidar.noise import mixed, normal, seed_of, uniform
+from pcdet_poly.simulation.lidar.rays import Hits
+from pcdet_poly.simulation.lidar.sensor import Lidar, waymo_lidars
+from pcdet_poly.simulation.solids.materials import REFLECTIONS, Material
 
 TINT = np.array([1.0, 4.0])
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pcdet_poly.simulation.cast import Instances, cast_solids
-from pcdet_poly.simulation.furniture import sign_plate
-from pcdet_poly.simulation.people import random_cyclist, random_pedestrian
-from pcdet_poly.simulation.rays import Beams, Hits
-from pcdet_poly.simulation.sensor import waymo_lidars
-from pcdet_poly.simulation.shapes import Shapes
-from pcdet_poly.simulation.vehicles import random_vehicle
+from pcdet_poly.simulation.lidar.cast import Instances, cast_solids
+from pcdet_poly.simulation.lidar.rays import Beams, Hits
+from pcdet_poly.simulation.lidar.sensor import waymo_lidars
+from pcdet_poly.simulation.solids.furniture import sign_plate
+from pcdet_poly.simulation.solids.people import random_cyclist, random_pedestrian
+from pcdet_poly.simulation.solids.shapes import Shapes
+from pcdet_poly.simulation.solids.vehicles import random_vehicle
 
 Maker = Callable[[np.random.Generator], tuple[Shapes, tuple[float, float, float], float]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcdet_poly.simulation.actors import Occupancy, Track, travel
-from pcdet_poly.simulation.materials import Material
-from pcdet_poly.simulation.scene import build_scene
-from pcdet_poly.simulation.street import KERB_M, random_street
-from pcdet_poly.simulation.terrain import terrain_mesh
+from pcdet_poly.simulation.solids.materials import Material
+from pcdet_poly.simulation.street.actors import Occupancy, Track, travel
+from pcdet_poly.simulation.street.course import KERB_M, random_street
+from pcdet_poly.simulation.street.scene import build_scene
+from pcdet_poly.simulation.street.terrain import terrain_mesh
 
 CAR = (4.6, 1.9, 1.6)
 

@@ -9,14 +9,14 @@ import pytest
 import shapely
 
 from pcdet_poly.simulation import simulate_segment
-from pcdet_poly.simulation.cast import MeshCaster
 from pcdet_poly.simulation.geometry import inside_polygon, pose, rotations
-from pcdet_poly.simulation.mesh import Mesh
-from pcdet_poly.simulation.rays import Hits
-from pcdet_poly.simulation.scene import build_scene
+from pcdet_poly.simulation.lidar.cast import MeshCaster
+from pcdet_poly.simulation.lidar.rays import Hits
+from pcdet_poly.simulation.lidar.sensor import waymo_lidars
 from pcdet_poly.simulation.segment import beams_at, segment_timestamps_us
-from pcdet_poly.simulation.sensor import waymo_lidars
-from pcdet_poly.simulation.traffic import EGO_LENGTH_M
+from pcdet_poly.simulation.solids.mesh import Mesh
+from pcdet_poly.simulation.street.scene import build_scene
+from pcdet_poly.simulation.street.traffic import EGO_LENGTH_M
 from pcdet_poly.structures import GroundTruth
 from pcdet_poly.waymo import encode_scan, points_of_scan
 from pcdet_poly.waymo.scan import LidarScan, Scan

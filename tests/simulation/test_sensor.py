@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pcdet_poly.simulation.geometry import inside_polygon, rotations, wrap_angle
-from pcdet_poly.simulation.sensor import waymo_lidars
+from pcdet_poly.simulation.lidar.sensor import waymo_lidars
 from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.simulation.compare import draw
+from pcdet_poly.simulation.comparison.compare import draw
+from pcdet_poly.simulation.comparison.statistics import mean_statistics, real_statistics, simulated_statistics
 from pcdet_poly.simulation.segment import simulate_segment
-from pcdet_poly.simulation.statistics import mean_statistics, real_statistics, simulated_statistics
 from pcdet_poly.waymo import points_of_scan
 
 

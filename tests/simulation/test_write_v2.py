@@ -13,9 +13,9 @@ import pytest
 from pcdet_poly.errors import UserError
 from pcdet_poly.simulation import write as writing
 from pcdet_poly.waymo import Scan, read_frames, read_frames_v2, read_scans_v2, segments_v2
-from pcdet_poly.waymo.parquet_schema import SCHEMAS
-from tests.waymo.segments_v2 import make_scans
+from pcdet_poly.waymo.v2.schema import SCHEMAS
 from tests.waymo.test_encode_decode import assert_same
+from tests.waymo.v2.segments_v2 import make_scans
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.config.pointpillars import AnchorConfig, PointPillarsConfig
+from pcdet_poly.config.sections.pointpillars import AnchorConfig, PointPillarsConfig
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import AnchorGrid
 

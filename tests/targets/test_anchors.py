@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.pointpillars import PointPillarsConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
+from pcdet_poly.ops.anchor_code import encode_residuals, sector_of
 from pcdet_poly.structures import AnchorTargets, Grid, GroundTruth
 from pcdet_poly.targets import AnchorAssigner, AnchorGrid
-from pcdet_poly.targets.anchor_code import encode_residuals, sector_of
 
 from .anchor_scenes import lattice, random_truth, truth
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.output import TargetsConfig
+from pcdet_poly.config.sections.output import TargetsConfig
 from pcdet_poly.ops.center_code import encode_boxes
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner

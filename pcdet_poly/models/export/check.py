@@ -9,8 +9,8 @@ from typing import cast
 import numpy as np
 import torch
 
+from pcdet_poly.models.layers.pillar_encoder import PillarLayer
 from pcdet_poly.models.pillar_detector import PillarDetector
-from pcdet_poly.models.pillar_encoder import PillarLayer
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, GroundTruth
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.libraries import open3d
+from pcdet_poly.optional_libraries import open3d
 from pcdet_poly.visualization.boxes import EDGES, box_corners
 from pcdet_poly.visualization.perspective import GROUND
 from pcdet_poly.visualization.viewer.colours import MODES, Mode, detection_colours, label_colours, point_colours

@@ -1,0 +1,57 @@
+"""Settings of the bird's-eye backbone."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from pcdet_poly.config.sections.section import Count, Section
+
+
+class BackboneConfig(Section):
+    """Bird's-eye backbone and neck: stages of 3 x 3 convolutions, each brought to one resolution."""
+
+    layers: tuple[Count, ...] = (3, 5, 5)
+    """Convolutions per stage after its strided one."""
+    strides: tuple[Count, ...] = (1, 2, 2)
+    """Stride of each stage."""
+    channels: tuple[Count, ...] = (64, 128, 256)
+    """Width of each stage."""
+    up_strides: tuple[Count, ...] = (1, 2, 4)
+    """Upsampling of each stage's output."""
+    up_channels: tuple[Count, ...] = (128, 128, 128)
+    """Width of each upsampled output; they are concatenated."""
+
+    @property
+    def output_stride(self) -> int:
+        """Cells of the input grid per cell of the output map."""
+        return self.strides[0] // self.up_strides[0]
+
+    @model_validator(mode="after")
+    def _one_resolution(self) -> Self:
+        sizes = {len(x) for x in (self.layers, self.strides, self.channels, self.up_strides, self.up_channels)}
+        if len(sizes) > 1:
+            raise ValueError("layers, strides, channels, up_strides and up_channels must have one length")
+        stride = 1
+        for down, up in zip(self.strides, self.up_strides, strict=True):
+            stride *= down
+            if stride != up * self.output_stride:
+                raise ValueError(f"strides {self.strides} and up_strides {self.up_strides} end at different sizes")
+        return self
+
+    @property
+    def total_stride(self) -> int:
+        """Cells of the input grid per cell of the deepest stage."""
+        stride = 1
+        for down in self.strides:
+            stride *= down
+        return stride
+
+    def problem_with(self, num_x: int, num_y: int) -> str | None:
+        """Why an image of so many cells cannot pass through, or None."""
+        if num_x % self.total_stride or num_y % self.total_stride:
+            return (
+                f"grid: {num_x} x {num_y} cells are not a multiple of the backbone's total stride {self.total_stride}"
+            )
+        return None

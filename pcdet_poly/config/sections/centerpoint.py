@@ -1,0 +1,102 @@
+"""Settings of CenterPoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pcdet_poly.config.sections.backbone import BackboneConfig
+from pcdet_poly.config.sections.data import GridConfig
+from pcdet_poly.config.sections.pillars import PillarsConfig
+from pcdet_poly.config.sections.section import Count, Section, number_from_text
+
+
+class CenterHeadConfig(Section):
+    """Settings that every model with a centre head has."""
+
+    head_width: Count = 64
+    """Width of the head's shared convolution and of its branches."""
+    prior: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = 0.1
+    """Score the heatmap starts from; sets the bias of its last layer."""
+    iou_branch: bool = False
+    """Predict each box's IoU, to rescore detections with (decode.iou_weight)."""
+    heading: Literal["sin_cos", "bins"] = "sin_cos"
+    """Heading as its sine and cosine, or as one of `heading_bins` sectors and a residual."""
+    heading_bins: Annotated[int, Field(ge=2)] = 12
+    """heading: bins' number of sectors; sector 0 is centred on 0."""
+    velocity: bool = False
+    """Predict each box's velocity; learned where labels have a speed."""
+
+    @property
+    def num_heading_bins(self) -> int:
+        """Sectors of the heading output; 0: sine and cosine."""
+        return self.heading_bins if self.heading == "bins" else 0
+
+    @model_validator(mode="after")
+    def _bins_are_used(self) -> Self:
+        if self.heading != "bins" and self.heading_bins != type(self).model_fields["heading_bins"].default:
+            raise ValueError(f"heading_bins = {self.heading_bins}: heading: {self.heading} has none; leave it out")
+        return self
+
+
+class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
+    """CenterPoint on pillars: dynamic pillar encoder, bird's-eye backbone, centre head."""
+
+    kind: Literal["centerpoint_pillar"] = "centerpoint_pillar"
+    """Which detector."""
+
+
+class CenterPointVoxelConfig(CenterHeadConfig):
+    """CenterPoint on voxels: mean of points, sparse backbone, bird's-eye backbone, centre head."""
+
+    kind: Literal["centerpoint_voxel"] = "centerpoint_voxel"
+    """Which detector."""
+    residual: bool = False
+    """Sparse layers in residual blocks of two."""
+    channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 64)
+    """Width of each sparse stage; all stages but the first halve the resolution."""
+    layers: tuple[Count, ...] = (1, 2, 2, 2)
+    """Submanifold convolutions (residual: blocks) per stage after its strided one."""
+    out_channels: Count = 128
+    """Width of a cell of the sparse output; the cells of a column are concatenated to the bird's-eye image."""
+    sparse_backend: Literal["torch", "spconv"] = "torch"
+    """Sparse convolutions on a GPU: our own, or the spconv package's. A CPU always runs our own; weights fit both."""
+    backbone: BackboneConfig = BackboneConfig(
+        layers=(5, 5), strides=(1, 2), channels=(128, 256), up_strides=(1, 2), up_channels=(256, 256)
+    )
+    """Bird's-eye backbone and neck."""
+
+    @property
+    def bev_stride(self) -> int:
+        """Voxels per cell of the bird's-eye image."""
+        stride: int = 2 ** (len(self.channels) - 1)
+        return stride
+
+    @property
+    def output_stride(self) -> int:
+        """Voxels per cell of the output map."""
+        return self.bev_stride * self.backbone.output_stride
+
+    def bev_layers(self, num_z: int) -> int:
+        """Layers of cells that are left of `num_z` layers of voxels, and concatenated; none or fewer: too few."""
+        layers = num_z + 1  # the public networks' extra layer
+        for _ in self.channels[1:-1]:
+            layers = (layers - 1) // 2 + 1
+        return ((layers - 3) // 2 + 1 - 3) // 2 + 1  # the last stage and the output are not padded along z
+
+    def problem_with(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
+        """Why this model cannot work on `grid` with `classes`, or None."""
+        num_x, num_y, num_z = grid.shape
+        if num_x % self.bev_stride or num_y % self.bev_stride:
+            return f"grid: {num_x} x {num_y} cells are not a multiple of the sparse backbone's stride {self.bev_stride}"
+        if self.bev_layers(num_z) < 1:
+            return f"grid: {num_z} cells along z are too few for {len(self.channels)} sparse stages; use a smaller cell"
+        return self.backbone.problem_with(num_x // self.bev_stride, num_y // self.bev_stride)
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Self:
+        if len(self.channels) != len(self.layers):
+            raise ValueError(f"channels {self.channels} and layers {self.layers} must have one length")
+        return self

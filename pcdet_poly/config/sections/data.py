@@ -1,0 +1,116 @@
+"""Settings of frames, grid and augmentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pcdet_poly.config.sections.section import Count, NotNegative, Positive, Real, Section
+
+
+class DataConfig(Section):
+    """Which frames, which classes, which points."""
+
+    train: tuple[str, ...] = ()
+    """Frame stores (folders made by data_tools) to train on."""
+    val: tuple[str, ...] = ()
+    """Frame stores to evaluate on."""
+    classes: tuple[str, ...] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+    """Classes to detect, in the order of the network's outputs."""
+    returns: tuple[Literal[1, 2], ...] = (1, 2)
+    """LiDAR returns to use."""
+    sweeps: Count = 1
+    """LiDAR sweeps a frame consists of: itself and as many before it, as far as its segment has them, moved into its
+    vehicle frame. With more than one, a point has its age in seconds as its last number."""
+    min_points: int = Field(default=1, ge=0)
+    """Train on labelled boxes with at least this many LiDAR points."""
+    train_every: Count = 1
+    """Train on every n-th frame of the concatenated list of frames; 5 is OpenPCDet's `20 %`."""
+    train_segments_every: Count = 1
+    """Train on every n-th segment of the concatenated list only; 5 is the other meaning of `20 %`: fewer places."""
+    val_every: Count = 1
+    """Evaluate on every n-th frame of the concatenated list of frames."""
+    workers: int = Field(default=2, ge=0)
+    """Processes that read and augment frames; 0 reads in the training process."""
+
+    @property
+    def point_channels(self) -> int:
+        """Numbers per point: x, y, z, tanh(intensity), elongation, and with several sweeps the age in seconds."""
+        return 5 if self.sweeps == 1 else 6
+
+
+class GridConfig(Section):
+    """Space the network sees, vehicle frame, and the size of its cells."""
+
+    lower: tuple[Real, Real, Real] = (-74.88, -74.88, -2.0)
+    """Smallest x, y, z, metres."""
+    upper: tuple[Real, Real, Real] = (74.88, 74.88, 4.0)
+    """Largest x, y, z, metres."""
+    cell: tuple[Positive, Positive, Positive] = (0.32, 0.32, 6.0)
+    """Edge lengths of a cell along x, y, z, metres."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of cells along x, y, z."""
+        nx, ny, nz = (round((u - low) / c) for low, u, c in zip(self.lower, self.upper, self.cell, strict=True))
+        return nx, ny, nz
+
+    @model_validator(mode="after")
+    def _whole_cells(self) -> Self:
+        for axis, low, high, cell, count in zip("xyz", self.lower, self.upper, self.cell, self.shape, strict=True):
+            if high <= low:
+                raise ValueError(f"upper {axis} = {high} must be greater than lower {axis} = {low}")
+            if abs(low + count * cell - high) > 1e-3 * cell:
+                raise ValueError(f"{axis}: {high} - {low} is not a whole number of cells of {cell} m")
+        return self
+
+
+class AugmentConfig(Section):
+    """Random changes to a training frame; the same change to points and boxes."""
+
+    flip_x: bool = True
+    """Mirror y (flip along the x axis) in half of the frames."""
+    flip_y: bool = True
+    """Mirror x (flip along the y axis) in half of the frames."""
+    rotation_rad: NotNegative = 0.7853981633974483
+    """Rotate about z by an angle uniform in +- this."""
+    scale: tuple[Positive, Positive] = (0.95, 1.05)
+    """Scale everything by a factor uniform in this interval."""
+    translation_m: NotNegative = 0.0
+    """Standard deviation of a shift along x, y and z."""
+    shuffle: bool = True
+    """Put the points into random order."""
+
+
+class PasteConfig(Section):
+    """Labelled objects of other frames, put into training frames before these are augmented. Default: none."""
+
+    bank: str = ""
+    """File made by data_tools/build_object_bank.py; empty: no pasting."""
+    objects: tuple[Annotated[int, Field(ge=0)], ...] = (15, 10, 10)
+    """How many objects of each class of data.classes, those that collide with others included."""
+    fill: bool = True
+    """Count the frame's own objects too: paste only as many as are missing (as OpenPCDet does on Waymo)."""
+    min_points: Count = 5
+    """Paste objects with at least this many LiDAR points."""
+    max_level: Literal[1, 2] = 2
+    """Paste objects up to this difficulty; 1 leaves those of LEVEL_2 out."""
+    every: Count = 1
+    """Paste from every n-th frame of the bank's list of frames. OpenPCDet's `20 %` configs paste from all (1); with
+    the value of data.train_every, training sees no object of a frame that it does not train on."""
+    stop_epoch: int | None = None
+    """First epoch, counted from 0, without pasting; -5 stops for the last five; null never stops."""
+
+    def pastes_in(self, epoch: int, num_epochs: int) -> bool:
+        """Whether frames of an epoch, counted from 0, get objects."""
+        if self.stop_epoch is None:
+            return bool(self.bank)
+        stop = self.stop_epoch if self.stop_epoch >= 0 else num_epochs + self.stop_epoch
+        return bool(self.bank) and epoch < stop
+
+    @model_validator(mode="after")
+    def _is_used(self) -> Self:
+        if not self.bank and self != PasteConfig.model_construct():
+            raise ValueError("bank: none given, so nothing is pasted; name one, or leave the other settings out")
+        return self

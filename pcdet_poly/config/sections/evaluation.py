@@ -1,0 +1,95 @@
+"""Settings of metrics, evaluation and submissions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, number_from_text
+
+
+class LetConfig(Section):
+    """Longitudinal-error-tolerant metrics (LET-3D-AP), for detectors that see depth poorly. arXiv 2206.07705."""
+
+    sensor_location: tuple[Real, Real, Real] = (1.43, 0.0, 2.18)
+    """Where lines of sight start, metres in the vehicle frame; the default is the middle of Waymo's cameras."""
+    tolerance: Annotated[float, Field(gt=0)] = 0.1
+    """Longitudinal error at which a match is worth nothing, as a share of the object's distance."""
+    min_tolerance_m: Positive = 0.5
+    """Smallest longitudinal tolerance, metres."""
+    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.5, 0.3, 0.3, 0.3)
+    """Smallest IoU of a match after alignment along the line of sight; vehicle, pedestrian, sign, cyclist."""
+
+
+class MetricsConfig(Section):
+    """Which of Waymo's detection metrics to compute. The default is the official challenge's."""
+
+    breakdowns: tuple[
+        Literal["ONE_SHARD", "OBJECT_TYPE", "RANGE", "SIZE", "VELOCITY", "ALL_BUT_SIGN", "CAMERA"], ...
+    ] = ("OBJECT_TYPE", "RANGE")
+    """Ways to split objects, each into its own rows."""
+    levels: tuple[Literal[1, 2], ...] = (1, 2)
+    """Difficulty levels: LEVEL_1 leaves missed hard objects out, LEVEL_2 counts them."""
+    box_types: tuple[Literal["3D", "BEV", "AA_2D"], ...] = ("3D", "BEV")
+    """What overlaps: volumes, footprints, or footprints without their headings."""
+    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.7, 0.5, 0.5, 0.5)
+    """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist."""
+    matcher: Literal["hungarian", "score_first"] = "hungarian"
+    """Greatest sum of IoU, or each prediction in descending score takes what is left (with the official tool's bug)."""
+    score_cutoffs: tuple[Real, ...] | Count | None = None
+    """Scores at which precision and recall are taken. None: 0, 0.01, ... 1. A number n: n estimated from the scores."""
+    recall_delta: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)] = 0.05
+    """Largest step in recall when the curve is integrated."""
+    min_precision: Fraction = 0.0
+    """Precisions below this count as 0."""
+    min_heading_accuracy: Real = -1.0
+    """Matches whose heading accuracy (1 equal, 0 opposite) is not above this are not counted."""
+    let: LetConfig | None = None
+    """Add LET-3D-AP, with its own thresholds."""
+
+
+class SubmissionConfig(Section):
+    """What goes into a file for Waymo's servers."""
+
+    max_boxes: Count = 200
+    """Boxes per frame; the best scores are kept. Waymo's challenges take at most 200."""
+    min_score: Real = 0.0
+    """Smallest score."""
+    account_name: str = ""
+    """E-mail address registered with Waymo."""
+    unique_method_name: str = ""
+    """Name of the method, at most 25 characters."""
+    authors: tuple[str, ...] = ()
+    """Names of the authors."""
+    affiliation: str = ""
+    """Where they work."""
+    description: str = ""
+    """What the method does."""
+    method_link: str = ""
+    """Link to a paper or code."""
+    past_frames: int = Field(default=0, ge=0)
+    """Earlier frames that each prediction has used."""
+    latency_s: NotNegative = 0.0
+    """Seconds per frame."""
+
+
+class EvaluationConfig(Section):
+    """Waymo's detection metrics."""
+
+    metrics: MetricsConfig = MetricsConfig()
+    """Which metrics."""
+    within: tuple[Real, Real, Real, Real] | None = None
+    """x and y limits (x0, y0, x1, y1), metres: boxes with a centre outside are ignored on both sides. None: all."""
+    batch_size: Count = 4
+    """Frames per forward pass."""
+    test_time_flips: Literal["none", "x", "y", "xy"] = "none"
+    """Average the maps of a centre head over the frame and its mirror images: along x (y becomes -y), along y, or both
+    (four passes)."""
+    pictures: int = Field(default=4, ge=0)
+    """Frames drawn as bird's-eye PNGs."""
+    picture_score: Fraction = 0.3
+    """Smallest score drawn in pictures."""
+    best_by: str = "3D"
+    """What decides which checkpoint is the best: the mean LEVEL_2 APH over the classes of "3D" or "BEV", or one metric
+    by its path in metrics.json, such as 3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/aph."""

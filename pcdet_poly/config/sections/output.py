@@ -1,0 +1,55 @@
+"""Settings of targets and of decoding."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pcdet_poly.config.sections.section import Count, Fraction, Positive, Section, number_from_text
+
+Overlap = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)]
+
+
+class TargetsConfig(Section):
+    """How labels become heatmaps."""
+
+    min_overlap: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """IoU that a box moved by one Gaussian radius keeps with its object."""
+    min_radius: Count = 2
+    """Smallest Gaussian radius, cells."""
+    radius: Literal["legacy", "corrected"] = "legacy"
+    """CornerNet's formula as all public code has it, or with its algebra corrected."""
+    max_objects: Count = 500
+    """Objects per frame used for training; the nearest are kept."""
+
+
+class DecodeConfig(Section):
+    """From maps to boxes."""
+
+    top_k: Count = 500
+    """Peaks kept per frame and class before NMS."""
+    score: Fraction = 0.1
+    """Smallest classification score; before `iou_weight` changes it."""
+    iou_weight: Fraction | tuple[Fraction, ...] | None = None
+    """Rank boxes by score ** (1 - a) * IoU ** a, IoU from model.iou_branch: a, or one per class. None: by score."""
+    nms: Literal["per_class", "class_agnostic", "circle", "none"] = "per_class"
+    """Which boxes compete: those of one class, all, those of one class by the distance of their centres, or none."""
+    nms_iou: Overlap | tuple[Overlap, ...] = 0.7
+    """Rotated bird's-eye IoU above which the lower score goes; one number or one per class."""
+    circle_radius_m: Positive | tuple[Positive, ...] | None = None
+    """nms: circle's distance within which the lower score goes; one number or one per class."""
+    max_detections: Count = 500
+    """Boxes kept per frame."""
+
+    @model_validator(mode="after")
+    def _suppression_has_its_number(self) -> Self:
+        if self.nms == "class_agnostic" and isinstance(self.nms_iou, tuple):
+            raise ValueError("nms: class_agnostic compares boxes of all classes: give nms_iou as one number")
+        if self.nms in ("circle", "none") and self.nms_iou != type(self)().nms_iou:
+            raise ValueError(f"nms: {self.nms} does not look at overlaps: leave nms_iou out")
+        if (self.nms == "circle") != (self.circle_radius_m is not None):
+            raise ValueError(
+                f"nms: {self.nms} and circle_radius_m = {self.circle_radius_m}: circle needs it, others none"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""A bank of labelled objects cut out of frames, and pasting them into others."""

@@ -1,0 +1,175 @@
+"""Objects with their points <-> rows of an Arrow file: the one home of the object bank's format (docs/data_format.md).
+
+A row is one labelled object of one frame. Its points are whole steps of 1/256 m from the centre of
+its box, which is itself rounded to such a step: points from a `compact` store come back bit for bit,
+others at most 1/512 m off. What else is known of a point is float16. Every row carries a CRC-32 of
+all the rest of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pcdet_poly.data.store.codec import STEPS_PER_M
+from pcdet_poly.errors import UserError
+
+try:
+    from isal.isal_zlib import crc32
+except ImportError:  # no wheel for this machine
+    from zlib import crc32
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = "pcdet_poly objects"
+VERSION = 1
+FEATURES = ("intensity", "elongation", "return_number")  # kept of a point where its frame has them
+MAX_OFFSET_M = 32767 / STEPS_PER_M
+_LARGEST_HALF = np.float32(65504)  # tanh makes 1 of anything beyond, as of a millionth of it
+# Columns of numbers, in the order in which the checksum takes them, and how many numbers each has.
+_SCALARS: dict[str, type[np.generic]] = {
+    "label": np.int8,  # position in class_names
+    "level": np.int8,  # as annotated: 1, 2, or 0 where nobody did
+    "num_points": np.int32,
+    "frame": np.int32,  # position in the list of all frames of the stores, one after the other
+    "segment": np.int32,  # position in segments
+    "timestamp_us": np.int64,
+}
+_VECTORS = {"box": 7, "velocity": 2}  # float32; velocity m/s along the vehicle's x and y, NaN where unknown
+
+
+@dataclass(frozen=True)
+class BankHeader:
+    """What all rows share; JSON in the file's schema."""
+
+    class_names: tuple[str, ...]
+    features: tuple[str, ...]  # of each point besides x, y, z
+    segments: tuple[str, ...]
+    every: int  # only every n-th frame was looked at
+    num_frames: int  # frames of the stores, those passed over included
+
+    def metadata(self) -> dict[str, str]:
+        """For an Arrow schema, with a checksum."""
+        text = json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)})
+        return {"pcdet_poly": text, "crc32": str(crc32(text.encode()))}
+
+
+def read_header(metadata: dict[bytes, bytes] | None, place: str) -> BankHeader:
+    """The inverse of `BankHeader.metadata`."""
+    text = (metadata or {}).get(b"pcdet_poly", b"")
+    if (metadata or {}).get(b"crc32") != str(crc32(text)).encode():
+        raise UserError(f"{place}: not an object bank, or damaged; make one with data_tools/build_object_bank.py")
+    value: dict[str, Any] = json.loads(text)
+    if (value.pop("format"), version := value.pop("version")) != (FORMAT, VERSION):
+        raise UserError(f"{place}: format version {version}, this program reads {VERSION}; build the bank again")
+    class_names, features, segments = (tuple(value[name]) for name in ("class_names", "features", "segments"))
+    return BankHeader(class_names, features, segments, value["every"], value["num_frames"])
+
+
+def schema_of(header: BankHeader) -> pa.Schema:
+    """The columns of a bank."""
+    import pyarrow as pa
+
+    numbers = [(name, pa.from_numpy_dtype(kind)) for name, kind in _SCALARS.items()]
+    vectors = [(name, pa.list_(pa.float32(), size)) for name, size in _VECTORS.items()]
+    xyz = ("xyz", pa.list_(pa.list_(pa.int16(), 3)))
+    features = ("features", pa.list_(pa.list_(pa.float16(), len(header.features))))
+    return pa.schema([*numbers, *vectors, xyz, features, ("crc32", pa.uint32())], metadata=header.metadata())
+
+
+@dataclass(frozen=True)
+class BankObject:
+    """One object, in the vehicle frame of the frame it was seen in."""
+
+    points: np.ndarray  # (P, 3 + F) float32: x, y, z in metres, then the bank's features
+    box: np.ndarray  # (7,) float32
+    label: int  # position in the bank's class_names
+    level: int
+    velocity: np.ndarray  # (2,) float32 m/s along the vehicle's x and y, NaN where unknown
+    frame: int
+    segment: int
+    timestamp_us: int
+
+
+def encode_objects(objects: Sequence[BankObject], header: BankHeader) -> pa.RecordBatch:
+    """Objects as one batch of rows."""
+    import pyarrow as pa
+
+    rows: dict[str, np.ndarray] = {
+        name: np.array([len(o.points) if name == "num_points" else getattr(o, name) for o in objects], kind)
+        for name, kind in _SCALARS.items()
+    }
+    for name, size in _VECTORS.items():
+        rows[name] = np.array([getattr(o, name) for o in objects], np.float32).reshape(-1, size)
+    ends = np.cumsum([0, *rows["num_points"]], dtype=np.int32)
+    xyz = np.concatenate([np.zeros((0, 3), np.int16), *(_steps(o, header) for o in objects)])
+    features = np.zeros((len(xyz), len(header.features)), np.float16)
+    for (start, end), o in zip(pairwise(ends), objects, strict=True):
+        features[start:end] = np.clip(o.points[:, 3:], -_LARGEST_HALF, _LARGEST_HALF)
+    views = {**rows, "xyz": xyz, "features": features, "start": ends}
+    checksum = np.array([checksum_of(views, i) for i in range(len(objects))], np.uint32)
+    columns = [pa.array(rows[name]) for name in _SCALARS]
+    columns += [pa.FixedSizeListArray.from_arrays(rows[name].ravel(), size) for name, size in _VECTORS.items()]
+    columns += [
+        pa.ListArray.from_arrays(ends, pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1]))
+        for values in (xyz, features)
+    ]
+    return pa.RecordBatch.from_arrays([*columns, pa.array(checksum)], schema=schema_of(header))
+
+
+def views_of(batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+    """The columns of a batch as numpy arrays that share its memory, "start" (N + 1,) for the lists among them."""
+    views = {name: batch.column(name).to_numpy() for name in (*_SCALARS, "crc32")}
+    for name, size in _VECTORS.items():
+        views[name] = batch.column(name).values.to_numpy().reshape(-1, size)
+    views["start"] = batch.column("xyz").offsets.to_numpy()
+    for name in ("xyz", "features"):
+        vectors = batch.column(name).values
+        views[name] = vectors.values.to_numpy().reshape(-1, vectors.type.list_size)
+    return views
+
+
+def decode_object(views: dict[str, np.ndarray], row: int) -> BankObject:
+    """Row `row`. Raises ValueError if its checksum is wrong."""
+    if checksum_of(views, row) != views["crc32"][row]:
+        raise ValueError("wrong checksum")
+    start, end = views["start"][row : row + 2]
+    xyz, features = views["xyz"][start:end], views["features"][start:end]
+    points = np.empty((len(xyz), 3 + features.shape[1]), np.float32)
+    box = views["box"][row].copy()
+    points[:, :3] = (xyz + _anchor(box)) / np.float32(STEPS_PER_M)
+    points[:, 3:] = features
+    scalars: dict[str, Any] = {name: int(views[name][row]) for name in _SCALARS if name != "num_points"}
+    return BankObject(points=points, box=box, velocity=views["velocity"][row].copy(), **scalars)
+
+
+def checksum_of(views: dict[str, np.ndarray], row: int) -> int:
+    """CRC-32 of a row's numbers, in the order of the columns, and of its points."""
+    start, end = views["start"][row : row + 2]
+    checksum = 0
+    for name in (*_SCALARS, *_VECTORS):
+        checksum = crc32(views[name][row : row + 1].tobytes(), checksum)
+    checksum = crc32(views["xyz"][start:end].tobytes(), checksum)
+    return crc32(views["features"][start:end].tobytes(), checksum)
+
+
+def _anchor(box: np.ndarray) -> np.ndarray:
+    """(3,) int32: what the steps of the points count from."""
+    return np.rint(box[:3] * np.float32(STEPS_PER_M)).astype(np.int32)
+
+
+def _steps(o: BankObject, header: BankHeader) -> np.ndarray:
+    """(P, 3) int16."""
+    steps = np.rint(o.points[:, :3] * np.float32(STEPS_PER_M)).astype(np.int32) - _anchor(o.box)
+    if np.abs(steps).max(initial=0) > 32767:
+        raise UserError(
+            f"frame {header.segments[o.segment]}/{o.timestamp_us}: a point lies more than {MAX_OFFSET_M:.0f} m from "
+            "the centre of the labelled box it is in; mend that label"
+        )
+    return steps.astype(np.int16)

@@ -1,0 +1,136 @@
+"""Jobs spread over the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.workers import Advance, progress
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+RETRIES = 3  # of a job whose worker or machine is lost; an error in the job itself stops everything
+_ROOT = Path(__file__).resolve().parents[3]  # workers of a running cluster do not look here by themselves
+_REFRESH_S = 0.2
+_UNWIND_S = 10
+_CONNECT_S = 5
+_STORE_BYTES = 80_000_000  # of Ray's object store, the least it takes: results are a few kB
+
+
+def run_ray_jobs(
+    function: Callable[[Job, Advance], Result],
+    jobs: Sequence[Job],
+    *,
+    size: Callable[[Job], int],
+    workers: int,
+    address: str | None,
+    title: str,
+    unit: Literal["frames", "bytes"] = "frames",
+) -> Iterator[tuple[Job, Result]]:
+    """As `parallel.run_jobs`, on the cluster at `address`, or on one of `workers` CPUs that is started here.
+
+    Every job is a Ray task on one CPU, run again when its worker is lost. The progress bar moves by the
+    `size` of whole jobs. All machines need this package, and files under the same names.
+    """
+    ray = _ray()
+    total = sum(map(size, jobs))
+    with cluster(ray, workers, address), progress(title, total, unit) as show:
+        task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run)
+        pending = {task.remote(function, job, os.getcwd()): job for job in jobs}
+        done = 0
+        try:
+            while pending:
+                finished, _ = ray.wait(list(pending), timeout=_REFRESH_S)
+                for reference in finished:
+                    job, result = pending.pop(reference), _result(ray, reference)
+                    done += size(job)
+                    show(done)
+                    yield job, result
+        finally:
+            _stop(ray, list(pending))
+
+
+def _run(function: Callable[[Job, Advance], Result], job: Job, folder: str) -> Result:
+    with contextlib.suppress(OSError):  # on another machine, without that folder: absolute names are needed
+        os.chdir(folder)
+    return function(job, lambda amount: None)
+
+
+def _result(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    except ray.exceptions.RayError as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"a Ray worker was lost {RETRIES + 1} times ({reason}); look at the machines' memory, "
+            "then run the same command again: it goes on where it stopped"
+        ) from error
+
+
+def _stop(ray: Any, pending: Sequence[Any]) -> None:
+    """Let tasks that are under way unwind, so that they leave nothing half-written."""
+    for reference in pending:
+        ray.cancel(reference, force=False)
+    if pending:
+        ray.wait(list(pending), num_returns=len(pending), timeout=_UNWIND_S)
+
+
+@contextmanager
+def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
+    """Connected to a cluster. One that the caller is connected to already is used, and left as it is."""
+    if ray.is_initialized():
+        yield
+        return
+    here = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": {"PYTHONPATH": here}}}
+    if address is None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        options = {
+            "address": "local",  # without it, Ray would join whatever cluster was last started on this machine
+            "num_cpus": workers,
+            "include_dashboard": False,
+            "object_store_memory": _STORE_BYTES,
+            "_node_ip_address": "127.0.0.1",
+        }
+    _check_reachable(address)
+    try:
+        ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Say at once that nobody is there: Ray itself keeps trying for ten minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # auto, or another of Ray's forms
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise UserError(f"Ray: no cluster at {address}: {error}; start one with: ray start --head") from error
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
+    return ray

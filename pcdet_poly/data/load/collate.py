@@ -1,0 +1,76 @@
+"""Frames -> Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from pcdet_poly.config.sections.rsn import RangeImageConfig
+from pcdet_poly.data.load.range_images import range_images
+from pcdet_poly.data.load.sweeps import AGE
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import Batch, Frame, GroundTruth
+
+
+def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageConfig | None = None) -> Batch:
+    """Points of all frames as `network_points` makes them; labels as positions in `classes`.
+
+    Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
+    `image`: size of range images to make too; the frames then come from `with_pixels`.
+    """
+    num_points = [len(frame.points) for frame in frames]
+    return Batch(
+        points=torch.from_numpy(np.concatenate([network_points(frame) for frame in frames])),
+        frame_of_point=torch.from_numpy(np.repeat(np.arange(len(frames)), num_points)),
+        ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
+        frame_ids=tuple(frame.frame_id for frame in frames),
+        no_label_zones=tuple(zones_around_vehicle(frame) for frame in frames),
+        vehicle_from_world=torch.from_numpy(np.stack([vehicle_directions(frame) for frame in frames])),
+        range_images=None if image is None else range_images(frames, image),
+    )
+
+
+def vehicle_directions(frame: Frame) -> np.ndarray:
+    """(3, 3) float32: directions, and speeds, from the world into the vehicle frame."""
+    return np.linalg.inv(frame.world_from_vehicle[:3, :3]).astype(np.float32)
+
+
+def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
+    """The frame's no-label zones, polygons (K, 2) of x, y, from the world into the vehicle frame.
+
+    Zones have no height: they are taken to lie at the vehicle's own.
+    """
+    vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)
+    height = frame.world_from_vehicle[2, 3]
+    return tuple(
+        zone @ vehicle_from_world[:2, :2].T + height * vehicle_from_world[:2, 2] + vehicle_from_world[:2, 3]
+        for zone in frame.no_label_zones
+    )
+
+
+def network_points(frame: Frame) -> np.ndarray:
+    """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation.
+
+    With several sweeps (P, 6): the age in seconds too.
+    """
+    names = ("x", "y", "z", "intensity", "elongation", *((AGE,) if AGE in frame.columns else ()))
+    points = frame.points.take([frame.columns.index(name) for name in names], axis=1)
+    np.tanh(points[:, 3], out=points[:, 3])
+    return points
+
+
+def relabel(frame: Frame, classes: Sequence[str]) -> GroundTruth:
+    """The objects of `frame` that are of `classes`, labels pointing into `classes`."""
+    unknown = [name for name in classes if name not in frame.class_names]
+    if unknown:
+        raise UserError(
+            f"data.classes: {unknown[0]} is no class of frame {frame.frame_id}; it has {', '.join(frame.class_names)}"
+        )
+    position = np.full(len(frame.class_names), -1, np.int64)
+    for i, name in enumerate(classes):
+        position[frame.class_names.index(name)] = i
+    label = position[frame.ground_truth.label]
+    return replace(frame.ground_truth, label=label)[label >= 0]

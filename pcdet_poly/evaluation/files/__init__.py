@@ -1,0 +1,1 @@
+"""Files of detections and labels, read and written for the metric."""

@@ -1,0 +1,115 @@
+"""Assignment of greatest total weight, grown by one prediction at a time.
+
+Two matchings are grown side by side on the same edges: number 0 breaks ties towards large hashes, number 1
+towards small ones. The hash of an edge stands for all that its match counts as, so equal totals mean that
+every best assignment counts the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pcdet_poly.evaluation.kernels.counts import UNMATCHED, Task
+from pcdet_poly.ops.cpu.compile import kernel
+
+_WEIGHT_UNIT = 1 << 16  # above any hash
+_NEVER = -(1 << 62)
+# Per object: gain and last edge of the best path found to it (_NEVER: none), whether it waits in the queue; and the
+# queue (a ring) and the list of objects with a path, which are as long.
+_SEARCH = np.dtype([(name, np.int64) for name in ("gain", "entry", "waiting", "queue", "touched")])
+
+
+class Solver(NamedTuple):
+    """The two matchings, and scratch memory for the search."""
+
+    edge_of: np.ndarray  # (2, P) matched edge, or UNMATCHED
+    prediction_of: np.ndarray  # (2, M) matched prediction, or -1
+    search: np.ndarray  # (M + 1,) _SEARCH
+
+
+@kernel
+def new_solver(num_predictions: int, num_objects: int) -> Solver:
+    """Empty matchings for a frame."""
+    solver = Solver(
+        np.full((2, num_predictions), UNMATCHED),
+        np.full((2, num_objects), -1),
+        np.empty(num_objects + 1, _SEARCH),
+    )
+    for obj in range(num_objects):
+        solver.search[obj].gain, solver.search[obj].waiting = _NEVER, 0
+    return solver
+
+
+@kernel
+def total_hash(task: Task, solver: Solver, predictions: np.ndarray, side: int) -> int:
+    """Sum of the hashes of the edges by which `predictions` are matched."""
+    total = 0
+    for pred in predictions:
+        if solver.edge_of[side, pred] >= 0:
+            total += task.edges[solver.edge_of[side, pred]].hash
+    return total
+
+
+@kernel
+def _value(edge: np.record, side: int) -> int:
+    return edge.weight * _WEIGHT_UNIT + (edge.hash if side == 0 else -edge.hash)
+
+
+@kernel
+def insert(task: Task, solver: Solver, prediction: int, side: int) -> None:
+    """Enter one prediction into matching `side`, which stays the best for those entered so far."""
+    edge_of, prediction_of = solver.edge_of[side], solver.prediction_of[side]
+    best, last = 0, -1
+    for k in range(_search(task, solver, prediction, side)):
+        obj = solver.search[k].touched
+        loser = prediction_of[obj]
+        gain = solver.search[obj].gain - (_value(task.edges[edge_of[loser]], side) if loser >= 0 else 0)
+        solver.search[obj].gain = _NEVER
+        if gain > best:
+            best, last = gain, obj
+    if last < 0:
+        return
+    if prediction_of[last] >= 0:
+        edge_of[prediction_of[last]] = UNMATCHED
+    while True:  # back along the path: each prediction leaves its object to the one after it
+        edge = solver.search[last].entry
+        taker = task.edges[edge].prediction
+        left = edge_of[taker]
+        edge_of[taker], prediction_of[last] = edge, taker
+        if taker == prediction:
+            return
+        last = task.edges[left].object
+
+
+@kernel
+def _search(task: Task, solver: Solver, prediction: int, side: int) -> int:
+    """Find the best alternating path from `prediction` to each object; return the number of objects reached.
+
+    The gain is counted with the object's own prediction not yet moved away. Label correcting: it ends because
+    a matching that is the best so far has no cycle that gains.
+    """
+    edge_of, prediction_of, search = solver.edge_of[side], solver.prediction_of[side], solver.search
+    head, tail, num_touched = 0, 0, 0
+    giver, base = prediction, 0
+    while True:
+        for edge in range(task.first[giver], task.first[giver + 1]):
+            obj, gain = task.edges[edge].object, base + _value(task.edges[edge], side)
+            if edge == edge_of[giver] or gain <= search[obj].gain:
+                continue
+            if search[obj].gain == _NEVER:
+                search[num_touched].touched = obj
+                num_touched += 1
+            search[obj].gain, search[obj].entry = gain, edge
+            if prediction_of[obj] >= 0 and not search[obj].waiting:
+                search[obj].waiting = 1
+                search[tail].queue = obj
+                tail = (tail + 1) % len(search)
+        if head == tail:
+            return num_touched
+        obj = search[head].queue
+        head = (head + 1) % len(search)
+        search[obj].waiting = 0
+        giver = prediction_of[obj]
+        base = search[obj].gain - _value(task.edges[edge_of[giver]], side)

@@ -1,0 +1,1 @@
+"""A study of the loss family on real handwritten digits."""

@@ -1,0 +1,1 @@
+"""The loss family in pictures, and what it did in finished runs."""

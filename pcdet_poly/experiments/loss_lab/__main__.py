@@ -1,0 +1,11 @@
+"""`python -m pcdet_poly.experiments.loss_lab`."""
+
+from __future__ import annotations
+
+import sys
+
+from pcdet_poly.errors import run_command
+from pcdet_poly.experiments.loss_lab.draw import main
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,59 @@
+"""Studies of runs -> one figure: histograms of P_t, calibration, gradient share over training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, finish_axes, new_figure
+from pcdet_poly.experiments.loss_lab.runs import NUM_BINS, RIGHT_IOU, RunStudy
+
+
+def draw_runs(studies: Sequence[RunStudy]) -> Figure:
+    """Every run in its colour, in all four panels."""
+    figure = new_figure(12, 8)
+    panels = figure.subplots(2, 2)
+    for number, study in enumerate(studies):
+        colour = COLOURS[number % len(COLOURS)]
+        _draw_histogram(panels[0, 0], study.peaks, colour, _label(study, "peaks"))
+        _draw_histogram(panels[0, 1], study.background, colour, _label(study, "background"))
+        _draw_calibration(panels[1, 0], study, colour)
+        _draw_shares(panels[1, 1], study, colour)
+    panels[1, 0].plot([0, 1], [0, 1], color=BASE_COLOUR, linewidth=0.8, linestyle=":")
+    finish_axes(panels[0, 0], title="Peaks (target 1)", xlabel="P_t = p", ylabel="share of cells", xlim=(0, 1))
+    background = {"xlabel": "P_t = 1 - p", "ylabel": "share of cells", "yscale": "log", "xlim": (0, 1)}
+    finish_axes(panels[0, 1], title="Background (the rest)", **background)
+    right = f"share that overlaps a label (IoU {RIGHT_IOU:g})"
+    finish_axes(panels[1, 0], title="Calibration", xlabel="score", ylabel=right, xlim=(0, 1), ylim=(0, 1))
+    share = {"xlabel": "step", "ylabel": "share of sum |dL/dlogit|", "ylim": (0, 1)}
+    finish_axes(panels[1, 1], title="Gradient carried by the first polynomial", **share)
+    for axes in panels.flat:
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def _label(study: RunStudy, cells: str) -> str:
+    mean = f", mean {study.mean_p_t[cells]:.3f}" if cells in study.mean_p_t else ""
+    return f"{study.name} ({study.epsilon}){mean}"
+
+
+def _draw_histogram(axes: Axes, counts: np.ndarray, colour: str, label: str) -> None:
+    edges = np.linspace(0, 1, NUM_BINS + 1)
+    axes.stairs(counts / max(counts.sum(), 1), edges, color=colour, label=label, linewidth=1.4)
+
+
+def _draw_calibration(axes: Axes, study: RunStudy, colour: str) -> None:
+    score, right, count = study.calibration()
+    label = f"{study.name}: error {study.calibration_error():.3f}, {count.sum()} detections"
+    axes.plot(score, right, color=colour, marker="o", markersize=4, linewidth=1.4, label=label)
+
+
+def _draw_shares(axes: Axes, study: RunStudy, colour: str) -> None:
+    for name, style in (("peaks", "--"), ("background", "-")):
+        axes.plot(
+            study.share_steps, study.shares[name], style, color=colour, linewidth=1.2, label=f"{study.name}: {name}"
+        )

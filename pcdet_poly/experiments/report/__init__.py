@@ -1,0 +1,1 @@
+"""The report of a sweep: numbers, findings, text, figures and one web page."""

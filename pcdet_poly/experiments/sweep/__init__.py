@@ -1,0 +1,1 @@
+"""A sweep: many trainings described by one file, paired by seed."""

@@ -1,0 +1,142 @@
+"""A sweep's YAML file -> its trials: models x arms x seeds, each with a whole config."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from pcdet_poly.config.load import load_config
+from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.section import Count, NotNegative, Section
+from pcdet_poly.errors import UserError
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", name):
+        raise ValueError(f"{name!r}: a name goes into folder names: letters, digits, '.', '+' and '-' only")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Overrides = dict[str, Any]  # "section.key" -> value, as on the command line
+
+
+class Arm(Section):
+    """One way to train."""
+
+    name: Name
+    """What tables call it."""
+    overrides: Overrides = Field(default_factory=dict)
+    """Settings that make this arm: `classification.epsilon: 1`."""
+    expect: Literal["worse", "not worse"] | None = None
+    """For controls: what the study must find if it can see anything; the report says whether it did."""
+
+
+class Sweep(Section):
+    """Models x arms x seeds."""
+
+    models: dict[Name, str] = Field(min_length=1)
+    """Name -> config file, relative to the sweep's file."""
+    overrides: Overrides = Field(default_factory=dict)
+    """Settings that win over the config file's in every trial."""
+    arms: tuple[Arm, ...] = ()
+    """Arms by name."""
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """Setting -> values: an arm for every combination, named by the last word of each setting and its value."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    """`train.seed` of the trials of each arm. One seed, one set of weights, one order of frames for all arms."""
+    baseline: Name
+    """Arm that the others are compared with."""
+    threads: Count = 1
+    """CPU threads of a trial."""
+    gpus: NotNegative = 0
+    """GPUs of a trial: 0.25 lets four share one; 2 trains each trial on two (torchrun)."""
+    pieces_per_segment: Count = 1
+    """Cut each validation segment into so many pieces of consecutive frames to resample. More than 1 only where there
+    are too few segments: neighbouring pieces are alike, so intervals become too short."""
+
+    @model_validator(mode="after")
+    def _arms_are_told_apart(self) -> Self:
+        names = [arm.name for arm in self.all_arms]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"arms: two are called {twice[0]!r}; give each its own name")
+        if self.baseline not in names:
+            raise ValueError(f"baseline: no arm is called {self.baseline!r}; there are {', '.join(names) or 'none'}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: {list(self.seeds)} has one of them twice")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"gpus: {self.gpus:g} is neither a whole number nor a part of one GPU")
+        return self
+
+    @property
+    def all_arms(self) -> tuple[Arm, ...]:
+        """The arms by name, then those of the grid."""
+        combinations = itertools.product(*self.grid.values()) if self.grid else ()
+        return (*self.arms, *(_grid_arm(tuple(self.grid), values) for values in combinations))
+
+
+def _grid_arm(settings: Sequence[str], values: Sequence[Any]) -> Arm:
+    pairs = zip(settings, values, strict=True)
+    words = [f"{setting.rpartition('.')[2].replace('_', '-')}{value}" for setting, value in pairs]
+    return Arm(name="-".join(words), overrides=dict(zip(settings, values, strict=True)))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training."""
+
+    model: str
+    arm: str
+    seed: int
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        return f"{self.model}_{self.arm}_seed{self.seed}"
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The sweep that a YAML file describes. Raises UserError with the file and the key."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such sweep file; the ones that come with the project are in configs/sweeps/")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+    try:
+        return Sweep.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path}: {place + ': ' if place else ''}{reason}") from None
+
+
+def trials_of(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[Trial]:
+    """Every trial: seeds in the outer loop, so that comparisons are complete as early as can be.
+
+    `folder` is where the sweep's file lies; `extra` are overrides from the command line, for all trials.
+    """
+    trials = []
+    for seed, (model, file), arm in itertools.product(sweep.seeds, sweep.models.items(), sweep.all_arms):
+        fixed = {"train.seed": seed, "train.threads": sweep.threads}
+        words = [*_words(sweep.overrides), *_words(arm.overrides), *extra, *_words(fixed)]
+        try:
+            config = load_config(folder / file, words)
+        except UserError as error:
+            raise UserError(f"arm {arm.name}: {error}") from None
+        trials.append(Trial(model, arm.name, seed, config))
+    return trials
+
+
+def _words(overrides: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]

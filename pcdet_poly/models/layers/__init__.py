@@ -1,0 +1,1 @@
+"""The parts that detectors are put together from: encoders, backbones, heads."""

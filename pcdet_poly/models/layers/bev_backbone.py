@@ -1,0 +1,49 @@
+"""Bird's-eye image -> bird's-eye features: strided stages, each brought back to one resolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.sections.backbone import BackboneConfig
+
+
+class BevBackbone(nn.Module):
+    """SECOND's 2D network. Stage i: a strided 3 x 3 convolution and layers[i] more; then up-convolutions.
+
+    Shapes: B frames, C channels, H x W cells; out (B, sum(up_channels), H / s, W / s), s the output stride.
+    """
+
+    def __init__(self, in_channels: int, cfg: BackboneConfig) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = sum(cfg.up_channels)
+        inputs = (in_channels, *cfg.channels[:-1])
+        self.stages = nn.ModuleList(
+            _stage(*sizes) for sizes in zip(inputs, cfg.channels, cfg.layers, cfg.strides, strict=True)
+        )
+        self.ups = nn.ModuleList(
+            _up(*sizes) for sizes in zip(cfg.channels, cfg.up_channels, cfg.up_strides, strict=True)
+        )
+
+    def forward(self, bev: Tensor) -> Tensor:
+        outputs = []
+        for stage, up in zip(self.stages, self.ups, strict=True):
+            bev = stage(bev)
+            outputs.append(up(bev))
+        return torch.cat(outputs, dim=1)
+
+
+def _stage(in_channels: int, channels: int, layers: int, stride: int) -> nn.Sequential:
+    convolutions = [nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)]
+    convolutions += [nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers)]
+    return nn.Sequential(*(part for convolution in convolutions for part in (convolution, *_norm_relu(channels))))
+
+
+def _up(channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    convolution = nn.ConvTranspose2d(channels, out_channels, stride, stride=stride, bias=False)
+    return nn.Sequential(convolution, *_norm_relu(out_channels))
+
+
+def _norm_relu(channels: int) -> tuple[nn.BatchNorm2d, nn.ReLU]:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True)

@@ -1,0 +1,112 @@
+"""Voxels -> bird's-eye image: sparse 3D convolutions, each stage at half the resolution of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm, SubmanifoldConv
+from pcdet_poly.ops.sparse_conv import sparse_to_bev
+from pcdet_poly.ops.sparse_rules import Rules, Size3, submanifold_rules
+from pcdet_poly.structures import SparseTensor
+
+KERNEL: Size3 = (3, 3, 3)
+HALF: Size3 = (2, 2, 2)
+
+
+class VoxelBackbone(nn.Module):
+    """SECOND's sparse network, plain or with residual blocks.
+
+    A strided convolution leads from each stage to the next; a last one, along z, leaves a few cells of
+    each column, which are concatenated.
+    """
+
+    def __init__(self, in_channels: int, cfg: CenterPointVoxelConfig) -> None:
+        super().__init__()
+        stages = [
+            [ResidualBlock(width) if cfg.residual else SubmanifoldLayer(width, width) for _ in range(count)]
+            for width, count in zip(cfg.channels, cfg.layers, strict=True)
+        ]
+        self.input = Stage([SubmanifoldLayer(in_channels, cfg.channels[0]), *stages[0]])
+        self.stages = nn.Sequential(*map(Stage, stages[1:]))
+        paddings: list[Size3] = [*[(1, 1, 1)] * (len(stages) - 2), (0, 1, 1)]
+        self.strided = nn.Sequential(
+            *(
+                StridedLayer(*width, KERNEL, HALF, pad)
+                for width, pad in zip(pairwise(cfg.channels), paddings, strict=True)
+            )
+        )
+        self.output = StridedLayer(cfg.channels[-1], cfg.out_channels, (3, 1, 1), (2, 1, 1), (0, 0, 0))
+        for module in self.modules():
+            if isinstance(module, (SubmanifoldConv, SparseConv)):
+                module.backend = cfg.sparse_backend
+
+    def forward(self, voxels: SparseTensor, *, channels_last: bool = False) -> Tensor:
+        """Voxels (V, C) -> image (B, out_channels * layers left, ny / stride, nx / stride)."""
+        tensor = self.input(voxels)
+        for strided, stage in zip(self.strided, self.stages, strict=True):
+            tensor = stage(strided(tensor))
+        return sparse_to_bev(self.output(tensor), channels_last=channels_last)
+
+
+class Stage(nn.Module):
+    """Submanifold layers on the same cells, which share their rules."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    @torch.compiler.disable  # kernels of our own, and another number of cells in every batch
+    def forward(self, tensor: SparseTensor) -> SparseTensor:
+        rules = submanifold_rules(tensor.sites, KERNEL)
+        for layer in self.layers:
+            tensor = layer(tensor, rules)
+        return tensor
+
+
+class SubmanifoldLayer(nn.Module):
+    """Submanifold convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = SubmanifoldConv(in_channels, out_channels, KERNEL)
+        self.norm = SparseNorm(out_channels)
+
+    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
+        result = self.conv(tensor, rules)
+        return result.with_features(self.norm(result.features).relu())
+
+
+class ResidualBlock(nn.Module):
+    """Two submanifold layers; what came in is added before the last ReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # The biases do nothing before a norm; public checkpoints and parameter counts have them.
+        self.conv1 = SubmanifoldConv(channels, channels, KERNEL, bias=True)
+        self.norm1 = SparseNorm(channels)
+        self.conv2 = SubmanifoldConv(channels, channels, KERNEL, bias=True)
+        self.norm2 = SparseNorm(channels)
+
+    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
+        hidden = self.conv1(tensor, rules)
+        hidden = hidden.with_features(self.norm1(hidden.features).relu())
+        change = self.norm2(self.conv2(hidden, rules).features)
+        return tensor.with_features((tensor.features + change).relu())
+
+
+class StridedLayer(nn.Module):
+    """Strided convolution, batch norm, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: Size3, stride: Size3, padding: Size3) -> None:
+        super().__init__()
+        self.conv = SparseConv(in_channels, out_channels, kernel, stride, padding)
+        self.norm = SparseNorm(out_channels)
+
+    def forward(self, tensor: SparseTensor) -> SparseTensor:
+        result = self.conv(tensor)
+        return result.with_features(self.norm(result.features).relu())

@@ -1,0 +1,1 @@
+"""Simulated frames beside real ones, as numbers and as pictures."""

@@ -1,0 +1,1 @@
+"""Shapes, meshes and materials that objects of a street are made of."""

@@ -1,0 +1,1 @@
+"""The street of a simulated segment: its course, land, buildings and traffic."""

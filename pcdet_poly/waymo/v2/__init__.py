@@ -1,0 +1,1 @@
+"""Waymo's version 2: Parquet components read and written."""

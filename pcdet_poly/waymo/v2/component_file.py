@@ -1,0 +1,139 @@
+"""A component's Parquet file -> the columns asked for, whole or row by row."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.paths import Place, RemotePath, place
+from pcdet_poly.stage_timer import stage
+from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
+
+# Streams a row group; with pre_buffer or without a buffer pyarrow loads it whole, and Waymo's hold 51 frames.
+_STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
+_UNLABELLED = "testing"  # names of splits that begin so have no lidar_box
+_MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
+
+
+def component_path(folder: str | Place, component: str, segment: str) -> Place:
+    """Where a segment's file of a component is, or would be."""
+    return place(folder) / component / f"{segment}.parquet"
+
+
+def is_component(path: Place) -> bool:
+    """Whether a file's name and folder are those of a component that is read here."""
+    return path.suffix == ".parquet" and not path.name.startswith(".") and path.parent.name in SCHEMAS
+
+
+def may_lack_labels(folder: str | Place) -> bool:
+    """Whether the v2 folder is that of a split whose labels Waymo keeps to itself."""
+    folder = place(folder)
+    return (folder.resolve() if isinstance(folder, Path) else folder).name.startswith(_UNLABELLED)
+
+
+@dataclass(frozen=True)
+class ComponentFile:
+    """One opened file, known to have the columns asked for."""
+
+    path: Place
+    file: pq.ParquetFile
+
+    @classmethod
+    def open(cls, folder: str | Place, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
+        """Open a component's file; it must exist, be Parquet, and hold `columns` in the official types."""
+        path = component_path(folder, component, segment)
+        if not path.is_file():
+            hint = f" (only a folder named {_UNLABELLED} may lack it)" if component == "lidar_box" else ""
+            raise UserError(
+                f"{path}: no such file; download (or write again) component {component} of this segment{hint}"
+            )
+        with readable(path):
+            opened = path.open("rb") if isinstance(path, RemotePath) else path
+            file = pq.ParquetFile(opened, page_checksum_verification=True, **_STREAMING)
+            found = file.schema_arrow
+        for name in columns:
+            needed, index = SCHEMAS[component].field(name).type, found.get_field_index(name)
+            kind = "missing" if index < 0 else f"of type {found.field(index).type}"
+            if index < 0 or found.field(index).type != needed:
+                raise UserError(f"{path}: column {name} is {kind}, {needed} needed; is it a Waymo v2 {component} file?")
+        return cls(path, file)
+
+    def table(self, columns: Sequence[str]) -> pa.Table:
+        """All rows of some columns; where the segment is among them, all of it must be the file's own."""
+        with readable(self.path):
+            table = self.file.read(columns=list(columns), use_threads=False)
+        if SEGMENT in columns:
+            others = set(pc.unique(table[SEGMENT]).to_pylist()) - {self.path.stem}
+            if others:
+                raise UserError(f"{self.path}: holds rows of segment {min(map(str, others))}; rename or fetch it again")
+        return table
+
+
+def required(table: pa.Table, name: str, path: Place) -> np.ndarray:
+    """A column of numbers in which nothing may be left empty."""
+    column = table[name]
+    if column.null_count:
+        raise UserError(f"{path}: column {name} is empty in {column.null_count} of {len(column)} rows; fetch it again")
+    return column.to_numpy()
+
+
+@contextmanager
+def readable(path: Place) -> Iterator[None]:
+    """Turn what pyarrow says of a damaged file into one line."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of the file's contents
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: damaged or no Parquet file ({reason}); fetch it again") from error
+
+
+class RowReader:
+    """The rows of a file in any order, one in memory at a time.
+
+    Reading onward is fast. Going back starts the row's group again, which costs time, not memory.
+    """
+
+    def __init__(self, source: ComponentFile, columns: Sequence[str]) -> None:
+        self._source, self._columns = source, list(columns)
+        metadata = source.file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self._starts = [0, *np.cumsum(sizes).tolist()]
+        self._cursors: dict[int, _Cursor] = {}  # by row group, the last one used at the end
+
+    def row(self, position: int) -> pa.RecordBatch:
+        """One row, counted from the file's beginning."""
+        group = bisect_right(self._starts, position) - 1
+        cursor = self._cursors.pop(group, None)
+        with readable(self._source.path), stage("decompress"):
+            if cursor is None or cursor.position > position:
+                cursor = _Cursor(self._starts[group], self._rows_of(group))
+            while cursor.position <= position:
+                row = next(cursor.rows)
+                cursor.position += 1
+        if cursor.position < self._starts[group + 1]:
+            self._cursors[group] = cursor
+            if len(self._cursors) > _MAX_CURSORS:
+                del self._cursors[next(iter(self._cursors))]
+        return row
+
+    def _rows_of(self, group: int) -> Iterator[pa.RecordBatch]:
+        return iter(
+            self._source.file.iter_batches(batch_size=1, row_groups=[group], columns=self._columns, use_threads=False)
+        )
+
+
+@dataclass
+class _Cursor:
+    position: int  # of the row that comes next
+    rows: Iterator[pa.RecordBatch]

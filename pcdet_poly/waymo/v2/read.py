@@ -1,0 +1,130 @@
+"""Waymo v2 files -> Scans -> Frames, the same as from v1 files of the same frames.
+
+One thing is lost by Waymo's own conversion: v2 has no no-label zones as polygons. The range images'
+fourth channel still marks their points. Where a v1 label has no speed or no level, the v2 row is
+empty, and both read as NaN and 0. Boxes synchronised with cameras are not read. The testing split has no
+lidar_box: in a folder named `testing` (or `testing_...`) frames without that file have no labels; in any other
+folder the file must be there, because a training segment whose labels were not fetched is not an empty road.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.paths import Place, files_below, place
+from pcdet_poly.stage_timer import stage
+from pcdet_poly.structures import Frame, LidarCalibration
+from pcdet_poly.waymo.decode import frame_of_scan
+from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, lidar_name
+from pcdet_poly.waymo.v2.component_file import is_component
+from pcdet_poly.waymo.v2.images import ImageTable
+from pcdet_poly.waymo.v2.schema import PIXEL_POSE, RETURNS, SCHEMAS
+from pcdet_poly.waymo.v2.tables import read_calibrations, read_contexts, read_labels, read_poses
+
+
+def segments_v2(folder: str | Place) -> list[str]:
+    """Names of the segments in a v2 folder, sorted: those of which any needed component has a file."""
+    found = {
+        path.stem for component in SCHEMAS for path in files_below(place(folder) / component) if is_component(path)
+    }
+    if not found:
+        raise UserError(f"{folder}: no Waymo v2 segment; name the folder that holds {', '.join(SCHEMAS)}")
+    return sorted(found)
+
+
+def read_frames_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
+    """The frames of a v2 segment by time, with the points of the given LiDAR returns; about one in memory.
+
+    `folder` holds the component folders. A frame without LiDAR data has 0 points; one warning says so.
+    What cannot be read raises `UserError` with the path and the reason.
+    """
+    warned = False
+    for scan in read_scans_v2(folder, segment, returns=returns):
+        if not warned and not scan.has_images:
+            warned = True
+            warnings.warn(
+                f"{folder}: frame {segment}/{scan.timestamp_us} has no LiDAR data: it has labels but 0 points",
+                stacklevel=2,
+            )
+        yield frame_of_scan(scan, returns=returns)
+
+
+def read_scans_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
+    """The scans of a v2 segment by time, with range images up to the highest of `returns`."""
+    opened = SegmentV2(folder, segment, returns=returns)
+    return map(opened.scan, opened.timestamps_us)
+
+
+class SegmentV2:
+    """One opened segment: the small components in memory, range images read frame by frame.
+
+    The rows of a file may come in any order; frame by frame and by time, as Waymo's do, is fast.
+    """
+
+    def __init__(self, folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
+        check_returns(returns)
+        self.segment = segment
+        with stage("parse"):
+            self._poses = read_poses(folder, segment)
+            self._calibrations = read_calibrations(folder, segment)
+            self._labels = read_labels(folder, segment)
+            self._contexts = read_contexts(folder, segment)
+            self._images = ImageTable(folder, "lidar", segment, RETURNS[: max(returns)])
+            self._pixel_poses = ImageTable(folder, "lidar_pose", segment, (PIXEL_POSE,), only=TOP)
+        unknown = self._images.timestamps_us - self._poses.keys()
+        if unknown:
+            raise UserError(f"{self._images.path}: frame {min(unknown)} is not in vehicle_pose; fetch both files again")
+
+    @property
+    def timestamps_us(self) -> list[int]:
+        """The frames, by time."""
+        return sorted(self._poses)
+
+    def scan(self, timestamp_us: int) -> Scan:
+        """One of the frames."""
+        with stage("parse"):
+            images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
+        with stage("labels"):
+            ground_truth = self._labels(timestamp_us)
+        try:
+            return Scan(
+                lidars=_lidar_scans(self._calibrations, images, pixel_poses),
+                ground_truth=ground_truth,
+                world_from_vehicle=self._poses[timestamp_us],
+                timestamp_us=timestamp_us,
+                segment=self.segment,
+                context=self._contexts.get(timestamp_us, {}),
+            )
+        except UserError as error:
+            raise UserError(f"{self._images.path}: frame {timestamp_us}: {error}") from error
+
+
+# LiDAR -> its images (H, W, C) float32, None where a row has none.
+_Rows = Mapping[int, Sequence[np.ndarray | None]]
+
+
+def _lidar_scans(
+    calibrations: Mapping[int, LidarCalibration], images: _Rows, pixel_poses: _Rows
+) -> tuple[LidarScan, ...]:
+    for lidar in images.keys() - calibrations.keys():
+        raise UserError(f"LiDAR {lidar_name(lidar)} has range images but no calibration: complete lidar_calibration")
+    return tuple(
+        _lidar_scan(calibration, images.get(lidar, ()), pixel_poses.get(lidar, (None,))[0])
+        for lidar, calibration in sorted(calibrations.items())
+    )
+
+
+def _lidar_scan(
+    calibration: LidarCalibration, images: Sequence[np.ndarray | None], pose: np.ndarray | None
+) -> LidarScan:
+    name = lidar_name(calibration.lidar)
+    returns = tuple(image for image in images if image is not None)
+    if returns and images[0] is None:
+        raise UserError(f"LiDAR {name} has a second return but no first")
+    if returns and calibration.lidar == TOP and pose is None:
+        raise UserError(f"LiDAR {name} has range images but no pose per pixel: complete lidar_pose")
+    return LidarScan(calibration, returns, pose if returns else None)
