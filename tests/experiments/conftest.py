@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from pcdet_poly.data.store.folder import write_store
-from pcdet_poly.experiments.report.numbers import Numbers
-from pcdet_poly.experiments.report.read import Model, Study, read_study
+from pcdet_poly.data.store.frame_store import write_store
+from pcdet_poly.experiments.report.finished_sweep import Model, Study, read_study
+from pcdet_poly.experiments.report.metrics import Numbers
 from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare
 from pcdet_poly.experiments.sweep.schema import read_sweep, trials_of
 from pcdet_poly.experiments.sweep.trial import TRAIN, begin, train_command

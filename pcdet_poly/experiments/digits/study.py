@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.seeds < 2:
         raise UserError(f"--seeds {options.seeds}: an interval needs at least 2 seeds")
-    from pcdet_poly.experiments.digits import figure as digits_figure
-    from pcdet_poly.experiments.digits import report as digits_report
+    from pcdet_poly.experiments.digits import results as digits_report
+    from pcdet_poly.experiments.digits import results_figure as digits_figure
     from pcdet_poly.experiments.digits.arms import quick_arms, study_arms
     from pcdet_poly.experiments.digits.train import Plan
     from pcdet_poly.experiments.figures import save

@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def draw_family(output: Path) -> list[Path]:
     """The figures that need no run."""
     from pcdet_poly.experiments.figures import save
-    from pcdet_poly.experiments.loss_lab.curves import draw_coefficients, draw_curves
-    from pcdet_poly.experiments.loss_lab.heatmap import draw_street
+    from pcdet_poly.experiments.loss_lab.heatmap_gradients import draw_street
+    from pcdet_poly.experiments.loss_lab.loss_curves import draw_coefficients, draw_curves
 
     figures = {"coefficients.png": draw_coefficients, "curves.png": draw_curves, "heatmap.png": draw_street}
     return [save(draw(), output / name) for name, draw in figures.items()]
@@ -38,8 +38,8 @@ def draw_finished_runs(options: argparse.Namespace) -> list[Path]:
     """The figure of the runs, and its numbers."""
     from pcdet_poly.engine.environment import pick_device
     from pcdet_poly.experiments.figures import save
+    from pcdet_poly.experiments.loss_lab.examine_run import study_run
     from pcdet_poly.experiments.loss_lab.run_figure import draw_runs
-    from pcdet_poly.experiments.loss_lab.runs import study_run
 
     device = pick_device(options.device)
     overrides = [f"data.val={json.dumps(options.data)}"] if options.data else []

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, finish_axes, new_figure
-from pcdet_poly.experiments.loss_lab.runs import NUM_BINS, RIGHT_IOU, RunStudy
+from pcdet_poly.experiments.loss_lab.examine_run import NUM_BINS, RIGHT_IOU, RunStudy
 
 
 def draw_runs(studies: Sequence[RunStudy]) -> Figure:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pcdet_poly.experiments.report.choice import Choice, epsilon_arms
-from pcdet_poly.experiments.report.loss import Behaviour
-from pcdet_poly.experiments.report.numbers import MEAN, Corrected, Difference, Numbers
+from pcdet_poly.experiments.report.epsilon_choice import Choice, epsilon_arms
+from pcdet_poly.experiments.report.loss_behaviour import Behaviour
+from pcdet_poly.experiments.report.metrics import MEAN, Corrected, Difference, Numbers
 from pcdet_poly.experiments.statistics import LEVEL, Estimate, pairs_needed
 
 _TARGET = 0.5  # points: about what the paper reports

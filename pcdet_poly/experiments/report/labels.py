@@ -10,7 +10,7 @@ import numpy as np
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.collate import relabel, zones_around_vehicle
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.evaluation import in_zones
 from pcdet_poly.structures import Detections, Frame, GroundTruth
 

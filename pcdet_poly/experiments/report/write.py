@@ -17,11 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read, compute, write; print what was written."""
     options = _parser().parse_args(arguments)
     from pcdet_poly.experiments.figures import save
-    from pcdet_poly.experiments.report.figure import draw_differences
-    from pcdet_poly.experiments.report.html import page
-    from pcdet_poly.experiments.report.read import read_study
-    from pcdet_poly.experiments.report.result import Sizes, results_of
-    from pcdet_poly.experiments.report.text import differences_csv, figure_name, markdown, runs_csv
+    from pcdet_poly.experiments.report.detector_report import Sizes, results_of
+    from pcdet_poly.experiments.report.finished_sweep import read_study
+    from pcdet_poly.experiments.report.formats.differences_figure import draw_differences
+    from pcdet_poly.experiments.report.formats.markdown import differences_csv, figure_name, markdown, runs_csv
+    from pcdet_poly.experiments.report.formats.web_page import page
     from pcdet_poly.experiments.sweep.folder import SweepFolder
     from pcdet_poly.files import atomic_path
 

@@ -120,10 +120,10 @@ def _total_steps(trial: Trial, num_processes: int) -> int:
 def _executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:
     workers = options.workers or max(1, len(os.sched_getaffinity(0)) // sweep.threads)
     if options.executor == "ray":
-        from pcdet_poly.experiments.sweep.on_ray import RayExecutor
+        from pcdet_poly.experiments.sweep.ray_executor import RayExecutor
 
         return RayExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus, address=options.ray_address)
-    from pcdet_poly.experiments.sweep.local import LocalExecutor
+    from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
 
     return LocalExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus)
 

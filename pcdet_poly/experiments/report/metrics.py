@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from pcdet_poly.evaluation import draw_segments, resampled
-from pcdet_poly.experiments.report.read import Model, Trained
+from pcdet_poly.experiments.report.finished_sweep import Model, Trained
 from pcdet_poly.experiments.statistics import Estimate, detectable, holm, over_both, over_seeds, over_segments
 
 MEAN = "MEAN"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm
-from pcdet_poly.experiments.digits.report import Outcomes, Row, rows
+from pcdet_poly.experiments.digits.results import Outcomes, Row, rows
 from pcdet_poly.experiments.digits.train import SHARE_EVERY
 from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, finish_axes, new_figure
 

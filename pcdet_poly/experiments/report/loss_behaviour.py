@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pcdet_poly.experiments.loss_lab.runs import calibration_error, right_detections, study_run
+from pcdet_poly.experiments.loss_lab.examine_run import calibration_error, right_detections, study_run
+from pcdet_poly.experiments.report.finished_sweep import Model, Trained
 from pcdet_poly.experiments.report.labels import Labels
-from pcdet_poly.experiments.report.read import Model, Trained
 
 CURVES = ("loss/", "p_t/", "first_term_share/")  # beginnings of the logged names that are drawn
 _END = 0.2  # share of the training over which the last values are averaged

@@ -9,8 +9,8 @@ import numpy as np
 
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.evaluation import draw_segments
-from pcdet_poly.experiments.report.numbers import MEAN, Cell, Numbers
-from pcdet_poly.experiments.report.read import Model
+from pcdet_poly.experiments.report.finished_sweep import Model
+from pcdet_poly.experiments.report.metrics import MEAN, Cell, Numbers
 from pcdet_poly.experiments.statistics import Estimate, over_both, over_seeds
 
 _EPSILON = "classification.epsilon"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcdet_poly.evaluation.problems import waymo_types
-from pcdet_poly.experiments.report.curves import pr_curve
-from pcdet_poly.experiments.report.loss import one_run_each
-from pcdet_poly.experiments.report.numbers import Numbers
-from pcdet_poly.experiments.report.read import Model
+from pcdet_poly.experiments.report.finished_sweep import Model
+from pcdet_poly.experiments.report.loss_behaviour import one_run_each
+from pcdet_poly.experiments.report.metrics import Numbers
+from pcdet_poly.experiments.report.precision_recall import pr_curve
 from pcdet_poly.ops.iou import iou_3d
 from pcdet_poly.structures import Detections, GroundTruth
 

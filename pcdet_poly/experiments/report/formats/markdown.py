@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pcdet_poly.experiments.report.detector_report import Result, described
 from pcdet_poly.experiments.report.findings import name_of
-from pcdet_poly.experiments.report.numbers import Difference, Numbers
-from pcdet_poly.experiments.report.paper import PAPER, PaperRow
-from pcdet_poly.experiments.report.read import Study
-from pcdet_poly.experiments.report.result import Result, described
+from pcdet_poly.experiments.report.finished_sweep import Study
+from pcdet_poly.experiments.report.formats.paper_results import PAPER, PaperRow
+from pcdet_poly.experiments.report.metrics import Difference, Numbers
 
 
 def markdown(study: Study, results: Sequence[Result]) -> str:

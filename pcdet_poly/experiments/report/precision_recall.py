@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, curve
-from pcdet_poly.experiments.report.read import Model
+from pcdet_poly.experiments.report.finished_sweep import Model
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pcdet_poly.experiments.digits import study as digits
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm, study_arms
 from pcdet_poly.experiments.digits.data import split_digits
 from pcdet_poly.experiments.digits.network import residual_net
-from pcdet_poly.experiments.digits.report import detectable, paired_interval, rows
+from pcdet_poly.experiments.digits.results import detectable, paired_interval, rows
 from pcdet_poly.experiments.digits.train import Outcome, Plan, share_of_first_polynomial, train_arm
 
 SHORT = Plan(num_train=200, epochs=2)

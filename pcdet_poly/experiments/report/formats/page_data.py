@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.engine.checkpoint import config_values, first_difference
-from pcdet_poly.experiments.report.curves import pr_curve
-from pcdet_poly.experiments.report.numbers import Cell, Difference
-from pcdet_poly.experiments.report.paper import PAPER
-from pcdet_poly.experiments.report.read import Model, Study
-from pcdet_poly.experiments.report.result import Result, described
-from pcdet_poly.experiments.report.scenes import Scene, Seen
+from pcdet_poly.experiments.report.detector_report import Result, described
+from pcdet_poly.experiments.report.finished_sweep import Model, Study
+from pcdet_poly.experiments.report.formats.paper_results import PAPER
+from pcdet_poly.experiments.report.metrics import Cell, Difference
+from pcdet_poly.experiments.report.precision_recall import pr_curve
+from pcdet_poly.experiments.report.shown_frames import Scene, Seen
 from pcdet_poly.experiments.statistics import Estimate
 
 _CM = 100  # points are whole centimetres in int16: +-327 m

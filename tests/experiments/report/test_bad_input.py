@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from pcdet_poly.experiments.report import write as report
-from pcdet_poly.experiments.report.numbers import Numbers
-from pcdet_poly.experiments.report.read import read_study
-from pcdet_poly.experiments.report.result import Sizes, results_of
-from pcdet_poly.experiments.report.text import markdown
+from pcdet_poly.experiments.report.detector_report import Sizes, results_of
+from pcdet_poly.experiments.report.finished_sweep import read_study
+from pcdet_poly.experiments.report.formats.markdown import markdown
+from pcdet_poly.experiments.report.metrics import Numbers
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 
 SPOILED_TRIAL = "tiny_drop1_seed1"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pcdet_poly.experiments.report.choice import Choice, choose_on_halves, epsilon_arms
+from pcdet_poly.experiments.report.epsilon_choice import Choice, choose_on_halves, epsilon_arms
 from pcdet_poly.experiments.report.findings import findings
-from pcdet_poly.experiments.report.loss import Behaviour, Histogram, behaviour_of, histograms
-from pcdet_poly.experiments.report.numbers import Corrected, Difference, Numbers, corrected
-from pcdet_poly.experiments.report.read import Model, Study
-from pcdet_poly.experiments.report.scenes import Scene, scenes
+from pcdet_poly.experiments.report.finished_sweep import Model, Study
+from pcdet_poly.experiments.report.loss_behaviour import Behaviour, Histogram, behaviour_of, histograms
+from pcdet_poly.experiments.report.metrics import Corrected, Difference, Numbers, corrected
+from pcdet_poly.experiments.report.shown_frames import Scene, scenes
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.run import Run, start_run
 from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.experiments.loss_lab import draw as loss_lab
-from pcdet_poly.experiments.loss_lab import runs as loss_lab_runs
-from pcdet_poly.experiments.loss_lab.curves import curves, evaluate, polynomial_coefficients
-from pcdet_poly.experiments.loss_lab.heatmap import background_share, gradients, street
-from pcdet_poly.experiments.loss_lab.runs import RunStudy, right_detections
+from pcdet_poly.experiments.loss_lab import examine_run as loss_lab_runs
+from pcdet_poly.experiments.loss_lab.examine_run import RunStudy, right_detections
+from pcdet_poly.experiments.loss_lab.heatmap_gradients import background_share, gradients, street
+from pcdet_poly.experiments.loss_lab.loss_curves import curves, evaluate, polynomial_coefficients
 from pcdet_poly.structures import Detections, Frame, GroundTruth
 
 TINY = {

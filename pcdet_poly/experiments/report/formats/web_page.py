@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pcdet_poly.experiments.report.page_data import page_data
-from pcdet_poly.experiments.report.read import Study
-from pcdet_poly.experiments.report.result import Result
+from pcdet_poly.experiments.report.detector_report import Result
+from pcdet_poly.experiments.report.finished_sweep import Study
+from pcdet_poly.experiments.report.formats.page_data import page_data
 from pcdet_poly.visualization.html import html_page
 
 _SCRIPTS = ("dom.js", "charts.js", "tables.js", "figures.js", "bev.js", "main.js")

@@ -17,19 +17,19 @@ import yaml
 from rich.console import Console
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.experiments.report.read import read_study
-from pcdet_poly.experiments.report.result import Sizes, results_of
-from pcdet_poly.experiments.report.text import differences_csv, runs_csv
+from pcdet_poly.experiments.report.detector_report import Sizes, results_of
+from pcdet_poly.experiments.report.finished_sweep import read_study
+from pcdet_poly.experiments.report.formats.markdown import differences_csv, runs_csv
 from pcdet_poly.experiments.sweep import run as command
 from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare, read_description
-from pcdet_poly.experiments.sweep.local import LocalExecutor
+from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
 from pcdet_poly.experiments.sweep.pairing import first_mismatch, pairing_of
 from pcdet_poly.experiments.sweep.progress import Progress, table_of
 from pcdet_poly.experiments.sweep.schema import Sweep, read_sweep, trials_of
 from pcdet_poly.experiments.sweep.trial import TRAIN, train_command
 from tests.experiments.conftest import SWEEP, train_here
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def planned(sweep_file: Path, **changes: object) -> Sweep:
@@ -251,7 +251,7 @@ def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tm
 @pytest.mark.slow
 def test_ray_runs_trials_and_tells_how_they_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
-    from pcdet_poly.experiments.sweep import on_ray as sweep_ray
+    from pcdet_poly.experiments.sweep import ray_executor as sweep_ray
 
     def short_command(folder: SweepFolder, name: str, gpus: float) -> list[str]:
         return [sys.executable, "-c", f"print('{name}'); raise SystemExit({int(name == 'bad') * 3})"]

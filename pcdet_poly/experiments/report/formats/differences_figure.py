@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, colour_of_epsilon, finish_axes, new_figure
+from pcdet_poly.experiments.report.detector_report import Result
 from pcdet_poly.experiments.report.findings import name_of
-from pcdet_poly.experiments.report.numbers import MEAN, Difference
-from pcdet_poly.experiments.report.result import Result
+from pcdet_poly.experiments.report.metrics import MEAN, Difference
 
 
 def draw_differences(result: Result) -> Figure:

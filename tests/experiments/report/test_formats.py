@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from pcdet_poly.experiments.report import write as report
-from pcdet_poly.experiments.report.figure import draw_differences
-from pcdet_poly.experiments.report.numbers import MEAN, Numbers
-from pcdet_poly.experiments.report.read import Model, read_study
-from pcdet_poly.experiments.report.result import Sizes, results_of
+from pcdet_poly.experiments.report.detector_report import Sizes, results_of
+from pcdet_poly.experiments.report.finished_sweep import Model, read_study
+from pcdet_poly.experiments.report.formats.differences_figure import draw_differences
+from pcdet_poly.experiments.report.metrics import MEAN, Numbers
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 
 MAIN = ("3D", 2, "aph")

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from pcdet_poly.evaluation import evaluate, in_zones
-from pcdet_poly.experiments.report.choice import choose_on_halves, epsilon_arms
-from pcdet_poly.experiments.report.curves import PrCurve, pr_curve
+from pcdet_poly.experiments.report.detector_report import Result, Sizes, result_of
+from pcdet_poly.experiments.report.epsilon_choice import choose_on_halves, epsilon_arms
+from pcdet_poly.experiments.report.finished_sweep import Model, Study
+from pcdet_poly.experiments.report.formats.page_data import settings_of
 from pcdet_poly.experiments.report.labels import pieces
-from pcdet_poly.experiments.report.loss import behaviour_of
-from pcdet_poly.experiments.report.numbers import MEAN, Corrected, Difference, Numbers, corrected
-from pcdet_poly.experiments.report.page_data import settings_of
-from pcdet_poly.experiments.report.read import Model, Study
-from pcdet_poly.experiments.report.result import Result, Sizes, result_of
-from pcdet_poly.experiments.report.scenes import FALSE, TRUE, matched, scenes
+from pcdet_poly.experiments.report.loss_behaviour import behaviour_of
+from pcdet_poly.experiments.report.metrics import MEAN, Corrected, Difference, Numbers, corrected
+from pcdet_poly.experiments.report.precision_recall import PrCurve, pr_curve
+from pcdet_poly.experiments.report.shown_frames import FALSE, TRUE, matched, scenes
 from pcdet_poly.experiments.statistics import Estimate, over_seeds
 from pcdet_poly.ops.iou import iou_3d
 from pcdet_poly.structures import Detections, GroundTruth
