@@ -114,8 +114,14 @@ def test_static_world_stays_put_while_the_ego_drives() -> None:
         points = points_of_scan(scan)[:, :3] @ world_from_vehicle[:3, :3].T + position
         assert len(points) > 10_000
         away = distance_to(scene.mesh, points)
-        assert np.quantile(away, 0.99) < 1e-4
-        assert away.max() < 0.005  # rays that graze an edge, in Embree's float32
+        # Embree computes in float32 with world coordinates, so that errors count in units in the last place of the
+        # largest of them. At most 10 such units are lost on the way: half a unit each where ray, vertices, the
+        # vehicle's poses and these points are rounded, one where a direction is stretched to its range, and half a
+        # unit for each of the dozen sums behind an intersection and a distance, whatever order a processor takes.
+        unit_m = float(np.spacing(np.float32(max(np.abs(points).max(), np.abs(scene.mesh.vertices).max()))))
+        assert np.quantile(away, 0.99) < 10 * unit_m
+        # A ray that grazes an edge may go past it by its own error, to a place that no bound holds: few rays do.
+        assert (away > 0.005).mean() < 1e-3
 
 
 def distance_to(mesh: Mesh, points: np.ndarray) -> np.ndarray:
