@@ -26,9 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pcdet_poly.data.convert.build import Report, build_store
+from pcdet_poly.data.convert.build_store import Report, build_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, read_waymo
-from pcdet_poly.data.store.source import source_of
+from pcdet_poly.data.store.source_fingerprint import source_of
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import Place
 from pcdet_poly.protos import dataset as proto

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation.cross_check import largest_difference, run_official
+from pcdet_poly.evaluation.waymo_comparison import largest_difference, run_official
 from pcdet_poly.evaluation.evaluator import evaluate_problem
 from pcdet_poly.evaluation.files.flat_arrays import read_arrays
-from pcdet_poly.evaluation.records import Objects, Predictions, Problem
+from pcdet_poly.evaluation.box_tables import Objects, Predictions, EvaluationSet
 
 SIZES = np.array([[4.6, 2.0, 1.7], [0.9, 0.9, 1.75], [0.6, 0.7, 0.8], [1.8, 0.8, 1.7]])
 SHARES = (0.42, 0.28, 0.25, 0.05)  # of types
 VALIDATION_FRAMES, VALIDATION_OBJECTS, VALIDATION_PREDICTIONS = 39_987, 36, 200
 
 
-def made_up(num_frames: int, num_objects: int, num_predictions: int, seed: int = 0) -> Problem:
+def made_up(num_frames: int, num_objects: int, num_predictions: int, seed: int = 0) -> EvaluationSet:
     """Objects over 150 m x 150 m; half of the predictions are noisy copies of one, the others lie anywhere."""
     rng = np.random.default_rng(seed)
 
@@ -51,7 +51,7 @@ def made_up(num_frames: int, num_objects: int, num_predictions: int, seed: int =
     noise = rng.normal(0, 1, (len(source), 7)) * [0.2, 0.1, 0.1, 0.15, 0.08, 0.08, 0.1]
     found = np.where(copied[:, None], box[source] + noise, boxes(found_kind))
     num = len(kind)
-    return Problem(
+    return EvaluationSet(
         Predictions(
             frame=np.repeat(np.arange(num_frames), num_predictions),
             box=found.astype(np.float32),
@@ -74,10 +74,10 @@ def made_up(num_frames: int, num_objects: int, num_predictions: int, seed: int =
     )
 
 
-def first_frames(problem: Problem, num: int) -> Problem:
+def first_frames(problem: EvaluationSet, num: int) -> EvaluationSet:
     """The first `num` frames."""
     predictions = problem.predictions[problem.predictions.frame < num]
-    return Problem(
+    return EvaluationSet(
         predictions,
         problem.objects[problem.objects.frame < num],
         problem.frames[:num],
@@ -85,7 +85,7 @@ def first_frames(problem: Problem, num: int) -> Problem:
     )
 
 
-def cpu_s(problem: Problem, cfg: MetricsConfig, repeat: int = 5) -> float:
+def cpu_s(problem: EvaluationSet, cfg: MetricsConfig, repeat: int = 5) -> float:
     """Best CPU time of one evaluation on one core, kernels loaded."""
     times = []
     for _ in range(repeat):
@@ -95,7 +95,7 @@ def cpu_s(problem: Problem, cfg: MetricsConfig, repeat: int = 5) -> float:
     return min(times)
 
 
-def compare(problem: Problem, official: str | None, official_frames: int) -> None:
+def compare(problem: EvaluationSet, official: str | None, official_frames: int) -> None:
     """One row per box type."""
     frames = problem.num_frames
     print(f"{frames} frames, {len(problem.objects)} objects, {len(problem.predictions)} predictions; CPU ms per frame")
@@ -140,7 +140,7 @@ def validation_job(threads: int) -> None:
     print(f"\nvalidation size, {problem.num_frames} frames, {threads} threads: {seconds:.1f} s, peak {peak_gb:.2f} GB")
 
 
-def validation_set(parts: int = 27) -> Problem:
+def validation_set(parts: int = 27) -> EvaluationSet:
     """Made-up frames of that number, filled in part by part to keep the memory of making them small."""
     frames = VALIDATION_FRAMES // parts
     assert frames * parts == VALIDATION_FRAMES
@@ -153,7 +153,7 @@ def validation_set(parts: int = 27) -> Problem:
                 whole = tables[type(rows)].setdefault(name, np.empty(shape, column.dtype))
                 whole[k * len(column) : (k + 1) * len(column)] = column
     names = tuple(map(str, range(VALIDATION_FRAMES)))
-    return Problem(Predictions(**tables[Predictions]), Objects(**tables[Objects]), names, ("",) * len(names))
+    return EvaluationSet(Predictions(**tables[Predictions]), Objects(**tables[Objects]), names, ("",) * len(names))
 
 
 def main() -> int:

@@ -49,10 +49,10 @@ def main() -> None:
 def make_store(folder: Path, num_points: int) -> None:
     """The manifest and 798 names of two files."""
     from benchmarks.common import lidar_cloud
-    from pcdet_poly.data.store.folder import write_segment
+    from pcdet_poly.data.store.frame_store import write_segment
     from pcdet_poly.data.store.manifest import Manifest, write_manifest
-    from pcdet_poly.data.store.segment import segment_file
-    from pcdet_poly.data.store.source import Source
+    from pcdet_poly.data.store.segment_file import segment_file
+    from pcdet_poly.data.store.source_fingerprint import Source
     from pcdet_poly.structures import Frame, GroundTruth
 
     points = np.zeros((num_points, 8), np.float32)

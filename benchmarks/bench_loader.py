@@ -21,14 +21,14 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.bank.paste import draw, free, open_paster, paste
 from pcdet_poly.data.load.augment import augment, random_map, shuffle, transform
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import seen, training_batches
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
 from pcdet_poly.structures import Frame

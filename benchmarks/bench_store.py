@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 from pcdet_poly.config.sections.data import AugmentConfig
 from pcdet_poly.data.load.augment import augment
 from pcdet_poly.data.load.collate import collate
-from pcdet_poly.data.store.codec import PRECISIONS, Precision
-from pcdet_poly.data.store.folder import Store
-from pcdet_poly.data.store.segment import open_writer, read_directory, read_frame
+from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
+from pcdet_poly.data.store.frame_store import Store
+from pcdet_poly.data.store.segment_file import open_writer, read_directory, read_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Frame
 from pcdet_poly.waymo import read_frames
 

@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--workers", metavar="N", type=worker_count, default=1, help="processes (default: 1)")
     arguments = parser.parse_args()
 
-    from pcdet_poly.data.bank.build import build_object_bank
+    from pcdet_poly.data.bank.build_bank import build_object_bank
 
     bank = build_object_bank(arguments.stores, arguments.output, every=arguments.every, workers=arguments.workers)
     label, num_points = bank.column("label"), bank.column("num_points")

@@ -24,8 +24,8 @@ def main() -> int:
 
     from rich.console import Console
 
-    from pcdet_poly.data.convert.check import check_store
-    from pcdet_poly.data.convert.summary import print_check
+    from pcdet_poly.data.convert.check_store import check_store
+    from pcdet_poly.data.convert.conversion_summary import print_check
 
     checks = check_store(arguments.folder, workers=arguments.workers)
     print_check(checks, Console())

@@ -42,7 +42,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from pcdet_poly.data.convert.from_npz import import_npz
-    from pcdet_poly.data.convert.summary import print_build
+    from pcdet_poly.data.convert.conversion_summary import print_build
 
     summary = import_npz(
         arguments.folder,

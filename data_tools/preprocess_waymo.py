@@ -59,7 +59,7 @@ def main() -> int:
         parser.error("--ray-address needs --executor ray")
 
     from pcdet_poly.data.convert.from_waymo import convert_waymo
-    from pcdet_poly.data.convert.summary import print_build, write_build
+    from pcdet_poly.data.convert.conversion_summary import print_build, write_build
 
     summary = convert_waymo(
         arguments.inputs,

@@ -39,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     paths = _cloud_files(arguments.clouds)
 
-    from pcdet_poly.data.convert.clouds import read_cloud
+    from pcdet_poly.data.convert.point_clouds import read_cloud
     from pcdet_poly.engine.detector import Detector
 
     detector = Detector.load(arguments.run, checkpoint=arguments.checkpoint, device=arguments.device)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _cloud_files(names: list[str]) -> list[Path]:
-    from pcdet_poly.data.convert.clouds import FORMATS
+    from pcdet_poly.data.convert.point_clouds import FORMATS
 
     found: list[Path] = []
     for path in map(Path, names):

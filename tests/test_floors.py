@@ -41,8 +41,8 @@ FLOORS: dict[str, int] = {
 # The modules of floor 0 that every room may use, the others of that floor included.
 TOOLS = {"malloc", "errors", "files", "signals", "optional_libraries", "workers", "paths", "stage_timer"}
 HOMES = {
-    "tensorflow": ("evaluation/official.py",),
-    "waymo_open_dataset": ("evaluation/official.py",),
+    "tensorflow": ("evaluation/waymo_op.py",),
+    "waymo_open_dataset": ("evaluation/waymo_op.py",),
     "open3d": ("optional_libraries.py",),
     "spconv": ("ops/gpu/",),
     "triton": ("ops/gpu/",),
@@ -107,11 +107,11 @@ def test_imports_go_down_only(file: Path) -> None:
     [
         ("ops/iou.py", "from pcdet_poly.waymo import tfrecord"),
         ("losses/poly.py", "def f():\n    import pcdet_poly.targets.center"),
-        ("models/recipe.py", "from pcdet_poly.data.store.folder import Store"),
+        ("models/recipe.py", "from pcdet_poly.data.store.frame_store import Store"),
         ("config/load.py", "from pcdet_poly import structures"),
         ("waymo/decode.py", "import tensorflow as tf"),
         ("models/head.py", "import spconv.pytorch"),
-        ("data/store/folder.py", "from . import collate"),
+        ("data/store/frame_store.py", "from . import collate"),
     ],
 )
 def test_the_rule_rejects_upward_sideways_and_homeless_imports(file: str, source: str) -> None:

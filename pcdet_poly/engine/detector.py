@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.convert.clouds import COLUMNS
+from pcdet_poly.data.convert.point_clouds import COLUMNS
 from pcdet_poly.data.load.loader import batch_of_frames
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.environment import pick_device

@@ -9,7 +9,7 @@ from pathlib import Path
 from pcdet_poly.data.load.collate import collate, relabel
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import range_image_of, seen
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.environment import pick_device

@@ -19,15 +19,15 @@ from pcdet_poly.config.sections.evaluation import EvaluationConfig, LetConfig, M
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.evaluation.bootstrap import bootstrap, paired_bootstrap
 from pcdet_poly.evaluation.breakdowns import BREAKDOWNS
-from pcdet_poly.evaluation.cross_check import largest_difference, run_official
+from pcdet_poly.evaluation.waymo_comparison import largest_difference, run_official
 from pcdet_poly.evaluation.evaluator import Evaluator, with_cutoffs
 from pcdet_poly.evaluation.files.any_file import read_labels, read_predictions
 from pcdet_poly.evaluation.files.flat_arrays import read_arrays
 from pcdet_poly.evaluation.plots import write_plots
-from pcdet_poly.evaluation.problems import inside, objects_of_frames
-from pcdet_poly.evaluation.records import FramesOf, Objects, Problem
-from pcdet_poly.evaluation.report import print_table, to_markdown
-from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation.tabulate import crop_to_limits, tabulate_objects
+from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, EvaluationSet
+from pcdet_poly.evaluation.table_text import print_table, to_markdown
+from pcdet_poly.evaluation.ap_table import ApTable
 from pcdet_poly.files import atomic_path, write_json
 
 
@@ -74,7 +74,7 @@ def main() -> int:
         title = f"{arguments.predictions} minus {arguments.against}"
         print_table(_difference(evaluator, second, arguments.bootstrap), title=title)
     if arguments.official:
-        worst, place = largest_difference(table, run_official(inside(problem, cfg.within), metrics, arguments.official))
+        worst, place = largest_difference(table, run_official(crop_to_limits(problem, cfg.within), metrics, arguments.official))
         print(f"largest difference to Waymo's op: {worst:.1e} ({place})")
     return 0
 
@@ -89,7 +89,7 @@ def _settings(arguments: argparse.Namespace) -> EvaluationConfig:
     return cfg.model_copy(update={"metrics": cfg.metrics.model_copy(update=changes)})
 
 
-def _problems(arguments: argparse.Namespace) -> tuple[Problem, Problem | None]:
+def _problems(arguments: argparse.Namespace) -> tuple[EvaluationSet, EvaluationSet | None]:
     """What PREDICTIONS and --against give together with LABELS."""
     if arguments.labels is None:
         if arguments.predictions.suffix != ".npz":
@@ -105,32 +105,32 @@ def _problems(arguments: argparse.Namespace) -> tuple[Problem, Problem | None]:
     return problem, _joined(arguments.against, labels) if arguments.against else None
 
 
-def _joined(path: Path, labels: FramesOf[Objects]) -> Problem:
+def _joined(path: Path, labels: EvaluationSide[Objects]) -> EvaluationSet:
     predictions = read_predictions(path)
     if predictions.frames and labels.frames and set(predictions.frames).isdisjoint(labels.frames):
         raise UserError(
             f"{path}: no frame has labels: predictions are of {predictions.frames[0]!r} and so on, labels of "
             f"{labels.frames[0]!r}; check that both are of one data set"
         )
-    return Problem.of(predictions, labels)
+    return EvaluationSet.join(predictions, labels)
 
 
-def _labels_of_store(folder: Path) -> FramesOf[Objects]:
+def _labels_of_store(folder: Path) -> EvaluationSide[Objects]:
     # Reading a store is the business of a higher floor, which only an entry point may reach up to.
-    from pcdet_poly.data.store.folder import Store
+    from pcdet_poly.data.store.frame_store import Store
 
     store = Store(folder)
     frames = [store.labels(i).ground_truth for i in range(len(store))]
-    rows = objects_of_frames(frames, class_names=store.class_names, names=store.frame_ids)
-    return FramesOf(rows, store.frame_ids)
+    rows = tabulate_objects(frames, class_names=store.class_names, names=store.frame_ids)
+    return EvaluationSide(rows, store.frame_ids)
 
 
 def _evaluated(
-    problem: Problem, metrics: MetricsConfig, cfg: EvaluationConfig, arguments: argparse.Namespace
+    problem: EvaluationSet, metrics: MetricsConfig, cfg: EvaluationConfig, arguments: argparse.Namespace
 ) -> Evaluator:
     evaluator = Evaluator(metrics, within=cfg.within)
     with Console(stderr=True).status("loading kernels; the first run on a machine compiles them, about 20 s"):
-        evaluator.plan.count(Problem.empty())
+        evaluator.plan.count(EvaluationSet.empty())
     evaluator.add(problem, threads=arguments.threads)
     return evaluator
 

@@ -13,8 +13,8 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.stage_timer import stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
-from pcdet_poly.waymo import wire
-from pcdet_poly.waymo.lasers import lidar_scans
+from pcdet_poly.waymo import protobuf_wire as wire
+from pcdet_poly.waymo.laser_messages import lidar_scans
 from pcdet_poly.waymo.range_image import points_of_scan
 from pcdet_poly.waymo.scan import Scan, check_returns, lidar_name
 

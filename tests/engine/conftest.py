@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.structures import Frame, GroundTruth
 
 TINY: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ from torch import Tensor
 from two_processes import MODELS, config_of, gradients_of_steps, norm_cases, through, train_in
 
 from pcdet_poly.config.load import dump_config
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.distributed import anywhere, from_first, gathered, rank, sum_over_processes, weights_in_step
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.evaluate import evaluate_run

@@ -23,11 +23,11 @@ from pcdet_poly.evaluation import (
     write_labels,
 )
 from pcdet_poly.evaluation.__main__ import main
-from pcdet_poly.evaluation.cross_check import arrays_of, run_official
-from pcdet_poly.evaluation.report import caption
+from pcdet_poly.evaluation.waymo_comparison import arrays_of, run_official
+from pcdet_poly.evaluation.table_text import caption
 from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
-from tests.evaluation.problems import random_problem
+from tests.evaluation.random_sets import random_problem
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
@@ -165,7 +165,7 @@ def test_detections_against_labels_and_against_another_detector(
 
 
 def test_labels_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    from pcdet_poly.data.store.folder import write_store
+    from pcdet_poly.data.store.frame_store import write_store
     from pcdet_poly.structures import Frame
 
     ids, found, truth = frames(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.waymo import decode_frame, encode_scan
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import training_batches
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.models import build_recipe
 from pcdet_poly.ops.warm_up import warm_up
 from tests.data.load.test_loader import street

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pcdet_poly.data.store.codec import STEPS_PER_M
+from pcdet_poly.data.store.arrow_points import STEPS_PER_M
 from pcdet_poly.errors import UserError
 
 try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, decode_object, read_header, views_of
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.records import decided_level
+from pcdet_poly.evaluation.box_tables import decide_level
 
 _AGAIN = "delete it and run data_tools/build_object_bank.py again"
 
@@ -65,7 +65,7 @@ class ObjectBank:
         for views, end in zip(self._batches, self._ends, strict=True):
             num_points = views["num_points"]
             chosen = (views["label"] == label) & (num_points >= min_points) & (views["frame"] % every == 0)
-            chosen &= decided_level(views["level"], num_points) <= max_level
+            chosen &= decide_level(views["level"], num_points) <= max_level
             positions.append(np.flatnonzero(chosen).astype(np.int32) + np.int32(end - len(chosen)))
         return np.concatenate(positions)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.data.convert.build import BuildSummary, Report, build_store
-from pcdet_poly.data.store.codec import Precision
-from pcdet_poly.data.store.source import natural_order, source_of
+from pcdet_poly.data.convert.build_store import BuildSummary, Report, build_store
+from pcdet_poly.data.store.arrow_points import Precision
+from pcdet_poly.data.store.source_fingerprint import natural_order, source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.ops.cpu.points_in_boxes import count_points
 from pcdet_poly.paths import Place

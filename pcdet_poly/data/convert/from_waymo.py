@@ -6,10 +6,10 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
-from pcdet_poly.data.convert.build import BuildSummary, Executor, OnError, Report, build_store
+from pcdet_poly.data.convert.build_store import BuildSummary, Executor, OnError, Report, build_store
 from pcdet_poly.data.convert.from_waymo_v2 import read_segment_v2, segment_v2, source_of_v2
-from pcdet_poly.data.store.codec import Precision
-from pcdet_poly.data.store.source import Source, at_once, natural_order, source_of
+from pcdet_poly.data.store.arrow_points import Precision
+from pcdet_poly.data.store.source_fingerprint import Source, at_once, natural_order, source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place, files_below, matches, place
 from pcdet_poly.structures import Frame

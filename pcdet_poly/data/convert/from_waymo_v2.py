@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator
 
-from pcdet_poly.data.convert.build import Report
-from pcdet_poly.data.store.source import Source, source_of
+from pcdet_poly.data.convert.build_store import Report
+from pcdet_poly.data.store.source_fingerprint import Source, source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
 from pcdet_poly.structures import Frame

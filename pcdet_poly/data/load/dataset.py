@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
 from pcdet_poly.structures import Frame

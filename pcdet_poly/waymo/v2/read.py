@@ -21,9 +21,9 @@ from pcdet_poly.structures import Frame, LidarCalibration
 from pcdet_poly.waymo.decode import frame_of_scan
 from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, lidar_name
 from pcdet_poly.waymo.v2.component_file import is_component
-from pcdet_poly.waymo.v2.images import ImageTable
+from pcdet_poly.waymo.v2.image_table import ImageTable
 from pcdet_poly.waymo.v2.schema import PIXEL_POSE, RETURNS, SCHEMAS
-from pcdet_poly.waymo.v2.tables import read_calibrations, read_contexts, read_labels, read_poses
+from pcdet_poly.waymo.v2.small_components import read_calibrations, read_contexts, read_labels, read_poses
 
 
 def segments_v2(folder: str | Place) -> list[str]:

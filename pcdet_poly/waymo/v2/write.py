@@ -13,7 +13,7 @@ from pcdet_poly.files import atomic_path
 from pcdet_poly.paths import Place
 from pcdet_poly.waymo.scan import Scan
 from pcdet_poly.waymo.v2.component_file import component_path
-from pcdet_poly.waymo.v2.rows import Row, image_tables, small_rows
+from pcdet_poly.waymo.v2.component_rows import Row, image_tables, small_rows
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 
 _LAST = "vehicle_pose"  # names the frames: nothing of a segment can be read without it

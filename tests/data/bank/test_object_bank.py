@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.data.bank.build import build_object_bank, points_of_boxes
+from pcdet_poly.data.bank.build_bank import build_object_bank, points_of_boxes
 from pcdet_poly.data.bank.object_bank import ObjectBank
-from pcdet_poly.data.store.folder import Store, write_store
+from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Frame
 from tests.data.frames import make_frame

@@ -12,10 +12,10 @@ import shapely.affinity
 from numpy.testing import assert_array_equal
 
 from pcdet_poly.config.sections.data import PasteConfig
-from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.bank.paste import Paster, draw, free, open_paster, paste
 from pcdet_poly.data.load.sweeps import with_past
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import WAYMO_CLASSES, Frame
 from tests.data.bank.test_object_bank import inside

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from pcdet_poly.data.convert.build import Report
+from pcdet_poly.data.convert.build_store import Report
 from pcdet_poly.data.convert.from_waymo import read_waymo
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place

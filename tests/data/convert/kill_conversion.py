@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from pcdet_poly.data.convert.from_waymo import convert_waymo
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 
 
 def main(records: str, store: Path, times: int) -> None:

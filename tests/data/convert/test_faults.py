@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.data.convert.exclusive import LOCK, exclusive
+from pcdet_poly.data.convert.folder_lock import LOCK, exclusive
 from pcdet_poly.data.convert.from_waymo import convert_waymo
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.waymo import read_frames
 from tests.data.frames import assert_same_frame
@@ -85,7 +85,7 @@ def test_a_full_disk(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     usage = shutil.disk_usage(small_disk)._replace(free=1 << 40)  # as if another program filled it meanwhile
-    monkeypatch.setattr("pcdet_poly.data.convert.build.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("pcdet_poly.data.convert.build_store.shutil.disk_usage", lambda path: usage)
     store = small_disk / "store"
     assert run_command(lambda: convert_waymo([str(records)], store, workers=workers) and 0) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.data.convert import build
-from pcdet_poly.data.convert.check import check_store
+from pcdet_poly.data.convert import build_store as build
+from pcdet_poly.data.convert.check_store import check_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.data.store.manifest import read_manifest
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.waymo import read_frames
@@ -285,7 +285,7 @@ def test_no_space_left_on_the_device(
     def full(*args: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("pcdet_poly.data.store.segment.SegmentWriter.write_frame", full)
+    monkeypatch.setattr("pcdet_poly.data.store.segment_file.SegmentWriter.write_frame", full)
     assert run_command(lambda: convert(records, tmp_path) and 0) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "No space left on device; free some disk space and run the same command again" in line

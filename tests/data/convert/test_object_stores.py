@@ -14,7 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from pcdet_poly.data.convert.from_waymo import convert_waymo
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from tests.data.frames import assert_same_frame
 from tests.data.records import bytes_of, run, tool, write_segment_records
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
-from pcdet_poly.data.store.folder import Store
+from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import GroundTruth
 from pcdet_poly.waymo import encode_scan, write_records, write_segment_v2

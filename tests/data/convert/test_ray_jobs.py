@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from pcdet_poly.data.convert import ray_jobs
-from pcdet_poly.data.convert.build import build_store
+from pcdet_poly.data.convert.build_store import build_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
-from pcdet_poly.data.store.folder import Store
-from pcdet_poly.data.store.source import source_of
+from pcdet_poly.data.store.frame_store import Store
+from pcdet_poly.data.store.source_fingerprint import source_of
 from pcdet_poly.errors import UserError
 from pcdet_poly.workers import Advance
 from tests.data.convert.jobs import die, fail_on_two, read_and_die, square

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pcdet_poly.data.convert.check import check_store
+from pcdet_poly.data.convert.check_store import check_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.store.folder import Store, write_store
+from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import RemotePath, files_below
 from pcdet_poly.waymo import read_frames, read_frames_v2, segments_v2, write_segment_v2

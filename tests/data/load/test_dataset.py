@@ -8,7 +8,7 @@ import pytest
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame

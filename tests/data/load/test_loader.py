@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.bank.build import build_object_bank
+from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import (
     _Maker,
@@ -25,9 +25,9 @@ from pcdet_poly.data.load.loader import (
     trainable,
     training_batches,
 )
-from pcdet_poly.data.store.folder import write_store
+from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import read_manifest
-from pcdet_poly.data.store.segment import read_directory
+from pcdet_poly.data.store.segment_file import read_directory
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.structures import Batch, Frame

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.sweeps import AGE, with_past
-from pcdet_poly.data.store.folder import Store, write_store
+from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo import decode_frame, encode_scan
