@@ -10,14 +10,14 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.stage_timer import stage
 
 
-def _fastest_reader() -> Any:
+def _import_fastest_zlib() -> Any:
     try:
         return importlib.import_module("isal.isal_zlib")
     except ImportError:  # no wheel for this machine: Python's own takes twice as long
         return zlib
 
 
-_READER = _fastest_reader()
+_READER = _import_fastest_zlib()
 _OUTPUT_BYTES = 1 << 22  # a TOP image holds 2.7 MB, its poses 4.1 MB: growing from 16 kB takes 15 % longer
 
 

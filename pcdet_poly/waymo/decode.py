@@ -55,7 +55,7 @@ def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
 
 
 def _decode_scan(record: bytes, num_returns: int) -> Scan:
-    parsed, lasers = _split(memoryview(record))
+    parsed, lasers = _split_record(memoryview(record))
     try:
         frame = proto.Frame.FromString(parsed)
     except DecodeError as error:
@@ -63,11 +63,11 @@ def _decode_scan(record: bytes, num_returns: int) -> Scan:
     if not frame.context.name or not frame.HasField("pose"):
         raise UserError("not a Waymo Frame: it has no context name or no pose")
     try:
-        calibrations = {laser.name: _calibration(laser) for laser in frame.context.laser_calibrations}
+        calibrations = {laser.name: _decode_calibration(laser) for laser in frame.context.laser_calibrations}
         return Scan(
             lidars=lidar_scans(lasers, calibrations, num_returns),
-            ground_truth=_ground_truth(frame.laser_labels),
-            world_from_vehicle=_matrix(frame.pose.transform, "pose"),
+            ground_truth=_decode_labels(frame.laser_labels),
+            world_from_vehicle=_decode_matrix(frame.pose.transform, "pose"),
             timestamp_us=frame.timestamp_micros,
             segment=frame.context.name,
             no_label_zones=tuple(np.stack([zone.x, zone.y], axis=1) for zone in frame.no_label_zones),
@@ -77,7 +77,7 @@ def _decode_scan(record: bytes, num_returns: int) -> Scan:
         raise UserError(f"frame {frame.context.name}/{frame.timestamp_micros}: {error}") from error
 
 
-def _split(record: memoryview) -> tuple[bytes, list[memoryview]]:
+def _split_record(record: memoryview) -> tuple[bytes, list[memoryview]]:
     """The bytes worth a parser, and the serialized lasers."""
     parsed: list[memoryview] = []
     lasers: list[memoryview] = []
@@ -89,41 +89,41 @@ def _split(record: memoryview) -> tuple[bytes, list[memoryview]]:
     return b"".join(parsed), lasers
 
 
-def _calibration(laser: Any) -> LidarCalibration:
+def _decode_calibration(laser: Any) -> LidarCalibration:
     return LidarCalibration(
         lidar=laser.name,
-        vehicle_from_lidar=_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {lidar_name(laser.name)}"),
+        vehicle_from_lidar=_decode_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {lidar_name(laser.name)}"),
         beam_inclination_rad=np.array(laser.beam_inclinations, np.float64),
         beam_inclination_min_rad=laser.beam_inclination_min,
         beam_inclination_max_rad=laser.beam_inclination_max,
     )
 
 
-def _matrix(transform: Sequence[float], place: str) -> np.ndarray:
+def _decode_matrix(transform: Sequence[float], place: str) -> np.ndarray:
     if len(transform) != 16:
         raise UserError(f"{place}: {len(transform)} numbers, a 4 x 4 matrix needs 16")
     return np.array(transform, np.float64).reshape(4, 4)
 
 
-def _ground_truth(labels: Sequence[Any]) -> GroundTruth:
+def _decode_labels(labels: Sequence[Any]) -> GroundTruth:
     """Labels of the known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
     with stage("labels"):
         labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
         return GroundTruth(
-            box=np.array([_box(label.box) for label in labels], np.float32).reshape(-1, 7),
+            box=np.array([_decode_box(label.box) for label in labels], np.float32).reshape(-1, 7),
             label=np.array([label.type - 1 for label in labels], np.int64),
             level=np.array([label.detection_difficulty_level for label in labels], np.int64),
             num_points=np.array([label.num_lidar_points_in_box for label in labels], np.int64),
             track=np.array([label.id for label in labels], np.str_),
-            speed=np.array([_speed(label) for label in labels], np.float32).reshape(-1, 2),
+            speed=np.array([_decode_speed(label) for label in labels], np.float32).reshape(-1, 2),
         )
 
 
-def _box(box: Any) -> tuple[float, ...]:
+def _decode_box(box: Any) -> tuple[float, ...]:
     return box.center_x, box.center_y, box.center_z, box.length, box.width, box.height, box.heading
 
 
-def _speed(label: Any) -> tuple[float, float]:
+def _decode_speed(label: Any) -> tuple[float, float]:
     if not label.HasField("metadata"):
         return np.nan, np.nan
     return label.metadata.speed_x, label.metadata.speed_y

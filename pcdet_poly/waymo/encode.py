@@ -22,54 +22,54 @@ def encode_scan(scan: Scan) -> bytes:
     frame = proto.Frame(
         context=proto.Context(
             name=scan.segment,
-            laser_calibrations=[_calibration(lidar) for lidar in scan.lidars],
+            laser_calibrations=[_encode_calibration(lidar) for lidar in scan.lidars],
             stats=proto.Context.Stats(**scan.context),
         ),
         timestamp_micros=scan.timestamp_us,
-        pose=_transform(scan.world_from_vehicle),
-        lasers=[_laser(lidar) for lidar in scan.lidars],
-        laser_labels=_labels(scan.ground_truth),
+        pose=_encode_transform(scan.world_from_vehicle),
+        lasers=[_encode_laser(lidar) for lidar in scan.lidars],
+        laser_labels=_encode_labels(scan.ground_truth),
         no_label_zones=[proto.Polygon2dProto(x=zone[:, 0], y=zone[:, 1]) for zone in scan.no_label_zones],
     )
     return frame.SerializeToString(deterministic=True)
 
 
-def _calibration(lidar: LidarScan) -> Any:
+def _encode_calibration(lidar: LidarScan) -> Any:
     calibration = lidar.calibration
     return proto.LaserCalibration(
         name=calibration.lidar,
         beam_inclinations=calibration.beam_inclination_rad,
         beam_inclination_min=calibration.beam_inclination_min_rad,
         beam_inclination_max=calibration.beam_inclination_max_rad,
-        extrinsic=_transform(calibration.vehicle_from_lidar),
+        extrinsic=_encode_transform(calibration.vehicle_from_lidar),
     )
 
 
-def _transform(matrix: np.ndarray) -> Any:
+def _encode_transform(matrix: np.ndarray) -> Any:
     return proto.Transform(transform=matrix.ravel())
 
 
-def _laser(lidar: LidarScan) -> Any:
+def _encode_laser(lidar: LidarScan) -> Any:
     images = [
         proto.RangeImage(
-            range_image_compressed=deflate(_matrix_float(image)),
-            camera_projection_compressed=_no_projection(*image.shape[:2]),
+            range_image_compressed=deflate(_encode_matrix(image)),
+            camera_projection_compressed=_encode_empty_projection(*image.shape[:2]),
         )
         for image in lidar.returns
     ]
     if images and lidar.pixel_pose is not None:
-        images[0].range_image_pose_compressed = deflate(_matrix_float(lidar.pixel_pose))
+        images[0].range_image_pose_compressed = deflate(_encode_matrix(lidar.pixel_pose))
     return proto.Laser(name=lidar.calibration.lidar, **{f"ri_return{i}": image for i, image in enumerate(images, 1)})
 
 
-def _matrix_float(array: np.ndarray) -> bytes:
+def _encode_matrix(array: np.ndarray) -> bytes:
     """A serialized MatrixFloat, its packed floats copied whole instead of through a repeated field."""
     data = array.astype("<f4").tobytes()
-    head = b"\n" + _varint(len(data))  # field 1, length-delimited
+    head = b"\n" + _encode_varint(len(data))  # field 1, length-delimited
     return head + data + proto.MatrixFloat(shape=proto.MatrixShape(dims=array.shape)).SerializeToString()
 
 
-def _varint(value: int) -> bytes:
+def _encode_varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -78,19 +78,19 @@ def _varint(value: int) -> bytes:
 
 
 @lru_cache
-def _no_projection(rows: int, columns: int) -> bytes:
+def _encode_empty_projection(rows: int, columns: int) -> bytes:
     """(rows, columns, 6) zeros: no pixel is seen by a camera."""
     shape = rows, columns, 6
     matrix = proto.MatrixInt32(data=bytes(rows * columns * 6), shape=proto.MatrixShape(dims=shape))
     return deflate(matrix.SerializeToString())
 
 
-def _labels(ground_truth: GroundTruth) -> list[Any]:
+def _encode_labels(ground_truth: GroundTruth) -> list[Any]:
     columns = ground_truth.columns()
-    return [_label(*row) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
+    return [_encode_label(*row) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
 
 
-def _label(box: list[float], label: int, level: int, num_points: int, track: str, speed: list[float]) -> Any:
+def _encode_label(box: list[float], label: int, level: int, num_points: int, track: str, speed: list[float]) -> Any:
     x, y, z, length, width, height, heading = box
     message = proto.Label(
         box=proto.Label.Box(

@@ -24,7 +24,7 @@ def points_of_scan(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
     A pixel with a range above 0 is a point. Order: return 1 before return 2, within one return the
     LiDARs ascending, within one image row by row.
     """
-    rays = [_rays(lidar) for lidar in scan.lidars if lidar.returns]
+    rays = [_compute_rays(lidar) for lidar in scan.lidars if lidar.returns]
     images = [(ray, number) for number in sorted(set(returns)) for ray in rays if number <= len(ray.lidar.returns)]
     num_pixels = sum(ray.lidar.returns[number - 1][..., 0].size for ray, number in images)
     # Counting first would be another pass over 30 MB; real frames fill a seventh of their pixels.
@@ -73,7 +73,7 @@ class _Rays:
     pose: np.ndarray  # (W, 6) float32: the pixel pose that `moved` is of; NaN at first
 
 
-def _rays(lidar: LidarScan) -> _Rays:
+def _compute_rays(lidar: LidarScan) -> _Rays:
     rows, columns = lidar.returns[0].shape[:2]
     inclination = beam_inclination_rad(lidar.calibration, rows)
     azimuth = column_azimuth_rad(lidar.calibration, columns)
@@ -99,8 +99,8 @@ def _fill_from_images(points: np.ndarray, images: Sequence[tuple[_Rays, int]], w
         lidar = rays.lidar
         num_points += _fill(
             points[num_points:],
-            _bytes(lidar.returns[number - 1]),
-            _bytes(_NO_POSE if lidar.pixel_pose is None else lidar.pixel_pose),
+            _view_as_bytes(lidar.returns[number - 1]),
+            _view_as_bytes(_NO_POSE if lidar.pixel_pose is None else lidar.pixel_pose),
             rays.row,
             rays.column,
             rays.moved,
@@ -116,7 +116,7 @@ def _fill_from_images(points: np.ndarray, images: Sequence[tuple[_Rays, int]], w
 _NO_POSE = np.empty((0, 0, 6), np.float32)
 
 
-def _bytes(image: np.ndarray) -> np.ndarray:
+def _view_as_bytes(image: np.ndarray) -> np.ndarray:
     # Decoded images lie where their record's bytes do, not always at a multiple of 4. As bytes, all are of one type,
     # and the kernel is compiled once.
     view = np.ascontiguousarray(image).view(np.uint8).reshape(-1)

@@ -80,7 +80,7 @@ def masked_crc32c(data: bytes) -> int:
 
 def _read_record(file: IO[bytes], remaining: int, place: str) -> bytes:
     if remaining < _HEADER_BYTES:
-        raise _cut(place, _HEADER_BYTES, remaining)
+        raise _make_cut_error(place, _HEADER_BYTES, remaining)
     length_bytes, (length_crc,) = file.read(_LENGTH.size), _CHECKSUM.unpack(file.read(_CHECKSUM.size))
     if masked_crc32c(length_bytes) != length_crc:
         raise UserError(
@@ -89,7 +89,7 @@ def _read_record(file: IO[bytes], remaining: int, place: str) -> bytes:
     (length,) = _LENGTH.unpack(length_bytes)
     needed = _HEADER_BYTES + length + _CHECKSUM.size
     if remaining < needed:
-        raise _cut(place, needed, remaining)
+        raise _make_cut_error(place, needed, remaining)
     payload = file.read(length)
     (payload_crc,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
     if masked_crc32c(payload) != payload_crc:
@@ -99,5 +99,5 @@ def _read_record(file: IO[bytes], remaining: int, place: str) -> bytes:
     return payload
 
 
-def _cut(place: str, needed: int, remaining: int) -> UserError:
+def _make_cut_error(place: str, needed: int, remaining: int) -> UserError:
     return UserError(f"{place}: the file is cut off: {needed} bytes needed, {remaining} left; fetch it again")

@@ -108,7 +108,7 @@ def encode_objects(objects: Sequence[BankObject], header: BankHeader) -> pa.Reco
     for name, size in _VECTORS.items():
         rows[name] = np.array([getattr(o, name) for o in objects], np.float32).reshape(-1, size)
     ends = np.cumsum([0, *rows["num_points"]], dtype=np.int32)
-    xyz = np.concatenate([np.zeros((0, 3), np.int16), *(_steps(o, header) for o in objects)])
+    xyz = np.concatenate([np.zeros((0, 3), np.int16), *(_encode_xyz(o, header) for o in objects)])
     features = np.zeros((len(xyz), len(header.features)), np.float16)
     for (start, end), o in zip(pairwise(ends), objects, strict=True):
         features[start:end] = np.clip(o.points[:, 3:], -_LARGEST_HALF, _LARGEST_HALF)
@@ -143,7 +143,7 @@ def decode_object(views: dict[str, np.ndarray], row: int) -> BankObject:
     xyz, features = views["xyz"][start:end], views["features"][start:end]
     points = np.empty((len(xyz), 3 + features.shape[1]), np.float32)
     box = views["box"][row].copy()
-    points[:, :3] = (xyz + _anchor(box)) / np.float32(STEPS_PER_M)
+    points[:, :3] = (xyz + _round_centre(box)) / np.float32(STEPS_PER_M)
     points[:, 3:] = features
     scalars: dict[str, Any] = {name: int(views[name][row]) for name in _SCALARS if name != "num_points"}
     return BankObject(points=points, box=box, velocity=views["velocity"][row].copy(), **scalars)
@@ -159,14 +159,14 @@ def checksum_of(views: dict[str, np.ndarray], row: int) -> int:
     return crc32(views["features"][start:end].tobytes(), checksum)
 
 
-def _anchor(box: np.ndarray) -> np.ndarray:
+def _round_centre(box: np.ndarray) -> np.ndarray:
     """(3,) int32: what the steps of the points count from."""
     return np.rint(box[:3] * np.float32(STEPS_PER_M)).astype(np.int32)
 
 
-def _steps(o: BankObject, header: BankHeader) -> np.ndarray:
+def _encode_xyz(o: BankObject, header: BankHeader) -> np.ndarray:
     """(P, 3) int16."""
-    steps = np.rint(o.points[:, :3] * np.float32(STEPS_PER_M)).astype(np.int32) - _anchor(o.box)
+    steps = np.rint(o.points[:, :3] * np.float32(STEPS_PER_M)).astype(np.int32) - _round_centre(o.box)
     if np.abs(steps).max(initial=0) > 32767:
         raise UserError(
             f"frame {header.segments[o.segment]}/{o.timestamp_us}: a point lies more than {MAX_OFFSET_M:.0f} m from "

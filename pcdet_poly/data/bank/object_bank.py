@@ -24,7 +24,7 @@ class ObjectBank:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.header, self._batches = _map(self.path)
+        self.header, self._batches = _map_bank(self.path)
         self._ends = list(accumulate(len(views["label"]) for views in self._batches))
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class ObjectBank:
         return self._batches[batch], index - (self._ends[batch - 1] if batch else 0)
 
 
-def _map(path: Path) -> tuple[BankHeader, list[dict[str, np.ndarray]]]:
+def _map_bank(path: Path) -> tuple[BankHeader, list[dict[str, np.ndarray]]]:
     """The file's header and its batches as arrays that lie in the file."""
     import pyarrow as pa
 

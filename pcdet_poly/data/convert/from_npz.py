@@ -69,8 +69,8 @@ def read_folder(path: Place, advance: Advance, report: Report, *, class_map: Map
 
 def read_npz(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
     """One frame; `timestamp_us` is used where the file has none."""
-    arrays = _Arrays(file, load_arrays(file))
-    points = _points(arrays)
+    arrays = _NamedArrays(file, load_arrays(file))
+    points = _read_points(arrays)
     box = arrays.get("boxes", (None, 7), np.float32)
     if not np.isfinite(box).all() or (box[:, 3:6] <= 0).any():
         raise UserError(f"{file}: boxes: a size that is not positive, or a number that is not finite; mend or drop it")
@@ -79,7 +79,7 @@ def read_npz(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[
         points=points,
         ground_truth=GroundTruth(
             box=box,
-            label=_labels(arrays, len(box), class_map),
+            label=_read_labels(arrays, len(box), class_map),
             level=np.zeros(len(box), np.int64),
             num_points=arrays.get("num_points", (len(box),), np.int64, default=lambda: count_points(points, box)),
             track=arrays.get("track", (len(box),), np.str_, default=lambda: np.full(len(box), "")),
@@ -93,7 +93,7 @@ def read_npz(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[
 
 
 @dataclass(frozen=True)
-class _Arrays:
+class _NamedArrays:
     """The arrays of one file, taken out by name, shape and type."""
 
     file: Path
@@ -110,11 +110,11 @@ class _Arrays:
         value = self.values[name]
         fits = value.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))
         if not fits or (value.dtype.kind in "US") > (np.dtype(dtype).kind in "US"):
-            raise UserError(f"{self.file}: {name} is {value.dtype} {value.shape}; {_said(shape, dtype)} needed")
+            raise UserError(f"{self.file}: {name} is {value.dtype} {value.shape}; {_describe_array(shape, dtype)} needed")
         return value.astype(dtype)
 
 
-def _said(shape: tuple[int | None, ...], dtype: Any) -> str:
+def _describe_array(shape: tuple[int | None, ...], dtype: Any) -> str:
     lengths = ", ".join("N" if n is None else str(n) for n in shape)
     return f"{np.dtype(dtype).name if dtype is not np.str_ else 'text'} ({lengths})"
 
@@ -128,7 +128,7 @@ def load_arrays(file: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{file}: not a readable .npz file ({error}); write it again with numpy.savez") from error
 
 
-def _points(arrays: _Arrays) -> np.ndarray:
+def _read_points(arrays: _NamedArrays) -> np.ndarray:
     """(P, 5) float32, columns that are missing at the end filled with 0."""
     given = arrays.get("points", (None, None), np.float32)
     if not 3 <= given.shape[1] <= len(_COLUMNS):
@@ -141,7 +141,7 @@ def _points(arrays: _Arrays) -> np.ndarray:
     return points
 
 
-def _labels(arrays: _Arrays, num_boxes: int, class_map: Mapping[str, str]) -> np.ndarray:
+def _read_labels(arrays: _NamedArrays, num_boxes: int, class_map: Mapping[str, str]) -> np.ndarray:
     """(N,) int64 positions in WAYMO_CLASSES."""
     names = [class_map.get(name, name) for name in arrays.get("names", (num_boxes,), np.str_).tolist()]
     for name in names:

@@ -38,7 +38,7 @@ def convert_waymo(
     """
     return build_store(
         output,
-        list(at_once(_source, find_records(inputs))),
+        list(at_once(_describe_waymo_source, find_records(inputs))),
         partial(read_waymo, returns=tuple(returns)),
         settings={"returns": " ".join(map(str, returns))},
         precision=precision,
@@ -55,7 +55,7 @@ def find_records(inputs: Sequence[str]) -> list[Place]:
     for name in inputs:
         path = place(name)
         if path.is_dir():
-            named = [file for file in files_below(path) if _is_record(file) or is_component(file)]
+            named = [file for file in files_below(path) if _is_tfrecord(file) or is_component(file)]
         else:
             named = [path] if path.is_file() else matches(path)
         if not named:
@@ -70,11 +70,11 @@ def find_records(inputs: Sequence[str]) -> list[Place]:
     return list(by_name.values())
 
 
-def _is_record(file: Place) -> bool:
+def _is_tfrecord(file: Place) -> bool:
     return ".tfrecord" in file.name and file.suffix != ".part"
 
 
-def _source(path: Place) -> Source:
+def _describe_waymo_source(path: Place) -> Source:
     return source_of_v2(path) if is_component(path) else source_of(path)
 
 

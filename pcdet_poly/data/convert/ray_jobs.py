@@ -40,31 +40,31 @@ def run_ray_jobs(
     Every job is a Ray task on one CPU, run again when its worker is lost. The progress bar moves by the
     `size` of whole jobs. All machines need this package, and files under the same names.
     """
-    ray = _ray()
+    ray = _import_ray()
     total = sum(map(size, jobs))
     with cluster(ray, workers, address), progress(title, total, unit) as show:
-        task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run)
+        task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run_job)
         pending = {task.remote(function, job, os.getcwd()): job for job in jobs}
         done = 0
         try:
             while pending:
                 finished, _ = ray.wait(list(pending), timeout=_REFRESH_S)
                 for reference in finished:
-                    job, result = pending.pop(reference), _result(ray, reference)
+                    job, result = pending.pop(reference), _get_result(ray, reference)
                     done += size(job)
                     show(done)
                     yield job, result
         finally:
-            _stop(ray, list(pending))
+            _cancel_tasks(ray, list(pending))
 
 
-def _run(function: Callable[[Job, Advance], Result], job: Job, folder: str) -> Result:
+def _run_job(function: Callable[[Job, Advance], Result], job: Job, folder: str) -> Result:
     with contextlib.suppress(OSError):  # on another machine, without that folder: absolute names are needed
         os.chdir(folder)
     return function(job, lambda amount: None)
 
 
-def _result(ray: Any, reference: Any) -> Any:
+def _get_result(ray: Any, reference: Any) -> Any:
     try:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -77,7 +77,7 @@ def _result(ray: Any, reference: Any) -> Any:
         ) from error
 
 
-def _stop(ray: Any, pending: Sequence[Any]) -> None:
+def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
     """Let tasks that are under way unwind, so that they leave nothing half-written."""
     for reference in pending:
         ray.cancel(reference, force=False)
@@ -127,7 +127,7 @@ def _check_reachable(address: str | None) -> None:
         raise UserError(f"Ray: no cluster at {address}: {error}; start one with: ray start --head") from error
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
     try:
         import ray

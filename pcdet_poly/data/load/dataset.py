@@ -27,7 +27,7 @@ class FrameDataset:
             raise UserError("no frame store given; set data.train and data.val to folders made by data_tools/")
         self._stores = [Store(folder) for folder in stores]
         self._ends = list(accumulate(len(store) for store in self._stores))
-        self._positions = _positions(self._stores, segments_every)[::every]  # in the concatenated list of all frames
+        self._positions = _select_positions(self._stores, segments_every)[::every]  # in the concatenated list of all frames
         if not len(self):
             raise UserError(f"{', '.join(map(str, stores))}: no frames in it; convert some data first")
 
@@ -59,7 +59,7 @@ class FrameDataset:
         return self._stores[store], position - (self._ends[store - 1] if store else 0)
 
 
-def _positions(stores: Sequence[Store], segments_every: int) -> np.ndarray:
+def _select_positions(stores: Sequence[Store], segments_every: int) -> np.ndarray:
     """(F,) int64: frames of every n-th segment, by position in the list of all frames of the stores."""
     num_frames = np.array([entry.num_frames for store in stores for entry in store.manifest.segments], np.int64)
     kept = np.arange(len(num_frames)) % segments_every == 0

@@ -54,9 +54,9 @@ def training_batches(
     paster = None
     if cfg.paste.pastes_in(epoch, num_epochs):
         paster = open_paster(cfg.paste, cfg.data.classes, cfg.data.returns)
-    make = partial(_training_batch, cfg=cfg, dataset=dataset, epoch=epoch, paster=paster)
+    make = partial(_make_training_batch, cfg=cfg, dataset=dataset, epoch=epoch, paster=paster)
     turns = range(first_step * per_step, steps * per_step)
-    yield from _made(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
+    yield from _load_batches(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
 
 
 def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
@@ -65,29 +65,29 @@ def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, wor
     With several processes, each takes every `world_size`-th batch.
     """
     num_batches = -(-len(dataset) // cfg.evaluation.batch_size)
-    make = partial(_evaluation_batch, cfg=cfg, dataset=dataset)
-    yield from _made(make, range(rank, num_batches, world_size), cfg.data.workers)
+    make = partial(_make_evaluation_batch, cfg=cfg, dataset=dataset)
+    yield from _load_batches(make, range(rank, num_batches, world_size), cfg.data.workers)
 
 
-def _training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None) -> Batch:
-    order = _order(cfg.train.seed, epoch, len(dataset))
+def _make_training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None) -> Batch:
+    order = _draw_order(cfg.train.seed, epoch, len(dataset))
     size = cfg.train.batch_size
     frames = []
     for position in range(number * size, (number + 1) * size):
-        frame = _frame_of_dataset(dataset, int(order[position % len(order)]), cfg)
-        frames.append(_training_frame(frame, cfg, (cfg.train.seed, epoch, position), paster))
+        frame = _load_frame(dataset, int(order[position % len(order)]), cfg)
+        frames.append(_make_training_frame(frame, cfg, (cfg.train.seed, epoch, position), paster))
     return collate(frames, cfg.data.classes, range_image_of(cfg))
 
 
 @lru_cache(maxsize=1)
-def _order(seed: int, epoch: int, num_frames: int) -> np.ndarray:
+def _draw_order(seed: int, epoch: int, num_frames: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(num_frames)
 
 
-def _evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:
+def _make_evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -> Batch:
     size = cfg.evaluation.batch_size
     positions = range(number * size, min((number + 1) * size, len(dataset)))
-    frames = [_frame_of_dataset(dataset, position, cfg) for position in positions]
+    frames = [_load_frame(dataset, position, cfg) for position in positions]
     return collate(frames, cfg.data.classes, range_image_of(cfg))
 
 
@@ -101,23 +101,23 @@ def range_image_of(cfg: Config) -> RangeImageConfig | None:
     return cfg.model.image if isinstance(cfg.model, RsnConfig) else None
 
 
-def _frame_of_dataset(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
+def _load_frame(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
     return seen(dataset[index], dataset.before(index, cfg.data.sweeps - 1), cfg)
 
 
 def seen(frame: Frame, past: Sequence[Frame], cfg: Config) -> Frame:
     """`frame` with the returns, columns and sweeps that a model sees; `past` are the frames before it."""
-    frame, *past = (_sweep(one, cfg) for one in (frame, *past))
+    frame, *past = (_prepare_sweep(one, cfg) for one in (frame, *past))
     return frame if cfg.data.sweeps == 1 else with_past(frame, past)
 
 
-def _sweep(frame: Frame, cfg: Config) -> Frame:
+def _prepare_sweep(frame: Frame, cfg: Config) -> Frame:
     image = range_image_of(cfg)
     frame = of_returns(frame, cfg.data.returns)
     return of_columns(with_pixels(frame, image) if image else frame, INPUTS)
 
 
-def _training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:
+def _make_training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:
     if paster:
         # A stream of its own: the augmentation of a run is the same with and without pasting.
         frame = paste(frame, np.random.default_rng((*seed, _PASTE_STREAM)), paster)
@@ -150,42 +150,42 @@ def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.nda
 
 
 @dataclass(frozen=True)
-class _Made:
+class _BatchOrError:
     """A batch or why there is none, on its way from a worker: torch would bury the reason in a traceback."""
 
     result: Batch | UserError
 
-    def pin_memory(self) -> _Made:
+    def pin_memory(self) -> _BatchOrError:
         """For DataLoader, in its own thread."""
         batch = self.result
         if isinstance(batch, UserError):
             return self
         pinned = replace(batch, points=batch.points.pin_memory(), frame_of_point=batch.frame_of_point.pin_memory())
-        return _Made(replace(pinned, range_images=batch.range_images and batch.range_images.pin_memory()))
+        return _BatchOrError(replace(pinned, range_images=batch.range_images and batch.range_images.pin_memory()))
 
 
-class _Maker(Dataset[_Made]):
+class _BatchDataset(Dataset[_BatchOrError]):
     """Batch numbers -> batches, for DataLoader."""
 
     def __init__(self, make: Callable[[int], Batch]) -> None:
         self._make = make
 
-    def __getitem__(self, number: int) -> _Made:
+    def __getitem__(self, number: int) -> _BatchOrError:
         try:
-            return _Made(self._make(number))
+            return _BatchOrError(self._make(number))
         except UserError as error:
-            return _Made(UserError(str(error)))
+            return _BatchOrError(UserError(str(error)))
 
 
-def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:
+def _load_batches(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) -> Iterator[Batch]:
     if workers:
         warm_up()
-    loader: DataLoader[_Made] = DataLoader(
-        _Maker(make),
+    loader: DataLoader[_BatchOrError] = DataLoader(
+        _BatchDataset(make),
         batch_size=None,
         sampler=numbers,
         num_workers=min(workers, len(numbers)),
-        collate_fn=_as_it_is,
+        collate_fn=_return_unchanged,
         worker_init_fn=_start_worker,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
@@ -208,7 +208,7 @@ def _made(make: Callable[[int], Batch], numbers: Sequence[int], workers: int) ->
         _end_workers(ready)
 
 
-def _end_workers(ready: Iterator[_Made]) -> None:
+def _end_workers(ready: Iterator[_BatchOrError]) -> None:
     """Here and now: left to `__del__`, a Ctrl-C that arrives meanwhile is lost, with a traceback on the screen."""
     end = getattr(ready, "_shutdown_workers", None)  # no public name; without workers there is none
     if end:
@@ -216,7 +216,7 @@ def _end_workers(ready: Iterator[_Made]) -> None:
             end()
 
 
-def _as_it_is(made: Any) -> Any:
+def _return_unchanged(made: Any) -> Any:
     return made
 
 

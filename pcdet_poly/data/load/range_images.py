@@ -37,7 +37,7 @@ LARGEST = (79.5, 2.0, 2.0)  # range (metres), intensity, elongation that the net
 
 
 @dataclass(frozen=True)
-class _Polar:
+class _PolarPoints:
     """Points in the LiDAR's own frame."""
 
     range_m: np.ndarray  # (P,) float64
@@ -48,11 +48,11 @@ class _Polar:
 def with_pixels(frame: Frame, cfg: RangeImageConfig) -> Frame:
     """`frame`, one sweep as it was read, with the columns `PIXEL` and `RANGE`."""
     found = np.full((len(frame.points), 2), -1, np.float32)  # a pixel's number is far below 2 ** 24
-    top = np.flatnonzero(_of_top(frame))
+    top = np.flatnonzero(_mask_top_points(frame))
     if len(top):
         calibration = next((lidar for lidar in frame.calibrations if lidar.lidar == TOP), None)
-        polar = _polar(_in_lidar_frame(frame.points[top, :3], calibration, cfg))
-        row, column = _row(polar, calibration, cfg.rows), _column(polar, calibration, cfg.columns)
+        polar = _compute_polar(_move_to_lidar(frame.points[top, :3], calibration, cfg))
+        row, column = _find_rows(polar, calibration, cfg.rows), _find_columns(polar, calibration, cfg.columns)
         nearest_first = np.argsort(polar.range_m, kind="stable")
         found[top, 0] = place(nearest_first, row, column, cfg.rows, cfg.columns, NEIGHBOURS)
         found[top, 1] = polar.range_m
@@ -64,13 +64,13 @@ def range_images(frames: Sequence[Frame], cfg: RangeImageConfig) -> RangeImages:
     images: list[np.ndarray] = []
     pixels: list[np.ndarray] = []
     for frame in frames:
-        pixel, own = _image_and_pixel(frame, cfg)
+        pixel, own = _draw_sweeps(frame, cfg)
         pixels.append(np.where(pixel >= 0, pixel + len(images) * cfg.rows * cfg.columns, -1))
         images += own
     return RangeImages(torch.from_numpy(np.stack(images)), torch.from_numpy(np.concatenate(pixels)))
 
 
-def _image_and_pixel(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[np.ndarray]]:
+def _draw_sweeps(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[np.ndarray]]:
     """Pixel (P,) int64 of each point in the frame's images, and these, (3, rows, columns) float32; at least one."""
     pixel, range_m, intensity, elongation = (
         frame.points[:, frame.columns.index(name)] for name in (PIXEL, RANGE, "intensity", "elongation")
@@ -89,26 +89,26 @@ def _image_and_pixel(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, l
     return pixel, list(image.reshape(3, num_sweeps, cfg.rows, cfg.columns).swapaxes(0, 1))
 
 
-def _of_top(frame: Frame) -> np.ndarray:
+def _mask_top_points(frame: Frame) -> np.ndarray:
     """(P,) bool: finite points of the roof LiDAR; all of them where a frame does not say whose they are."""
     finite: np.ndarray = np.isfinite(frame.points[:, :3]).all(axis=1)
     return finite & (frame.points[:, frame.columns.index("lidar")] == TOP) if "lidar" in frame.columns else finite
 
 
-def _in_lidar_frame(xyz: np.ndarray, calibration: LidarCalibration | None, cfg: RangeImageConfig) -> np.ndarray:
+def _move_to_lidar(xyz: np.ndarray, calibration: LidarCalibration | None, cfg: RangeImageConfig) -> np.ndarray:
     """(P, 3) float64."""
     if calibration is None:
         return xyz.astype(np.float64) - np.array(cfg.lidar_m)
     return apply(np.linalg.inv(calibration.vehicle_from_lidar), xyz.astype(np.float64))
 
 
-def _polar(xyz: np.ndarray) -> _Polar:
+def _compute_polar(xyz: np.ndarray) -> _PolarPoints:
     x, y, z = xyz.T
     flat = np.hypot(x, y)
-    return _Polar(np.hypot(flat, z), np.arctan2(z, flat), np.arctan2(y, x))
+    return _PolarPoints(np.hypot(flat, z), np.arctan2(z, flat), np.arctan2(y, x))
 
 
-def _row(polar: _Polar, calibration: LidarCalibration | None, rows: int) -> np.ndarray:
+def _find_rows(polar: _PolarPoints, calibration: LidarCalibration | None, rows: int) -> np.ndarray:
     """(P,) int64: the beam with the nearest inclination, row 0 the highest."""
     if calibration is None:
         between = np.quantile(polar.inclination_rad, np.arange(1, rows) / rows)
@@ -124,7 +124,7 @@ def inclinations_rad(calibration: LidarCalibration, rows: int) -> np.ndarray:
     return np.interp(np.linspace(0, len(beams) - 1, rows), np.arange(len(beams)), beams)
 
 
-def _column(polar: _Polar, calibration: LidarCalibration | None, columns: int) -> np.ndarray:
+def _find_columns(polar: _PolarPoints, calibration: LidarCalibration | None, columns: int) -> np.ndarray:
     """(P,) int64: columns turn clockwise seen from above; the first one looks (nearly) backwards along the vehicle."""
     yaw = 0.0
     if calibration is not None:

@@ -19,9 +19,9 @@ def encode_frame(frame: Frame) -> bytes:
         "num_points": len(frame.points),
         "columns": frame.columns,
         "class_names": frame.class_names,
-        "world_from_vehicle": _numbers(frame.world_from_vehicle),
-        "objects": {name: _numbers(np.asarray(column)) for name, column in frame.ground_truth.columns().items()},
-        "no_label_zones": [_numbers(zone) for zone in frame.no_label_zones],
+        "world_from_vehicle": _encode_numbers(frame.world_from_vehicle),
+        "objects": {name: _encode_numbers(np.asarray(column)) for name, column in frame.ground_truth.columns().items()},
+        "no_label_zones": [_encode_numbers(zone) for zone in frame.no_label_zones],
         "context": dict(frame.context),
         "calibrations": [_encode_calibration(calibration) for calibration in frame.calibrations],
     }
@@ -63,8 +63,8 @@ def _decode_objects(columns: dict[str, list[Any]]) -> GroundTruth:
 def _encode_calibration(calibration: LidarCalibration) -> dict[str, Any]:
     return {
         "lidar": calibration.lidar,
-        "vehicle_from_lidar": _numbers(calibration.vehicle_from_lidar),
-        "beam_inclination_rad": _numbers(calibration.beam_inclination_rad),
+        "vehicle_from_lidar": _encode_numbers(calibration.vehicle_from_lidar),
+        "beam_inclination_rad": _encode_numbers(calibration.beam_inclination_rad),
         "beam_inclination_min_rad": float(calibration.beam_inclination_min_rad),
         "beam_inclination_max_rad": float(calibration.beam_inclination_max_rad),
     }
@@ -80,7 +80,7 @@ def _decode_calibration(value: dict[str, Any]) -> LidarCalibration:
     )
 
 
-def _numbers(array: np.ndarray) -> list[Any]:
+def _encode_numbers(array: np.ndarray) -> list[Any]:
     """Nested lists, None for NaN. float32 survives: its double is printed with all digits."""
     if array.dtype.kind == "f" and np.isnan(array).any():
         values = array.astype(object)

@@ -85,7 +85,7 @@ def write_manifest(folder: Place, manifest: Manifest) -> None:
         "failed": dict(manifest.failed),
     }
     segments = [asdict(entry) for entry in manifest.segments]
-    checksum = _checksum({**head, "segments": segments})
+    checksum = _compute_checksum({**head, "segments": segments})
     lines = [f"{json.dumps(name)}: {json.dumps(item)}," for name, item in {**head, "crc32": checksum}.items()]
     rows = ",\n".join(json.dumps(entry) for entry in segments)
     with atomic_path(folder / MANIFEST) as temporary:
@@ -111,12 +111,12 @@ def read_manifest(folder: str | Place) -> Manifest:
             f"{path}: format version {value.get('version')}, this program reads {VERSION}; "
             "convert the data again into another folder"
         )
-    if value.pop("crc32", None) != _checksum(value):
+    if value.pop("crc32", None) != _compute_checksum(value):
         raise UserError(f"{path}: wrong checksum, changed or damaged; delete it and run the conversion again")
-    return _from_json(value)
+    return _parse_manifest(value)
 
 
-def _from_json(value: dict[str, Any]) -> Manifest:
+def _parse_manifest(value: dict[str, Any]) -> Manifest:
     segments = (
         SegmentEntry(**{**e, "timestamps_us": tuple(e["timestamps_us"]), "skipped": tuple(e["skipped"])})
         for e in value["segments"]
@@ -124,5 +124,5 @@ def _from_json(value: dict[str, Any]) -> Manifest:
     return Manifest(value["settings"], tuple(segments), value["failed"])
 
 
-def _checksum(value: Mapping[str, Any]) -> int:
+def _compute_checksum(value: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(value, sort_keys=True).encode())

@@ -92,7 +92,7 @@ class SegmentV2:
             ground_truth = self._labels(timestamp_us)
         try:
             return Scan(
-                lidars=_lidar_scans(self._calibrations, images, pixel_poses),
+                lidars=_make_lidar_scans(self._calibrations, images, pixel_poses),
                 ground_truth=ground_truth,
                 world_from_vehicle=self._poses[timestamp_us],
                 timestamp_us=timestamp_us,
@@ -107,18 +107,18 @@ class SegmentV2:
 _Rows = Mapping[int, Sequence[np.ndarray | None]]
 
 
-def _lidar_scans(
+def _make_lidar_scans(
     calibrations: Mapping[int, LidarCalibration], images: _Rows, pixel_poses: _Rows
 ) -> tuple[LidarScan, ...]:
     for lidar in images.keys() - calibrations.keys():
         raise UserError(f"LiDAR {lidar_name(lidar)} has range images but no calibration: complete lidar_calibration")
     return tuple(
-        _lidar_scan(calibration, images.get(lidar, ()), pixel_poses.get(lidar, (None,))[0])
+        _make_lidar_scan(calibration, images.get(lidar, ()), pixel_poses.get(lidar, (None,))[0])
         for lidar, calibration in sorted(calibrations.items())
     )
 
 
-def _lidar_scan(
+def _make_lidar_scan(
     calibration: LidarCalibration, images: Sequence[np.ndarray | None], pose: np.ndarray | None
 ) -> LidarScan:
     name = lidar_name(calibration.lidar)

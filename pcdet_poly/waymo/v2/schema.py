@@ -28,25 +28,25 @@ STATS = "[StatsComponent]"
 CONTEXT = ("time_of_day", "location", "weather")
 
 
-def _list(kind: pa.DataType) -> pa.DataType:
+def _list_type(kind: pa.DataType) -> pa.DataType:
     return pa.list_(pa.field("element", kind))
 
 
-def _fixed_list(kind: pa.DataType, length: int) -> pa.DataType:
+def _fixed_list_type(kind: pa.DataType, length: int) -> pa.DataType:
     return pa.list_(pa.field("element", kind), length)
 
 
-def _image(name: str) -> dict[str, pa.DataType]:
-    return {f"{name}.values": _list(pa.float32()), f"{name}.shape": _fixed_list(pa.int32(), 3)}
+def _image_columns(name: str) -> dict[str, pa.DataType]:
+    return {f"{name}.values": _list_type(pa.float32()), f"{name}.shape": _fixed_list_type(pa.int32(), 3)}
 
 
 _FRAME = {SEGMENT: pa.string(), TIMESTAMP: pa.int64()}
-_MATRIX = _fixed_list(pa.float64(), 16)  # 4 x 4, row by row
+_MATRIX = _fixed_list_type(pa.float64(), 16)  # 4 x 4, row by row
 
 # Component -> its columns, in the official order.
 SCHEMAS: dict[str, pa.Schema] = {
-    "lidar": pa.schema(_FRAME | {LASER: pa.int8()} | _image(RETURNS[0]) | _image(RETURNS[1])),
-    "lidar_pose": pa.schema(_FRAME | {LASER: pa.int8()} | _image(PIXEL_POSE)),
+    "lidar": pa.schema(_FRAME | {LASER: pa.int8()} | _image_columns(RETURNS[0]) | _image_columns(RETURNS[1])),
+    "lidar_pose": pa.schema(_FRAME | {LASER: pa.int8()} | _image_columns(PIXEL_POSE)),
     "lidar_calibration": pa.schema(
         {
             SEGMENT: pa.string(),
@@ -54,7 +54,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             EXTRINSIC: _MATRIX,
             f"{INCLINATION}.min": pa.float64(),
             f"{INCLINATION}.max": pa.float64(),
-            f"{INCLINATION}.values": _list(pa.float64()),
+            f"{INCLINATION}.values": _list_type(pa.float64()),
         }
     ),
     "lidar_box": pa.schema(
@@ -70,7 +70,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         _FRAME
         | {f"{STATS}.{name}": pa.string() for name in CONTEXT}
         | {
-            f"{STATS}.{sensor}_object_counts.{name}": _list(kind)
+            f"{STATS}.{sensor}_object_counts.{name}": _list_type(kind)
             for sensor in ("lidar", "camera")
             for name, kind in (("types", pa.int8()), ("counts", pa.int32()))
         }

@@ -41,12 +41,12 @@ def write_segment_v2(folder: str | Place, segment: str, scans: Iterable[Scan]) -
                 component: files.enter_context(pq.ParquetWriter(path, SCHEMAS[component], write_page_checksum=True))
                 for component, path in temporary.items()
             }
-            number = _write(writers, segment, scans)
+            number = _write_frames(writers, segment, scans)
         paths[_LAST].unlink(missing_ok=True)
     return number
 
 
-def _write(writers: dict[str, pq.ParquetWriter], segment: str, scans: Iterable[Scan]) -> int:
+def _write_frames(writers: dict[str, pq.ParquetWriter], segment: str, scans: Iterable[Scan]) -> int:
     """Images go out frame by frame, a row group each; everything else at the end."""
     collected: dict[str, list[Row]] = {}
     timestamps: set[int] = set()

@@ -1,0 +1,157 @@
+"""Frame stores -> an object bank, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from pcdet_poly.data.bank.bank_file import FEATURES, BankHeader, BankObject, encode_objects, schema_of
+from pcdet_poly.data.bank.object_bank import ObjectBank
+from pcdet_poly.data.store.frame_store import Store, checked_directory
+from pcdet_poly.data.store.manifest import SegmentEntry
+from pcdet_poly.data.store.segment_file import read_frame
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+from pcdet_poly.ops.cpu.points_in_boxes import count_points, first_box
+from pcdet_poly.paths import Place
+from pcdet_poly.structures import Frame
+from pcdet_poly.workers import Advance, run_jobs
+
+
+@dataclass(frozen=True)
+class _SegmentJob:
+    """One segment to look through."""
+
+    folder: Place  # of the store
+    entry: SegmentEntry
+    number: int  # among the segments of all stores
+    first: int  # position of its first frame among the frames of all stores
+
+
+def build_object_bank(
+    stores: Sequence[str | Path], output: str | Path, *, every: int = 1, workers: int = 1
+) -> ObjectBank:
+    """Write every labelled object with a point in it, of every `every`-th frame of the stores' concatenated list.
+
+    Each process holds the objects of one segment. The file is the same whatever the number of workers,
+    and appears whole or not at all; on the way there, the disk holds its parts too.
+    """
+    output = Path(output)
+    opened = [Store(folder) for folder in stores]
+    parts = list(_list_segments(opened))
+    if not parts:
+        raise UserError(f"{', '.join(map(str, stores))}: no frames in it; convert some data first")
+    header = BankHeader(
+        class_names=_get_class_names(opened),
+        features=_find_common_features(opened),
+        segments=tuple(part.entry.segment for part in parts),
+        every=every,
+        num_frames=sum(map(len, opened)),
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{output.name}.", suffix=".parts", dir=output.parent) as folder:
+        write = partial(_write_part_file, header=header, folder=Path(folder))
+        total = -(-header.num_frames // every)
+        for _ in run_jobs(write, parts, workers=workers, title="collecting objects", total=total):
+            pass
+        _join_part_files([_part_file_path(Path(folder), part) for part in parts], output, header)
+    return ObjectBank(output)
+
+
+def objects_of(frame: Frame, *, position: int, segment: int, features: Sequence[str]) -> list[BankObject]:
+    """The labelled objects of a frame that hold a point. `position` and `segment` say where the frame is from."""
+    columns = [frame.columns.index(name) for name in ("x", "y", "z", *features)]
+    labels = frame.ground_truth
+    vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)[:2, :2]
+    return [
+        BankObject(
+            points=frame.points[rows][:, columns],
+            box=labels.box[i],
+            label=int(labels.label[i]),
+            level=int(labels.level[i]),
+            velocity=(vehicle_from_world @ labels.speed[i].astype(np.float64)).astype(np.float32),
+            frame=position,
+            segment=segment,
+            timestamp_us=int(frame.timestamp_us),
+        )
+        for i, rows in enumerate(points_of_boxes(frame.points, labels.box))
+        if len(rows)
+    ]
+
+
+def points_of_boxes(points: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
+    """For each of the boxes (N, 7), the positions of the points (P, 3+) in it; a point may lie in several."""
+    first = first_box(points, box)
+    inside = np.flatnonzero(first >= 0)
+    inside = inside[np.argsort(first[inside], kind="stable")]
+    bounds = np.searchsorted(first[inside], np.arange(len(box) + 1))
+    rows = [inside[start:end] for start, end in pairwise(bounds)]
+    for i in np.flatnonzero(count_points(points, box) != np.diff(bounds)):  # shares points with an earlier box
+        rows[i] = np.flatnonzero(first_box(points, box[i : i + 1]) == 0)
+    return rows
+
+
+def _list_segments(stores: Sequence[Store]) -> Iterator[_SegmentJob]:
+    number = first = 0
+    for store in stores:
+        for entry in store.manifest.segments:
+            yield _SegmentJob(store.folder, entry, number, first)
+            number, first = number + 1, first + entry.num_frames
+
+
+def _get_class_names(stores: Sequence[Store]) -> tuple[str, ...]:
+    first = stores[0].class_names
+    for store in stores:
+        if store.class_names != first:
+            raise UserError(
+                f"{store.folder}: has classes {', '.join(store.class_names)}, {stores[0].folder} {', '.join(first)}; "
+                "make a bank for each"
+            )
+    return first
+
+
+def _find_common_features(stores: Sequence[Store]) -> tuple[str, ...]:
+    """Columns of the points that every store has."""
+    columns = [store.labels(0).columns for store in stores if len(store)]
+    return tuple(name for name in FEATURES if all(name in names for names in columns))
+
+
+def _part_file_path(folder: Path, part: _SegmentJob) -> Path:
+    return folder / f"{part.number}.arrow"
+
+
+def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader, folder: Path) -> None:
+    """The objects of one segment as a file of one batch."""
+    import pyarrow as pa
+
+    directory = checked_directory(part.folder, part.entry)
+    objects: list[BankObject] = []
+    for i in range(-part.first % header.every, part.entry.num_frames, header.every):
+        frame = read_frame(directory, i)
+        objects += objects_of(frame, position=part.first + i, segment=part.number, features=header.features)
+        advance(1)
+    with pa.OSFile(str(_part_file_path(folder, part)), "wb") as file, pa.ipc.new_file(file, schema_of(header)) as writer:
+        writer.write_batch(encode_objects(objects, header))
+
+
+def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) -> None:
+    """Write the batches of all files into one, and remove each file when that is done."""
+    import pyarrow as pa
+
+    with (
+        atomic_path(output) as temporary,
+        pa.OSFile(str(temporary), "wb") as file,
+        pa.ipc.new_file(file, schema_of(header)) as writer,
+    ):
+        for path in files:
+            with pa.memory_map(str(path)) as mapped:
+                batch = pa.ipc.open_file(mapped).get_batch(0)
+                if batch.num_rows:
+                    writer.write_batch(batch)
+            path.unlink()

@@ -1,0 +1,196 @@
+"""Sources -> a store: segment by segment, by several processes or machines, interrupted and taken up again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Literal, assert_never
+
+from pcdet_poly.data.convert.folder_lock import exclusive
+from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
+from pcdet_poly.data.store.arrow_points import Precision, encode_points
+from pcdet_poly.data.store.frame_store import checked_directory, write_segment
+from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
+from pcdet_poly.data.store.source_fingerprint import Source, at_once
+from pcdet_poly.errors import UserError
+from pcdet_poly.malloc import keep_freed_memory
+from pcdet_poly.paths import Place, place
+from pcdet_poly.stage_timer import measured
+from pcdet_poly.structures import Frame
+from pcdet_poly.workers import Advance, run_jobs
+
+Executor = Literal["local", "ray"]
+OnError = Literal["stop", "skip"]
+Report = Callable[[UserError], None]
+# The frames of one source. Calls `advance` with the source's bytes behind each frame before it
+# gives the frame out, and `report` with what it cannot read; `report` raises or returns.
+FrameReader = Callable[[Place, Advance, Report], Iterator[Frame]]
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What one conversion did."""
+
+    manifest: Manifest
+    num_kept: int  # segments that were there already
+    converted: tuple[SegmentEntry, ...]
+    failed: Mapping[str, str]  # sources of this conversion that gave no frame, with the reason
+    seconds: float
+    cpu_s: Mapping[str, float]  # by stage, of all workers
+
+
+@dataclass(frozen=True)
+class _SourceResult:
+    """What became of one source."""
+
+    entry: SegmentEntry | str  # or the reason why there is none
+    cpu_s: Mapping[str, float]
+
+
+def build_store(
+    folder: str | Place,
+    sources: Sequence[Source],
+    read: FrameReader,
+    *,
+    settings: Mapping[str, str],
+    precision: Precision,
+    on_error: OnError = "stop",
+    workers: int = 1,
+    executor: Executor = "local",
+    ray_address: str | None = None,
+) -> BuildSummary:
+    """Convert every source that `folder` does not hold yet; the manifest grows with each segment.
+
+    Workers write segments, this process alone the manifest: what it does not name is not there.
+
+    `settings` and `precision` must be those of what is in the folder. With `on_error` skip,
+    unreadable records are left out and unreadable sources passed over, and the manifest names them.
+    """
+    start = time.perf_counter()
+    folder = place(folder)
+    with exclusive(folder):
+        manifest = _open_manifest(folder, {"precision": precision, **settings})
+        done = at_once(partial(_is_done, folder, manifest), sources)
+        todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
+        _check_space(folder, todo, read, precision)
+        convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
+        converted = []
+        cpu_s: Counter[str] = Counter()
+        for source, outcome in _run_conversions(convert, todo, workers, executor, ray_address):
+            cpu_s.update(outcome.cpu_s)
+            if isinstance(outcome.entry, SegmentEntry):
+                manifest = manifest.with_segment(outcome.entry)
+                converted.append(outcome.entry)
+            else:
+                manifest = manifest.with_failure(source.name, outcome.entry)
+            write_manifest(folder, manifest)
+    failed = {s.name: manifest.failed[s.name] for s in sources if s.name in manifest.failed}
+    seconds = time.perf_counter() - start
+    return BuildSummary(manifest, len(sources) - len(todo), tuple(converted), failed, seconds, dict(cpu_s))
+
+
+def _run_conversions(
+    convert: Callable[[Source, Advance], _SourceResult],
+    sources: Sequence[Source],
+    workers: int,
+    executor: Executor,
+    ray_address: str | None,
+) -> Iterator[tuple[Source, _SourceResult]]:
+    if not sources:
+        return iter(())  # nothing to start a cluster for
+    match executor:
+        case "local":
+            total = sum(map(_get_num_bytes, sources))
+            return run_jobs(convert, sources, workers=workers, title="converting", total=total, unit="bytes")
+        case "ray":
+            return run_ray_jobs(
+                convert, sources, size=_get_num_bytes, workers=workers, address=ray_address, title="converting", unit="bytes"
+            )
+        case _:
+            assert_never(executor)
+
+
+def _get_num_bytes(source: Source) -> int:
+    return source.num_bytes
+
+
+def _convert_and_time(
+    source: Source, advance: Advance, *, folder: Place, read: FrameReader, precision: Precision, on_error: OnError
+) -> _SourceResult:
+    """Write one segment's file, and time it."""
+    keep_freed_memory()
+    with measured() as cpu_s:
+        entry = _convert_source(source, advance, folder, read, precision, on_error)
+    return _SourceResult(entry, dict(cpu_s))
+
+
+def _convert_source(
+    source: Source, advance: Advance, folder: Place, read: FrameReader, precision: Precision, on_error: OnError
+) -> SegmentEntry | str:
+    """Write one segment's file; its manifest entry, or why there is none."""
+    skipped: list[str] = []
+
+    def report(error: UserError) -> None:
+        if on_error == "stop":
+            raise error
+        skipped.append(str(error))
+
+    frames = read(source.path, advance, report)
+    first = next(frames, None)
+    if first is None:
+        report(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
+        return "; ".join(skipped)
+    return write_segment(folder, chain([first], frames), source, precision=precision, skipped=skipped)
+
+
+def _open_manifest(folder: Place, settings: Mapping[str, str]) -> Manifest:
+    if not (folder / MANIFEST).is_file():
+        return Manifest(settings)
+    manifest = read_manifest(folder)
+    for name in settings.keys() | manifest.settings.keys():
+        if settings.get(name) != manifest.settings.get(name):
+            raise UserError(
+                f"{folder}: made with {name} = {manifest.settings.get(name)}, now {settings.get(name)}; "
+                "use the same or another folder"
+            )
+    return manifest
+
+
+def _is_done(folder: Place, manifest: Manifest, source: Source) -> bool:
+    """Whether the store holds `source` as it is now, by its fingerprint and the file's checksum."""
+    for entry in manifest.segments:
+        if (entry.source, entry.source_bytes, entry.source_fingerprint) == (
+            source.name,
+            source.num_bytes,
+            source.fingerprint,
+        ):
+            try:
+                checked_directory(folder, entry)
+            except UserError:
+                return False  # missing or damaged: it is made again
+            return True
+    return False
+
+
+def _check_space(folder: Place, sources: Sequence[Source], read: FrameReader, precision: Precision) -> None:
+    """Refuse to start what the disk cannot hold, judged by the first frame's size before and after."""
+    if not sources or not isinstance(folder, Path):
+        return
+    read_bytes: list[int] = []
+    frame = next(read(sources[0].path, read_bytes.append, lambda error: None), None)
+    if frame is None or not sum(read_bytes):
+        return
+    ratio = len(encode_points(frame.points, frame.columns, precision)) / sum(read_bytes)
+    needed = int(ratio * sum(source.num_bytes for source in sources))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder}: about {needed / 1e9:.1f} GB needed for {len(sources)} segments, {free / 1e9:.1f} GB free; "
+            "free some disk space or choose another folder"
+        )

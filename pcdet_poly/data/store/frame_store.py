@@ -1,0 +1,163 @@
+"""A folder of frames with random access: the one home of the format (docs/data_format.md).
+
+A store is `manifest.json` (manifest.py) and one file per segment (segment_file.py), in which a frame is
+an Arrow table of points (arrow_points.py) and a JSON text with the rest (frame_json.py).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain, groupby
+from pathlib import Path
+
+import numpy as np
+
+from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
+from pcdet_poly.data.store.manifest import Manifest, SegmentEntry, read_manifest, write_manifest
+from pcdet_poly.data.store.segment_file import (
+    Directory,
+    SegmentWriter,
+    open_writer,
+    read_directory,
+    read_frame,
+    read_labels,
+    segment_file,
+)
+from pcdet_poly.data.store.source_fingerprint import Source
+from pcdet_poly.errors import UserError
+from pcdet_poly.paths import Place, place
+from pcdet_poly.structures import Frame
+
+__all__ = [
+    "PRECISIONS",
+    "Precision",
+    "SegmentWriter",
+    "Store",
+    "open_writer",
+    "read_frame",
+    "write_segment",
+    "write_store",
+]
+
+
+class Store:
+    """The frames of a folder (or of what a URL names), by position: segments by name, frames as recorded.
+
+    Opening reads the manifest only. A segment's directory is read, checked and kept when the first
+    of its frames is asked for; files are not kept open, so a store can go to other processes.
+    """
+
+    def __init__(self, folder: str | Place) -> None:
+        self.folder = place(folder)
+        self.manifest = read_manifest(folder)
+        self._ends = list(accumulate(entry.num_frames for entry in self.manifest.segments))
+        self._directories: dict[int, Directory] = {}
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Frame:
+        """Frame `index`; negative counts from the end."""
+        return read_frame(*self._place(index))
+
+    def labels(self, index: int) -> Frame:
+        """Frame `index` without its points, which are not read either."""
+        return read_labels(*self._place(index))
+
+    def before(self, index: int, count: int) -> list[Frame]:
+        """Up to `count` frames before frame `index` in its segment, the nearest first; fewer at a segment's start."""
+        directory, row = self._place(index)
+        return [read_frame(directory, i) for i in range(row - 1, max(row - count, 0) - 1, -1)]
+
+    def _place(self, index: int) -> tuple[Directory, int]:
+        """The segment's directory and the position in the segment of frame `index`."""
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"{self.folder}: frame {index} of {len(self)}")
+        segment = bisect_right(self._ends, position)
+        first = self._ends[segment - 1] if segment else 0
+        return self._directory(segment), position - first
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the frames' labels point into."""
+        return self.manifest.class_names
+
+    @property
+    def frame_ids(self) -> tuple[str, ...]:
+        """`Frame.frame_id` of every frame, without reading any."""
+        return tuple(f"{e.segment}/{timestamp}" for e in self.manifest.segments for timestamp in e.timestamps_us)
+
+    def _directory(self, segment: int) -> Directory:
+        if segment not in self._directories:
+            self._directories[segment] = checked_directory(self.folder, self.manifest.segments[segment])
+        return self._directories[segment]
+
+
+def checked_directory(folder: Place, entry: SegmentEntry) -> Directory:
+    """The directory of a segment's file, if the file is the one the manifest means."""
+    directory = read_directory(folder / entry.file)
+    if (directory.file_bytes, directory.crc32, len(directory)) != (
+        entry.file_bytes,
+        entry.directory_crc32,
+        entry.num_frames,
+    ):
+        raise UserError(
+            f"{directory.path}: not the file the manifest describes (size or checksum differs); "
+            "delete it and run the conversion again"
+        )
+    return directory
+
+
+def write_segment(
+    folder: Place, frames: Iterable[Frame], source: Source, *, precision: Precision, skipped: Sequence[str] = ()
+) -> SegmentEntry:
+    """Write the file of one segment (at least one frame) and describe it for the manifest.
+
+    `skipped` is read after the last frame: a reader may add to it on the way.
+    """
+    frames = iter(frames)
+    first = next(frames)
+    path = folder / segment_file(first.segment)
+    timestamps_us: list[int] = []
+    num_points = 0
+    num_objects = np.zeros(len(first.class_names), np.int64)
+    with open_writer(path, precision) as writer:
+        for frame in chain([first], frames):
+            if (frame.segment, frame.class_names) != (first.segment, first.class_names):
+                raise UserError(
+                    f"{source.path}: frame {len(timestamps_us)} is of segment {frame.segment} ({frame.class_names}), "
+                    f"the first of {first.segment} ({first.class_names}); one segment per source, please"
+                )
+            writer.write_frame(frame)
+            timestamps_us.append(int(frame.timestamp_us))
+            num_points += len(frame.points)
+            num_objects += np.bincount(frame.ground_truth.label, minlength=len(num_objects))
+    directory = read_directory(path)
+    return SegmentEntry(
+        segment=first.segment,
+        file=path.name,
+        file_bytes=directory.file_bytes,
+        directory_crc32=directory.crc32,
+        source=source.name,
+        source_bytes=source.num_bytes,
+        source_fingerprint=source.fingerprint,
+        num_points=num_points,
+        num_objects=dict(zip(first.class_names, num_objects.tolist(), strict=True)),
+        timestamps_us=tuple(timestamps_us),
+        skipped=tuple(skipped),
+    )
+
+
+def write_store(folder: str | Place, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
+    """A new store of `frames`, each segment's in a row. For small data; build.py survives interruptions."""
+    folder = place(folder)
+    manifest = Manifest({"precision": precision})
+    for segment, group in groupby(frames, key=lambda frame: frame.segment):
+        if any(entry.segment == segment for entry in manifest.segments):
+            raise UserError(f"{folder}: segment {segment} was given twice; give all its frames in a row")
+        source = Source(Path(segment_file(segment)), num_bytes=0, fingerprint=0)
+        manifest = manifest.with_segment(write_segment(folder, group, source, precision=precision))
+    write_manifest(folder, manifest)
+    return Store(folder)

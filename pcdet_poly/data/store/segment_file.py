@@ -1,0 +1,150 @@
+"""The frames of one segment in one file: a ZIP archive that any tool opens, with random access.
+
+Frame i is two uncompressed entries, one after the other: `00000i.json` (frame_json.py) and
+`00000i.arrow` (arrow_points.py). ZIP keeps a CRC-32 of each. The archive's directory, which holds those
+checksums and all positions, has a CRC-32 of its own in the store's manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from pcdet_poly.data.store.arrow_points import Precision, decode_points, encode_points
+from pcdet_poly.data.store.frame_json import decode_frame, encode_frame
+from pcdet_poly.errors import UserError
+from pcdet_poly.files import atomic_path
+from pcdet_poly.paths import Place, num_bytes, place, read_range
+from pcdet_poly.stage_timer import stage
+from pcdet_poly.structures import Frame
+
+try:
+    from isal.isal_zlib import crc32
+except ImportError:  # no wheel for this machine: thirteen times slower, .2 ms a frame
+    from zlib import crc32
+
+_AGAIN = "delete it and run the conversion again"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first moment: a file depends on its frames only
+_LOCAL_HEADER_BYTES = 30  # before an entry's name and data
+
+
+def segment_file(segment: str) -> str:
+    """The name of a segment's file: any text becomes a safe and unique one."""
+    return quote(segment, safe="") + ".zip"
+
+
+class SegmentWriter:
+    """Adds frames to the archive at `path`; see `open_writer`."""
+
+    def __init__(self, path: Path, precision: Precision) -> None:
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
+        self._precision: Precision = precision
+        self.num_frames = 0
+
+    def write_frame(self, frame: Frame) -> None:
+        """Append `frame`."""
+        with stage("encode"):
+            try:
+                points = encode_points(frame.points, frame.columns, self._precision)
+            except UserError as error:
+                raise UserError(f"frame {frame.frame_id}: {error}") from error
+            rest = encode_frame(frame)
+        with stage("write"):
+            self._write(f"{self.num_frames:06d}.json", rest)
+            self._write(f"{self.num_frames:06d}.arrow", points)
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Write the directory."""
+        self._zip.close()
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._zip.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+
+
+@contextmanager
+def open_writer(path: str | Place, precision: Precision) -> Iterator[SegmentWriter]:
+    """A writer for the file at `path`, which appears whole when the block ends, or not at all."""
+    with atomic_path(path) as temporary:
+        writer = SegmentWriter(temporary, precision)
+        try:
+            yield writer
+        finally:
+            with stage("write"):
+                writer.close()
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where everything is in one segment's file. E entries, two per frame."""
+
+    path: Place
+    start: np.ndarray  # (E,) int64, first byte of an entry's data
+    num_bytes: np.ndarray  # (E,) int64
+    checksum: np.ndarray  # (E,) int64, CRC-32 of the data
+    file_bytes: int
+    crc32: int  # of the archive's own directory
+
+    def __len__(self) -> int:
+        return len(self.start) // 2
+
+
+def read_directory(path: str | Place) -> Directory:
+    """The directory of a segment's file; it is small, and reading a frame needs nothing else."""
+    path = place(path)
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            names = [f"{i // 2:06d}.{('json', 'arrow')[i % 2]}" for i in range(len(entries))]
+            if [entry.filename for entry in entries] != names or any(entry.compress_type for entry in entries):
+                raise UserError(f"{path}: not a segment of frames, or damaged; {_AGAIN}")
+            start = [entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.filename) for entry in entries]
+            file.seek(archive.start_dir)
+            directory = file.read()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: listed in the manifest, but missing; {_AGAIN}") from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path}: cut off or damaged ({error}); {_AGAIN}") from error
+    return Directory(
+        path=path,
+        start=np.array(start, np.int64),
+        num_bytes=np.array([entry.file_size for entry in entries], np.int64),
+        checksum=np.array([entry.CRC for entry in entries], np.int64),
+        file_bytes=num_bytes(path),
+        crc32=crc32(directory),
+    )
+
+
+def read_frame(directory: Directory, index: int) -> Frame:
+    """Frame `index` (from 0), its checksums verified; no other frame is read."""
+    text, points = _read_entries(directory, index, 2)
+    value = json.loads(bytes(text))
+    return decode_frame(value, decode_points(points, tuple(value["columns"])))
+
+
+def read_labels(directory: Directory, index: int) -> Frame:
+    """Frame `index` without its points (P = 0), which are not read either."""
+    (text,) = _read_entries(directory, index, 1)
+    value = json.loads(bytes(text))
+    return decode_frame(value, np.zeros((0, len(value["columns"])), np.float32))
+
+
+def _read_entries(directory: Directory, index: int, count: int) -> list[memoryview]:
+    """The first `count` entries of frame `index`, in one read: they lie one after the other."""
+    entries = slice(2 * index, 2 * index + count)
+    start, size = directory.start[entries], directory.num_bytes[entries]
+    data = memoryview(read_range(directory.path, int(start[0]), int(start[-1] + size[-1])))
+    parts = [data[begin : begin + length] for begin, length in zip((start - start[0]).tolist(), size, strict=True)]
+    for part, length, checksum in zip(parts, size, directory.checksum[entries], strict=True):
+        if len(part) != length or crc32(part) != checksum:
+            raise UserError(f"{directory.path}: frame {index}: wrong checksum, the file is damaged; {_AGAIN}")
+    return parts

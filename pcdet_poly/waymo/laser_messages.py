@@ -1,0 +1,58 @@
+"""Serialized `Laser` messages -> LidarScans, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.structures import LidarCalibration
+from pcdet_poly.waymo import protobuf_wire as wire
+from pcdet_poly.waymo.compression import inflate
+from pcdet_poly.waymo.scan import TOP, LidarScan, lidar_name
+
+# Field numbers of Laser and of RangeImage.
+_NAME, _RETURNS = 1, (2, 3)
+_IMAGE, _POSE = 2, 4
+_NOTHING = memoryview(b"")
+
+
+def lidar_scans(
+    lasers: Sequence[memoryview], calibrations: Mapping[int, LidarCalibration], num_returns: int
+) -> tuple[LidarScan, ...]:
+    """The first `num_returns` images of every calibrated LiDAR, ascending; no images where it saw nothing."""
+    by_name = {wire.integer(laser, _NAME): _get_filled_returns(laser) for laser in lasers}
+    for name, returns in by_name.items():
+        if returns and name not in calibrations:
+            raise UserError(
+                f"LiDAR {lidar_name(name)} has range images but no calibration: add it to context.laser_calibrations"
+            )
+    return tuple(_decode_lidar_scan(calibrations[name], by_name.get(name, [])[:num_returns]) for name in sorted(calibrations))
+
+
+def _get_filled_returns(laser: memoryview) -> list[dict[int, memoryview]]:
+    """The fields of each RangeImage that holds something; Waymo writes empty ones where data was withheld."""
+    messages = wire.blobs(laser)
+    returns = [wire.blobs(messages.get(number, _NOTHING)) for number in _RETURNS]
+    if returns[1].get(_IMAGE) and not returns[0].get(_IMAGE):
+        raise UserError(f"LiDAR {lidar_name(wire.integer(laser, _NAME))} has a second return but no first")
+    return [image for image in returns if image.get(_IMAGE)]
+
+
+def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int, memoryview]]) -> LidarScan:
+    name = lidar_name(calibration.lidar)
+    images = tuple(_decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1))
+    pose = None
+    if images and calibration.lidar == TOP:
+        if not returns[0].get(_POSE):
+            raise UserError(f"LiDAR {name} has range images but no pose per pixel: add range_image_pose_compressed")
+        pose = _decode_image(returns[0][_POSE], f"LiDAR {name}, pixel poses")
+    return LidarScan(calibration, images, pose)
+
+
+def _decode_image(compressed: memoryview, place: str) -> np.ndarray:
+    try:
+        return wire.float_matrix(memoryview(inflate(compressed)))
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error

@@ -1,0 +1,104 @@
+"""Scan -> rows of the v2 components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pcdet_poly.structures import GroundTruth, LidarCalibration
+from pcdet_poly.waymo.scan import LidarScan, Scan
+from pcdet_poly.waymo.v2.schema import (
+    BOX,
+    CONTEXT,
+    EXTRINSIC,
+    INCLINATION,
+    LABEL,
+    LASER,
+    OBJECT,
+    PIXEL_POSE,
+    RETURNS,
+    SCHEMAS,
+    SEGMENT,
+    STATS,
+    TIMESTAMP,
+    WORLD_FROM_VEHICLE,
+)
+
+Row = dict[str, Any]  # by column; one that is left out is empty
+
+
+def image_tables(scan: Scan) -> dict[str, pa.Table]:
+    """Component -> the frame's range images, a row per LiDAR that saw something."""
+    seen = [lidar for lidar in scan.lidars if lidar.returns]
+    posed = [lidar for lidar in seen if lidar.pixel_pose is not None]
+    first, second = RETURNS
+    return {
+        "lidar": _make_image_table(
+            "lidar",
+            scan,
+            seen,
+            {
+                first: [lidar.returns[0] for lidar in seen],
+                second: [lidar.returns[1] if len(lidar.returns) > 1 else None for lidar in seen],
+            },
+        ),
+        "lidar_pose": _make_image_table("lidar_pose", scan, posed, {PIXEL_POSE: [lidar.pixel_pose for lidar in posed]}),
+    }
+
+
+def small_rows(scan: Scan) -> dict[str, list[Row]]:
+    """Component -> the frame's rows, for the components without images."""
+    frame: Row = {SEGMENT: scan.segment, TIMESTAMP: scan.timestamp_us}
+    return {
+        "lidar_calibration": [{SEGMENT: scan.segment} | _make_calibration_row(lidar.calibration) for lidar in scan.lidars],
+        "lidar_box": [frame | label for label in _make_label_rows(scan.ground_truth)],
+        "stats": [frame | {f"{STATS}.{name}": scan.context.get(name, "") for name in CONTEXT}],
+        "vehicle_pose": [frame | {WORLD_FROM_VEHICLE: scan.world_from_vehicle.ravel().tolist()}],
+    }
+
+
+def _make_image_table(
+    component: str, scan: Scan, lidars: Sequence[LidarScan], images: dict[str, list[np.ndarray | None]]
+) -> pa.Table:
+    columns: dict[str, list[Any]] = {
+        SEGMENT: [scan.segment] * len(lidars),
+        TIMESTAMP: [scan.timestamp_us] * len(lidars),
+        LASER: [lidar.calibration.lidar for lidar in lidars],
+    }
+    for name, arrays in images.items():
+        columns[f"{name}.values"] = [None if array is None else array.ravel() for array in arrays]
+        columns[f"{name}.shape"] = [None if array is None else array.shape for array in arrays]
+    return pa.table(columns, schema=SCHEMAS[component])
+
+
+def _make_calibration_row(calibration: LidarCalibration) -> Row:
+    return {
+        LASER: calibration.lidar,
+        EXTRINSIC: calibration.vehicle_from_lidar.ravel().tolist(),
+        f"{INCLINATION}.min": calibration.beam_inclination_min_rad,
+        f"{INCLINATION}.max": calibration.beam_inclination_max_rad,
+        f"{INCLINATION}.values": calibration.beam_inclination_rad.tolist() or None,
+    }
+
+
+def _make_label_rows(ground_truth: GroundTruth) -> list[Row]:
+    columns = ground_truth.columns()
+    return [_make_label_row(*row) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
+
+
+def _make_label_row(box: list[float], label: int, level: int, num_points: int, track: str, speed: list[float]) -> Row:
+    row: Row = {
+        OBJECT: track,
+        f"{LABEL}.type": label + 1,
+        f"{LABEL}.num_lidar_points_in_box": num_points,
+        f"{LABEL}.num_top_lidar_points_in_box": 0,
+    }
+    row |= zip(BOX, box, strict=True)
+    if level:
+        row |= {f"{LABEL}.difficulty_level.detection": level, f"{LABEL}.difficulty_level.tracking": 0}
+    if not np.isnan(speed).any():
+        row |= {f"{LABEL}.speed.{axis}": value for axis, value in zip("xyz", [*speed, 0.0], strict=True)}
+    return row

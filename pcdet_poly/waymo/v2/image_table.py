@@ -1,0 +1,65 @@
+"""Range images of a v2 component, looked up by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pcdet_poly.errors import UserError
+from pcdet_poly.paths import Place
+from pcdet_poly.waymo.scan import lidar_name
+from pcdet_poly.waymo.v2.component_file import ComponentFile, RowReader, required
+from pcdet_poly.waymo.v2.schema import LASER, SEGMENT, TIMESTAMP
+
+
+class ImageTable:
+    """The images of a component by frame and LiDAR (of one LiDAR where `only` names it)."""
+
+    def __init__(
+        self, folder: str | Place, component: str, segment: str, images: Sequence[str], *, only: int | None = None
+    ) -> None:
+        keys = [SEGMENT, TIMESTAMP, LASER]
+        columns = [f"{image}.{part}" for image in images for part in ("values", "shape")]
+        source = ComponentFile.open(folder, component, segment, [*keys, *columns])
+        self.path = source.path
+        self._images = images
+        self._rows = RowReader(source, columns)
+        self._positions = _index_rows(source.table(keys), source.path, only)
+
+    @property
+    def timestamps_us(self) -> set[int]:
+        """The frames that have an image."""
+        return set(self._positions)
+
+    def read(self, timestamp_us: int) -> dict[int, list[np.ndarray | None]]:
+        """LiDAR -> its images (H, W, C) float32, None where a row has none; nothing for an unknown frame."""
+        found = {}
+        for lidar, position in self._positions.get(timestamp_us, {}).items():
+            row, place = self._rows.row(position), f"{self.path}: frame {timestamp_us}: LiDAR {lidar_name(lidar)}"
+            found[lidar] = [_decode_image(row, name, place) for name in self._images]
+        return found
+
+
+def _index_rows(keys: pa.Table, path: Place, only: int | None) -> dict[int, dict[int, int]]:
+    """Timestamp -> LiDAR -> number of the row, in the order of the file."""
+    positions: dict[int, dict[int, int]] = {}
+    timestamps, lidars = (required(keys, name, path).tolist() for name in (TIMESTAMP, LASER))
+    for position, (timestamp_us, lidar) in enumerate(zip(timestamps, lidars, strict=True)):
+        if only in (None, lidar):
+            known = positions.setdefault(timestamp_us, {})
+            if known.setdefault(lidar, position) != position:
+                raise UserError(f"{path}: frame {timestamp_us} has LiDAR {lidar_name(lidar)} twice; fetch it again")
+    return positions
+
+
+def _decode_image(row: pa.RecordBatch, name: str, place: str) -> np.ndarray | None:
+    """A view of the row's numbers in their shape."""
+    values, shape = row.column(f"{name}.values"), row.column(f"{name}.shape")
+    if values.null_count or shape.null_count:
+        return None
+    numbers, sizes = values.flatten(), shape.flatten()
+    if numbers.null_count or sizes.null_count or len(numbers) != np.prod(sizes) or min(sizes.to_pylist()) < 0:
+        raise UserError(f"{place}: {len(numbers)} values of shape {sizes.to_pylist()} in {name}.values")
+    return numbers.to_numpy(zero_copy_only=True).reshape(sizes.to_pylist())
