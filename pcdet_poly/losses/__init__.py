@@ -2,12 +2,13 @@
 
 from pcdet_poly.losses.anchor_box_loss import residual_difference, smooth_l1
 from pcdet_poly.losses.anchor_criterion import AnchorCriterion
-from pcdet_poly.losses.center_box_loss import at_cells, l1
+from pcdet_poly.losses.center_box_loss import gather_cells, l1
 from pcdet_poly.losses.center_criterion import CenterCriterion
-from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
-from pcdet_poly.losses.heatmap import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
-from pcdet_poly.losses.poly import Soft, drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
-from pcdet_poly.losses.softmax import (
+from pcdet_poly.losses.classification import heatmap_loss, sigmoid_loss
+from pcdet_poly.losses.gradient_shares import anchor_first_term_share, center_first_term_share, p_t_by_part
+from pcdet_poly.losses.heatmap_focal import gaussian_drop_n_focal, gaussian_poly1_focal, gaussian_poly_n_focal
+from pcdet_poly.losses.sigmoid_focal import Soft, drop_n_focal, poly1_focal, poly1_focal_unweighted, poly_n_focal
+from pcdet_poly.losses.softmax_focal import (
     drop_n_cross_entropy,
     drop_n_softmax_focal,
     poly1_cross_entropy,
@@ -15,18 +16,17 @@ from pcdet_poly.losses.softmax import (
     poly_n_cross_entropy,
     poly_n_softmax_focal,
 )
-from pcdet_poly.losses.statistics import anchor_first_term_share, first_term_share, p_t_by_part
 
 __all__ = [
     "AnchorCriterion",
     "CenterCriterion",
     "Soft",
     "anchor_first_term_share",
-    "at_cells",
+    "center_first_term_share",
     "drop_n_cross_entropy",
     "drop_n_focal",
     "drop_n_softmax_focal",
-    "first_term_share",
+    "gather_cells",
     "gaussian_drop_n_focal",
     "gaussian_poly1_focal",
     "gaussian_poly_n_focal",

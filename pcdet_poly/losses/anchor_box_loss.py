@@ -1,4 +1,4 @@
-"""Box codes relative to anchors: smooth L1, headings up to half turns."""
+"""Losses of an anchor head's box codes: smooth L1, headings up to half turns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def residual_difference(prediction: Tensor, target: Tensor) -> Tensor:
-    """prediction - target of residual codes (..., 7), of the headings its sine: half turns do not count."""
+    """Difference of residual codes (..., 7), of the headings its sine, so that half turns do not count."""
     difference = prediction - target
     return torch.cat([difference[..., :6], difference[..., 6:].sin()], dim=-1)
 

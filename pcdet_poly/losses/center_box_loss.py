@@ -1,4 +1,4 @@
-"""Boxes at object cells: L1 on their codes, cross-entropy on heading bins, L1 on their IoU and velocity."""
+"""Losses of a centre head's boxes: L1 on codes, velocity and IoU, cross-entropy on heading bins."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ from pcdet_poly.ops.iou import iou_3d_matched
 from pcdet_poly.structures import Grid
 
 
-def at_cells(maps: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
-    """Values of `maps` (B, C, H, W) at cell = y * W + x of each frame: (N,), (N,) -> (N, C)."""
+def gather_cells(maps: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
+    """The values of maps at N cells.
+
+    Args:
+        maps: (B, C, H, W).
+        frame: (N,) int64 in [0, B).
+        cell: (N,) int64, y * W + x.
+
+    Returns:
+        (N, C), type of `maps`.
+    """
     return maps.flatten(2)[frame, :, cell]
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """|prediction - target|, elementwise, in float32 (float64 for float64). Gradient +-1, 0 at equality."""
+    """|prediction - target|, elementwise, in float32 (float64 for float64). The gradient is +-1, 0 at equality."""
     difference = prediction - target
     return (difference if difference.dtype.itemsize >= 4 else difference.float()).abs()
 
 
-def known_l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """As `l1`, both (N, C); 0 without a gradient in rows where a `target` is not finite."""
-    known = target.isfinite().all(dim=1, keepdim=True)
-    return torch.where(known, l1(prediction, torch.where(known, target, 0.0)), 0.0)
+def l1_where_finite(prediction: Tensor, target: Tensor) -> Tensor:
+    """As `l1`, both (N, C), but 0 and without a gradient in rows whose `target` is not finite."""
+    finite = target.isfinite().all(dim=1, keepdim=True)
+    return torch.where(finite, l1(prediction, torch.where(finite, target, 0.0)), 0.0)
 
 
-def code_distance(prediction: Tensor, target: Tensor) -> Tensor:
-    """Codes (N, 6 + C) as CenterMaps.box_code has them, and targets (N, 8) as CenterTargets.code -> (N, 8).
+def center_code_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Loss of each element of codes (N, 6 + C), as CenterMaps.box_code has them, against CenterTargets.code (N, 8).
 
-    L1, but with heading bins (C > 2) the last two are those of `heading_bin_loss`.
+    Every element has its L1 distance; with heading bins (C > 2) the last two are those of `heading_bin_loss`.
     """
     if prediction.shape[1] == target.shape[1]:
         return l1(prediction, target)
@@ -40,16 +49,27 @@ def code_distance(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def heading_bin_loss(channels: Tensor, heading_rad: Tensor) -> Tensor:
-    """Logits and residuals of n bins (N, 2 n), headings (N,) -> (N, 2): cross-entropy of the heading's bin, and L1 of
-    that bin's residual, in bins."""
+    """Cross-entropy of the heading's bin, and L1 of the residual in that bin, in bins: (N, 2).
+
+    `channels` (N, 2 n) are the logits of n bins, then their residuals; `heading_rad` is (N,).
+    """
     logit, residual = channels.float().chunk(2, dim=1)
-    sector, wanted = heading_to_bin(heading_rad, logit.shape[1])
+    sector, target = heading_to_bin(heading_rad, logit.shape[1])
     cross_entropy = -logit.log_softmax(dim=1).gather(1, sector[:, None])
-    return torch.cat([cross_entropy, l1(residual.gather(1, sector[:, None]), wanted[:, None])], dim=1)
+    return torch.cat([cross_entropy, l1(residual.gather(1, sector[:, None]), target[:, None])], dim=1)
 
 
 @torch.no_grad()
-def iou_target(prediction: Tensor, target: Tensor, cell: Tensor, grid: Grid) -> Tensor:
-    """2 IoU - 1 in [-1, 1], (N,), of the 3D boxes of two codes, as `code_distance` takes them, at `cell` (N,)."""
-    found, wanted = decode_boxes(prediction.float(), cell, grid), decode_boxes(target, cell, grid)
-    return 2 * iou_3d_matched(found, wanted) - 1
+def center_iou_target(prediction: Tensor, target: Tensor, cell: Tensor, grid: Grid) -> Tensor:
+    """2 IoU - 1 in [-1, 1] of the 3D boxes that two codes describe at the same cells.
+
+    Args:
+        prediction: (N, 6 + C) as CenterMaps.box_code has it.
+        target: (N, 8) as CenterTargets.code.
+        cell: (N,) int64, y * W + x.
+        grid: cells of the output map, metres, vehicle frame.
+
+    Returns:
+        (N,) float32, without a gradient.
+    """
+    return 2 * iou_3d_matched(decode_boxes(prediction.float(), cell, grid), decode_boxes(target, cell, grid)) - 1

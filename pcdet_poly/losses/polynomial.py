@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcdet_poly.losses.series import MAX_EPSILONS, Coefficient, drop_series, drop_slope, poly_series, poly_slope, times
+from pcdet_poly.losses.series import MAX_EPSILONS, Coefficient, differentiate_series, multiply, sum_series
 
 
 def focal_polynomial(
@@ -36,7 +36,7 @@ def focal_polynomial(
     epsilons: Sequence[Coefficient] = (0.0,),
     num_terms: int | None = None,
 ) -> Tensor:
-    """w q^gamma T(q) per element, unreduced; float32, or float64 for float64 logits.
+    """Compute w q^gamma T(q) per element, unreduced.
 
     Args:
         logits: any shape; float16 and bfloat16 are computed in float32.
@@ -47,6 +47,12 @@ def focal_polynomial(
         epsilons: eps_1 ... eps_N, N <= 10, numbers or tensors that broadcast against the logits.
             Tensors receive gradients. Not used where `num_terms` is given.
         num_terms: N of Drop-N. None: the full series.
+
+    Returns:
+        Shape of the logits; float64 for float64 logits, else float32.
+
+    Raises:
+        ValueError: for a negative gamma, num_terms below 1, or more than 10 epsilons.
     """
     if gamma < 0 or (num_terms is not None and num_terms < 1):
         raise ValueError(f"gamma = {gamma}, num_terms = {num_terms}: gamma >= 0 and num_terms >= 1 needed")
@@ -71,8 +77,15 @@ class _FocalPolynomial(torch.autograd.Function):
         num_terms: int | None,
         *epsilons: Coefficient,
     ) -> Tensor:
-        wanted = ctx.needs_input_grad[0]
-        loss, gradient = _loss_and_gradient(x, sign, weight, gamma, num_terms, epsilons, with_gradient=wanted)
+        z, q, p = _split_probability(x, sign)
+        series = sum_series(z, q, epsilons, num_terms)
+        power = _raise_to_gamma(z, q, gamma)
+        loss = series if power is None else power * series
+        loss = loss if weight is None else loss * weight
+        gradient = None
+        if ctx.needs_input_grad[0]:
+            slope = differentiate_series(z, q, p, epsilons, num_terms)
+            gradient = _assemble_gradient(slope, p, series, power, gamma, sign, weight)
         ctx.gamma, ctx.num_terms = gamma, num_terms
         ctx.numbers = tuple(None if isinstance(epsilon, Tensor) else epsilon for epsilon in epsilons)
         ctx.save_for_backward(x, sign, weight, gradient, *(e for e in epsilons if isinstance(e, Tensor)))
@@ -85,7 +98,11 @@ class _FocalPolynomial(torch.autograd.Function):
         epsilons = tuple(next(tensors) if number is None else number for number in ctx.numbers)
         wanted, of_epsilons = ctx.needs_input_grad[0], ctx.needs_input_grad[5:]
         if wanted and torch.is_grad_enabled():  # a second derivative is wanted: the gradient again, differentiably
-            _, gradient = _loss_and_gradient(x, sign, weight, ctx.gamma, ctx.num_terms, epsilons, with_gradient=True)
+            z, q, p = _split_probability(x, sign)
+            series = sum_series(z, q, epsilons, ctx.num_terms)
+            power = _raise_to_gamma(z, q, ctx.gamma)
+            slope = differentiate_series(z, q, p, epsilons, ctx.num_terms)
+            gradient = _assemble_gradient(slope, p, series, power, ctx.gamma, sign, weight)
         grad_epsilons: list[Tensor | None] = [None] * len(epsilons)
         for j, epsilon in enumerate(epsilons):
             if of_epsilons[j] and isinstance(epsilon, Tensor):
@@ -95,34 +112,30 @@ class _FocalPolynomial(torch.autograd.Function):
         return grads[0] * gradient if wanted else None, None, None, None, None, *grad_epsilons
 
 
-def _loss_and_gradient(
-    x: Tensor,
+def _split_probability(x: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-odds z of the right answer, 1 - P_t and P_t."""
+    z = x if sign is None else x * sign
+    return z, torch.neg(z).sigmoid_(), torch.sigmoid(z)
+
+
+def _assemble_gradient(
+    slope: Tensor,
+    p: Tensor,
+    series: Tensor,
+    power: Tensor | None,
+    gamma: float,
     sign: Tensor | None,
     weight: Tensor | None,
-    gamma: float,
-    num_terms: int | None,
-    epsilons: Sequence[Coefficient],
-    *,
-    with_gradient: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """w q^gamma T and, where asked for, its derivative in x."""
-    z = x if sign is None else x * sign
-    q, p = torch.neg(z).sigmoid_(), torch.sigmoid(z)
-    series = poly_series(z, q, epsilons) if num_terms is None else drop_series(q, num_terms)
-    factor = _power(z, q, gamma)
-    loss = series if factor is None else factor * series
-    loss = loss if weight is None else loss * weight
-    if not with_gradient:
-        return loss, None
-    slope = poly_slope(q, p, epsilons) if num_terms is None else drop_slope(z, q, num_terms)
-    if factor is not None:
-        slope = times(slope.addcmul(p, series, value=gamma), factor)
+) -> Tensor:
+    """The derivative of w q^gamma T in x, from `slope` = S, `series` = T and `power` = q^gamma (None: 1)."""
+    if power is not None:
+        slope = multiply(slope.addcmul(p, series, value=gamma), power)
     if weight is not None:
-        slope = times(slope, weight)
-    return loss, -slope if sign is None else times(slope, -sign)
+        slope = multiply(slope, weight)
+    return -slope if sign is None else multiply(slope, -sign)
 
 
-def _power(z: Tensor, q: Tensor, gamma: float) -> Tensor | None:
+def _raise_to_gamma(z: Tensor, q: Tensor, gamma: float) -> Tensor | None:
     """q^gamma; None for gamma = 0. From log q where gamma is fractional, so that q = 0 stays smooth."""
     if gamma == 0:
         return None

@@ -2,87 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from pcdet_poly.config.sections.losses import ClassificationConfig
+from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.rsn import RsnConfig
-from pcdet_poly.losses.anchor_box_loss import smooth_l1
-from pcdet_poly.losses.configured import heatmap_loss, sigmoid_loss
-from pcdet_poly.losses.iou import aligned_iou_loss
-from pcdet_poly.ops.heading_bins import heading_to_bin
+from pcdet_poly.losses.classification import heatmap_loss, sigmoid_loss
+from pcdet_poly.losses.rsn_box_loss import rsn_box_losses
 from pcdet_poly.structures import Losses, RsnMaps, RsnTargets, RsnVoxelTargets
 
 
 class RsnCriterion:
     """Segmentation, heatmap and box losses of RSN, weighted, in float32.
 
-    Segmentation is a mean over points of the frames' own sweeps, the heatmap's a sum divided by the number
-    of labelled objects, each box loss a mean over a frame's voxels with heat above `model.box_heat`, then
-    over frames.
+    The segmentation loss is a mean over the points of the frames' own sweeps. The heatmap loss is a sum divided
+    by the number of labelled objects. Each box loss is a mean over those voxels of a frame whose heatmap target
+    is above `model.box_heat`, then over frames.
     Source: RSN, section 4.4: 400 L_seg + 4 L_hm + L_box.
     """
 
-    def __init__(self, classification: ClassificationConfig, model: RsnConfig) -> None:
+    def __init__(
+        self, classification: LossSection, model: RsnConfig, *, loss: Callable[..., Tensor] = heatmap_loss
+    ) -> None:
         self.classification = classification
+        self.heatmap_loss = loss
         self.model = model
 
-    def counts(self, targets: RsnTargets) -> dict[str, Tensor]:
-        """What a loss is a mean over: points, objects; those that are not named are means over frames."""
+    def count_normalizers(self, targets: RsnTargets) -> dict[str, Tensor]:
+        """The number that a loss's sum is divided by: of points, of objects. All other losses are means over frames."""
         objects = torch.tensor(len(targets.box), device=targets.box.device)
         return {"segmentation": targets.counted.sum(), "heatmap": objects}
 
     def __call__(
         self, maps: RsnMaps, targets: RsnTargets, at_voxels: RsnVoxelTargets, *, progress: float = 1.0
     ) -> Losses:
-        """Losses "segmentation", "heatmap", "heading", "box", "iou". `progress`: share of the training done."""
-        counts = self.counts(targets)
-        segmentation = point_loss(maps, targets, self.model, progress=progress).sum()
-        heat = voxel_loss(maps, at_voxels, self.classification, progress=progress).sum()
-        return Losses(
-            {
-                "segmentation": self.model.segmentation.weight * segmentation / counts["segmentation"].clamp(min=1),
-                "heatmap": self.classification.weight * heat / counts["heatmap"].clamp(min=1),
-                **self._boxes(maps, at_voxels),
-            }
-        )
+        """The losses "segmentation", "heatmap", "heading", "box" and "iou".
 
-    def _boxes(self, maps: RsnMaps, at_voxels: RsnVoxelTargets) -> dict[str, Tensor]:
+        Args:
+            maps: output of the network.
+            targets: of its points.
+            at_voxels: targets of its voxels.
+            progress: share of the training done, in [0, 1].
+
+        Returns:
+            Scalars in float32, weights applied.
+        """
+        classification, segmentation = self.classification, self.model.segmentation
+        logits, right = maps.foreground[:, None].float(), targets.foreground[:, None]
+        per_point = sigmoid_loss(logits, right, segmentation, progress=progress)  # (S, 1)
+        heat = maps.heatmap[:, None].float(), at_voxels.heatmap[:, None]
+        per_voxel = self.heatmap_loss(*heat, classification, progress=progress)  # (V, 1)
+        sums = {
+            "segmentation": segmentation.weight * per_point.masked_fill(~targets.counted[:, None], 0).sum(),
+            "heatmap": classification.weight * per_voxel.sum(),
+        }
+        normalizers = self.count_normalizers(targets)
+        means = {name: loss / normalizers[name].clamp(min=1) for name, loss in sums.items()}
+        return Losses(means | self._average_box_losses(maps, at_voxels))
+
+    def _average_box_losses(self, maps: RsnMaps, at_voxels: RsnVoxelTargets) -> dict[str, Tensor]:
         chosen = (at_voxels.heatmap > self.model.box_heat).nonzero()[:, 0]  # (N,)
         frame = maps.sites.coordinates()[chosen, 0]
         per_frame = torch.bincount(frame, minlength=maps.sites.num_frames)
         share = 1 / (per_frame[frame] * maps.sites.num_frames)
-        losses = box_losses(maps, chosen, at_voxels.box[chosen], beta=self.model.smooth_l1_beta)
+        losses = rsn_box_losses(maps, chosen, at_voxels.box[chosen], beta=self.model.smooth_l1_beta)
         return {name: self.model.box_weight * (loss * share).sum() for name, loss in losses.items()}
-
-
-def point_loss(maps: RsnMaps, targets: RsnTargets, model: RsnConfig, *, progress: float) -> Tensor:
-    """(S, 1) segmentation loss of each point, 0 where it is not counted, without the total weight."""
-    logits, right = maps.foreground[:, None].float(), targets.foreground[:, None]
-    loss = sigmoid_loss(logits, right, model.segmentation, progress=progress)
-    return loss.masked_fill(~targets.counted[:, None], 0)
-
-
-def voxel_loss(maps: RsnMaps, at_voxels: RsnVoxelTargets, cfg: ClassificationConfig, *, progress: float) -> Tensor:
-    """(V, 1) heatmap loss of each voxel, without the total weight."""
-    return heatmap_loss(maps.heatmap[:, None].float(), at_voxels.heatmap[:, None], cfg, progress=progress)
-
-
-def box_losses(maps: RsnMaps, voxel: Tensor, box: Tensor, *, beta: float) -> dict[str, Tensor]:
-    """(N,) losses of the boxes predicted at the voxels (N,), whose targets are `box` (N, 7).
-
-    "heading": cross-entropy of the sector, and smooth L1 of the residual in the right one. "box": sum of
-    smooth L1 over centre (metres) and log sizes. "iou": 1 - IoU, with the headings taken as equal.
-    """
-    offset, size, heading = (values[voxel].float() for values in (maps.offset, maps.size, maps.heading))
-    logits, residuals = heading.chunk(2, dim=1)
-    sector, residual = heading_to_bin(box[:, 6], logits.shape[1])
-    in_sector = residuals.gather(1, sector[:, None])[:, 0]
-    wanted = box[:, :3] - maps.centre[voxel]
-    difference = torch.cat([offset - wanted, size - box[:, 3:6].log()], dim=1)
-    return {
-        "heading": cross_entropy(logits, sector, reduction="none") + smooth_l1(in_sector - residual, beta=beta),
-        "box": smooth_l1(difference, beta=beta).sum(dim=1),
-        "iou": aligned_iou_loss(offset, size.clamp(-5, 5).exp(), wanted, box),
-    }

@@ -11,7 +11,7 @@ from shapely import affinity, geometry
 from torch import Tensor
 
 from pcdet_poly import losses
-from pcdet_poly.config.sections.losses import ClassificationConfig, RegressionConfig
+from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalConfig
 from pcdet_poly.structures import CenterMaps, CenterTargets, Grid
 
 SIZE = 6
@@ -47,9 +47,9 @@ def _nothing() -> CenterTargets:
 
 @pytest.mark.parametrize(("normalizer", "count"), [("objects", 3), ("peaks", 2)])
 def test_heatmap_loss_is_divided_once(normalizer: str, count: int) -> None:
-    cfg = ClassificationConfig(epsilon=-0.4, weight=1.6, normalizer=normalizer)
+    cfg = HeatmapFocalConfig(epsilon=-0.4, weight=1.6, normalizer=normalizer)
     maps, targets = _maps(), _targets()
-    parts = losses.CenterCriterion(cfg, RegressionConfig(), GRID)(maps, targets).parts
+    parts = losses.CenterCriterion(cfg, CenterBoxLossConfig(), GRID)(maps, targets).parts
     wanted = losses.gaussian_poly1_focal(maps.heatmap, targets.heatmap, epsilon=-0.4).sum()
     torch.testing.assert_close(parts["heatmap"], 1.6 * wanted / count)
 
@@ -57,7 +57,8 @@ def test_heatmap_loss_is_divided_once(normalizer: str, count: int) -> None:
 def test_box_loss_is_the_mean_weighted_distance_at_the_cells() -> None:
     weights = (1.0, 1.0, 0.5, 2.0, 2.0, 2.0, 0.0, 3.0)
     maps, targets = _maps(), _targets()
-    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight=0.7, code_weights=weights), GRID)
+    regression = CenterBoxLossConfig(weight=0.7, code_weights=weights)
+    criterion = losses.CenterCriterion(HeatmapFocalConfig(), regression, GRID)
     wanted = 0.0
     for frame, cell, code in zip(targets.frame, targets.cell, targets.code, strict=True):
         y, x = divmod(int(cell), SIZE)
@@ -68,7 +69,7 @@ def test_box_loss_is_the_mean_weighted_distance_at_the_cells() -> None:
 
 def test_a_batch_without_objects_has_background_loss_only_and_a_gradient_everywhere() -> None:
     maps = _maps()
-    result = losses.CenterCriterion(ClassificationConfig(epsilon=-1), RegressionConfig(), GRID)(maps, _nothing())
+    result = losses.CenterCriterion(HeatmapFocalConfig(epsilon=-1), CenterBoxLossConfig(), GRID)(maps, _nothing())
     assert result.parts["heatmap"] > 0
     assert result.parts["box"] == 0
     result.total.backward()
@@ -78,12 +79,12 @@ def test_a_batch_without_objects_has_background_loss_only_and_a_gradient_everywh
 
 
 def test_progress_moves_epsilon_along_its_schedule() -> None:
-    cfg = ClassificationConfig(epsilon=2, schedule="linear")
-    criterion = losses.CenterCriterion(cfg, RegressionConfig(), GRID)
+    cfg = HeatmapFocalConfig(epsilon=2, schedule="linear")
+    criterion = losses.CenterCriterion(cfg, CenterBoxLossConfig(), GRID)
     maps, targets = _maps(), _targets()
     values = [criterion(maps, targets, progress=share).parts["heatmap"].item() for share in (0.0, 0.5, 1.0)]
     plain = (
-        losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, targets).parts["heatmap"].item()
+        losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(), GRID)(maps, targets).parts["heatmap"].item()
     )
     assert values[0] == plain
     assert values[1] - values[0] == pytest.approx(values[2] - values[1], rel=1e-4)
@@ -93,7 +94,7 @@ def test_half_precision_maps_give_a_float32_loss() -> None:
     maps = _maps()
     branches = ("heatmap", "offset", "z", "size", "heading")
     half = CenterMaps(**{name: getattr(maps, name).bfloat16() for name in branches})
-    parts = losses.CenterCriterion(ClassificationConfig(epsilon=1), RegressionConfig(), GRID)(half, _targets()).parts
+    parts = losses.CenterCriterion(HeatmapFocalConfig(epsilon=1), CenterBoxLossConfig(), GRID)(half, _targets()).parts
     assert {loss.dtype for loss in parts.values()} == {torch.float32}
 
 
@@ -107,7 +108,7 @@ def test_l1_has_slope_one_and_none_at_equality() -> None:
 
 def test_at_cells_reads_the_cell_of_each_frame() -> None:
     maps = torch.arange(2 * 4 * 3 * 5).reshape(2, 4, 3, 5)
-    values = losses.at_cells(maps, torch.tensor([1, 0]), torch.tensor([2 * 5 + 4, 0]))
+    values = losses.gather_cells(maps, torch.tensor([1, 0]), torch.tensor([2 * 5 + 4, 0]))
     assert torch.equal(values, torch.stack([maps[1, :, 2, 4], maps[0, :, 0, 0]]))
 
 
@@ -133,7 +134,7 @@ def _box(code: list[float], cell: int) -> list[float]:
 def test_iou_branch_learns_the_overlap_of_the_boxes_and_leaves_them_alone() -> None:
     targets = _targets()
     maps = dataclasses.replace(_near(targets), velocity=None)
-    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight_iou=0.3), GRID)
+    criterion = losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(weight_iou=0.3), GRID)
     loss = criterion(maps, targets).parts["iou"]
     wanted, overlaps = 0.0, []
     for frame, cell, code in zip(targets.frame, targets.cell.tolist(), targets.code.tolist(), strict=True):
@@ -161,7 +162,7 @@ def _near(targets: CenterTargets) -> CenterMaps:
 def test_velocity_loss_is_the_mean_over_objects_with_a_known_one() -> None:
     targets = dataclasses.replace(_targets(), velocity=torch.tensor([[1.0, -2.0], [torch.nan, torch.nan], [0.5, 3.0]]))
     maps = _near(targets)
-    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight_velocity=0.7), GRID)
+    criterion = losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(weight_velocity=0.7), GRID)
     loss = criterion(maps, targets).parts["velocity"]
     at = [maps.velocity[frame, :, cell // SIZE, cell % SIZE] for frame, cell in ((0, 2 * SIZE + 3), (1, 5 * SIZE + 5))]
     wanted = sum((said - right).abs().sum() for said, right in zip(at, targets.velocity[[0, 2]], strict=True))
@@ -174,7 +175,7 @@ def test_velocity_loss_is_the_mean_over_objects_with_a_known_one() -> None:
 def test_without_known_velocities_there_is_no_loss_but_a_gradient_everywhere() -> None:
     targets = dataclasses.replace(_targets(), velocity=torch.full((3, 2), torch.nan))
     maps = _near(targets)
-    loss = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, targets).parts["velocity"]
+    loss = losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(), GRID)(maps, targets).parts["velocity"]
     loss.backward()
     assert loss == 0
     assert maps.velocity.grad.count_nonzero() == 0
@@ -186,7 +187,7 @@ def test_heading_bins_have_cross_entropy_and_a_residual_of_the_right_one(num_bin
     maps, targets = _maps(), _targets()
     heading = torch.randn(2, 2 * num_bins, SIZE, SIZE, generator=torch.Generator().manual_seed(9))
     maps = dataclasses.replace(maps, heading=heading)
-    criterion = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(weight=1, code_weights=weights), GRID)
+    criterion = losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(weight=1, code_weights=weights), GRID)
     wanted = 0.0
     for frame, cell, code in zip(targets.frame, targets.cell, targets.code, strict=True):
         y, x = divmod(int(cell), SIZE)
@@ -202,7 +203,7 @@ def test_heading_bins_have_cross_entropy_and_a_residual_of_the_right_one(num_bin
 def test_every_branch_of_a_batch_without_objects_has_a_gradient() -> None:
     nothing = dataclasses.replace(_nothing(), velocity=torch.zeros(0, 2))
     maps = dataclasses.replace(_near(_targets()), heading=torch.randn(2, 24, SIZE, SIZE).requires_grad_())
-    result = losses.CenterCriterion(ClassificationConfig(), RegressionConfig(), GRID)(maps, nothing)
+    result = losses.CenterCriterion(HeatmapFocalConfig(), CenterBoxLossConfig(), GRID)(maps, nothing)
     assert {name for name, loss in result.parts.items() if loss == 0} == {"box", "iou", "velocity"}
     result.total.backward()
     assert all(getattr(maps, field.name).grad is not None for field in dataclasses.fields(maps))
@@ -211,8 +212,8 @@ def test_every_branch_of_a_batch_without_objects_has_a_gradient() -> None:
 @pytest.mark.parametrize("normalizer", ["objects", "peaks"])
 def test_counts_are_what_each_loss_is_a_mean_over(normalizer: str) -> None:
     """Two batches, weighed by their counts, give the loss of one batch with all frames."""
-    cfg, maps, both = ClassificationConfig(normalizer=normalizer), _maps(), _targets()
-    criterion = losses.CenterCriterion(cfg, RegressionConfig(), GRID)
+    cfg, maps, both = HeatmapFocalConfig(normalizer=normalizer), _maps(), _targets()
+    criterion = losses.CenterCriterion(cfg, CenterBoxLossConfig(), GRID)
     counts, parts = [], []
     for frame in range(2):
         rows = both.frame == frame
@@ -221,10 +222,12 @@ def test_counts_are_what_each_loss_is_a_mean_over(normalizer: str) -> None:
         )
         names = ("heatmap", "offset", "z", "size", "heading")
         own = CenterMaps(**{name: getattr(maps, name)[frame : frame + 1] for name in names})
-        counts.append(criterion.counts(one))
+        counts.append(criterion.count_normalizers(one))
         parts.append(criterion(own, one).parts)
     for name, loss in criterion(maps, both).parts.items():
         total = sum(count[name] for count in counts)
-        assert total == criterion.counts(both)[name] == (2 if (name, normalizer) == ("heatmap", "peaks") else 3)
+        assert (
+            total == criterion.count_normalizers(both)[name] == (2 if (name, normalizer) == ("heatmap", "peaks") else 3)
+        )
         mean = sum(part[name] * count[name] for part, count in zip(parts, counts, strict=True)) / total
         torch.testing.assert_close(mean, loss)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pcdet_poly import losses
 from pcdet_poly.config.schema import Config
-from pcdet_poly.config.sections.losses import ClassificationConfig, PolyConfig, SigmoidFocalConfig
-from pcdet_poly.losses.configured import coefficients, ramp
+from pcdet_poly.config.sections.losses import HeatmapFocalConfig, PolyConfig, SigmoidFocalConfig
+from pcdet_poly.losses.coefficients import resolve_epsilons, schedule_factor
 
 GENERATOR = torch.Generator().manual_seed(3)
 LOGITS = torch.randn(2, 3, 5, 4, generator=GENERATOR) * 2
@@ -26,7 +26,7 @@ def _at(epsilon: float | Tensor, **settings: float) -> Tensor:
 
 def _configured(**settings: Any) -> Tensor:
     progress = settings.pop("progress", 1.0)
-    return losses.heatmap_loss(LOGITS, HEATMAP, ClassificationConfig(**settings), progress=progress)
+    return losses.heatmap_loss(LOGITS, HEATMAP, HeatmapFocalConfig(**settings), progress=progress)
 
 
 def _split(at_peaks: Tensor, elsewhere: Tensor) -> Tensor:
@@ -93,26 +93,26 @@ def test_heatmap_settings(settings: dict[str, Any], wanted: Tensor) -> None:
 )
 def test_refused_with_the_reason(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        ClassificationConfig(**settings)
+        HeatmapFocalConfig(**settings)
 
 
 @pytest.mark.parametrize("name", ["epsilon", "epsilon_background"])
 def test_one_number_per_class_needs_as_many_as_classes(name: str) -> None:
     with pytest.raises(ValidationError, match=f"classification.{name}: 2 numbers for 3 classes"):
-        Config(classification=ClassificationConfig(**{name: (1, 2)}))
+        Config(classification=HeatmapFocalConfig(**{name: (1, 2)}))
 
 
 def test_the_lower_limits_themselves_are_accepted() -> None:
-    assert ClassificationConfig(epsilons=(-1, -1 / 2, -1 / 3)).epsilons == (-1, -1 / 2, -1 / 3)
+    assert HeatmapFocalConfig(epsilons=(-1, -1 / 2, -1 / 3)).epsilons == (-1, -1 / 2, -1 / 3)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_a_schedule_ends_at_the_value_it_was_given(schedule: str) -> None:
     cfg = PolyConfig(epsilon=-1, schedule=schedule, schedule_until=0.5)
-    values = [coefficients(cfg, PEAK, class_dim=1, progress=share)[0] for share in (0.0, 0.25, 0.5, 1.0)]
+    values = [resolve_epsilons(cfg, PEAK, class_dim=1, progress=share)[0] for share in (0.0, 0.25, 0.5, 1.0)]
     middle = {"constant": -1.0, "linear": -0.5, "cosine": pytest.approx(-0.5)}[schedule]
     assert values == [-1.0 if schedule == "constant" else 0.0, middle, -1.0, -1.0]
-    assert ramp(cfg, 7.0) == 1  # a run that goes on past its plan
+    assert schedule_factor(cfg, 7.0) == 1  # a run that goes on past its plan
 
 
 class TestSigmoidHeads:

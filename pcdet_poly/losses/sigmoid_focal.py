@@ -41,8 +41,23 @@ def poly1_focal(
     epsilon: Coefficient,
     soft: Soft = "mix",
 ) -> Tensor:
-    """alpha_t q^gamma (-log P_t + epsilon q), elementwise; `epsilon` a number or a broadcasting tensor."""
-    return _sigmoid_focal(logits, target, gamma, alpha, (epsilon,), None, soft)
+    """alpha_t q^gamma (-log P_t + epsilon q), elementwise.
+
+    Args:
+        logits: any shape.
+        target: shape of the logits; bool or integer (1 where yes is right), or floating in [0, 1].
+        gamma: focusing exponent, >= 0.
+        alpha: weight of yes, in [0, 1]; 1 - alpha is that of no. None: both are 1.
+        epsilon: added to the coefficient of q: a number, or a tensor that broadcasts against the logits.
+        soft: what a floating target means: "mix", the expected loss, or "pt", the expected P_t.
+
+    Returns:
+        Shape of the logits; float64 for float64 logits, else float32.
+    """
+    if target.is_floating_point():
+        return _soft_focal(logits, target, gamma, alpha, (epsilon,), None, soft)
+    sign, weight = _read_hard_target(logits, target, alpha)
+    return focal_polynomial(logits, sign=sign, weight=weight, gamma=gamma, epsilons=(epsilon,))
 
 
 def poly_n_focal(
@@ -54,8 +69,24 @@ def poly_n_focal(
     epsilons: Sequence[Coefficient],
     soft: Soft = "mix",
 ) -> Tensor:
-    """alpha_t q^gamma (-log P_t + sum_j epsilons[j-1] q^j), elementwise; an empty list is the focal loss."""
-    return _sigmoid_focal(logits, target, gamma, alpha, tuple(epsilons) or (0.0,), None, soft)
+    """alpha_t q^gamma (-log P_t + sum_j epsilons[j - 1] q^j), elementwise.
+
+    Args:
+        logits: as for `poly1_focal`.
+        target: as for `poly1_focal`.
+        gamma: as for `poly1_focal`.
+        alpha: as for `poly1_focal`.
+        epsilons: epsilons[j - 1] is added to the coefficient of q^j; none of them leaves the focal loss.
+        soft: as for `poly1_focal`.
+
+    Returns:
+        Shape of the logits; float64 for float64 logits, else float32.
+    """
+    moved = tuple(epsilons) or (0.0,)
+    if target.is_floating_point():
+        return _soft_focal(logits, target, gamma, alpha, moved, None, soft)
+    sign, weight = _read_hard_target(logits, target, alpha)
+    return focal_polynomial(logits, sign=sign, weight=weight, gamma=gamma, epsilons=moved)
 
 
 def drop_n_focal(
@@ -67,8 +98,23 @@ def drop_n_focal(
     num_terms: int,
     soft: Soft = "mix",
 ) -> Tensor:
-    """alpha_t q^gamma (q + q^2/2 + ... + q^N / N), N = `num_terms` >= 1, elementwise."""
-    return _sigmoid_focal(logits, target, gamma, alpha, (), num_terms, soft)
+    """alpha_t q^gamma (q + q^2/2 + ... + q^N / N), N = `num_terms`, elementwise.
+
+    Args:
+        logits: as for `poly1_focal`.
+        target: as for `poly1_focal`.
+        gamma: as for `poly1_focal`.
+        alpha: as for `poly1_focal`.
+        num_terms: number of polynomials that are kept, >= 1.
+        soft: as for `poly1_focal`.
+
+    Returns:
+        Shape of the logits; float64 for float64 logits, else float32.
+    """
+    if target.is_floating_point():
+        return _soft_focal(logits, target, gamma, alpha, (), num_terms, soft)
+    sign, weight = _read_hard_target(logits, target, alpha)
+    return focal_polynomial(logits, sign=sign, weight=weight, gamma=gamma, num_terms=num_terms)
 
 
 def poly1_focal_unweighted(
@@ -78,12 +124,28 @@ def poly1_focal_unweighted(
 
     What several public ports compute; alpha = 0.25 makes the effective epsilon on positives four
     times larger. Not monotone, and negative for some logits, once epsilon < -alpha_t.
+
+    Args:
+        logits: as for `poly1_focal`.
+        target: as for `poly1_focal`.
+        gamma: as for `poly1_focal`.
+        alpha: as for `poly1_focal`, but between 0 and 1.
+        epsilon: as for `poly1_focal`.
+
+    Returns:
+        Shape of the logits; float64 for float64 logits, else float32.
     """
     y = target.to(_working_dtype(logits))
     return poly1_focal(logits, target, gamma=gamma, alpha=alpha, epsilon=epsilon / _balance(y, alpha))
 
 
-def _sigmoid_focal(
+def _read_hard_target(logits: Tensor, target: Tensor, alpha: float | None) -> tuple[Tensor, Tensor | None]:
+    """+1 where yes is right and -1 where no is; alpha_t, or None without a balance."""
+    y = target.to(_working_dtype(logits))
+    return 2 * y - 1, None if alpha is None else _balance(y, alpha)
+
+
+def _soft_focal(
     logits: Tensor,
     target: Tensor,
     gamma: float,
@@ -92,19 +154,15 @@ def _sigmoid_focal(
     num_terms: int | None,
     soft: Soft,
 ) -> Tensor:
+    """The loss of floating targets in [0, 1]."""
     y = target.to(_working_dtype(logits))
-    if not target.is_floating_point():
-        weight = None if alpha is None else _balance(y, alpha)
-        return focal_polynomial(
-            logits, sign=2 * y - 1, weight=weight, gamma=gamma, epsilons=epsilons, num_terms=num_terms
-        )
-    if soft == "pt":
-        mixed = _expected(logits, y, None, 0.0, epsilons, num_terms)
-        return _of_expected_pt(logits, y, mixed, gamma, alpha, epsilons)
-    return _expected(logits, y, alpha, gamma, epsilons, num_terms)
+    if soft == "mix":
+        return _expected_loss(logits, y, alpha, gamma, epsilons, num_terms)
+    mixed = _expected_loss(logits, y, None, 0.0, epsilons, num_terms)
+    return _loss_at_expected_pt(logits, y, mixed, gamma, alpha, epsilons)
 
 
-def _expected(
+def _expected_loss(
     logits: Tensor,
     y: Tensor,
     alpha: float | None,
@@ -112,14 +170,14 @@ def _expected(
     epsilons: tuple[Coefficient, ...],
     num_terms: int | None,
 ) -> Tensor:
-    """y l(yes) + (1 - y) l(no), the class weights inside."""
+    """The expected loss y l(yes) + (1 - y) l(no), the class weights inside."""
     yes, no = (1.0, 1.0) if alpha is None else (alpha, 1.0 - alpha)
     positive = focal_polynomial(logits, weight=yes * y, gamma=gamma, epsilons=epsilons, num_terms=num_terms)
     negative = focal_polynomial(-logits, weight=no * (1 - y), gamma=gamma, epsilons=epsilons, num_terms=num_terms)
     return positive + negative
 
 
-def _of_expected_pt(
+def _loss_at_expected_pt(
     logits: Tensor, y: Tensor, mixed: Tensor, gamma: float, alpha: float | None, epsilons: tuple[Coefficient, ...]
 ) -> Tensor:
     """Q^gamma (BCE + sum eps_j Q^j), Q = y q + (1 - y) p, from `mixed` = BCE + sum eps_j (y q^j + (1 - y) p^j).
@@ -137,8 +195,10 @@ def _of_expected_pt(
 
 
 def _balance(y: Tensor, alpha: float) -> Tensor:
+    """alpha_t of targets y in [0, 1]."""
     return y * alpha + (1 - y) * (1 - alpha)
 
 
 def _working_dtype(logits: Tensor) -> torch.dtype:
+    """float64 for float64 logits, else float32."""
     return torch.float64 if logits.dtype == torch.float64 else torch.float32

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.config.sections.losses import ClassificationConfig
+from pcdet_poly.config.sections.losses import HeatmapFocalConfig
 from pcdet_poly.config.sections.rsn import RsnConfig, SegmentationConfig
-from pcdet_poly.losses.iou import aligned_iou_loss
+from pcdet_poly.losses.gradient_shares import p_t_by_part, rsn_first_term_share
+from pcdet_poly.losses.rsn_box_loss import aligned_iou_loss
 from pcdet_poly.losses.rsn_criterion import RsnCriterion
-from pcdet_poly.losses.statistics import p_t_by_part, rsn_first_term_share
 from pcdet_poly.ops.iou import iou_3d_matched
 from pcdet_poly.structures import RsnMaps, RsnTargets, RsnVoxelTargets, Sites
 
@@ -50,7 +50,7 @@ def naive_focal(x: float, right: bool, cfg: SegmentationConfig) -> float:
     return weight * ((1 - p_t) ** cfg.gamma * -math.log(p_t) + cfg.epsilon * (1 - p_t) ** (cfg.gamma + 1))
 
 
-def naive_heat(x: float, y: float, cfg: ClassificationConfig) -> float:
+def naive_heat(x: float, y: float, cfg: HeatmapFocalConfig) -> float:
     p = 1 / (1 + math.exp(-x))
     if y == 1:
         return (1 - p) ** cfg.alpha * (-math.log(p) + cfg.epsilon * (1 - p))
@@ -75,7 +75,7 @@ def naive_heading(channels: list[float], heading: float, beta: float) -> float:
 def test_losses_equal_loops(seed: int, eps_points: float, eps_heat: float) -> None:
     maps, targets, at_voxels = random_case(seed)
     model = RsnConfig(segmentation=SegmentationConfig(epsilon=eps_points), heading_bins=BINS, box_weight=1.5)
-    heat = ClassificationConfig(epsilon=eps_heat, weight=4.0)
+    heat = HeatmapFocalConfig(epsilon=eps_heat, weight=4.0)
     losses = RsnCriterion(heat, model)(maps, targets, at_voxels).parts
     counted = targets.counted.nonzero()[:, 0].tolist()
     points = [naive_focal(float(maps.foreground[i]), bool(targets.foreground[i]), model.segmentation) for i in counted]
@@ -104,7 +104,7 @@ def test_nothing_to_learn_is_no_loss_and_no_nan() -> None:
     )
     none = targets.foreground[:0]
     nothing = RsnTargets(none, none, targets.frame[:0], targets.box[:0])
-    criterion = RsnCriterion(ClassificationConfig(), RsnConfig(heading_bins=BINS))
+    criterion = RsnCriterion(HeatmapFocalConfig(), RsnConfig(heading_bins=BINS))
     losses = criterion(empty, nothing, RsnVoxelTargets(at_voxels.heatmap[:0], at_voxels.box[:0]))
     assert [float(loss) for loss in losses.parts.values()] == [0.0] * 5
 
@@ -134,7 +134,7 @@ def test_overlap_has_gradients() -> None:
 
 def test_both_losses_are_observed() -> None:
     maps, targets, at_voxels = random_case(4)
-    seen = rsn_first_term_share(maps, targets, at_voxels, ClassificationConfig(), SegmentationConfig())
+    seen = rsn_first_term_share(maps, targets, at_voxels, HeatmapFocalConfig(), SegmentationConfig())
     p = maps.foreground.sigmoid()
     positive = targets.foreground & targets.counted
     background = ~targets.foreground & targets.counted

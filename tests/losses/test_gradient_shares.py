@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pcdet_poly import losses
-from pcdet_poly.config.sections.losses import ClassificationConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.losses import HeatmapFocalConfig, SigmoidFocalConfig
 from pcdet_poly.structures import AnchorMaps, AnchorTargets, CenterMaps, CenterTargets
 
 NONE = torch.zeros(0, dtype=torch.int64)
@@ -22,7 +22,7 @@ def test_without_focusing_the_share_is_p_t() -> None:
     heatmap = torch.zeros(1, 1, 1, 2)
     heatmap[..., 0] = 1
     maps, targets = _case(heatmap, torch.tensor([[[[0.3, 1.7]]]]))
-    found = losses.first_term_share(maps, targets, ClassificationConfig(alpha=0))
+    found = losses.center_first_term_share(maps, targets, HeatmapFocalConfig(alpha=0))
     p_peak, p_background = torch.sigmoid(torch.tensor([0.3, -1.7])).tolist()
     assert found["first_term_share/peaks"] == pytest.approx(p_peak, rel=1e-5)
     assert found["first_term_share/background"] == pytest.approx(p_background, rel=1e-5)
@@ -35,13 +35,13 @@ def test_without_focusing_the_share_is_p_t() -> None:
 )
 @pytest.mark.parametrize("background_weight", [1.0, 0.5])
 def test_share_of_the_gradient_cell_by_cell(settings: dict[str, object], background_weight: float) -> None:
-    cfg = ClassificationConfig(background_weight=background_weight, **settings)
+    cfg = HeatmapFocalConfig(background_weight=background_weight, **settings)
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, 2, 3, 3, generator=generator)
     heatmap = torch.rand(1, 2, 3, 3, generator=generator).round(decimals=1)
     heatmap[0, :, 1, 1] = 1
     maps, targets = _case(heatmap, logits)
-    found = losses.first_term_share(maps, targets, cfg)
+    found = losses.center_first_term_share(maps, targets, cfg)
     x = logits.double().requires_grad_()
     whole = torch.autograd.grad(losses.heatmap_loss(x, heatmap.double(), cfg).sum(), x)[0].abs()
     peak = heatmap == 1
@@ -55,14 +55,16 @@ def test_share_of_the_gradient_cell_by_cell(settings: dict[str, object], backgro
 
 
 def test_what_a_batch_lacks_is_left_out() -> None:
-    found = losses.first_term_share(*_case(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)), ClassificationConfig())
+    found = losses.center_first_term_share(
+        *_case(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)), HeatmapFocalConfig()
+    )
     assert set(found) == {"first_term_share/background", "first_term_share/all", "p_t/background"}
 
 
 def test_leaves_no_trace_on_the_maps() -> None:
     maps, targets = _case(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, requires_grad=True))
     with torch.no_grad():
-        losses.first_term_share(maps, targets, ClassificationConfig())
+        losses.center_first_term_share(maps, targets, HeatmapFocalConfig())
     assert maps.heatmap.grad is None
 
 
