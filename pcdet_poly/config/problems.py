@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from pcdet_poly.config.kind_field import KindField
 from pcdet_poly.config.schema import Config
 
 
@@ -27,6 +29,8 @@ def _problem(key: tuple[str, ...], problem: Any) -> str:
     match problem["type"]:
         case "extra_forbidden":
             return f"{name}: no such setting{_suggestion(key)}"
+        case "unknown_kind":
+            return f"{name} = {problem['input']!r}: {problem['ctx']['reason']}"
         case "missing":
             return f"{name}: needed, and not given"
         case "value_error":
@@ -60,7 +64,7 @@ def all_keys(section: type[BaseModel] = Config, prefix: tuple[str, ...] = ()) ->
     keys: list[tuple[str, ...]] = []
     for name, field in section.model_fields.items():
         keys.append((*prefix, name))
-        for model in _models_in(field.annotation):
+        for model in _list_sections(field):
             keys += [key for key in all_keys(model, (*prefix, name)) if key not in keys]
     return keys
 
@@ -73,13 +77,21 @@ def _sections_at(key: tuple[str, ...]) -> list[type[BaseModel]]:
             model
             for section in sections
             if name in section.model_fields
-            for model in _models_in(section.model_fields[name].annotation)
+            for model in _list_sections(section.model_fields[name])
         ]
     return sections
 
 
 def _kinds(sections: list[type[BaseModel]]) -> list[str]:
     return [section.model_fields["kind"].default for section in sections if "kind" in section.model_fields]
+
+
+def _list_sections(field: FieldInfo) -> Sequence[type[BaseModel]]:
+    """Return the sections that may stand in a field; several where it comes in kinds."""
+    for mark in field.metadata:
+        if isinstance(mark, KindField):
+            return mark.list_settings()
+    return _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

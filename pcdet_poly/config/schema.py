@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
+from pcdet_poly.config.kind_field import KindField
+from pcdet_poly.config.kind_tables import DETECTORS, LOSSES
+from pcdet_poly.config.sections.cell_loss import LossSection
+from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig
 from pcdet_poly.config.sections.data import AugmentConfig, DataConfig, GridConfig, PasteConfig
+from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.evaluation import EvaluationConfig
-from pcdet_poly.config.sections.losses import ClassificationConfig, RegressionConfig, SigmoidFocalConfig
+from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalConfig
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
-from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.config.sections.section import Section
 from pcdet_poly.config.sections.train import TrainConfig
-
-ModelConfig = CenterPointPillarConfig | CenterPointVoxelConfig | PointPillarsConfig | RsnConfig
-
-# Detectors with anchors; all others have a heatmap.
-ANCHOR_MODELS = frozenset({"pointpillars"})
-# Detectors whose targets and box losses have their settings under `model`.
-OWN_TARGETS = ANCHOR_MODELS | {"rsn"}
+from pcdet_poly.errors import UserError
 
 
 class Config(Section):
@@ -30,11 +27,9 @@ class Config(Section):
 
     data: DataConfig = DataConfig()
     grid: GridConfig = GridConfig()
-    model: Annotated[ModelConfig, Field(discriminator="kind")] = CenterPointPillarConfig()
-    classification: Annotated[ClassificationConfig | SigmoidFocalConfig, Field(discriminator="kind")] = (
-        ClassificationConfig()
-    )
-    regression: RegressionConfig = RegressionConfig()
+    model: Annotated[DetectorSection, KindField(DETECTORS)] = CenterPointPillarConfig()
+    classification: Annotated[LossSection, KindField(LOSSES)] = HeatmapFocalConfig()
+    regression: CenterBoxLossConfig = CenterBoxLossConfig()
     targets: TargetsConfig = TargetsConfig()
     decode: DecodeConfig = DecodeConfig()
     paste: PasteConfig = PasteConfig()
@@ -44,7 +39,7 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _kinds(cls, values: Any) -> Any:
+    def _fill_in_kinds(cls, values: Any) -> Any:
         """The model's kind, unless given, is the default's; the classification loss's follows from the model's."""
         if not isinstance(values, Mapping):
             return values
@@ -52,18 +47,18 @@ class Config(Section):
         if not isinstance(model, Mapping) or not isinstance(loss, Mapping):
             return values  # records, or nonsense: for the fields to judge
         model = {"kind": CenterPointPillarConfig().kind, **model}
-        return {**values, "model": model, "classification": {"kind": loss_kind(model["kind"]), **loss}}
+        return {**values, "model": model, "classification": {"kind": _default_loss(model["kind"]), **loss}}
 
     @model_validator(mode="after")
-    def _sizes_agree(self) -> Self:
-        if problem := self.model.problem_with(self.grid, self.data.classes):
-            raise ValueError(problem)
+    def _check_sizes_agree(self) -> Self:
+        if misfit := self.model.explain_misfit(self.grid, self.data.classes):
+            raise ValueError(misfit)
         per_class = {
             "decode.nms_iou": self.decode.nms_iou,
             "decode.circle_radius_m": self.decode.circle_radius_m,
             "decode.iou_weight": self.decode.iou_weight,
-            "classification.epsilon": self.classification.epsilon,
-            "classification.epsilon_background": self.classification.epsilon_background,
+            "classification.epsilon": getattr(self.classification, "epsilon", None),
+            "classification.epsilon_background": getattr(self.classification, "epsilon_background", None),
             "paste.objects": self.paste.objects if self.paste.bank else None,
         }
         for key, numbers in per_class.items():
@@ -72,35 +67,38 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _sections_are_used(self) -> Self:
-        if self.classification.kind != loss_kind(self.model.kind):
+    def _check_loss_fits(self) -> Self:
+        wanted, kind = DETECTORS.find(self.model.kind).loss, self.classification.kind
+        if LOSSES.find(kind).targets != LOSSES.find(wanted).targets:
             raise ValueError(
-                f"classification.kind = {self.classification.kind!r}: {self.model.kind} has the loss "
-                f"{loss_kind(self.model.kind)!r}; leave kind out"
+                f"classification.kind = {kind!r}: {self.model.kind} has the loss {wanted!r}; leave kind out"
             )
-        if self.model.kind in OWN_TARGETS:
-            for name in ("regression", "targets"):
-                if getattr(self, name) != type(getattr(self, name))():
-                    raise ValueError(f"{name}: {self.model.kind} has its own under `model`; leave this section out")
         return self
 
     @model_validator(mode="after")
-    def _range_images_are_served(self) -> Self:
+    def _check_sections_are_used(self) -> Self:
+        for name in DETECTORS.find(self.model.kind).unused_sections:
+            if getattr(self, name) != type(getattr(self, name))():
+                raise ValueError(f"{name}: {self.model.kind} has its own under `model`; leave this section out")
+        return self
+
+    @model_validator(mode="after")
+    def _check_range_images_suffice(self) -> Self:
         if not isinstance(self.model, RsnConfig):
             return self
-        if self.classification.normalizer == "peaks":  # type: ignore[union-attr]
+        if getattr(self.classification, "normalizer", None) == "peaks":
             raise ValueError("classification.normalizer = 'peaks': rsn divides by objects; leave it out")
         if self.paste.bank:
             raise ValueError("paste.bank: a pasted object hides nothing in the range images of rsn; leave paste out")
         return self
 
     @model_validator(mode="after")
-    def _outputs_exist(self) -> Self:
+    def _check_outputs_exist(self) -> Self:
         uses = {  # setting -> (is it used, the output that it needs)
             "decode.iou_weight": (self.decode.iou_weight is not None, "iou_branch"),
-            "regression.weight_iou": (self.regression.weight_iou != RegressionConfig().weight_iou, "iou_branch"),
+            "regression.weight_iou": (self.regression.weight_iou != CenterBoxLossConfig().weight_iou, "iou_branch"),
             "regression.weight_velocity": (
-                self.regression.weight_velocity != RegressionConfig().weight_velocity,
+                self.regression.weight_velocity != CenterBoxLossConfig().weight_velocity,
                 "velocity",
             ),
         }
@@ -110,7 +108,7 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _frames_can_be_mirrored(self) -> Self:
+    def _check_frames_can_be_mirrored(self) -> Self:
         flips = self.evaluation.test_time_flips
         if flips == "none":
             return self
@@ -127,6 +125,9 @@ class Config(Section):
         return self
 
 
-def loss_kind(model_kind: str) -> str:
-    """`classification.kind` of a detector."""
-    return "sigmoid" if model_kind in ANCHOR_MODELS else "heatmap"
+def _default_loss(detector: Any) -> str:
+    """Return the loss of a detector; of one that cannot be found, which the field `model` reports, any loss."""
+    try:
+        return DETECTORS.find(detector).loss
+    except (UserError, TypeError):
+        return HeatmapFocalConfig().kind

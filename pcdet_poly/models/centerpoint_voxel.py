@@ -34,7 +34,7 @@ class CenterPointVoxel(nn.Module):
         self.point_channels = point_channels
         self.channels_last = channels_last
         self.encoder = VoxelBackbone(point_channels, cfg)
-        self.backbone = BevBackbone(cfg.out_channels * cfg.bev_layers(grid.shape[2]), cfg.backbone)
+        self.backbone = BevBackbone(cfg.out_channels * cfg.count_bev_layers(grid.shape[2]), cfg.backbone)
         self.head = CenterHead(self.backbone.out_channels, num_classes, cfg)
         if channels_last:
             for part in (self.backbone, self.head):

@@ -18,7 +18,7 @@ from pcdet_poly.models import build_recipe
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm
 from pcdet_poly.models.layers.voxel_backbone import ResidualBlock, SubmanifoldLayer, VoxelBackbone
 from pcdet_poly.models.layers.voxel_means import mean_of_points
-from pcdet_poly.models.summary import summarize
+from pcdet_poly.models.summary.model_size import summarize
 from pcdet_poly.structures import Grid, GroundTruth, Sites, SparseTensor
 
 from .scenes import batch_of, random_points
@@ -59,7 +59,7 @@ def test_published_parameter_counts(name: str, encoder: int, total: int) -> None
 def test_public_resolutions() -> None:
     """41 layers of voxels become 2, and 1504 cells 188."""
     cfg = load_config(CONFIGS / "centerpoint_voxel.yaml").model
-    assert cfg.bev_layers(40) == 2
+    assert cfg.count_bev_layers(40) == 2
     assert (cfg.bev_stride, cfg.output_stride) == (8, 8)
     with torch.device("meta"):
         padding = [layer.conv.padding for layer in VoxelBackbone(5, cfg).strided]

@@ -29,7 +29,7 @@ class BackboneConfig(Section):
         return self.strides[0] // self.up_strides[0]
 
     @model_validator(mode="after")
-    def _one_resolution(self) -> Self:
+    def _check_one_resolution(self) -> Self:
         sizes = {len(x) for x in (self.layers, self.strides, self.channels, self.up_strides, self.up_channels)}
         if len(sizes) > 1:
             raise ValueError("layers, strides, channels, up_strides and up_channels must have one length")
@@ -48,8 +48,8 @@ class BackboneConfig(Section):
             stride *= down
         return stride
 
-    def problem_with(self, num_x: int, num_y: int) -> str | None:
-        """Why an image of so many cells cannot pass through, or None."""
+    def explain_misfit(self, num_x: int, num_y: int) -> str | None:
+        """Say why an image of so many cells cannot pass through, or return None where it can."""
         if num_x % self.total_stride or num_y % self.total_stride:
             return (
                 f"grid: {num_x} x {num_y} cells are not a multiple of the backbone's total stride {self.total_stride}"

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.backbone import BackboneConfig
 from pcdet_poly.config.sections.data import GridConfig
+from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.config.sections.section import Count, Section, number_from_text
 
@@ -35,7 +36,7 @@ class CenterHeadConfig(Section):
         return self.heading_bins if self.heading == "bins" else 0
 
     @model_validator(mode="after")
-    def _bins_are_used(self) -> Self:
+    def _check_bins_are_used(self) -> Self:
         if self.heading != "bins" and self.heading_bins != type(self).model_fields["heading_bins"].default:
             raise ValueError(f"heading_bins = {self.heading_bins}: heading: {self.heading} has none; leave it out")
         return self
@@ -48,7 +49,7 @@ class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
     """Which detector."""
 
 
-class CenterPointVoxelConfig(CenterHeadConfig):
+class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
     """CenterPoint on voxels: mean of points, sparse backbone, bird's-eye backbone, centre head."""
 
     kind: Literal["centerpoint_voxel"] = "centerpoint_voxel"
@@ -79,24 +80,24 @@ class CenterPointVoxelConfig(CenterHeadConfig):
         """Voxels per cell of the output map."""
         return self.bev_stride * self.backbone.output_stride
 
-    def bev_layers(self, num_z: int) -> int:
+    def count_bev_layers(self, num_z: int) -> int:
         """Layers of cells that are left of `num_z` layers of voxels, and concatenated; none or fewer: too few."""
         layers = num_z + 1  # the public networks' extra layer
         for _ in self.channels[1:-1]:
             layers = (layers - 1) // 2 + 1
         return ((layers - 3) // 2 + 1 - 3) // 2 + 1  # the last stage and the output are not padded along z
 
-    def problem_with(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
-        """Why this model cannot work on `grid` with `classes`, or None."""
+    def explain_misfit(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
+        """Say why this detector cannot work on `grid` with `classes`, or return None where it can."""
         num_x, num_y, num_z = grid.shape
         if num_x % self.bev_stride or num_y % self.bev_stride:
             return f"grid: {num_x} x {num_y} cells are not a multiple of the sparse backbone's stride {self.bev_stride}"
-        if self.bev_layers(num_z) < 1:
+        if self.count_bev_layers(num_z) < 1:
             return f"grid: {num_z} cells along z are too few for {len(self.channels)} sparse stages; use a smaller cell"
-        return self.backbone.problem_with(num_x // self.bev_stride, num_y // self.bev_stride)
+        return self.backbone.explain_misfit(num_x // self.bev_stride, num_y // self.bev_stride)
 
     @model_validator(mode="after")
-    def _stages_agree(self) -> Self:
+    def _check_stages_agree(self) -> Self:
         if len(self.channels) != len(self.layers):
             raise ValueError(f"channels {self.channels} and layers {self.layers} must have one length")
         return self

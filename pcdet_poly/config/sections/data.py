@@ -57,7 +57,7 @@ class GridConfig(Section):
         return nx, ny, nz
 
     @model_validator(mode="after")
-    def _whole_cells(self) -> Self:
+    def _check_whole_cells(self) -> Self:
         for axis, low, high, cell, count in zip("xyz", self.lower, self.upper, self.cell, self.shape, strict=True):
             if high <= low:
                 raise ValueError(f"upper {axis} = {high} must be greater than lower {axis} = {low}")
@@ -110,7 +110,7 @@ class PasteConfig(Section):
         return bool(self.bank) and epoch < stop
 
     @model_validator(mode="after")
-    def _is_used(self) -> Self:
+    def _check_bank_is_named(self) -> Self:
         if not self.bank and self != PasteConfig.model_construct():
             raise ValueError("bank: none given, so nothing is pasted; name one, or leave the other settings out")
         return self

@@ -43,7 +43,7 @@ class DecodeConfig(Section):
     """Boxes kept per frame."""
 
     @model_validator(mode="after")
-    def _suppression_has_its_number(self) -> Self:
+    def _check_suppression_number(self) -> Self:
         if self.nms == "class_agnostic" and isinstance(self.nms_iou, tuple):
             raise ValueError("nms: class_agnostic compares boxes of all classes: give nms_iou as one number")
         if self.nms in ("circle", "none") and self.nms_iou != type(self)().nms_iou:

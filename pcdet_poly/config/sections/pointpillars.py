@@ -31,7 +31,7 @@ class AnchorConfig(Section):
     """IoU below which it is background. What lies between counts as neither."""
 
     @model_validator(mode="after")
-    def _thresholds_are_ordered(self) -> Self:
+    def _check_threshold_order(self) -> Self:
         if not 0 < self.unmatched <= self.matched:
             raise ValueError(f"{self.name}: needed 0 < unmatched = {self.unmatched} <= matched = {self.matched}")
         return self
@@ -72,11 +72,11 @@ class PointPillarsConfig(PillarsConfig):
     direction_weight: NotNegative = 0.2
     """Weight of the direction loss in the total."""
 
-    def problem_with(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
-        """Why this model cannot work on `grid` with `classes`, or None."""
-        return self._problem_with_classes(classes) or super().problem_with(grid, classes)
+    def explain_misfit(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
+        """Say why this detector cannot work on `grid` with `classes`, or return None where it can."""
+        return self._explain_class_misfit(classes) or super().explain_misfit(grid, classes)
 
-    def _problem_with_classes(self, classes: Sequence[str]) -> str | None:
+    def _explain_class_misfit(self, classes: Sequence[str]) -> str | None:
         count = Counter(anchor.name for anchor in self.anchors)
         if missing := [name for name in classes if not count[name]]:
             return f"model.anchors: none for {missing[0]} of data.classes; add an entry with its name"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.data import GridConfig
+from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.losses import SigmoidFocalConfig
 from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, number_from_text
 
@@ -40,7 +41,7 @@ class RangeImageConfig(Section):
         return self.channels[0] * (2 if len(self.channels) > 1 else 1)
 
     @model_validator(mode="after")
-    def _stages_agree(self) -> Self:
+    def _check_stages_agree(self) -> Self:
         if not len(self.blocks) == len(self.channels) == len(self.strides):
             raise ValueError("blocks, channels and strides must have one length")
         if self.strides[0] != 1:
@@ -55,7 +56,7 @@ class SegmentationConfig(SigmoidFocalConfig):
     """Weight of this loss in the total."""
 
 
-class RsnConfig(Section):
+class RsnConfig(DetectorSection):
     """Range Sparse Net: range image U-Net, foreground points, sparse convolutions, head on voxels. One class."""
 
     kind: Literal["rsn"] = "rsn"
@@ -90,8 +91,8 @@ class RsnConfig(Section):
         """Cells of the grid per voxel of the output, along each axis with more than one cell."""
         return 2 ** sum(block == "B0/2" for block in self.blocks)
 
-    def problem_with(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
-        """Why this model cannot work on `grid` with `classes`, or None."""
+    def explain_misfit(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
+        """Say why this detector cannot work on `grid` with `classes`, or return None where it can."""
         if len(classes) != 1:
             return f"data.classes: rsn detects one class, {', '.join(classes)} given; train one model per class"
         for name in ("epsilon", "epsilon_background"):
