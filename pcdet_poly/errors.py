@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -21,7 +23,7 @@ def run_command(main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: nothing half-written was kept; run the same command again to go on", file=sys.stderr)
@@ -34,8 +36,30 @@ def run_command(main: Callable[[], int | None]) -> int:
         if error.errno not in _OS_ERRORS_OF_USERS:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}; {_OS_ERRORS_OF_USERS[error.errno]}", file=sys.stderr)
+        nearest = suggest_path(error.filename) if error.errno == errno.ENOENT and error.filename else ""
+        advice = nearest or f"; {_OS_ERRORS_OF_USERS[error.errno]}"
+        print(f"error: {place}{error.strerror}{advice}", file=sys.stderr)
         return 2
+
+
+def suggest_word(word: str, words: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" with the nearest of `words`, or an empty text where none is near."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def suggest_path(path: str | Path) -> str:
+    """Return "; did you mean 'x'?" with the file or folder whose name is nearest to `path`, which does not exist."""
+    path = Path(os.fsdecode(path))
+    missing = next((part for part in [path, *path.parents] if part.parent.is_dir() and not part.exists()), None)
+    if missing is None:
+        return ""
+    try:
+        names = os.listdir(missing.parent)
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(missing.name, names, n=1, cutoff=0.6)
+    return f"; did you mean {str(missing.parent / close[0])!r}?" if close else ""
 
 
 _OS_ERRORS_OF_USERS: dict[int | None, str] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import signal
@@ -43,13 +42,6 @@ def run_jobs(
             yield from _run_here(function, jobs, show)
         else:
             yield from _run_in_processes(function, jobs, min(workers, len(jobs)), show)
-
-
-def worker_count(text: str) -> int:
-    """Type of a `--workers` argument: a whole number, at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: a whole number, at least 1, needed")
-    return int(text)
 
 
 def _run_here(

@@ -1,11 +1,6 @@
-"""`python -m pcdet_poly.experiments.loss_lab`."""
+"""`python -m pcdet_poly.experiments.loss_lab` is the command `pcdet-poly loss-lab`."""
 
-from __future__ import annotations
-
-import sys
-
-from pcdet_poly.errors import run_command
-from pcdet_poly.experiments.loss_lab.draw import main
+from pcdet_poly.commands.main import exit_with
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    exit_with("loss-lab")

@@ -1,11 +1,6 @@
-"""`python -m pcdet_poly.experiments.report`."""
+"""`python -m pcdet_poly.experiments.report` is the command `pcdet-poly report`."""
 
-from __future__ import annotations
-
-import sys
-
-from pcdet_poly.errors import run_command
-from pcdet_poly.experiments.report.write import main
+from pcdet_poly.commands.main import exit_with
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    exit_with("report")

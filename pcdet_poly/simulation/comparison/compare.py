@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcdet_poly.errors import run_command
 from pcdet_poly.files import atomic_path
 from pcdet_poly.simulation.comparison.statistics import (
     RANGE_EDGES_M,
     UNIT_EDGES,
     FrameStatistics,
-    mean_statistics,
-    real_statistics,
-    simulated_statistics,
+    average_field,
+    measure_real_frame,
+    measure_simulated_frame,
 )
 from pcdet_poly.structures import WAYMO_CLASSES
 from pcdet_poly.waymo import read_frames
@@ -26,24 +23,34 @@ from pcdet_poly.waymo import read_frames
 _COLOURS = {"real": "black", "simulated": "tab:red"}
 
 
-def main() -> None:
-    args = _arguments()
-    simulated = [simulated_statistics(seed) for seed in range(args.seed, args.seed + args.frames)]
-    frames = {
-        "real": [real_statistics(path) for path in args.real],
-        "simulated": [statistics for statistics, _ in simulated],
-    }
+def compare_frames(real: Sequence[str | Path], labels: Sequence[str], seeds: Sequence[int], output: str | Path) -> None:
+    """Print a line per group of frames, and draw both groups.
+
+    Args:
+        real: files of real frames, float32 (P, 5) rows of x, y, z, tanh(intensity), elongation.
+        labels: Waymo records whose labels give points per object; may be empty.
+        seeds: simulated segments; the first frame of each is taken.
+        output: picture to write, PNG.
+    """
+    frames = {"real": [measure_real_frame(path) for path in real]}
+    simulated = [measure_simulated_frame(seed) for seed in seeds]
+    frames["simulated"] = [statistics for statistics, _ in simulated]
     for name, group in frames.items():
         _print_summary(name, group)
-    objects = {"simulated": np.concatenate([labels for _, labels in simulated])}
-    if args.labels:
-        objects["real"] = np.concatenate([_real_objects(path) for path in args.labels])
-    draw(frames, objects, args.output)
-    print(args.output)
+    objects = {"simulated": np.concatenate([rows for _, rows in simulated])}
+    if labels:
+        objects["real"] = np.concatenate([_read_labelled_objects(path) for path in labels])
+    draw_comparison(frames, objects, output)
 
 
-def draw(frames: dict[str, list[FrameStatistics]], objects: dict[str, np.ndarray], path: str | Path) -> None:
-    """The picture: histograms of all points, and points per object where labels are known."""
+def draw_comparison(frames: dict[str, list[FrameStatistics]], objects: dict[str, np.ndarray], path: str | Path) -> None:
+    """Draw histograms of all points, and points per object where labels are known.
+
+    Args:
+        frames: Statistics of each group's frames, by the name of the group ("real", "simulated").
+        objects: For each group with labels, (N, 3) class, horizontal distance in metres and number of points.
+        path: The PNG to write.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -65,7 +72,7 @@ def _draw_hist(axis: Any, frames: dict[str, list[FrameStatistics]], field: str, 
     for name, group in frames.items():
         for frame in group:
             axis.stairs(getattr(frame, field), edges, color=_COLOURS[name], alpha=0.2)
-        axis.stairs(mean_statistics(group, field), edges, color=_COLOURS[name], lw=2, label=name)
+        axis.stairs(average_field(group, field), edges, color=_COLOURS[name], lw=2, label=name)
     if field != "beam_points":
         axis.set_yscale("log")
     axis.set_title(title)
@@ -90,19 +97,19 @@ def _draw_objects(axis: Any, objects: dict[str, np.ndarray]) -> None:
     edges = np.arange(0, 80, 10)
     for name, rows in objects.items():
         for label, style in ((0, "-"), (1, "--"), (2, ":")):
-            medians = [_median(rows, label, low, low + 10) for low in edges.tolist()]
+            medians = [_compute_median(rows, label, low, low + 10) for low in edges.tolist()]
             axis.plot(edges + 5, medians, style, color=_COLOURS[name], label=f"{name} {WAYMO_CLASSES[label].lower()}")
     axis.set_yscale("log")
     axis.set_title("median points per object by distance (m)")
     axis.legend()
 
 
-def _median(rows: np.ndarray, label: int, low: float, high: float) -> float:
+def _compute_median(rows: np.ndarray, label: int, low: float, high: float) -> float:
     inside = rows[(rows[:, 0] == label) & (rows[:, 1] >= low) & (rows[:, 1] < high)]
     return float(np.median(inside[:, 2])) if len(inside) else float("nan")
 
 
-def _real_objects(path: str) -> np.ndarray:
+def _read_labelled_objects(path: str) -> np.ndarray:
     """(N, 3) class, distance, points of the labels in a Waymo record."""
     truths = [frame.ground_truth for frame in read_frames(path)]
     return np.concatenate(
@@ -111,26 +118,12 @@ def _real_objects(path: str) -> np.ndarray:
 
 
 def _print_summary(name: str, group: Sequence[FrameStatistics]) -> None:
-    points, first, second = (mean_statistics(group, f"num_{field}") for field in ("points", "top_first", "top_second"))
+    points, first, second = (average_field(group, f"num_{field}") for field in ("points", "top_first", "top_second"))
     middles = (UNIT_EDGES[1:] + UNIT_EDGES[:-1]) / 2
-    intensity, elongation = (mean_statistics(group, f"{field}_hist") for field in ("intensity", "elongation"))
+    intensity, elongation = (average_field(group, f"{field}_hist") for field in ("intensity", "elongation"))
     print(
         f"{name}: {len(group)} frames, {points:.0f} points, TOP {first:.0f} + {second:.0f} "
         f"({second / first:.1%} second), tanh(intensity) quartiles "
         + " ".join(f"{middles[np.searchsorted(np.cumsum(intensity), q)]:.2f}" for q in (0.25, 0.5, 0.75, 0.95))
         + f", above 0.98 {intensity[-1]:.2%}, elongation mean {(elongation * middles).sum():.3f}"
     )
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("real", nargs="+", help="real frames: float32 rows of x y z tanh(intensity) elongation")
-    parser.add_argument("--labels", nargs="*", default=[], help="Waymo records whose labels give points per object")
-    parser.add_argument("--frames", type=int, default=8, help="simulated frames, one segment each")
-    parser.add_argument("--seed", type=int, default=500, help="seed of the first simulated segment")
-    parser.add_argument("--output", default="docs/images/simulation_vs_real.png", help="picture to write")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcdet_poly.errors import run_command
 from pcdet_poly.files import atomic_path
-from pcdet_poly.simulation.geometry import rotations
-from pcdet_poly.simulation.segment import simulate_segment
+from pcdet_poly.simulation.geometry import rotation_matrices
 from pcdet_poly.structures import GroundTruth
-from pcdet_poly.waymo import points_of_scan
+from pcdet_poly.waymo import convert_range_images
 from pcdet_poly.waymo.scan import Scan
 
 _COLOURS = ("white", "tab:red", "gold", "cyan")  # by label, as in WAYMO_CLASSES
@@ -25,12 +21,6 @@ _TILT_RAD = 0.33  # downwards
 _NEAR_M = 2.0
 
 
-def main() -> None:
-    args = _arguments()
-    draw_scan(next(simulate_segment(args.seed, num_frames=1)), args.output)
-    print(args.output)
-
-
 def draw_scan(scan: Scan, path: str | Path) -> None:
     """Write a PNG of `scan` with its labels."""
     import matplotlib
@@ -38,7 +28,7 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    points = points_of_scan(scan, (1, 2))
+    points = convert_range_images(scan, (1, 2))
     figure = plt.figure(figsize=(16, 15), layout="constrained")
     view, above, images = figure.subplots(3, 1, height_ratios=(8, 10, 2))
     for axis in (view, above):
@@ -59,7 +49,7 @@ def _draw_view(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
     order = np.argsort(-depth)
     order = order[depth[order] > _NEAR_M]
     axis.scatter(*seen[order].T, c=np.tanh(points[order, 3]), s=0.6, cmap="viridis", vmin=0, vmax=0.4, linewidths=0)
-    for corners, label in zip(_corners(truth.box), truth.label, strict=True):
+    for corners, label in zip(_compute_corners(truth.box), truth.label, strict=True):
         at, far = _project(corners)
         if far.min() > _NEAR_M:
             for a, b in _EDGES:
@@ -69,7 +59,7 @@ def _draw_view(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
 
 def _draw_above(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
     axis.scatter(points[:, 0], points[:, 1], c=points[:, 2], s=0.4, cmap="viridis", vmin=-1, vmax=4, linewidths=0)
-    for corners, label in zip(_corners(truth.box), truth.label, strict=True):
+    for corners, label in zip(_compute_corners(truth.box), truth.label, strict=True):
         outline = corners[[0, 2, 6, 4, 0], :2]
         axis.plot(*outline.T, color=_COLOURS[label], lw=0.9)
         axis.plot(
@@ -82,10 +72,12 @@ def _draw_above(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
     )
 
 
-def _corners(box: np.ndarray) -> np.ndarray:
+def _compute_corners(box: np.ndarray) -> np.ndarray:
     """(N, 8, 3) in the vehicle frame; the last four are the front."""
     level = np.zeros(len(box))
-    return (_CORNERS * box[:, None, 3:6]) @ rotations(level, level, box[:, 6]).transpose(0, 2, 1) + box[:, None, :3]
+    return (_CORNERS * box[:, None, 3:6]) @ rotation_matrices(level, level, box[:, 6]).transpose(0, 2, 1) + box[
+        :, None, :3
+    ]
 
 
 def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,14 +86,3 @@ def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     depth = away[:, 0] * np.cos(_TILT_RAD) - away[:, 2] * np.sin(_TILT_RAD)
     up = away[:, 0] * np.sin(_TILT_RAD) + away[:, 2] * np.cos(_TILT_RAD)
     return np.stack([-away[:, 1], up], axis=-1) / np.maximum(depth, 1e-6)[:, None], depth
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--seed", type=int, default=5, help="segment of which the first frame is drawn")
-    parser.add_argument("--output", default="docs/images/simulation_frame.png", help="picture to write")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

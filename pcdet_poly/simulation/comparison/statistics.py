@@ -12,7 +12,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.simulation.lidar.calibration import RIGS
 from pcdet_poly.simulation.lidar.sensor import TOP
 from pcdet_poly.simulation.segment import simulate_segment
-from pcdet_poly.waymo import points_of_scan
+from pcdet_poly.waymo import convert_range_images
 
 RANGE_EDGES_M = np.arange(0.0, 80.0, 2.5)
 UNIT_EDGES = np.linspace(0.0, 1.0, 51)
@@ -33,7 +33,7 @@ class FrameStatistics:
     beam_points: np.ndarray  # (64,) first returns of TOP per beam, lowest first
 
 
-def real_statistics(path: str | Path) -> FrameStatistics:
+def measure_real_frame(path: str | Path) -> FrameStatistics:
     """Of a real frame: float32 (P, 5) x, y, z, tanh(intensity), elongation, in Waymo's order.
 
     The order is TOP first return, TOP second return, side LiDARs; each image from its highest row.
@@ -42,7 +42,7 @@ def real_statistics(path: str | Path) -> FrameStatistics:
     if not path.is_file() or path.stat().st_size == 0 or path.stat().st_size % 20:
         raise UserError(f"{path}: not a file of float32 rows of 5; name a .bin of x y z tanh(intensity) elongation")
     points = np.fromfile(path, np.float32).reshape(-1, 5)
-    inclination = _top_inclination(points)
+    inclination = _compute_top_inclination(points)
     jumps = np.flatnonzero(np.diff(inclination) > _JUMP_RAD) + 1
     first = int(jumps[0]) if len(jumps) else len(points)
     # The second return's image ends where its beams no longer step down evenly.
@@ -50,28 +50,28 @@ def real_statistics(path: str | Path) -> FrameStatistics:
     second = int(uneven[0]) + 1 if len(uneven) else 0
     beams = np.array(RIGS[1].top_inclination_rad)  # the frame's own are not stored with it
     between = np.concatenate([[-1.0], (beams[1:] + beams[:-1]) / 2, [1.0]])
-    return _statistics(points, first, second, np.histogram(inclination[:first], between)[0])
+    return _count_points(points, first, second, np.histogram(inclination[:first], between)[0])
 
 
-def simulated_statistics(seed: int) -> tuple[FrameStatistics, np.ndarray]:
+def measure_simulated_frame(seed: int) -> tuple[FrameStatistics, np.ndarray]:
     """Of the first frame of a simulated segment, and its (N, 3) labels: class, distance, points."""
     scan = next(simulate_segment(seed, num_frames=1))
-    cloud = points_of_scan(scan, (1, 2))
+    cloud = convert_range_images(scan, (1, 2))
     number, lidar = cloud[:, 6], cloud[:, 7]
     beam_points = (scan.lidars[0].returns[0][::-1, :, 0] > 0).sum(axis=1)
     points = np.column_stack([cloud[:, :3], np.tanh(cloud[:, 3]), cloud[:, 4]])
     second = int(((lidar == TOP) & (number == 2)).sum())
     truth = scan.ground_truth
     objects = np.column_stack([truth.label, np.hypot(truth.box[:, 0], truth.box[:, 1]), truth.num_points])
-    return _statistics(points, int(beam_points.sum()), second, beam_points), objects
+    return _count_points(points, int(beam_points.sum()), second, beam_points), objects
 
 
-def mean_statistics(frames: Sequence[FrameStatistics], field: str) -> np.ndarray:
+def average_field(frames: Sequence[FrameStatistics], field: str) -> np.ndarray:
     """Mean over frames of one field."""
     return np.mean([getattr(frame, field) for frame in frames], axis=0)
 
 
-def _statistics(points: np.ndarray, first: int, second: int, beam_points: np.ndarray) -> FrameStatistics:
+def _count_points(points: np.ndarray, first: int, second: int, beam_points: np.ndarray) -> FrameStatistics:
     share = 1.0 / max(len(points), 1)
     return FrameStatistics(
         num_points=len(points),
@@ -84,6 +84,6 @@ def _statistics(points: np.ndarray, first: int, second: int, beam_points: np.nda
     )
 
 
-def _top_inclination(points: np.ndarray) -> np.ndarray:
+def _compute_top_inclination(points: np.ndarray) -> np.ndarray:
     away = points[:, :3] - _TOP_AT
     return np.arctan2(away[:, 2], np.hypot(away[:, 0], away[:, 1]))

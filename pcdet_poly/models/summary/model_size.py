@@ -1,21 +1,16 @@
-"""Size of a detector: parameters by part, arithmetic and memory of its dense part. `python -m` prints it."""
+"""Size of a detector: parameters by part, arithmetic and memory of its dense part."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pcdet_poly.config.arguments import add_config_arguments, config_from
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
-from pcdet_poly.errors import run_command
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.recipe import build_recipe
 from pcdet_poly.models.rsn import IMAGE_CHANNELS
@@ -76,7 +71,8 @@ def _cost(dense: nn.Module, bev: Tensor) -> tuple[float, float]:
     return flops.get_total_flops() / 1e9, size / 2**20
 
 
-def _table(summary: Summary) -> str:
+def format_summary(summary: Summary) -> str:
+    """Return one line per part and measure."""
     rows = [(name, f"{number:,}") for name, number in summary.parameters.items()]
     rows += [
         ("parameters in all", f"{summary.total_parameters:,}"),
@@ -86,18 +82,3 @@ def _table(summary: Summary) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join([summary.model, *(f"  {name:<{width}}  {value}" for name, value in rows)])
-
-
-def main() -> int:
-    """Print the summary of one config."""
-    parser = argparse.ArgumentParser(prog="python -m pcdet_poly.models.summary", description=__doc__)
-    add_config_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_intermixed_args()  # overrides may follow options
-    summary = summarize(config_from(arguments))
-    print(json.dumps(asdict(summary), indent=2) if arguments.json else _table(summary))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

@@ -1,0 +1,1 @@
+"""The command `pcdet-poly` and its sub-commands: one file each, and one parser for all."""

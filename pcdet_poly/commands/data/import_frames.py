@@ -1,0 +1,64 @@
+"""Convert your own frames, one .npz file each, into a frame store to train from.
+
+FOLDER is one segment, and so is each folder in it that holds .npz files. Arrays of a file (P points,
+M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
+  points      (P, 3..5)  x, y, z, intensity, elongation; what is missing is 0
+  boxes       (M, 7)     centre x, y, z, length, width, height, heading counter-clockwise from +x
+  names       (M,)       class of each box: VEHICLE, PEDESTRIAN, SIGN or CYCLIST, or see --map
+  num_points  (M,)       LiDAR points in each box (default: counted)
+  track       (M,)       id of the object through the segment (default: empty)
+  speed       (M, 2)     m/s along the world's x and y (default: unknown)
+  timestamp   ()         microseconds (default: 100,000 after the frame before)
+  pose        (4, 4)     world from vehicle (default: identity)
+
+Example: pcdet-poly import-frames frames --output stores/mine --map car=VEHICLE
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from pcdet_poly.commands.options import add_precision, add_workers, parse_path, parse_place
+from pcdet_poly.commands.parser import CommandParser
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly import-frames`."""
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=parse_path, help="folder with .npz files, frames in natural order of names"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", type=parse_place, required=True, help="folder of the store; made if missing"
+    )
+    parser.add_argument(
+        "--map",
+        metavar="NAME=CLASS",
+        type=_parse_renaming,
+        action="append",
+        default=[],
+        help="repeat: --map car=VEHICLE",
+    )
+    add_workers(parser)
+    add_precision(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Convert the frames, and print the summary."""
+    from pcdet_poly.data.convert.conversion_summary import print_conversion
+    from pcdet_poly.data.convert.from_npz import import_npz
+
+    summary = import_npz(
+        options.folder,
+        options.output,
+        class_map=dict(options.map),
+        precision=options.precision,
+        workers=options.workers,
+    )
+    print_conversion(summary, options.output)
+
+
+def _parse_renaming(text: str) -> tuple[str, str]:
+    name, equals, to = text.partition("=")
+    if not (name and equals and to):
+        raise argparse.ArgumentTypeError(f"{text!r}: NAME=CLASS needed, for example car=VEHICLE")
+    return name, to

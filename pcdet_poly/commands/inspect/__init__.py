@@ -1,0 +1,1 @@
+"""Commands that show a setting, a size or a picture."""

@@ -1,0 +1,59 @@
+"""`pcdet-poly COMMAND ...`: finds the command, reads its words, runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pcdet_poly import __version__
+from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
+from pcdet_poly.errors import UserError, run_command, suggest_word
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run `pcdet-poly` with `words`, by default those of the command line; returns the exit code."""
+    # Idle OpenMP threads sleep instead of spinning. libgomp reads this once, when torch or numba loads it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return run_command(lambda: dispatch(sys.argv[1:] if words is None else words))
+
+
+def exit_with(name: str) -> NoReturn:
+    """Run the command `name` with the words of the command line, then end the program with its exit code."""
+    sys.exit(main([name, *sys.argv[1:]]))
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the command that `words` begin with. Raises UserError where there is no such command."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(describe_commands())
+        return 0
+    if words[0] == "--version":
+        print(f"pcdet-poly {__version__}")
+        return 0
+    return call_command(words[0], words[1:])
+
+
+def call_command(name: str, words: Sequence[str]) -> int:
+    """Run the command `name` with `words`; returns its exit code. Raises UserError for a mistake in `words`."""
+    if name not in COMMANDS:
+        what = "option" if name.startswith("-") else "command"
+        shown = [command.name for group in GROUPS.values() for command in group]
+        nearest = suggest_word(name, shown) or "; `pcdet-poly -h` lists the commands"
+        raise UserError(f"{name}: no such {what}{nearest}")
+    from pcdet_poly.commands.parser import CommandParser
+
+    module = COMMANDS[name].load()
+    parser = CommandParser.from_docstring(f"pcdet-poly {name}", module.__doc__ or "")
+    module.add_arguments(parser)
+    return module.run(parser.read_words(words)) or 0
+
+
+def describe_commands() -> str:
+    """Return what `pcdet-poly -h` prints: every command but the hidden ones, by group."""
+    width = max(len(name) for name in COMMANDS.keys() - {command.name for command in HIDDEN})
+    lines = ["usage: pcdet-poly COMMAND [options]", "", "LiDAR 3D detection on the Waymo Open Dataset, with PolyLoss."]
+    for title, commands in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {command.name:<{width}}  {command.help}" for command in commands)]
+    return "\n".join([*lines, "", "`pcdet-poly COMMAND -h` shows a command's options and an example."])

@@ -1,0 +1,1 @@
+"""Commands that compute metrics, or hand detections to those who do."""

@@ -1,0 +1,78 @@
+"""Compute Waymo's detection metrics of files, without TensorFlow.
+
+PREDICTIONS  Waymo's Objects .bin, a detections .parquet, or the folder of a run
+LABELS       Waymo's Objects .bin, or the folder of a frame store
+One .npz that holds both sides as flat arrays takes the place of the two (docs/evaluation.md).
+
+Example: pcdet-poly evaluate predictions.bin ground_truth.bin --output metrics.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import get_args
+
+from pcdet_poly.commands.options import parse_natural_int, parse_path, parse_place, parse_positive_int
+from pcdet_poly.commands.parser import CommandParser
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly evaluate`."""
+    from pcdet_poly.config.sections.evaluation import MetricsConfig
+
+    breakdowns = get_args(get_args(MetricsConfig.model_fields["breakdowns"].annotation)[0])
+    parser.add_argument("predictions", metavar="PREDICTIONS", type=parse_path, help="what was detected")
+    parser.add_argument("labels", metavar="LABELS", type=parse_path, nargs="?", help="what is there")
+    parser.add_argument("--output", metavar="FILE", type=_parse_output, help="also write the table: .json, .csv or .md")
+    parser.add_argument("--plots", metavar="DIR", type=parse_path, help="draw precision-recall curves and AP per range")
+    parser.add_argument(
+        "--config", metavar="CONFIG", type=parse_place, help="take evaluation.metrics and evaluation.within from it"
+    )
+    parser.add_argument(
+        "--breakdowns",
+        nargs="+",
+        choices=breakdowns,
+        metavar="NAME",
+        help=f"in place of OBJECT_TYPE RANGE; there are {', '.join(breakdowns)}",
+    )
+    parser.add_argument("--let", action="store_true", help="add LET-3D-AP, which forgives errors of depth")
+    parser.add_argument("--camera-only", action="store_true", help="labels as in the camera-only challenge (.bin)")
+    parser.add_argument(
+        "--bootstrap",
+        metavar="N",
+        type=parse_natural_int,
+        default=0,
+        help="95 %% intervals from N resamplings of the segments",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="OTHER",
+        type=parse_path,
+        help="a second detector's PREDICTIONS: print the difference, too",
+    )
+    parser.add_argument(
+        "--workers",
+        "--threads",
+        metavar="N",
+        type=parse_positive_int,
+        default=os.cpu_count() or 1,
+        help="threads (default: all cores)",
+    )
+    parser.add_argument(
+        "--official", metavar="PYTHON", type=parse_place, help="interpreter with Waymo's package: compare with its op"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read, evaluate, print, write."""
+    from pcdet_poly.commands.metrics.evaluate_files import evaluate_files
+
+    evaluate_files(options)
+
+
+def _parse_output(name: str) -> Path:
+    if not name.endswith((".json", ".csv", ".md")):
+        raise argparse.ArgumentTypeError(f"{name!r} must end in .json, .csv or .md")
+    return parse_path(name)

@@ -1,0 +1,55 @@
+"""Write the detections of a run as the file that Waymo's evaluation server and tools take.
+
+Without --account and --method, an `Objects` file, as Waymo's compute_detection_metrics_main and many other
+projects read and write it; with them, a `Submission` for the leaderboard.
+
+Example: pcdet-poly submit runs/centerpoint_pillar --output predictions.bin
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from pcdet_poly.commands.options import add_output, parse_number, parse_path, parse_positive_int
+from pcdet_poly.commands.parser import CommandParser
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly submit`."""
+    from pcdet_poly.config.sections.evaluation import SubmissionConfig
+
+    default = SubmissionConfig()
+    parser.add_argument("run", metavar="RUN", type=parse_path, help="folder of a run, or a detections .parquet")
+    add_output(parser, "file to write, for example predictions.bin", metavar="FILE", required=True)
+    parser.add_argument(
+        "--max-boxes", metavar="N", type=parse_positive_int, default=default.max_boxes, help="boxes per frame"
+    )
+    parser.add_argument(
+        "--min-score", metavar="S", type=parse_number, default=default.min_score, help="smallest score written"
+    )
+    parser.add_argument("--account", metavar="E-MAIL", default="", help="account registered with Waymo")
+    parser.add_argument("--method", metavar="NAME", default="", help="name of the method, at most 25 characters")
+    parser.add_argument("--authors", metavar="NAME", nargs="*", default=[], help="names of the authors")
+    parser.add_argument("--affiliation", metavar="NAME", default="", help="where they work")
+    parser.add_argument("--latency-s", metavar="S", type=parse_number, default=0.0, help="seconds per frame")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the file, and print how many boxes it has."""
+    from pcdet_poly.config.sections.evaluation import SubmissionConfig
+    from pcdet_poly.evaluation import read_detections, write_predictions, write_submission
+    from pcdet_poly.evaluation.files.any_file import find_detections_file
+
+    file = read_detections(find_detections_file(options.run))
+    cfg = SubmissionConfig(
+        max_boxes=options.max_boxes,
+        min_score=options.min_score,
+        account_name=options.account,
+        unique_method_name=options.method,
+        authors=tuple(options.authors),
+        affiliation=options.affiliation,
+        latency_s=options.latency_s,
+    )
+    write = write_submission if options.account or options.method else write_predictions
+    num = write(options.output, file.frame_ids, file.detections, file.class_names, cfg)
+    print(f"{options.output}: {num} boxes of {len(file.frame_ids)} frames")

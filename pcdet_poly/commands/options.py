@@ -1,0 +1,185 @@
+"""Options that several commands share: the same spelling, the same meaning, the same help everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from pathlib import Path
+
+from pcdet_poly.errors import UserError
+
+_OVERRIDE = re.compile(r"[a-z_]+(\.\w+)+=")
+
+
+def parse_path(text: str) -> Path:
+    """Type of an argument that names a file or folder of this machine; `~` stands for the home folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; name a file or folder")
+    return Path(os.path.expanduser(text))
+
+
+def parse_place(text: str) -> str:
+    """Type of an argument that is a path or a URL; `~` stands for the home folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name; name a file, a folder or a URL")
+    return os.path.expanduser(text)
+
+
+def parse_positive_int(text: str) -> int:
+    """Type of an argument that is a whole number, at least 1."""
+    return _parse_int(text, 1)
+
+
+def parse_natural_int(text: str) -> int:
+    """Type of an argument that is a whole number, at least 0."""
+    return _parse_int(text, 0)
+
+
+def parse_number(text: str) -> float:
+    """Type of an argument that is a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r}: a finite number needed")
+    return value
+
+
+def parse_positive_number(text: str) -> float:
+    """Type of an argument that is a finite number above 0."""
+    value = parse_number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: a number above 0 needed")
+    return value
+
+
+def parse_score(text: str) -> float:
+    """Type of an argument that is a score, from 0 to 1."""
+    value = parse_number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: a score is from 0 to 1")
+    return value
+
+
+def add_overrides(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add `key=value` words, which end up in `overrides`."""
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help=help)
+
+
+def add_plugin(parser: argparse.ArgumentParser) -> None:
+    """Add --plugin, a module with the user's own detectors, losses or readers; it is imported as soon as it is read."""
+    parser.add_argument(
+        "--plugin",
+        metavar="MODULE",
+        action=_AdmitPlugin,
+        help="module with your own detector, loss or reader, such as my_package.my_module; may be given again",
+    )
+
+
+class _AdmitPlugin(argparse.Action):
+    """Imports the module and lets configs name what is in it."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        from pcdet_poly.config.plugins import admit_plugin
+
+        admit_plugin(str(values))
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add RUN, the folder of a run, and --plugin for what its config may name."""
+    parser.add_argument("run", metavar="RUN", type=parse_path, help="folder that `pcdet-poly train` made")
+    add_plugin(parser)
+
+
+def add_output(
+    parser: argparse.ArgumentParser,
+    help: str,
+    *,
+    metavar: str = "DIR",
+    required: bool = False,
+    default: Path | None = None,
+) -> None:
+    """Add --output, what the command writes.
+
+    Args:
+        parser: the command's parser.
+        help: what is written there.
+        metavar: DIR for a folder, FILE for a file.
+        required: whether the command refuses to run without it.
+        default: where it is written otherwise.
+    """
+    parser.add_argument("--output", metavar=metavar, type=parse_path, required=required, default=default, help=help)
+
+
+def add_workers(parser: argparse.ArgumentParser, help: str = "processes that share the work") -> None:
+    """Add --workers, one by default."""
+    parser.add_argument("--workers", metavar="N", type=parse_positive_int, default=1, help=help)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: a GPU if there is one"
+    )
+
+
+def add_checkpoint(parser: argparse.ArgumentParser, help: str, *, default: str | None = "last") -> None:
+    """Add --checkpoint: `best`, `last`, or a file of the run or elsewhere."""
+    parser.add_argument("--checkpoint", metavar="best|last|FILE", type=parse_place, default=default, help=help)
+
+
+def add_min_score(parser: argparse.ArgumentParser, help: str, *, default: float) -> None:
+    """Add --min-score, which some commands called --score before."""
+    parser.add_argument("--min-score", "--score", metavar="S", type=parse_score, default=default, help=help)
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add --precision, how exactly a store keeps coordinates."""
+    parser.add_argument(
+        "--precision",
+        choices=("compact", "exact"),
+        default="compact",
+        help="compact: coordinates to 2 mm, a third of the size; exact: float32 bit for bit",
+    )
+
+
+def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the stores and the `section.key=value` words of a list that an option took both of."""
+    overrides = [word for word in words if _OVERRIDE.match(word) and not os.path.exists(word)]
+    return [word for word in words if word not in overrides], overrides
+
+
+def split_run(path: Path, checkpoint: str) -> tuple[Path, str]:
+    """Return the run's folder and its checkpoint where `path` names a checkpoint file of a run.
+
+    Args:
+        path: what stands for RUN: a run's folder, or a file in its folder `checkpoints`.
+        checkpoint: what --checkpoint says.
+
+    Returns:
+        The folder and the checkpoint to use; both unchanged where `path` is a folder.
+
+    Raises:
+        UserError: where `path` is a file that lies in no run's folder, or --checkpoint names another one.
+    """
+    if not path.is_file():
+        return path, checkpoint
+    folder = path.absolute().parent.parent
+    if path.absolute().parent.name != "checkpoints" or not (folder / "config.yaml").is_file():
+        raise UserError(
+            f"{path}: a file, and not in the checkpoints/ of a run; name the run's folder and --checkpoint FILE"
+        )
+    if checkpoint != "last":
+        raise UserError(f"{path}: a checkpoint already, and --checkpoint {checkpoint} names another; give one of them")
+    return path.parent.parent, str(path)
+
+
+def _parse_int(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r}: a whole number, at least {least}, needed")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Commands that make, use and change run folders."""

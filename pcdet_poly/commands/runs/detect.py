@@ -1,0 +1,134 @@
+"""Detect objects in point clouds: writes a picture (PNG) and the boxes (JSON) of each cloud.
+
+Reads .npz, .npy, .bin, .pcd and .ply.
+
+Example: pcdet-poly detect runs/centerpoint_pillar cloud.ply scans/ --output detections
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pcdet_poly.commands.options import (
+    add_checkpoint,
+    add_device,
+    add_min_score,
+    add_output,
+    add_run,
+    parse_number,
+    parse_path,
+    parse_positive_int,
+    split_run,
+)
+from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.errors import UserError, suggest_path
+
+if TYPE_CHECKING:
+    from pcdet_poly.config.schema import Config
+    from pcdet_poly.structures import Detections, Frame
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly detect`."""
+    add_run(parser)
+    parser.add_argument(
+        "clouds", metavar="CLOUD", nargs="+", type=parse_path, help="point cloud files, or folders of them"
+    )
+    add_output(parser, "folder for the pictures and boxes", default=Path("detections"))
+    add_checkpoint(parser, "default: last")
+    add_min_score(parser, "smallest score written and drawn", default=0.3)
+    parser.add_argument(
+        "--bin-columns",
+        type=parse_positive_int,
+        default=4,
+        metavar="N",
+        help="numbers per point in .bin files (default: 4, KITTI's)",
+    )
+    parser.add_argument(
+        "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
+    )
+    add_device(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Detect in every cloud, write and draw what was found."""
+    folder, checkpoint = split_run(options.run, options.checkpoint)
+    paths = find_clouds(options.clouds)
+
+    from pcdet_poly.data.convert.point_clouds import read_cloud
+    from pcdet_poly.engine.detector import Detector
+
+    detector = Detector.load(folder, checkpoint=checkpoint, device=options.device)
+    for path in paths:
+        frame = _raise_points(read_cloud(path, bin_columns=options.bin_columns), options.up)
+        (found,) = detector.detect([frame])
+        found = found[found.score >= options.min_score]
+        _write_detections(options.output / path.name, frame, found, detector.config)
+        print(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
+    print(f"{options.output}: a .png and a .json for each of {len(paths)} clouds")
+
+
+def find_clouds(given: list[Path]) -> list[Path]:
+    """Return the point cloud files among `given` and in the folders among them. Raises UserError for what is none."""
+    from pcdet_poly.data.convert.point_clouds import FORMATS
+
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS) if path.is_dir() else [path]
+        if not inside:
+            raise UserError(f"{path}: no point cloud in it; files end in {', '.join(FORMATS)}")
+        found += inside
+    if missing := next((path for path in found if not path.exists()), None):
+        raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
+    if twice := next((path for path in found if sum(path.name == other.name for other in found) > 1), None):
+        raise UserError(
+            f"{twice.name}: two clouds have this name and would overwrite each other; name them in two calls"
+        )
+    return found
+
+
+def _raise_points(frame: Frame, metres: float) -> Frame:
+    from dataclasses import replace
+
+    if not metres:
+        return frame
+    points = frame.points.copy()
+    points[:, frame.columns.index("z")] += metres
+    return replace(frame, points=points)
+
+
+def _write_detections(path: Path, frame: Frame, found: Detections, config: Config) -> None:
+    from pcdet_poly.data.load.collate import relabel_objects
+    from pcdet_poly.files import write_json
+    from pcdet_poly.visualization.bev import draw_bev
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (x0, y0, _), (x1, y1, _) = config.grid.lower, config.grid.upper
+    draw_bev(
+        path.with_name(path.name + ".png"),
+        frame.points,
+        relabel_objects(frame, config.data.classes),
+        found,
+        class_names=config.data.classes,
+        title=path.name,
+        limits=(x0, y0, x1, y1),
+    )
+    write_json(path.with_name(path.name + ".json"), _describe_boxes(found, config.data.classes))
+
+
+def _describe_boxes(found: Detections, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Return boxes in words: metres, radians, vehicle frame."""
+    names = ("x", "y", "z", "length", "width", "height", "heading")
+    rows = zip(found.box.tolist(), found.label.tolist(), found.score.tolist(), strict=True)
+    boxes = [
+        {"class": class_names[label], "score": score, **dict(zip(names, box, strict=True))}
+        for box, label, score in rows
+    ]
+    return {"boxes": boxes}
+
+
+def _describe_counts(found: Detections, class_names: tuple[str, ...]) -> str:
+    counts = [f"{int((found.label == i).sum())} {name.lower()}" for i, name in enumerate(class_names)]
+    return ", ".join(counts)

@@ -1,0 +1,65 @@
+"""Evaluate a run: writes metrics.json, detections.parquet and pictures/ into it.
+
+RUN may also be a checkpoint of a run: runs/NAME/checkpoints/best.pt.
+
+Example: pcdet-poly test runs/quick --checkpoint best --data stores/validation
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from pcdet_poly.commands.options import (
+    add_checkpoint,
+    add_device,
+    add_output,
+    add_overrides,
+    add_run,
+    parse_place,
+    split_overrides,
+    split_run,
+)
+from pcdet_poly.commands.parser import CommandParser
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly test`."""
+    add_run(parser)
+    add_overrides(parser, "settings that win over the run's: decode.score=0.2")
+    add_checkpoint(parser, "default: last; best was chosen on data.val")
+    parser.add_argument(
+        "--weights", choices=("raw", "ema"), help="last step's or averaged ones (default: averaged if there are some)"
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        type=parse_place,
+        metavar="STORE",
+        help="frame stores to evaluate on (default: the run's data.val)",
+    )
+    add_output(parser, "where to write (default: the run's folder)")
+    add_device(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Read the run, detect in its validation frames, compute the metrics."""
+    folder, which = split_run(options.run, options.checkpoint)
+    stores, more = split_overrides(options.data or [])
+    overrides = options.overrides + more + ([f"data.val={json.dumps(stores)}"] if stores else [])
+
+    from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+    from pcdet_poly.engine.evaluate import evaluate_run
+    from pcdet_poly.engine.frames import frames_to_evaluate
+    from pcdet_poly.engine.processes import joined_processes
+    from pcdet_poly.engine.run import open_run
+    from pcdet_poly.engine.state import seeded_recipe
+
+    with joined_processes(options.device) as device:
+        run = open_run(folder, overrides, device)
+        frames = frames_to_evaluate(run.config)
+        path = run.find_checkpoint(which)
+        checkpoint = load_checkpoint(path)
+        recipe = seeded_recipe(run.config, device)
+        load_model(recipe.model, checkpoint, path, run.config, weights=options.weights)
+        evaluate_run(run, recipe, frames, step=checkpoint.step, output=options.output)

@@ -1,0 +1,59 @@
+"""Train a detector: makes the folder runs/NAME and everything in it.
+
+On N GPUs: `torchrun --nproc-per-node N -m pcdet_poly train CONFIG ...`.
+
+Example: pcdet-poly train configs/quick.yaml train.epochs=4 --name short
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pcdet_poly.commands.configs import add_config, read_config
+from pcdet_poly.commands.options import add_device, parse_path
+from pcdet_poly.commands.parser import CommandParser
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly train`."""
+    add_config(parser)
+    parser.add_argument("--name", type=_parse_name, help="name of the run's folder (default: the name of CONFIG)")
+    parser.add_argument(
+        "--runs-folder", metavar="DIR", type=parse_path, default=Path("runs"), help="folder of all runs"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where the run stopped; start it if there is none")
+    add_device(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the config and the data, build the detector, train."""
+    config = read_config(options)
+
+    from pcdet_poly.distributed import rank
+    from pcdet_poly.engine.frames import training_frames, validation_frames
+    from pcdet_poly.engine.processes import joined_processes, rerun_command
+    from pcdet_poly.engine.start import start
+    from pcdet_poly.engine.train import train
+
+    with joined_processes(options.device) as device:
+        frames, validation = training_frames(config), validation_frames(config)
+        folder = options.runs_folder / (options.name or Path(options.config).stem)
+        run, recipe = start(config, frames, folder, device, resume=options.resume)
+        try:
+            train(run, recipe, frames, validation)
+        except KeyboardInterrupt:
+            if rank() == 0:
+                print(f"stopped and saved; go on with: {rerun_command('--resume')}", file=sys.stderr)
+            return 130
+        if rank() == 0:
+            files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
+            print(f"{folder}: {files}")
+    return 0
+
+
+def _parse_name(text: str) -> str:
+    if text in ("", ".", "..") or "/" in text or "\\" in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: a name, not a path, needed; --runs-folder chooses the folder")
+    return text

@@ -1,0 +1,79 @@
+"""Run a study: trains every trial, that is every model, arm and seed, as an ordinary run folder.
+
+Run the same command again to go on after an interruption: finished trials are skipped, others go on from their
+checkpoints. Then make the report: `pcdet-poly report FOLDER`.
+
+Example: pcdet-poly sweep configs/sweeps/poly_epsilon.yaml train.epochs=2 --workers 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pcdet_poly.commands.configs import find_config
+from pcdet_poly.commands.options import add_output, add_overrides, parse_place, parse_positive_int
+from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.errors import UserError
+
+if TYPE_CHECKING:
+    from pcdet_poly.experiments.sweep.folder import SweepFolder
+    from pcdet_poly.experiments.sweep.run_trials import Executor
+    from pcdet_poly.experiments.sweep.schema import Sweep
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the options of `pcdet-poly sweep`."""
+    parser.add_argument(
+        "sweep", metavar="SWEEP", type=parse_place, help="YAML file, for example configs/sweeps/mini.yaml"
+    )
+    add_overrides(parser, "settings for all trials: train.epochs=2")
+    add_output(parser, "the sweep's folder (default: sweeps/NAME)")
+    parser.add_argument("--executor", choices=("local", "ray"), default="local", help="where trials run")
+    parser.add_argument("--ray-address", metavar="ADDRESS", help="a cluster that is there (default: start one here)")
+    parser.add_argument(
+        "--workers", metavar="N", type=parse_positive_int, help="trials at a time (default: cores / threads)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare the folder, run the trials, check the pairing. Returns 1 where a trial failed."""
+    if options.ray_address and options.executor != "ray":
+        raise UserError("--ray-address needs --executor ray")
+    path = find_config(options.sweep, "sweeps")
+    from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder
+    from pcdet_poly.experiments.sweep.run_trials import count_total_steps, list_failures, list_mismatches, run_trials
+    from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop trials, as Ctrl-C does
+    sweep = read_sweep(path)
+    trials = list_trials(sweep, path.parent, options.overrides)
+    folder = SweepFolder(options.output or Path("sweeps") / path.stem)
+    total_steps = {trial.name: count_total_steps(trial, max(1, int(sweep.gpus))) for trial in trials}
+    prepare_folder(folder, sweep, trials)
+    executor = _start_executor(options, folder, sweep)
+    try:
+        run_trials(folder, trials, total_steps, executor)
+    finally:
+        executor.stop()
+    problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    print(f"{folder.path}: now pcdet-poly report {folder.path}")
+    return 1 if problems else 0
+
+
+def _start_executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:
+    """Return what starts the trials, on this machine or on a Ray cluster."""
+    workers = options.workers or max(1, len(os.sched_getaffinity(0)) // sweep.threads)
+    if options.executor == "ray":
+        from pcdet_poly.experiments.sweep.ray_executor import RayExecutor
+
+        return RayExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus, address=options.ray_address)
+    from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
+
+    return LocalExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus)

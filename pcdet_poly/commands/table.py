@@ -1,0 +1,62 @@
+"""The table of commands: what each is called, where its code is, what it does in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command of `pcdet-poly`. Its module has `add_arguments(parser)` and `run(options)`."""
+
+    name: str
+    module: str  # below pcdet_poly.commands; imported only when the command is called
+    help: str
+
+    def load(self) -> ModuleType:
+        """Import the command's module."""
+        return import_module(f"pcdet_poly.commands.{self.module}")
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "Data": (
+        Command("simulate", "data.simulate", "write simulated LiDAR segments as Waymo files"),
+        Command("preprocess", "data.preprocess", "convert Waymo files into a frame store"),
+        Command("import-frames", "data.import_frames", "convert your own .npz frames into a frame store"),
+        Command("check", "data.check", "verify every frame of a store"),
+        Command("build-bank", "data.build_bank", "collect labelled objects to paste into training frames"),
+    ),
+    "Runs": (
+        Command("demo", "runs.demo", "simulate, convert, train and evaluate, all of it small"),
+        Command("train", "runs.train", "train a detector"),
+        Command("test", "runs.test", "evaluate a run: metrics, detections, pictures"),
+        Command("detect", "runs.detect", "detect objects in point cloud files"),
+        Command("view", "runs.view", "look at the frames of a run or a store"),
+        Command("export", "runs.export", "write a run's network as an ONNX file"),
+        Command("import-checkpoint", "runs.import_checkpoint", "make a run from OpenPCDet's or CenterPoint's weights"),
+    ),
+    "Metrics": (
+        Command("evaluate", "metrics.evaluate", "compute Waymo's detection metrics of files"),
+        Command("submit", "metrics.submit", "write a run's detections as Waymo's server takes them"),
+    ),
+    "Studies": (
+        Command("sweep", "studies.sweep", "train every model, arm and seed of a study"),
+        Command("report", "studies.report", "write the report of a study"),
+        Command("loss-lab", "studies.loss_lab", "draw what a loss's coefficients do"),
+        Command("digits", "studies.digits", "repeat the paper's findings on small images"),
+    ),
+    "Looking inside": (
+        Command("config", "inspect.config", "show the settings of a config, or their JSON schema"),
+        Command("summary", "inspect.summary", "count a detector's parameters and arithmetic"),
+        Command("compare-simulation", "inspect.compare_simulation", "compare simulated with real frames"),
+        Command("draw-simulation", "inspect.draw_simulation", "draw one simulated frame"),
+        Command("completion", "inspect.completion", "print shell completion for bash, zsh or fish"),
+    ),
+}
+# Started by other commands, not by people.
+HIDDEN = (Command("trial", "studies.trial", "train one trial of a sweep"),)
+COMMANDS: dict[str, Command] = {
+    command.name: command for command in (*(each for group in GROUPS.values() for each in group), *HIDDEN)
+}

@@ -1,0 +1,1 @@
+"""`python -m pcdet_poly.detect` is the command `pcdet-poly detect`."""

@@ -1,0 +1,1 @@
+"""Size of a detector: parameters, arithmetic, memory."""
