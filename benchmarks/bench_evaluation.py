@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation.waymo_comparison import largest_difference, run_official
-from pcdet_poly.evaluation.evaluator import evaluate_problem
-from pcdet_poly.evaluation.files.flat_arrays import read_arrays
-from pcdet_poly.evaluation.box_tables import Objects, Predictions, EvaluationSet
+from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
+from pcdet_poly.evaluation.evaluator import evaluate_set
+from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
+from pcdet_poly.evaluation.waymo_comparison import find_largest_difference, run_waymo_op
 
 SIZES = np.array([[4.6, 2.0, 1.7], [0.9, 0.9, 1.75], [0.6, 0.7, 0.8], [1.8, 0.8, 1.7]])
 SHARES = (0.42, 0.28, 0.25, 0.05)  # of types
@@ -90,7 +90,7 @@ def cpu_s(problem: EvaluationSet, cfg: MetricsConfig, repeat: int = 5) -> float:
     times = []
     for _ in range(repeat):
         start = time.process_time()
-        evaluate_problem(problem, cfg)
+        evaluate_set(problem, cfg)
         times.append(time.process_time() - start)
     return min(times)
 
@@ -102,14 +102,14 @@ def compare(problem: EvaluationSet, official: str | None, official_frames: int) 
     print("| box types | ours, one core | Waymo's op | ratio | largest difference |\n|---|---:|---:|---:|---:|")
     for box_types in (("3D",), ("BEV",), ("3D", "BEV")):
         cfg = MetricsConfig(box_types=box_types)
-        evaluate_problem(first_frames(problem, 1), cfg)
+        evaluate_set(first_frames(problem, 1), cfg)
         ours_ms = 1e3 * cpu_s(problem, cfg) / frames
         row = ["", "", ""]
         if official:
             part = first_frames(problem, official_frames)
-            results = run_official(part, cfg, official)
+            results = run_waymo_op(part, cfg, official)
             theirs_ms = 1e3 * sum(result["cpu_seconds"] for result in results.values()) / part.num_frames
-            worst, _ = largest_difference(evaluate_problem(part, cfg), results)
+            worst, _ = find_largest_difference(evaluate_set(part, cfg), results)
             row = [f"{theirs_ms:.1f}", f"{theirs_ms / ours_ms:.0f}", f"{worst:.1e}"]
         print(f"| {' + '.join(box_types)} | {ours_ms:.3f} | {' | '.join(row)} |", flush=True)
 
@@ -131,10 +131,10 @@ def validation(threads: int) -> None:
 
 def validation_job(threads: int) -> None:
     """Print seconds and peak memory of a validation set, 3D and BEV, type and range breakdowns."""
-    evaluate_problem(made_up(1, VALIDATION_OBJECTS, VALIDATION_PREDICTIONS))
+    evaluate_set(made_up(1, VALIDATION_OBJECTS, VALIDATION_PREDICTIONS))
     problem = validation_set()
     start = time.perf_counter()
-    evaluate_problem(problem, threads=threads)
+    evaluate_set(problem, threads=threads)
     seconds = time.perf_counter() - start
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"\nvalidation size, {problem.num_frames} frames, {threads} threads: {seconds:.1f} s, peak {peak_gb:.2f} GB")
@@ -165,7 +165,7 @@ def main() -> int:
     parser.add_argument("--validation", action="store_true", help="also a set of the validation set's size")
     parser.add_argument("--threads", metavar="N", type=int, default=os.cpu_count() or 1, help="for --validation")
     arguments = parser.parse_args()
-    problem = read_arrays(arguments.case) if arguments.case else made_up(200, 100, 300)
+    problem = read_flat_arrays(arguments.case) if arguments.case else made_up(200, 100, 300)
     compare(problem, arguments.official, arguments.official_frames)
     growth()
     if arguments.validation:

@@ -9,7 +9,7 @@ from typing import Any
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.table import is_of
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.plan import Plan as MetricsPlan
+from pcdet_poly.evaluation.match_counter import MatchCounter
 
 
 def best_by(config: Config) -> tuple[str, ...]:
@@ -48,10 +48,10 @@ def score_of(metrics: Mapping[str, Any], config: Config) -> float:
 def _names(config: Config) -> list[str]:
     """All metrics of the config's classes."""
     cfg = config.evaluation.metrics
-    plan = MetricsPlan(cfg.model_copy(update={"score_cutoffs": None}))  # they change no name
+    plan = MatchCounter(cfg.model_copy(update={"score_cutoffs": None}))  # they change no name
     return [
         f"{overlap.name}/{shard}_LEVEL_{level}/{metric}"
-        for overlap in plan.overlaps
+        for overlap in plan.comparisons
         for shard in plan.layout.shards
         for level in cfg.levels
         if is_of(config.data.classes, f"{shard}_LEVEL_{level}")

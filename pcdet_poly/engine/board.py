@@ -8,8 +8,8 @@ import numpy as np
 
 from pcdet_poly.engine.run import Run
 from pcdet_poly.evaluation import Evaluator
-from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, curve
-from pcdet_poly.evaluation.kernels.counts import FN_1, FN_2, FP, TP
+from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, precision_recall_curve
+from pcdet_poly.evaluation.kernels.outcome_counts import FN_1, FN_2, FP, TP
 
 NUM_THRESHOLDS = 101  # TensorBoard takes them for 0, 0.01, ... 1: Waymo's own cut-offs
 _ROUNDING = 1e-6
@@ -19,9 +19,9 @@ def show_evaluation(run: Run, evaluator: Evaluator, pictures: Path, step: int) -
     """Write a curve per part and class at the hardest level, and the PNGs in `pictures`, under `step`."""
     from PIL import Image
 
-    level = max(evaluator.plan.cfg.levels)
-    shards, counts = evaluator.plan.layout.shards, evaluator.counts()
-    for part, of_part in zip(evaluator.plan.cfg.box_types, counts, strict=False):
+    level = max(evaluator.counter.cfg.levels)
+    shards, counts = evaluator.counter.layout.shards, evaluator.sum_counts()
+    for part, of_part in zip(evaluator.counter.cfg.box_types, counts, strict=False):
         for name in evaluator.class_names:
             row = f"OBJECT_TYPE_TYPE_{name}"
             if row in shards:
@@ -35,8 +35,8 @@ def show_evaluation(run: Run, evaluator: Evaluator, pictures: Path, step: int) -
 
 def _add_curve(run: Run, tag: str, counts: np.ndarray, evaluator: Evaluator, level: int, step: int) -> None:
     """`counts` (NUM_COUNTS, C) at the evaluation's cut-offs, read off at TensorBoard's thresholds."""
-    plan = evaluator.plan
-    points = curve(counts, level, plan.cfg.min_precision)
+    plan = evaluator.counter
+    points = precision_recall_curve(counts, level, plan.cfg.min_precision)
     thresholds = np.linspace(0, 1, NUM_THRESHOLDS)
     place = np.searchsorted(plan.cutoffs, thresholds - _ROUNDING)  # the first cut-off that is not below
     beyond = place == len(plan.cutoffs)  # where nothing is detected any more

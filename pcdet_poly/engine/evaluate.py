@@ -15,16 +15,16 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.train import MixedPrecision
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import evaluation_batches
+from pcdet_poly.data.load.loader import load_evaluation_batches
 from pcdet_poly.distributed import anywhere, gathered, rank, world_size
 from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.precision import autocast
 from pcdet_poly.engine.progress import progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
-from pcdet_poly.evaluation import ApTable, Evaluator, in_zones, write_detections
-from pcdet_poly.evaluation.evaluator import evaluator_of
-from pcdet_poly.evaluation.problems import problem_of_frames
+from pcdet_poly.evaluation import ApTable, Evaluator, find_boxes_in_zones, write_detections
+from pcdet_poly.evaluation.evaluator import run_evaluator
+from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.decoding.mirror_flips import Flips, maps_over_flips
@@ -97,15 +97,15 @@ def evaluate_recipe(
     batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
     frame_ids = tuple(name for batch in batches for name in batch.frame_ids)
     detections = tuple(rows for batch in batches for rows in batch.detections)
-    problem = problem_of_frames(
+    problem = build_evaluation_set(
         detections,
         [rows for batch in batches for rows in batch.labels],
         class_names=config.data.classes,
         no_label_zone=[mask for batch in batches for mask in batch.in_zone],
     )
     cfg = config.evaluation
-    evaluator = evaluator_of(problem, cfg.metrics, class_names=config.data.classes, within=cfg.within)
-    return Evaluation(evaluator, evaluator.result(), frame_ids, detections)
+    evaluator = run_evaluator(problem, cfg.metrics, class_names=config.data.classes, within=cfg.within)
+    return Evaluation(evaluator, evaluator.compute(), frame_ids, detections)
 
 
 def _examine(
@@ -118,7 +118,7 @@ def _examine(
 ) -> list[_Examined]:
     """This process's batches."""
     size, examined = config.evaluation.batch_size, []
-    batches = evaluation_batches(config, frames, rank=rank(), world_size=world_size())
+    batches = load_evaluation_batches(config, frames, rank=rank(), world_size=world_size())
     to_draw = _evenly_spaced(config.evaluation.pictures, len(frames))
     with progress("evaluate", 0, len(frames)) as report:
         for start in range(0, len(frames), size * world_size()):  # all processes turn as often
@@ -128,7 +128,7 @@ def _examine(
             flips = config.evaluation.test_time_flips
             found = detect(recipe, batch, device, mixed_precision=config.train.mixed_precision, flips=flips)
             labels = tuple(rows.numpy() for rows in batch.ground_truth)
-            in_zone = map(in_zones, (rows.box for rows in found), batch.no_label_zones)
+            in_zone = map(find_boxes_in_zones, (rows.box for rows in found), batch.no_label_zones)
             examined.append(_Examined(batch.frame_ids, labels, found, tuple(in_zone)))
             first = start + size * rank()
             for index in to_draw & set(range(first, first + batch.size)):

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pcdet_poly.data.load.collate import collate, relabel
+from pcdet_poly.data.load.collate import collate, relabel_objects
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import range_image_of, seen
+from pcdet_poly.data.load.loader import get_range_image_config, prepare_frame
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.engine.checkpoint import config_values, first_difference
 from pcdet_poly.engine.detector import Detector
@@ -17,7 +17,7 @@ from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.structures import Detections, Frame
-from pcdet_poly.visualization.viewer.view import View, Views, view_of
+from pcdet_poly.visualization.viewer.view import View, ViewSource, build_view
 
 DETECTIONS = "detections.parquet"
 _ABOUT_FILES = frozenset({"data.train", "data.val", "data.val_every", "data.workers"})
@@ -25,7 +25,7 @@ _ABOUT_FILES = frozenset({"data.train", "data.val", "data.val_every", "data.work
 
 def views_of(
     folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str = "auto"
-) -> Views:
+) -> ViewSource:
     """The frames of a store with their labels, or the validation frames of a run with labels and detections.
 
     A run's detections are those that its evaluation left in detections.parquet, unless a checkpoint is named or
@@ -42,21 +42,21 @@ def views_of(
     return _views_of_store(folder, min_score)
 
 
-def _views_of_store(folder: Path, min_score: float) -> Views:
+def _views_of_store(folder: Path, min_score: float) -> ViewSource:
     store = Store(folder)
     if not len(store):
         raise UserError(f"{folder}: no frames in it; convert some data first")
 
     def at(index: int) -> View:
         frame = store[index]
-        return view_of(frame, frame.ground_truth, None, frame.class_names, min_score=min_score)
+        return build_view(frame, frame.ground_truth, None, frame.class_names, min_score=min_score)
 
-    return Views(folder.resolve().name, store.frame_ids, at)
+    return ViewSource(folder.resolve().name, store.frame_ids, at)
 
 
 def _views_of_run(
     folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str
-) -> Views:
+) -> ViewSource:
     run = open_run(folder, list(overrides), pick_device(device))
     cfg = run.config.data
     if not cfg.val:
@@ -66,9 +66,9 @@ def _views_of_run(
 
     def at(index: int) -> View:
         frame = frames[index]
-        return view_of(frame, relabel(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score)
+        return build_view(frame, relabel_objects(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score)
 
-    return Views(folder.resolve().name, frames.frame_ids, at)
+    return ViewSource(folder.resolve().name, frames.frame_ids, at)
 
 
 def _saved_detections(
@@ -96,8 +96,8 @@ def _detector(run: Run, frames: FrameDataset, checkpoint: str) -> Callable[[int,
     detector, cfg = Detector.of_run(run, checkpoint=checkpoint), run.config
 
     def find(index: int, frame: Frame) -> Detections:
-        past = frames.before(index, cfg.data.sweeps - 1)
-        (found,) = detector.detect_batch(collate([seen(frame, past, cfg)], cfg.data.classes, range_image_of(cfg)))
+        past = frames.read_frames_before(index, cfg.data.sweeps - 1)
+        (found,) = detector.detect_batch(collate([prepare_frame(frame, past, cfg)], cfg.data.classes, get_range_image_config(cfg)))
         return found
 
     return find

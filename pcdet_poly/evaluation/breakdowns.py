@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.counts import OBJECT, PREDICTION
-from pcdet_poly.evaluation.records import Objects, Predictions
+from pcdet_poly.evaluation.box_tables import Objects, Predictions
+from pcdet_poly.evaluation.kernels.outcome_counts import OBJECT_DTYPE, PREDICTION_DTYPE
 
 TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")  # Label.Type is 1 + the position
 RANGES_M = (30.0, 50.0)
@@ -22,7 +22,7 @@ SPEEDS_M_S = tuple(float(np.float32(limit)) for limit in (0.2, 1.0, 3.0, 10.0))
 CAMERAS_DEG = {"FRONT": 0.0, "FRONT-LEFT": 45.0, "FRONT-RIGHT": -45.0, "SIDE-LEFT": 90.0, "SIDE-RIGHT": -90.0}
 HALF_VIEW_DEG = 25.2
 
-Boxed = Predictions | Objects
+BoxTable = Predictions | Objects
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,31 @@ class Breakdown:
     """Shards of one breakdown. `shard_of(rows)` is (N,) int64, -1 where a row belongs to none."""
 
     shards: tuple[str, ...]
-    shard_of: Callable[[Boxed], np.ndarray]
+    shard_of: Callable[[BoxTable], np.ndarray]
 
 
-def _by_type(rows: Boxed, parts: int, part: np.ndarray | int = 0) -> np.ndarray:
+def _shard_by_type(rows: BoxTable, parts: int, part: np.ndarray | int = 0) -> np.ndarray:
     kind = rows.type.astype(np.int64)
     return np.where(kind > 0, parts * (kind - 1) + part, -1)
 
 
-def _range_of(rows: Boxed) -> np.ndarray:
+def _shard_by_range(rows: BoxTable) -> np.ndarray:
     distance_m = np.sqrt((rows.box[:, :3].astype(np.float64) ** 2).sum(axis=1))
-    return _by_type(rows, 3, np.searchsorted(RANGES_M, distance_m, side="right"))
+    return _shard_by_type(rows, 3, np.searchsorted(RANGES_M, distance_m, side="right"))
 
 
-def _size_of(rows: Boxed) -> np.ndarray:
-    return _by_type(rows, 2, rows.box[:, 3:6].max(axis=1, initial=0) >= LARGE_M)
+def _shard_by_size(rows: BoxTable) -> np.ndarray:
+    return _shard_by_type(rows, 2, rows.box[:, 3:6].max(axis=1, initial=0) >= LARGE_M)
 
 
-def _speed_of(rows: Boxed) -> np.ndarray:
+def _shard_by_speed(rows: BoxTable) -> np.ndarray:
     """By speed in the world; an object without a known speed stands still."""
     assert isinstance(rows, Objects)
     speed_m_s = np.sqrt((np.nan_to_num(rows.speed, nan=0.0).astype(np.float64) ** 2).sum(axis=1))
-    return _by_type(rows, 5, np.searchsorted(SPEEDS_M_S, speed_m_s, side="right"))
+    return _shard_by_type(rows, 5, np.searchsorted(SPEEDS_M_S, speed_m_s, side="right"))
 
 
-def in_view(rows: Boxed, camera: int) -> np.ndarray:
+def is_in_view(rows: BoxTable, camera: int) -> np.ndarray:
     """(N,) bool: in the camera that took it, or, for a 3D box, with its centre in the camera's field of view."""
     bearing_deg = np.degrees(1.0) * np.arctan2(rows.box[:, 1].astype(np.float64), rows.box[:, 0].astype(np.float64))
     middle_deg = list(CAMERAS_DEG.values())[camera]
@@ -62,37 +62,39 @@ def in_view(rows: Boxed, camera: int) -> np.ndarray:
     return np.where(rows.image > 0, rows.image == camera + 1, seen)
 
 
-def _camera_of(rows: Boxed) -> np.ndarray:
+def _shard_by_camera(rows: BoxTable) -> np.ndarray:
     """The camera the label names as seeing most of the object, else the first that has its centre in view."""
     assert isinstance(rows, Objects)
     first = np.full(len(rows), -1)
     for camera in reversed(range(len(CAMERAS_DEG))):
-        first[in_view(rows, camera)] = camera
+        first[is_in_view(rows, camera)] = camera
     named = np.where(rows.image > 0, rows.image.astype(np.int64) - 1, first)
     named = np.where((rows.image == 0) & (rows.camera >= 0), rows.camera.astype(np.int64) - 1, named)
-    return np.where(named >= 0, _by_type(rows, 5, named), -1)
+    return np.where(named >= 0, _shard_by_type(rows, 5, named), -1)
 
 
-def _names(prefix: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+def _name_shards(prefix: str, parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{prefix}_TYPE_{kind}_{part}" for kind in TYPES for part in parts)
 
 
 BREAKDOWNS: dict[str, Breakdown] = {
     "ONE_SHARD": Breakdown(("ONE_SHARD",), lambda rows: np.zeros(len(rows), np.int64)),
-    "OBJECT_TYPE": Breakdown(tuple(f"OBJECT_TYPE_TYPE_{kind}" for kind in TYPES), lambda rows: _by_type(rows, 1)),
-    "RANGE": Breakdown(_names("RANGE", ("[0, 30)", "[30, 50)", "[50, +inf)")), _range_of),
-    "SIZE": Breakdown(_names("SIZE", ("small", "large")), _size_of),
-    "VELOCITY": Breakdown(_names("VELOCITY", ("STATIONARY", "SLOW", "MEDIUM", "FAST", "VERY_FAST")), _speed_of),
+    "OBJECT_TYPE": Breakdown(tuple(f"OBJECT_TYPE_TYPE_{kind}" for kind in TYPES), lambda rows: _shard_by_type(rows, 1)),
+    "RANGE": Breakdown(_name_shards("RANGE", ("[0, 30)", "[30, 50)", "[50, +inf)")), _shard_by_range),
+    "SIZE": Breakdown(_name_shards("SIZE", ("small", "large")), _shard_by_size),
+    "VELOCITY": Breakdown(
+        _name_shards("VELOCITY", ("STATIONARY", "SLOW", "MEDIUM", "FAST", "VERY_FAST")), _shard_by_speed
+    ),
     "ALL_BUT_SIGN": Breakdown(("ALL_BUT_SIGN", "SIGN"), lambda rows: (rows.type == 3).astype(np.int64)),
-    "CAMERA": Breakdown(_names("CAMERA", tuple(CAMERAS_DEG)), _camera_of),
+    "CAMERA": Breakdown(_name_shards("CAMERA", tuple(CAMERAS_DEG)), _shard_by_camera),
 }
 
 
-BY_OBJECT = {"VELOCITY", "CAMERA"}  # counted by the object's shard alone
+BREAKDOWNS_BY_OBJECT = {"VELOCITY", "CAMERA"}  # counted by the object's shard alone
 
 
 @dataclass(frozen=True)
-class Layout:
+class ShardLayout:
     """Where the counts of a list of breakdowns are kept: the rows of `steps`, and the tasks that fill them."""
 
     breakdowns: tuple[str, ...]
@@ -107,7 +109,7 @@ class Layout:
         """Rows of `steps`: the shards, then one per type for false alarms near no object (VELOCITY)."""
         return len(self.shards) + len(TYPES)
 
-    def first_row(self, breakdown: str) -> int:
+    def find_first_row(self, breakdown: str) -> int:
         """First row of a breakdown's shards."""
         before = self.breakdowns[: self.breakdowns.index(breakdown)]
         return sum(len(BREAKDOWNS[name].shards) for name in before)
@@ -120,8 +122,8 @@ class Layout:
         `cutoff` (P,) is the highest cut-off that each prediction passes.
         """
         tasks = [task for name in self.breakdowns for task in self._tasks(name, predictions, objects)]
-        of_predictions = np.zeros((len(tasks), len(predictions)), PREDICTION)
-        of_objects = np.zeros((len(tasks), len(objects)), OBJECT)
+        of_predictions = np.zeros((len(tasks), len(predictions)), PREDICTION_DTYPE)
+        of_objects = np.zeros((len(tasks), len(objects)), OBJECT_DTYPE)
         of_predictions["cutoff"], of_predictions["ignored"] = cutoff, predictions.in_no_label_zone
         of_objects["level"] = objects.level
         for t, (group, object_group, row, object_row, _) in enumerate(tasks):
@@ -133,11 +135,11 @@ class Layout:
         self, name: str, predictions: Predictions, objects: Objects
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]]:
         """(prediction group, object group, prediction row, object row, by object) of each task."""
-        row = self.first_row(name)
+        row = self.find_first_row(name)
         own = BREAKDOWNS[name].shard_of(objects)
         object_row = np.where(own >= 0, own + row, -1)
         if name == "VELOCITY":
-            group, object_group = _by_type(predictions, 1), _by_type(objects, 1)
+            group, object_group = _shard_by_type(predictions, 1), _shard_by_type(objects, 1)
             return [(group, object_group, np.where(group >= 0, group + len(self.shards), -1), object_row, True)]
         if name == "CAMERA":
             return [self._camera_task(camera, predictions, objects, row, own) for camera in range(len(CAMERAS_DEG))]
@@ -147,20 +149,20 @@ class Layout:
     def _camera_task(
         self, camera: int, predictions: Predictions, objects: Objects, row: int, own: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
-        group = np.where(in_view(predictions, camera), _by_type(predictions, 1), -1)
-        object_group = np.where(in_view(objects, camera), _by_type(objects, 1), -1)
-        prediction_row = np.where(group >= 0, row + _by_type(predictions, 5, camera), -1)
-        object_row = np.where(own == _by_type(objects, 5, camera), own + row, -1)
+        group = np.where(is_in_view(predictions, camera), _shard_by_type(predictions, 1), -1)
+        object_group = np.where(is_in_view(objects, camera), _shard_by_type(objects, 1), -1)
+        prediction_row = np.where(group >= 0, row + _shard_by_type(predictions, 5, camera), -1)
+        object_row = np.where(own == _shard_by_type(objects, 5, camera), own + row, -1)
         return group, object_group, prediction_row, object_row, True
 
-    def of_shards(self, counts: np.ndarray, fp: int) -> np.ndarray:
+    def gather_shards(self, counts: np.ndarray, fp: int) -> np.ndarray:
         """Counts (..., shards, NUM_COUNTS, C) of all rows (..., num_rows, NUM_COUNTS, C).
 
         A false alarm near no object counts in every VELOCITY shard of its type.
         """
         shards = counts[..., : len(self.shards), :, :].copy()
         if "VELOCITY" in self.breakdowns:
-            row = self.first_row("VELOCITY")
+            row = self.find_first_row("VELOCITY")
             everywhere = counts[..., len(self.shards) :, fp, :]
             shards[..., row : row + 5 * len(TYPES), fp, :] += np.repeat(everywhere, 5, axis=-2)
         return shards

@@ -8,7 +8,7 @@ from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 
 
-def given_cutoffs(cfg: MetricsConfig) -> np.ndarray:
+def list_cutoffs(cfg: MetricsConfig) -> np.ndarray:
     """(C,) float32 ascending, of a config that does not leave them to be estimated."""
     if isinstance(cfg.score_cutoffs, int):
         raise UserError(
@@ -20,7 +20,7 @@ def given_cutoffs(cfg: MetricsConfig) -> np.ndarray:
     return np.sort(np.array(cfg.score_cutoffs, np.float32))
 
 
-def estimated_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
+def estimate_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
     """(C,) float32 ascending: Waymo's choice of `num` cut-offs for the scores (N,) of all classes.
 
     The smallest score, the starts of near-equal buckets of sorted scores, and 1; uniform steps where there
@@ -29,7 +29,7 @@ def estimated_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
     if num == 1:
         return np.zeros(1, np.float32)
     if num >= len(scores):
-        return _uniform_steps(np.float32(1.0 / (num - 1)))
+        return _list_uniform_cutoffs(np.float32(1.0 / (num - 1)))
     in_order = np.sort(scores.astype(np.float32))
     starts, remaining = [0], len(scores)
     for left in range(num - 1, 1, -1):
@@ -39,7 +39,7 @@ def estimated_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
     return np.sort(np.concatenate([in_order[:1], buckets, np.ones(1, np.float32)]))
 
 
-def _uniform_steps(step: np.float32) -> np.ndarray:
+def _list_uniform_cutoffs(step: np.float32) -> np.ndarray:
     values, here, end = [], np.float32(0), np.float32(1)
     while here < end:
         values.append(here)
@@ -49,7 +49,7 @@ def _uniform_steps(step: np.float32) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def highest_cutoff(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+def find_highest_cutoff(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
     """(N,) int64 position of the highest cut-off that each score reaches; -1 for none and for NaN."""
     position = np.searchsorted(cutoffs, scores.astype(np.float32), side="right") - 1
     return np.where(np.isnan(scores), -1, position)

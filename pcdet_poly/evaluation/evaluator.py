@@ -9,13 +9,13 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.cutoffs import estimated_cutoffs
-from pcdet_poly.evaluation.kernels.average_precision import counts_at_cutoffs
-from pcdet_poly.evaluation.kernels.counts import FP
-from pcdet_poly.evaluation.plan import Plan
-from pcdet_poly.evaluation.problems import Limits, inside, problem_of_frames
-from pcdet_poly.evaluation.records import Problem
-from pcdet_poly.evaluation.table import ApTable, named, values_of
+from pcdet_poly.evaluation.ap_table import ApTable, compute_values, name_values
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+from pcdet_poly.evaluation.cutoffs import estimate_cutoffs
+from pcdet_poly.evaluation.kernels.average_precision import accumulate_increments
+from pcdet_poly.evaluation.kernels.outcome_counts import FP
+from pcdet_poly.evaluation.match_counter import MatchCounter
+from pcdet_poly.evaluation.tabulate import Limits, build_evaluation_set, crop_to_limits
 from pcdet_poly.structures import Detections, GroundTruth
 
 
@@ -35,19 +35,19 @@ def evaluate(
     `no_label_zone[i]` (N,) marks detections in a no-label zone: unmatched, they are no false positives.
     `within` (x0, y0, x1, y1) drops boxes, on both sides, with a centre outside.
     """
-    problem = problem_of_frames(detections, ground_truth, class_names=class_names, no_label_zone=no_label_zone)
-    return evaluate_problem(problem, cfg, within=within, threads=threads)
+    problem = build_evaluation_set(detections, ground_truth, class_names=class_names, no_label_zone=no_label_zone)
+    return evaluate_set(problem, cfg, within=within, threads=threads)
 
 
-def evaluate_problem(
-    problem: Problem, cfg: MetricsConfig | None = None, *, within: Limits | None = None, threads: int = 1
+def evaluate_set(
+    problem: EvaluationSet, cfg: MetricsConfig | None = None, *, within: Limits | None = None, threads: int = 1
 ) -> ApTable:
     """As `evaluate`, from flat tables."""
-    return evaluator_of(problem, cfg, within=within, threads=threads).result()
+    return run_evaluator(problem, cfg, within=within, threads=threads).compute()
 
 
-def evaluator_of(
-    problem: Problem,
+def run_evaluator(
+    problem: EvaluationSet,
     cfg: MetricsConfig | None = None,
     *,
     class_names: Sequence[str] = (),
@@ -55,18 +55,18 @@ def evaluator_of(
     threads: int = 1,
 ) -> Evaluator:
     """An evaluator that has seen a problem's frames."""
-    cutoffs = with_cutoffs(cfg or MetricsConfig(), problem, within=within)
+    cutoffs = resolve_cutoffs(cfg or MetricsConfig(), problem, within=within)
     evaluator = Evaluator(cutoffs, class_names=class_names, within=within)
     evaluator.add(problem, threads=threads)
     return evaluator
 
 
-def with_cutoffs(cfg: MetricsConfig, *problems: Problem, within: Limits | None = None) -> MetricsConfig:
+def resolve_cutoffs(cfg: MetricsConfig, *problems: EvaluationSet, within: Limits | None = None) -> MetricsConfig:
     """`cfg` with the score cut-offs listed, if it left them to be estimated from the scores of `problems`."""
     if not isinstance(cfg.score_cutoffs, int):
         return cfg
-    scores = np.concatenate([inside(problem, within).predictions.score for problem in problems])
-    return cfg.model_copy(update={"score_cutoffs": tuple(estimated_cutoffs(scores, cfg.score_cutoffs).tolist())})
+    scores = np.concatenate([crop_to_limits(problem, within).predictions.score for problem in problems])
+    return cfg.model_copy(update={"score_cutoffs": tuple(estimate_cutoffs(scores, cfg.score_cutoffs).tolist())})
 
 
 class Evaluator:
@@ -78,12 +78,12 @@ class Evaluator:
     def __init__(
         self, cfg: MetricsConfig | None = None, *, class_names: Sequence[str] = (), within: Limits | None = None
     ) -> None:
-        self.plan = Plan(cfg or MetricsConfig())
+        self.counter = MatchCounter(cfg or MetricsConfig())
         self.class_names = tuple(class_names)
         self.within = within
         self.num_frames = self.num_predictions = self.num_objects = 0
         self.seconds = 0.0  # spent on evaluating
-        self.steps: dict[str, np.ndarray] = {}  # segment -> (parts, rows, NUM_COUNTS, C) int64
+        self.increments: dict[str, np.ndarray] = {}  # segment -> (parts, rows, NUM_COUNTS, C) int64
 
     def update(
         self,
@@ -95,7 +95,7 @@ class Evaluator:
     ) -> None:
         """Add frames; see `evaluate`. `segments` names each frame's segment, for the bootstrap."""
         self.add(
-            problem_of_frames(
+            build_evaluation_set(
                 detections,
                 ground_truth,
                 class_names=self.class_names,
@@ -104,11 +104,11 @@ class Evaluator:
             )
         )
 
-    def add(self, problem: Problem, *, threads: int = 1) -> None:
+    def add(self, problem: EvaluationSet, *, threads: int = 1) -> None:
         """Add the frames of a problem."""
         start = time.perf_counter()
-        problem = inside(problem, self.within)
-        self._add_counts(self.plan.count(problem, threads=threads))
+        problem = crop_to_limits(problem, self.within)
+        self._add_increments(self.counter.count(problem, threads=threads))
         self.seconds += time.perf_counter() - start
         self.num_frames += problem.num_frames
         self.num_predictions += len(problem.predictions)
@@ -116,30 +116,30 @@ class Evaluator:
 
     def merge(self, other: Evaluator) -> None:
         """Add everything that `other` has seen."""
-        if (self.plan.cfg, self.within) != (other.plan.cfg, other.within):
+        if (self.counter.cfg, self.within) != (other.counter.cfg, other.within):
             raise UserError("merge: the two evaluators have different settings; build both from one config")
-        self._add_counts(other.steps)
+        self._add_increments(other.increments)
         self.seconds += other.seconds
         self.num_frames += other.num_frames
         self.num_predictions += other.num_predictions
         self.num_objects += other.num_objects
 
-    def _add_counts(self, steps: dict[str, np.ndarray]) -> None:
+    def _add_increments(self, steps: dict[str, np.ndarray]) -> None:
         for segment, of_segment in steps.items():
-            self.steps[segment] = self.steps.get(segment, 0) + of_segment
+            self.increments[segment] = self.increments.get(segment, 0) + of_segment
 
-    def counts(self) -> np.ndarray:
+    def sum_counts(self) -> np.ndarray:
         """(parts, shards, NUM_COUNTS, C) int64 counts at every cut-off."""
-        return self.counts_of(sum(self.steps.values(), self.plan.no_steps(1)[0]))
+        return self.accumulate(sum(self.increments.values(), self.counter.make_zero_increments(1)[0]))
 
-    def counts_of(self, steps: np.ndarray) -> np.ndarray:
+    def accumulate(self, steps: np.ndarray) -> np.ndarray:
         """Counts (..., shards, NUM_COUNTS, C) of steps (..., rows, NUM_COUNTS, C)."""
-        return self.plan.layout.of_shards(counts_at_cutoffs(steps), FP)
+        return self.counter.layout.gather_shards(accumulate_increments(steps), FP)
 
-    def result(self) -> ApTable:
+    def compute(self) -> ApTable:
         """The table of everything seen so far."""
         start = time.perf_counter()
-        entries = named(values_of(self.counts(), self.plan), self.plan)
+        entries = name_values(compute_values(self.sum_counts(), self.counter), self.counter)
         meta = {
             "frames": self.num_frames,
             "predictions": self.num_predictions,

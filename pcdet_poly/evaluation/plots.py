@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pcdet_poly.evaluation.ap_table import ApTable
 from pcdet_poly.evaluation.breakdowns import TYPES
 from pcdet_poly.evaluation.evaluator import Evaluator
-from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, curve
-from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, precision_recall_curve
 from pcdet_poly.files import atomic_path
 
 if TYPE_CHECKING:
@@ -23,14 +23,16 @@ def write_plots(evaluator: Evaluator, table: ApTable, folder: str | Path) -> lis
     """Draw what the config's breakdowns allow, one picture per part and kind; return the files."""
     written = []
     for k, part in enumerate(table.entries):
-        if "OBJECT_TYPE" in evaluator.plan.cfg.breakdowns:
-            written.append(_save(_curves(evaluator, k, part), Path(folder) / f"precision_recall_{part}.png"))
-        if "RANGE" in evaluator.plan.cfg.breakdowns:
-            written.append(_save(_ranges(evaluator, table, part), Path(folder) / f"ranges_{part}.png"))
+        if "OBJECT_TYPE" in evaluator.counter.cfg.breakdowns:
+            written.append(
+                _save_figure(_draw_curves(evaluator, k, part), Path(folder) / f"precision_recall_{part}.png")
+            )
+        if "RANGE" in evaluator.counter.cfg.breakdowns:
+            written.append(_save_figure(_draw_ranges(evaluator, table, part), Path(folder) / f"ranges_{part}.png"))
     return written
 
 
-def _figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
+def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * columns, 3.8), layout="constrained")
@@ -39,20 +41,20 @@ def _figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def _save_figure(figure: Figure, path: Path) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path
 
 
-def _curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
+def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
     """Measured points at the score cut-offs, one panel per type, one line per level."""
-    plan, counts = evaluator.plan, evaluator.counts()[part_index]
-    first = plan.layout.first_row("OBJECT_TYPE")
-    figure, axes = _figure(f"{part}: precision and recall at the score cut-offs", len(TYPES))
+    plan, counts = evaluator.counter, evaluator.sum_counts()[part_index]
+    first = plan.layout.find_first_row("OBJECT_TYPE")
+    figure, axes = _create_figure(f"{part}: precision and recall at the score cut-offs", len(TYPES))
     for axis, kind, row in zip(axes, TYPES, counts[first : first + len(TYPES)], strict=True):
         for level in plan.cfg.levels:
-            points = curve(row, level, plan.cfg.min_precision)
+            points = precision_recall_curve(row, level, plan.cfg.min_precision)
             seen = points[RECALL] > 0
             axis.plot(points[RECALL][seen], points[PRECISION][seen], ".-", label=f"LEVEL_{level}")
         axis.set(title=kind.lower(), xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
@@ -61,10 +63,10 @@ def _curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
     return figure
 
 
-def _ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
+def _draw_ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
     """AP of each type near, farther and far, one bar per level."""
-    levels = evaluator.plan.cfg.levels
-    figure, axes = _figure(f"{part}: AP by distance", len(TYPES))
+    levels = evaluator.counter.cfg.levels
+    figure, axes = _create_figure(f"{part}: AP by distance", len(TYPES))
     width = 0.8 / len(levels)
     for axis, kind in zip(axes, TYPES, strict=True):
         for k, level in enumerate(levels):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def in_zones(box: np.ndarray, zones: Sequence[np.ndarray]) -> np.ndarray:
+def find_boxes_in_zones(box: np.ndarray, zones: Sequence[np.ndarray]) -> np.ndarray:
     """(N,) bool: the box's centre lies in one of the polygons.
 
     Args:

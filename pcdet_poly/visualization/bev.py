@@ -44,11 +44,11 @@ def draw_bev(
     x0, y0, x1, y1 = limits or (-75.0, -75.0, 75.0, 75.0)
     figure = Figure(figsize=(size_px / 100, size_px / 100), dpi=100, facecolor=_GROUND, layout="constrained")
     axes = figure.add_subplot(facecolor=_GROUND)
-    _style(axes, title)
+    _style_axes(axes, title)
     _draw_rings(axes, max(abs(x0), abs(y0), abs(x1), abs(y1)))
     _draw_points(axes, points)
-    labels = ground_truth[_inside(ground_truth.box, (x0, y0, x1, y1))]
-    shown = detections[_inside(detections.box, (x0, y0, x1, y1)) & (detections.score >= min_score)]
+    labels = ground_truth[_is_inside(ground_truth.box, (x0, y0, x1, y1))]
+    shown = detections[_is_inside(detections.box, (x0, y0, x1, y1)) & (detections.score >= min_score)]
     _draw_boxes(axes, labels.box, labels.label, filled=True)
     _draw_boxes(axes, shown.box, shown.label, filled=False)
     _draw_scores(axes, shown)
@@ -58,7 +58,7 @@ def draw_bev(
         figure.savefig(temporary, format="png", dpi=100)
 
 
-def corners_bev(box: np.ndarray) -> np.ndarray:
+def bev_corners(box: np.ndarray) -> np.ndarray:
     """(N, 7) boxes to their (N, 4, 2) corners: front left, rear left, rear right, front right."""
     length, width, heading = box[:, 3], box[:, 4], box[:, 6]
     along = np.stack([np.cos(heading), np.sin(heading)], axis=-1) * (length / 2)[:, None]  # (N, 2)
@@ -67,13 +67,13 @@ def corners_bev(box: np.ndarray) -> np.ndarray:
     return np.stack([box[:, :2] + a * along + b * across for a, b in signs], axis=1)
 
 
-def _inside(box: np.ndarray, limits: tuple[float, float, float, float]) -> np.ndarray:
+def _is_inside(box: np.ndarray, limits: tuple[float, float, float, float]) -> np.ndarray:
     x0, y0, x1, y1 = limits
     inside: np.ndarray = (box[:, 0] >= x0) & (box[:, 0] < x1) & (box[:, 1] >= y0) & (box[:, 1] < y1)
     return inside
 
 
-def _style(axes: Axes, title: str) -> None:
+def _style_axes(axes: Axes, title: str) -> None:
     axes.set_title(title, color=_INK, fontsize=13)
     axes.set_xlabel("x, forward (m)", color=_INK)
     axes.set_ylabel("y, left (m)", color=_INK)
@@ -103,7 +103,7 @@ def _draw_boxes(axes: Axes, box: np.ndarray, label: np.ndarray, *, filled: bool)
     from matplotlib.collections import LineCollection, PolyCollection
     from matplotlib.colors import to_rgba
 
-    corners = corners_bev(box)  # (N, 4, 2)
+    corners = bev_corners(box)  # (N, 4, 2)
     front = corners[:, [0, 3]].mean(axis=1)
     ticks = np.stack([box[:, :2], front + 0.35 * (front - box[:, :2])], axis=1)  # centre to beyond the front
     colours = [CLASS_COLOURS[i % len(CLASS_COLOURS)] for i in label]
@@ -118,7 +118,7 @@ def _draw_boxes(axes: Axes, box: np.ndarray, label: np.ndarray, *, filled: bool)
 
 
 def _draw_scores(axes: Axes, detections: Detections) -> None:
-    tops = corners_bev(detections.box).max(axis=1)  # (N, 2)
+    tops = bev_corners(detections.box).max(axis=1)  # (N, 2)
     for (x, y), label, score in zip(tops, detections.label, detections.score, strict=True):
         colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
         axes.text(x, y, f"{score:.2f}", color=colour, fontsize=8, clip_on=True, zorder=6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.visualization.bev import corners_bev
+from pcdet_poly.visualization.bev import bev_corners
 
 # Pairs of `box_corners`: bottom, top, uprights; then a line along the bottom from the centre to the front.
 EDGES = np.array(
@@ -20,7 +20,7 @@ EDGES = np.array(
 def box_corners(box: np.ndarray) -> np.ndarray:
     """(N, 7) boxes to (N, 10, 3): four corners of the bottom (front left, rear left, rear right, front right), four
     of the top, the bottom's centre, the middle of its front edge."""
-    around = corners_bev(box)  # (N, 4, 2)
+    around = bev_corners(box)  # (N, 4, 2)
     flat = np.concatenate([around, around, box[:, None, :2], around[:, [0, 3]].mean(axis=1, keepdims=True)], axis=1)
     half = box[:, 5:6] / 2 * np.array([-1, -1, -1, -1, 1, 1, 1, 1, -1, -1])  # (N, 10)
     return np.concatenate([flat, (box[:, 2:3] + half)[..., None]], axis=-1)

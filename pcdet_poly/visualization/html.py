@@ -11,7 +11,7 @@ from typing import Any
 _SHARED = ("dom.js", "boxes.js", "cloud.js")  # elements, packed points, a cloud that turns
 
 
-def html_page(package: str, scripts: Sequence[str], *, title: str, data: Any) -> str:
+def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: Any) -> str:
     """The text of `package`/page/page.html with page.css, the shared scripts, then its own `scripts`, and `data` as
     JSON, in the places marked there."""
     own, shared = files(package) / "page", files("pcdet_poly.visualization") / "page"

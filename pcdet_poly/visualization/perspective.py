@@ -33,28 +33,30 @@ class Camera:
 
     def project(self, xyz: np.ndarray, width: int, height: int) -> np.ndarray:
         """(..., 3) metres to (..., 3): pixels from the left, pixels from the top, depth in metres."""
-        right, up, back = self._axes()
+        right, up, back = self._compute_axes()
         relative = np.asarray(xyz, np.float64) - self.target
         depth = self.distance_m - relative @ back
         focus = 0.95 * height / np.where(depth == 0, np.nan, depth)
         return np.stack([width / 2 + focus * (relative @ right), height / 2 - focus * (relative @ up), depth], axis=-1)
 
-    def clipped(self, lines: np.ndarray) -> np.ndarray:
+    def clip_lines(self, lines: np.ndarray) -> np.ndarray:
         """Lines (L, 2, 3) without what is behind the eye; NaN where nothing is left."""
-        depth = self.distance_m - (lines - np.array(self.target)) @ self._axes()[2] - _NEAR_M  # (L, 2), seen where > 0
+        depth = (
+            self.distance_m - (lines - np.array(self.target)) @ self._compute_axes()[2] - _NEAR_M
+        )  # (L, 2), seen where > 0
         behind = depth <= 0
         share = np.where(behind, -depth / np.where(behind, depth[:, ::-1] - depth, 1), 0)  # of the way to the other end
         cut: np.ndarray = lines + share[..., None] * (lines[:, ::-1] - lines)
         return np.where(behind.all(axis=1)[:, None, None], np.nan, cut)
 
-    def _axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _compute_axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Unit vectors to the right, up and back towards the eye."""
         (cy, sy), (cp, sp) = ((np.cos(a), np.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
         return np.array([-sy, cy, 0]), np.array([-cy * sp, -sy * sp, cp]), np.array([cy * cp, sy * cp, sp])
 
 
 @dataclass(frozen=True)
-class Boxes:
+class DrawnBoxes:
     """Boxes to draw: labels dashed and thin, detections not."""
 
     box: np.ndarray  # (N, 7)
@@ -83,7 +85,7 @@ def draw_perspective(
     path: str | Path,
     xyz: np.ndarray,
     colour: np.ndarray,
-    boxes: Sequence[Boxes],
+    boxes: Sequence[DrawnBoxes],
     *,
     camera: Camera | None = None,
     title: str = "",
@@ -108,12 +110,12 @@ def draw_perspective(
         figure.savefig(temporary, format="png", dpi=_DPI)
 
 
-def _draw_boxes(axes: Axes, boxes: Boxes, camera: Camera, width: int, height: int) -> None:
+def _draw_boxes(axes: Axes, boxes: DrawnBoxes, camera: Camera, width: int, height: int) -> None:
     from matplotlib.collections import LineCollection
 
     lines = box_lines(boxes.box)  # (N, 13, 2, 3)
     colour = np.repeat(boxes.colour / 255, lines.shape[1], axis=0)
-    ends = camera.project(camera.clipped(lines.reshape(-1, 2, 3)), width, height)[..., :2]
+    ends = camera.project(camera.clip_lines(lines.reshape(-1, 2, 3)), width, height)[..., :2]
     kept = np.isfinite(ends).all(axis=(1, 2))
     style, thickness = ("--", 0.9) if boxes.dashed else ("-", 1.4)
     drawn = LineCollection(list(ends[kept]), colors=colour[kept], linestyles=style, linewidths=thickness)

@@ -18,7 +18,7 @@ from pcdet_poly.engine.train import train
 from pcdet_poly.engine.views import views_of
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.evaluation import read_detections, write_detections
-from pcdet_poly.visualization.viewer.__main__ import chosen_frames, main
+from pcdet_poly.visualization.viewer.__main__ import choose_frames, main
 
 CPU = torch.device("cpu")
 IDS = tuple(f"tiny/{100_000 * number}" for number in range(5))
@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny) -> Run:
 def test_a_store_shows_its_points_and_labels(store: Path) -> None:
     views = views_of(store, [], checkpoint=None, min_score=0.3)
     assert (views.title, views.frame_ids) == ("store", IDS)
-    view = views.at(3)
+    view = views.load_view(3)
     assert (view.frame_id, len(view.xyz), view.detections) == (IDS[3], 450, None)
     assert [view.class_names[i] for i in view.labels.label] == ["VEHICLE"] * 3 + ["PEDESTRIAN", "CYCLIST"]
     assert (view.return_number == 1).all()
@@ -47,11 +47,11 @@ def test_a_store_shows_its_points_and_labels(store: Path) -> None:
 def test_a_run_shows_the_detections_that_its_evaluation_saved(run: Run) -> None:
     saved = read_detections(run.folder / "detections.parquet")
     lowest = np.sort(saved.detections[2].score)[-4]
-    view = views_of(run.folder, [], checkpoint=None, min_score=float(lowest)).at(2)
+    view = views_of(run.folder, [], checkpoint=None, min_score=float(lowest)).load_view(2)
     assert view.class_names == ("VEHICLE", "PEDESTRIAN", "CYCLIST")
     assert view.labels.label.tolist() == [0, 0, 0, 1, 2]
     assert len(view.detections) == 4
-    every = views_of(run.folder, [], checkpoint=None, min_score=0.0).at(2).detections
+    every = views_of(run.folder, [], checkpoint=None, min_score=0.0).load_view(2).detections
     np.testing.assert_array_equal(every.box, saved.detections[2].box)
 
 
@@ -68,19 +68,19 @@ def test_the_detector_runs_where_nothing_fitting_was_saved(
     if how == "no file":
         (folder / "detections.parquet").unlink()
     checkpoint = "last" if how == "checkpoint" else None
-    view = views_of(folder, [], checkpoint=checkpoint, min_score=0.0, device="cpu").at(2)
+    view = views_of(folder, [], checkpoint=checkpoint, min_score=0.0, device="cpu").load_view(2)
     np.testing.assert_allclose(view.detections.score, saved.detections[2].score, atol=1e-4)
     np.testing.assert_allclose(view.detections.box, saved.detections[2].box, atol=1e-2)
     assert ("running the detector" in capsys.readouterr().err) == (how == "other frames")
 
 
 def test_overrides_of_the_detector_are_obeyed_and_those_of_files_need_no_detector(run: Run, store: Path) -> None:
-    fewer = views_of(run.folder, ["decode.max_detections=3"], checkpoint=None, min_score=0.0, device="cpu").at(0)
+    fewer = views_of(run.folder, ["decode.max_detections=3"], checkpoint=None, min_score=0.0, device="cpu").load_view(0)
     assert len(fewer.detections) == 3
     for path in run.checkpoints.iterdir():
         path.rename(path.with_suffix(".hidden"))
     try:
-        views_of(run.folder, [f"data.val=[{store}]", "data.workers=0"], checkpoint=None, min_score=0.0).at(0)
+        views_of(run.folder, [f"data.val=[{store}]", "data.workers=0"], checkpoint=None, min_score=0.0).load_view(0)
     finally:
         for path in run.checkpoints.iterdir():
             path.rename(path.with_suffix(".pt"))
@@ -114,7 +114,7 @@ def test_mistakes_are_one_line(run: Run, store: Path, tmp_path: Path) -> None:
     ],
 )
 def test_frames_are_named_by_number_id_or_slice(frame: str | None, frames: str | None, positions: list[int]) -> None:
-    assert chosen_frames(IDS, frame, frames) == positions
+    assert choose_frames(IDS, frame, frames) == positions
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_frames_are_named_by_number_id_or_slice(frame: str | None, frames: str |
 )
 def test_frames_that_are_not_there_are_refused(frame: str | None, frames: str | None, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        chosen_frames(IDS, frame, frames)
+        choose_frames(IDS, frame, frames)
 
 
 def test_the_end_of_an_id_names_one_frame_or_none() -> None:
-    assert chosen_frames(("a/x", "b/x", "b/y"), "b/x", None) == [1]
+    assert choose_frames(("a/x", "b/x", "b/y"), "b/x", None) == [1]
     with pytest.raises(UserError, match=r"--frame x: fits 2 frames; ids look like a/x"):
-        chosen_frames(("a/x", "b/x", "b/y"), "x", None)
+        choose_frames(("a/x", "b/x", "b/y"), "x", None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import shapely
 from scipy.optimize import linear_sum_assignment
 from shapely import affinity
 
-from pcdet_poly.evaluation.records import Problem
+from pcdet_poly.evaluation.box_tables import EvaluationSet
 
 THRESHOLDS = {1: 0.7, 2: 0.5, 3: 0.5, 4: 0.5}
 CUTOFFS = np.array([*(0.01 * i for i in range(100)), 1.0], np.float32)
@@ -41,7 +41,7 @@ def heading_accuracy(a: float, b: float) -> float:
     return 1 - abs(math.remainder(float(a) - float(b), 2 * math.pi)) / math.pi
 
 
-def counts(problem: Problem, kind: int, *, with_height: bool) -> dict[str, np.ndarray]:
+def counts(problem: EvaluationSet, kind: int, *, with_height: bool) -> dict[str, np.ndarray]:
     """tp, fp, fn_1, fn_2 and summed heading accuracy of one type at every cut-off."""
     total = {name: np.zeros(len(CUTOFFS)) for name in ("tp", "fp", "fn_1", "fn_2", "heading")}
     for frame in range(problem.num_frames):

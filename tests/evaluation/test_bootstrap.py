@@ -9,23 +9,23 @@ import pytest
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_problem, paired_bootstrap
-from pcdet_poly.evaluation.bootstrap import draw_segments, resampled
-from pcdet_poly.evaluation.records import Problem
-from tests.evaluation.problems import part_of, random_problem
+from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_set, paired_bootstrap
+from pcdet_poly.evaluation.bootstrap import draw_segments, resample_metrics
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+from tests.evaluation.random_sets import part_of, random_problem
 
 CFG = MetricsConfig(breakdowns=("OBJECT_TYPE",), box_types=("3D",))
 FRAMES = 12  # in three segments: frame i is of segment i % 3
 VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
 
 
-def evaluator_of(problem: Problem) -> Evaluator:
+def evaluator_of(problem: EvaluationSet) -> Evaluator:
     evaluator = Evaluator(CFG)
     evaluator.add(problem)
     return evaluator
 
 
-def worse(problem: Problem, share: float) -> Problem:
+def worse(problem: EvaluationSet, share: float) -> EvaluationSet:
     """Some predictions less."""
     keep = np.random.default_rng(0).random(len(problem.predictions)) > share
     return replace(problem, predictions=problem.predictions[keep])
@@ -34,13 +34,13 @@ def worse(problem: Problem, share: float) -> Problem:
 def test_a_resampling_equals_evaluating_its_frames() -> None:
     problem = random_problem(1, frames=FRAMES)
     draws = np.array([[3, 0, 0], [0, 1, 2], [1, 1, 1]])
-    values = resampled(evaluator_of(problem), draws)
+    values = resample_metrics(evaluator_of(problem), draws)
     for draw, value in zip(draws, values, strict=True):
         repeated = Evaluator(CFG)
         for frame in range(FRAMES):
             for _ in range(draw[frame % 3]):
                 repeated.add(part_of(problem, frame, frame + 1))
-        rows = repeated.result()["3D"]
+        rows = repeated.compute()["3D"]
         np.testing.assert_allclose(
             value[0, :, :, :2].ravel(), [v for row in rows.values() for v in row.values()], atol=1e-6
         )
@@ -56,9 +56,9 @@ def test_draws_are_reproducible_and_complete() -> None:
 def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
     evaluator = evaluator_of(random_problem(2, frames=FRAMES))
     table = bootstrap(evaluator, resamples=200, seed=3)
-    assert table.entries == evaluator.result().entries
+    assert table.entries == evaluator.compute().entries
     low, high = table.intervals["3D"][VEHICLE]["ap"]
-    samples = resampled(evaluator, draw_segments(3, 200, 3))[:, 0, 0, 0, 0]
+    samples = resample_metrics(evaluator, draw_segments(3, 200, 3))[:, 0, 0, 0, 0]
     assert 0.93 <= ((samples >= low) & (samples <= high)).mean() <= 1
     assert low < high
     assert table.meta["segments"] == 3
@@ -67,19 +67,19 @@ def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
 def test_equal_detectors_do_not_differ() -> None:
     evaluator = evaluator_of(random_problem(3, frames=FRAMES))
     table = paired_bootstrap(evaluator, evaluator, resamples=20)
-    assert {value for _, _, _, value in table.rows()} == {0.0}
-    assert table.interval("3D", VEHICLE, "ap") == (0, 0)
+    assert {value for _, _, _, value in table.iterate_rows()} == {0.0}
+    assert table.get_interval("3D", VEHICLE, "ap") == (0, 0)
 
 
 def test_a_paired_difference_is_surer_than_two_intervals_say() -> None:
     problem = random_problem(4, frames=FRAMES, objects=20)
     first, second = evaluator_of(problem), evaluator_of(worse(problem, 0.3))
     difference = paired_bootstrap(first, second, resamples=200)
-    expected = first.result()["3D"][VEHICLE]["ap"] - second.result()["3D"][VEHICLE]["ap"]
+    expected = first.compute()["3D"][VEHICLE]["ap"] - second.compute()["3D"][VEHICLE]["ap"]
     assert difference["3D"][VEHICLE]["ap"] == pytest.approx(expected)
-    low, high = difference.interval("3D", VEHICLE, "ap")
+    low, high = difference.get_interval("3D", VEHICLE, "ap")
     assert low <= expected <= high
-    apart = [bootstrap(one, resamples=200).interval("3D", VEHICLE, "ap") for one in (first, second)]
+    apart = [bootstrap(one, resamples=200).get_interval("3D", VEHICLE, "ap") for one in (first, second)]
     assert high - low < sum(b - a for a, b in apart)
 
 
@@ -95,4 +95,4 @@ def test_mistakes_are_named() -> None:
 
 def test_segments_change_no_value() -> None:
     problem = random_problem(7)
-    assert evaluator_of(problem).result().entries == evaluate_problem(replace(problem, segments=("",) * 4), CFG).entries
+    assert evaluator_of(problem).compute().entries == evaluate_set(replace(problem, segments=("",) * 4), CFG).entries

@@ -17,14 +17,14 @@ from pcdet_poly.evaluation import (
     ApTable,
     Evaluator,
     bootstrap,
-    evaluate_problem,
+    evaluate_set,
     to_markdown,
     write_detections,
     write_labels,
 )
 from pcdet_poly.evaluation.__main__ import main
-from pcdet_poly.evaluation.waymo_comparison import arrays_of, run_official
-from pcdet_poly.evaluation.table_text import caption
+from pcdet_poly.evaluation.table_text import write_caption
+from pcdet_poly.evaluation.waymo_comparison import flatten_set, run_waymo_op
 from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.random_sets import random_problem
@@ -35,7 +35,7 @@ VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
 
 @pytest.fixture(scope="module")
 def table() -> ApTable:
-    return evaluate_problem(random_problem(0), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
+    return evaluate_set(random_problem(0), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +60,17 @@ def test_json_has_the_official_names(table: ApTable) -> None:
 
 
 def test_difference(table: ApTable) -> None:
-    other = evaluate_problem(random_problem(1), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
-    change = table.difference(other)
+    other = evaluate_set(random_problem(1), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
+    change = table.subtract(other)
     assert change["BEV"][VEHICLE]["ap"] == table["BEV"][VEHICLE]["ap"] - other["BEV"][VEHICLE]["ap"]
-    assert {value for _, _, _, value in table.difference(table).rows()} == {0.0}
+    assert {value for _, _, _, value in table.subtract(table).iterate_rows()} == {0.0}
     with pytest.raises(UserError, match="different rows"):
-        table.difference(evaluate_problem(random_problem(1)))
+        table.subtract(evaluate_set(random_problem(1)))
 
 
 def test_csv(table: ApTable, sure: ApTable) -> None:
     rows = list(csv.DictReader(table.to_csv().splitlines()))
-    assert len(rows) == len(list(table.rows()))
+    assert len(rows) == len(list(table.iterate_rows()))
     assert float(rows[0]["value"]) == table["3D"][VEHICLE]["ap"]
     assert rows[0]["low"] == ""
     limits = next(csv.DictReader(sure.to_csv().splitlines()))
@@ -87,19 +87,19 @@ def test_markdown(table: ApTable, sure: ApTable) -> None:
 
 def test_all_ns_is_the_mean_without_signs(table: ApTable) -> None:
     rows = [table["3D"][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_2"]["aph"] for kind in ("VEHICLE", "PEDESTRIAN", "CYCLIST")]
-    assert table.all_ns("3D", 2)["aph"] == pytest.approx(np.mean(rows))
+    assert table.compute_all_ns("3D", 2)["aph"] == pytest.approx(np.mean(rows))
 
 
 def test_the_caption_says_what_was_left_out(table: ApTable) -> None:
     limited = ApTable(table.entries, dict(table.meta) | {"within": (-10, -20, 30, 20)})
-    assert "only boxes with centre in x -10..30, y -20..20 m, on both sides" in caption(limited)
-    assert "only" not in caption(table)
+    assert "only boxes with centre in x -10..30, y -20..20 m, on both sides" in write_caption(limited)
+    assert "only" not in write_caption(table)
 
 
 @pytest.fixture
 def arrays(tmp_path: Path) -> Path:
     path = tmp_path / "both.npz"
-    np.savez(path, **arrays_of(random_problem(0)))
+    np.savez(path, **flatten_set(random_problem(0)))
     return path
 
 
@@ -112,7 +112,7 @@ def test_one_npz(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     output = tmp_path / "metrics.json"
     assert run(monkeypatch, arrays, "--output", output, "--let", "--plots", tmp_path / "plots") == 0
     value = json.loads(output.read_text())
-    assert value["3D"] == evaluate_problem(random_problem(0)).to_json()["3D"]
+    assert value["3D"] == evaluate_set(random_problem(0)).to_json()["3D"]
     assert value["meta"]["seconds"] > 0
     assert "VEHICLE_LEVEL_1" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "plots").iterdir()}
@@ -223,7 +223,7 @@ def test_no_common_frame_is_a_mistake(
 
 def test_waymo_s_package_missing_is_said() -> None:
     with pytest.raises(UserError, match=r"No module named .*requirements-official\.txt"):
-        run_official(random_problem(0), MetricsConfig(), sys.executable)
+        run_waymo_op(random_problem(0), MetricsConfig(), sys.executable)
 
 
 def test_write_submission(tmp_path: Path) -> None:

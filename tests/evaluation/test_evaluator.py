@@ -60,15 +60,15 @@ def test_objects_without_points_do_not_count_and_few_points_are_level_2() -> Non
     truth = labels([CAR, BIKE], [1, 0], num_points=[0, 5])
     evaluator = Evaluator(class_names=CLASSES)
     evaluator.update([Detections.empty()], [truth])
-    assert evaluator.result().meta["ground_truths"] == 1
-    misses = evaluator.counts()[0, [0, 3]][:, [2, 3], 0]  # vehicle, cyclist; LEVEL_1, LEVEL_2
+    assert evaluator.compute().meta["ground_truths"] == 1
+    misses = evaluator.sum_counts()[0, [0, 3]][:, [2, 3], 0]  # vehicle, cyclist; LEVEL_1, LEVEL_2
     assert misses.tolist() == [[0, 0], [0, 1]]
 
 
 def test_an_annotated_level_wins() -> None:
     evaluator = Evaluator(class_names=CLASSES)
     evaluator.update([Detections.empty()], [labels([CAR, BIKE], [1, 0], level=[2, 1], num_points=[500, 1])])
-    assert evaluator.counts()[0, [0, 3]][:, [2, 3], 0].tolist() == [[0, 1], [1, 1]]
+    assert evaluator.sum_counts()[0, [0, 3]][:, [2, 3], 0].tolist() == [[0, 1], [1, 1]]
 
 
 def test_heading_off_by_a_quarter_turn_halves_aph() -> None:
@@ -102,16 +102,16 @@ def test_updates_add_up() -> None:
     for rows, truth in frames:
         evaluator.update([rows], [truth])
     together = evaluate(*zip(*frames, strict=True), class_names=CLASSES)
-    assert evaluator.result().entries == together.entries
-    assert evaluator.result().meta["frames"] == 2
+    assert evaluator.compute().entries == together.entries
+    assert evaluator.compute().meta["frames"] == 2
 
 
 def test_memory_grows_with_segments_not_frames() -> None:
     evaluator = Evaluator(class_names=CLASSES)
     for segment in ("a", "b", "a", "a"):
         evaluator.update([found([CAR], [1])], [labels([CAR], [1])], segments=[segment])
-    assert sorted(evaluator.steps) == ["a", "b"]
-    assert evaluator.steps["a"].shape == evaluator.steps["b"].shape
+    assert sorted(evaluator.increments) == ["a", "b"]
+    assert evaluator.increments["a"].shape == evaluator.increments["b"].shape
 
 
 def test_an_evaluator_travels_between_processes() -> None:
@@ -119,18 +119,18 @@ def test_an_evaluator_travels_between_processes() -> None:
     evaluator.update([found([CAR], [1])], [labels([CAR], [1])])
     other = pickle.loads(pickle.dumps(evaluator))
     other.merge(evaluator)
-    assert other.result().meta["frames"] == 2
-    assert other.result().entries == evaluator.result().entries
+    assert other.compute().meta["frames"] == 2
+    assert other.compute().entries == evaluator.compute().entries
 
 
 def test_results_leave_the_evaluator_as_it_was() -> None:
     evaluator = Evaluator(class_names=CLASSES)
     evaluator.update([found([CAR], [1])], [labels([CAR], [1])])
-    before = copy.deepcopy(evaluator.steps)
-    evaluator.result()
+    before = copy.deepcopy(evaluator.increments)
+    evaluator.compute()
     evaluator.merge(Evaluator(class_names=CLASSES))
-    assert before.keys() == evaluator.steps.keys()
-    assert all((before[name] == evaluator.steps[name]).all() for name in before)
+    assert before.keys() == evaluator.increments.keys()
+    assert all((before[name] == evaluator.increments[name]).all() for name in before)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_results_leave_the_evaluator_as_it_was() -> None:
 )
 def test_nothing_to_find_gives_0(detections: list[Detections], truth: list[GroundTruth]) -> None:
     table = evaluate(detections, truth, class_names=CLASSES)
-    assert {value for _, _, _, value in table.rows()} == {0.0}
+    assert {value for _, _, _, value in table.iterate_rows()} == {0.0}
     assert len(table["BEV"]) == 32
 
 

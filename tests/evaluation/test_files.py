@@ -11,15 +11,15 @@ import pytest
 from pcdet_poly.config.sections.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions, write_submission
-from pcdet_poly.evaluation.cross_check import arrays_of
+from pcdet_poly.evaluation.box_tables import EvaluationSet
 from pcdet_poly.evaluation.files.any_file import read_labels, read_predictions
-from pcdet_poly.evaluation.files.flat_arrays import problem_of_arrays, read_arrays
-from pcdet_poly.evaluation.files.message_chunks import message_chunks
+from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, read_flat_arrays
+from pcdet_poly.evaluation.files.message_chunks import read_message_chunks
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
-from pcdet_poly.evaluation.records import Problem
+from pcdet_poly.evaluation.waymo_comparison import flatten_set
 from pcdet_poly.protos.metrics import Object, Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
-from tests.evaluation.problems import random_problem
+from tests.evaluation.random_sets import random_problem
 
 FRAMES = ("segment_a/100", "segment_a/200", "b/1700000000000000")
 CLASSES = ("PEDESTRIAN", "VEHICLE", "CYCLIST")
@@ -171,7 +171,7 @@ def test_large_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
     data = objects_file(tmp_path / "p.bin", 107)
     whole = read_prediction_file(tmp_path / "p.bin")
     monkeypatch.setattr("pcdet_poly.evaluation.files.message_chunks._CHUNK_MESSAGES", 10)
-    chunks = list(message_chunks(tmp_path / "p.bin"))
+    chunks = list(read_message_chunks(tmp_path / "p.bin"))
     assert [first for first, _ in chunks] == list(range(0, 107, 10))
     assert b"".join(chunk for _, chunk in chunks) == data
     pieces = read_prediction_file(tmp_path / "p.bin")
@@ -229,9 +229,9 @@ def test_bad_objects_are_named(tmp_path: Path) -> None:
 def test_frames_of_either_side_count() -> None:
     """Predictions without labels are false alarms, labels without predictions are missed."""
     problem = random_problem(0)
-    arrays = arrays_of(problem)
+    arrays = flatten_set(problem)
     arrays["pd_frame"] = arrays["pd_frame"] + 2
-    joined = problem_of_arrays(arrays, "test")
+    joined = build_set_of_arrays(arrays, "test")
     assert joined.num_frames == 6
     assert set(joined.predictions.frame) == {2, 3, 4, 5}
 
@@ -241,7 +241,7 @@ def test_frames_are_joined_by_their_names(
 ) -> None:
     write_detections(tmp_path / "d.parquet", FRAMES, detections, CLASSES)
     write_labels(tmp_path / "l.bin", FRAMES[::-1], labels[::-1], WAYMO_CLASSES)
-    problem = Problem.of(read_predictions(tmp_path / "d.parquet"), read_labels(tmp_path / "l.bin"))
+    problem = EvaluationSet.join(read_predictions(tmp_path / "d.parquet"), read_labels(tmp_path / "l.bin"))
     assert problem.frames == tuple(sorted(FRAMES))
     assert problem.segments == ("b", "segment_a", "segment_a")
     assert problem.predictions.frame.tolist() == [0, 0, 1, 1, 1, 1, 1]
@@ -250,15 +250,15 @@ def test_frames_are_joined_by_their_names(
 
 def test_arrays(tmp_path: Path) -> None:
     problem = random_problem(1)
-    arrays = arrays_of(problem)
+    arrays = flatten_set(problem)
     np.savez(tmp_path / "both.npz", **arrays)
-    again = read_arrays(tmp_path / "both.npz")
+    again = read_flat_arrays(tmp_path / "both.npz")
     for side in ("predictions", "objects"):
         for name, column in getattr(problem, side).columns().items():
             np.testing.assert_array_equal(column, getattr(getattr(again, side), name), err_msg=name)
     with pytest.raises(UserError, match="no array 'gt_box'"):
-        problem_of_arrays({name: column for name, column in arrays.items() if name != "gt_box"}, "x")
+        build_set_of_arrays({name: column for name, column in arrays.items() if name != "gt_box"}, "x")
     with pytest.raises(UserError, match="pd_score has 3 rows"):
-        problem_of_arrays(arrays | {"pd_score": arrays["pd_score"][:3]}, "x")
+        build_set_of_arrays(arrays | {"pd_score": arrays["pd_score"][:3]}, "x")
     with pytest.raises(UserError, match="x: pd_type: box 0 has type 7"):
-        problem_of_arrays(arrays | {"pd_type": arrays["pd_type"] * 0 + 7}, "x")
+        build_set_of_arrays(arrays | {"pd_type": arrays["pd_type"] * 0 + 7}, "x")

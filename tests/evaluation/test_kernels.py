@@ -10,22 +10,27 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation.cutoffs import estimated_cutoffs, given_cutoffs, highest_cutoff
+from pcdet_poly.evaluation.cutoffs import estimate_cutoffs, find_highest_cutoff, list_cutoffs
 from pcdet_poly.evaluation.evaluator import Evaluator
-from pcdet_poly.evaluation.kernels.average_precision import RECALL, average_precision, curve, descending
-from pcdet_poly.evaluation.kernels.counts import FIXED_POINT, FN_1, FN_2, FP, HEADING, NUM_COUNTS, TP
-from pcdet_poly.evaluation.kernels.dense_assignment import dense_assignment
-from pcdet_poly.evaluation.kernels.official_sort import official_order
+from pcdet_poly.evaluation.kernels.average_precision import (
+    RECALL,
+    average_precision,
+    precision_recall_curve,
+    sort_descending,
+)
+from pcdet_poly.evaluation.kernels.dense_assignment import assign_densely
+from pcdet_poly.evaluation.kernels.introsort import sort_by_introsort
+from pcdet_poly.evaluation.kernels.outcome_counts import FIXED_POINT, FN_1, FN_2, FP, HEADING, NUM_COUNTS, TP
 from pcdet_poly.evaluation.kernels.overlap import (
     BOX_3D,
     BOX_AA_2D,
     BOX_BEV,
-    overlapping_pairs,
-    prepared,
-    wrapped_heading,
+    find_overlapping_pairs,
+    prepare_boxes,
+    wrap_heading,
 )
 from tests.evaluation import naive
-from tests.evaluation.problems import random_problem
+from tests.evaluation.random_sets import random_problem
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 EVERYTHING = np.zeros(5, np.float32)
@@ -33,7 +38,7 @@ EVERYTHING = np.zeros(5, np.float32)
 
 def iou_of(a: np.ndarray, b: np.ndarray, box_type: int) -> float:
     kind = np.ones(1, np.uint8)
-    pairs = overlapping_pairs(prepared(a[None], kind), prepared(b[None], kind), box_type, EVERYTHING)
+    pairs = find_overlapping_pairs(prepare_boxes(a[None], kind), prepare_boxes(b[None], kind), box_type, EVERYTHING)
     return float(pairs["iou"][0]) if len(pairs) else 0.0
 
 
@@ -93,14 +98,14 @@ def test_a_flat_box_overlaps_in_bird_s_eye_view_only() -> None:
 def test_different_and_unknown_types_do_not_overlap() -> None:
     box = np.array([[1, 2, 0, 4, 2, 1.5, 0.3]], np.float32)
     for a, b in ((1, 2), (0, 0), (0, 1)):
-        first, second = prepared(box, np.array([a], np.uint8)), prepared(box, np.array([b], np.uint8))
-        assert len(overlapping_pairs(first, second, BOX_BEV, EVERYTHING)) == 0
+        first, second = prepare_boxes(box, np.array([a], np.uint8)), prepare_boxes(box, np.array([b], np.uint8))
+        assert len(find_overlapping_pairs(first, second, BOX_BEV, EVERYTHING)) == 0
 
 
 def test_many_pairs_fit() -> None:
     box = np.repeat(np.array([[1, 2, 0, 4, 2, 1.5, 0.3]], np.float32), 40, axis=0)
-    rows = prepared(box, np.ones(40, np.uint8))
-    pairs = overlapping_pairs(rows, rows, BOX_3D, EVERYTHING)
+    rows = prepare_boxes(box, np.ones(40, np.uint8))
+    pairs = find_overlapping_pairs(rows, rows, BOX_3D, EVERYTHING)
     assert [tuple(pair) for pair in pairs[["prediction", "object"]].tolist()] == list(
         itertools.product(range(40), repeat=2)
     )
@@ -109,8 +114,8 @@ def test_many_pairs_fit() -> None:
 @pytest.mark.parametrize("turns", [-3, -1, 0, 1, 2, 50])
 def test_headings_are_wrapped(turns: int) -> None:
     for heading in np.linspace(-np.pi, np.pi, 9)[:-1]:
-        assert wrapped_heading(heading + 2 * np.pi * turns) == pytest.approx(heading, abs=1e-12)
-    assert -np.pi <= wrapped_heading(np.pi * (1 + 2 * turns)) < np.pi
+        assert wrap_heading(heading + 2 * np.pi * turns) == pytest.approx(heading, abs=1e-12)
+    assert -np.pi <= wrap_heading(np.pi * (1 + 2 * turns)) < np.pi
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -118,7 +123,7 @@ def test_dense_assignment_is_a_best_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     size = int(rng.integers(1, 9))
     weight = rng.integers(0, 4 if seed % 2 else 1000, (size, size)) * (rng.random((size, size)) < 0.5)
-    columns = dense_assignment(weight.astype(np.int64))
+    columns = assign_densely(weight.astype(np.int64))
     assert sorted(columns) == list(range(size))
     rows, best = linear_sum_assignment(weight, maximize=True)
     assert weight[np.arange(size), columns].sum() == weight[rows, best].sum()
@@ -130,7 +135,7 @@ def test_counts_equal_a_fresh_assignment_at_every_cutoff(seed: int, with_height:
     problem = random_problem(seed, frames=2, objects=30)
     evaluator = Evaluator(MetricsConfig(breakdowns=("OBJECT_TYPE",), box_types=("3D",) if with_height else ("BEV",)))
     evaluator.add(problem)
-    for kind, ours in zip(range(1, 5), evaluator.counts()[0], strict=True):
+    for kind, ours in zip(range(1, 5), evaluator.sum_counts()[0], strict=True):
         expected = naive.counts(problem, kind, with_height=with_height)
         for name, column in (("tp", TP), ("fp", FP), ("fn_1", FN_1), ("fn_2", FN_2)):
             np.testing.assert_array_equal(ours[column], expected[name], err_msg=f"type {kind} {name}")
@@ -159,21 +164,21 @@ def test_average_precision_by_hand() -> None:
 
 def test_descending_keeps_the_order_of_equals() -> None:
     values = np.array([0.2, 0.9, 0.2, 0.9, 0.0], np.float32)
-    assert descending(values).tolist() == [1, 3, 0, 2, 4]
+    assert sort_descending(values).tolist() == [1, 3, 0, 2, 4]
 
 
 def test_curve() -> None:
     counts = np.zeros((NUM_COUNTS, 3), np.int64)
     counts[TP], counts[FP], counts[FN_1], counts[FN_2] = [4, 2, 0], [4, 0, 0], [4, 6, 8], [12, 14, 16]
     counts[HEADING] = np.array([2, 2, 0]) * FIXED_POINT
-    hard = curve(counts, 2, 0.0)
+    hard = precision_recall_curve(counts, 2, 0.0)
     np.testing.assert_allclose(hard, [[0.5, 1, 1], [0.25, 1, 1], [0, 0, 1], [0.25, 0.125, 0]])
-    np.testing.assert_allclose(curve(counts, 1, 0.0)[RECALL], [0.5, 0.25, 0])
-    np.testing.assert_allclose(curve(counts, 1, 0.6)[0], [0, 1, 1])
+    np.testing.assert_allclose(precision_recall_curve(counts, 1, 0.0)[RECALL], [0.5, 0.25, 0])
+    np.testing.assert_allclose(precision_recall_curve(counts, 1, 0.6)[0], [0, 1, 1])
 
 
 def test_default_cutoffs() -> None:
-    cutoffs = given_cutoffs(MetricsConfig())
+    cutoffs = list_cutoffs(MetricsConfig())
     assert len(cutoffs) == 101
     assert (cutoffs[0], cutoffs[29], cutoffs[100]) == (0, np.float32(0.29), 1)
 
@@ -181,14 +186,14 @@ def test_default_cutoffs() -> None:
 def test_highest_cutoff() -> None:
     cutoffs = np.array([0.1, 0.5, 0.9], np.float32)
     scores = np.array([0.05, 0.1, 0.49, 0.5, 2.0, np.nan, -np.inf, np.inf], np.float32)
-    assert highest_cutoff(scores, cutoffs).tolist() == [-1, 0, 0, 1, 2, -1, -1, 2]
+    assert find_highest_cutoff(scores, cutoffs).tolist() == [-1, 0, 0, 1, 2, -1, -1, 2]
 
 
 def test_estimated_cutoffs() -> None:
     scores = np.linspace(0.02, 1, 50, dtype=np.float32)
-    assert estimated_cutoffs(scores, 1).tolist() == [0]
-    np.testing.assert_allclose(estimated_cutoffs(scores, 6), [0.02, 0.22, 0.42, 0.62, 0.82, 1], atol=1e-6)
-    np.testing.assert_allclose(estimated_cutoffs(scores[:3], 5), [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+    assert estimate_cutoffs(scores, 1).tolist() == [0]
+    np.testing.assert_allclose(estimate_cutoffs(scores, 6), [0.02, 0.22, 0.42, 0.62, 0.82, 1], atol=1e-6)
+    np.testing.assert_allclose(estimate_cutoffs(scores[:3], 5), [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
 
 
 def test_the_order_of_equal_scores() -> None:
@@ -196,10 +201,10 @@ def test_the_order_of_equal_scores() -> None:
     rng = np.random.default_rng(0)
     for num in (0, 1, 16, 17, 40, 300):
         score = rng.integers(0, 5, num).astype(np.float32)
-        order = official_order(score)
+        order = sort_by_introsort(score)
         assert sorted(order) == list(range(num))
         assert (np.diff(score[order]) <= 0).all()
         if num <= 16:
             assert order.tolist() == np.argsort(-score, kind="stable").tolist()
     of_17_equal = [8, 16, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1]
-    assert official_order(np.zeros(17, np.float32)).tolist() == of_17_equal
+    assert sort_by_introsort(np.zeros(17, np.float32)).tolist() == of_17_equal

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation import Evaluator, evaluate_problem
-from pcdet_poly.evaluation.evaluator import with_cutoffs
-from pcdet_poly.evaluation.files.flat_arrays import problem_of_arrays, read_arrays
+from pcdet_poly.evaluation import Evaluator, evaluate_set
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+from pcdet_poly.evaluation.evaluator import resolve_cutoffs
+from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
-from pcdet_poly.evaluation.kernels.counts import FN_1, FN_2, FP, TP
-from pcdet_poly.evaluation.records import Problem
-from tests.evaluation.problems import PARTS, differences, read_json
+from pcdet_poly.evaluation.kernels.outcome_counts import FN_1, FN_2, FP, TP
+from tests.evaluation.random_sets import PARTS, differences, read_json
 
 CASES = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 DEFAULT = sorted(
@@ -30,7 +30,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", DEFAULT)
 def test_default_configuration(name: str) -> None:
-    table, official = evaluate_problem(read_arrays(CASES / f"{name}.npz")), read_json(CASES / f"{name}.json.gz")
+    table, official = evaluate_set(read_flat_arrays(CASES / f"{name}.npz")), read_json(CASES / f"{name}.json.gz")
     assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
         "TYPE_2D": {},
@@ -40,7 +40,7 @@ def test_default_configuration(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_other_configurations(name: str) -> None:
     cfg = MetricsConfig(box_types=("3D",), **VARIANTS[name])
-    table = evaluate_problem(read_arrays(CASES / f"{name.partition('.')[0]}.npz"), cfg)
+    table = evaluate_set(read_flat_arrays(CASES / f"{name.partition('.')[0]}.npz"), cfg)
     assert differences(table, "3D", read_json(CASES / f"{name}.json.gz")["TYPE_3D"]) == {}
 
 
@@ -48,15 +48,15 @@ def test_other_configurations(name: str) -> None:
 def test_random_cases_and_their_counts(name: str) -> None:
     """All breakdowns, box types, ties by the dozen, LET, the other matcher, odd settings: see the case's name."""
     case = read_json(CASES / f"{name}.json.gz")
-    problem = read_arrays(CASES / f"{name}.npz")
-    evaluator = Evaluator(with_cutoffs(MetricsConfig.model_validate(case["settings"]), problem))
+    problem = read_flat_arrays(CASES / f"{name}.npz")
+    evaluator = Evaluator(resolve_cutoffs(MetricsConfig.model_validate(case["settings"]), problem))
     evaluator.add(problem)
-    table, counts = evaluator.result(), evaluator.counts()
-    cfg = evaluator.plan.cfg
+    table, counts = evaluator.compute(), evaluator.sum_counts()
+    cfg = evaluator.counter.cfg
     for part, of_part in zip(table.entries, counts, strict=True):
         official = case["rows"][part]
         assert differences(table, part, official) == {}
-        for shard, of_shard in zip(evaluator.plan.layout.shards, of_part, strict=True):
+        for shard, of_shard in zip(evaluator.counter.layout.shards, of_part, strict=True):
             for level in cfg.levels:
                 row = official[f"{shard}_LEVEL_{level}"]
                 ours = of_shard[[TP, FP, FN_1 if level == 1 else FN_2]]
@@ -67,9 +67,9 @@ def test_counts_of_the_default_cases() -> None:
     """tp, fp and fn at every cut-off, of a case with false alarms in no-label zones and one with many breakdowns."""
     for name in ("no_label_zone", "velocity_size"):
         evaluator = Evaluator()
-        evaluator.add(read_arrays(CASES / f"{name}.npz"))
+        evaluator.add(read_flat_arrays(CASES / f"{name}.npz"))
         official = read_json(CASES / f"{name}.json.gz")["TYPE_3D"]
-        for shard, counts in zip(evaluator.plan.layout.shards, evaluator.counts()[0], strict=True):
+        for shard, counts in zip(evaluator.counter.layout.shards, evaluator.sum_counts()[0], strict=True):
             row = official[f"{shard}_LEVEL_1"]
             np.testing.assert_array_equal(
                 counts[[TP, FP, FN_1]], [row.get(key, [0] * 101) for key in ("tp", "fp", "fn")]
@@ -88,7 +88,7 @@ def test_waymo_s_published_files(real_data: Path) -> None:
     folder = published_folder(real_data)
     predictions = read_prediction_file(real_data / "waymo" / "fake_predictions.bin")
     labels = read_label_file(real_data / "waymo" / "fake_ground_truths.bin")
-    table, official = evaluate_problem(Problem.of(predictions, labels)), read_json(folder / "official_fake.json.gz")
+    table, official = evaluate_set(EvaluationSet.join(predictions, labels)), read_json(folder / "official_fake.json.gz")
     assert table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"]["ap"] == pytest.approx(0.209682, abs=1e-6)
     assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
@@ -112,7 +112,7 @@ def test_published_let_metrics(real_data: Path, name: str, apl: float, ap: float
     predictions = read_prediction_file(real_data / "waymo" / "fake_predictions.bin")
     labels = read_label_file(real_data / "waymo" / "fake_ground_truths.bin", camera_only=True)
     cfg = MetricsConfig(levels=(2,), breakdowns=("OBJECT_TYPE", "RANGE", "CAMERA"), box_types=("3D",), let={})
-    row = evaluate_problem(Problem.of(predictions, labels), cfg)["LET-3D"][f"{name}_LEVEL_2"]
+    row = evaluate_set(EvaluationSet.join(predictions, labels), cfg)["LET-3D"][f"{name}_LEVEL_2"]
     assert row == pytest.approx({"apl": apl, "ap": ap, "aph": aph}, abs=1e-6)
 
 
@@ -120,7 +120,7 @@ def test_the_speed_case(real_data: Path) -> None:
     """200 frames, 20,000 objects, 65,483 predictions."""
     folder = published_folder(real_data)
     table, official = (
-        evaluate_problem(read_arrays(folder / "large_200x100.npz")),
+        evaluate_set(read_flat_arrays(folder / "large_200x100.npz")),
         read_json(folder / "large_200x100.json.gz"),
     )
     assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
@@ -132,8 +132,8 @@ def test_the_speed_case(real_data: Path) -> None:
 def test_difficulty_follows_points_where_nobody_annotated_it() -> None:
     arrays = dict(np.load(CASES / "num_points.npz"))
     arrays["gt_num_points"][arrays["gt_num_points"] > 0] = 6
-    hard = problem_of_arrays(arrays | {"gt_difficulty": arrays["gt_difficulty"] * 0}, "test").objects.level
+    hard = build_set_of_arrays(arrays | {"gt_difficulty": arrays["gt_difficulty"] * 0}, "test").objects.level
     assert set(hard.tolist()) == {1}
     arrays["gt_num_points"][arrays["gt_num_points"] > 0] = 5
-    easy = problem_of_arrays(arrays | {"gt_difficulty": arrays["gt_difficulty"] * 0}, "test").objects.level
+    easy = build_set_of_arrays(arrays | {"gt_difficulty": arrays["gt_difficulty"] * 0}, "test").objects.level
     assert set(easy.tolist()) == {2}

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation import Evaluator, evaluate_problem
-from pcdet_poly.evaluation.records import Objects, Predictions, Problem
-from tests.evaluation.problems import part_of, random_problem, with_frames
+from pcdet_poly.evaluation import Evaluator, evaluate_set
+from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
+from tests.evaluation.random_sets import part_of, random_problem, with_frames
 
 SEEDS = range(4)
 EVERY = MetricsConfig(breakdowns=("OBJECT_TYPE", "RANGE", "ONE_SHARD", "SIZE", "VELOCITY", "CAMERA"), let={})
 TYPES = MetricsConfig(breakdowns=("OBJECT_TYPE",))
 
 
-def entries(problem: Problem, cfg: MetricsConfig = EVERY, **options: int) -> dict:
-    table = evaluate_problem(problem, cfg, **options)
+def entries(problem: EvaluationSet, cfg: MetricsConfig = EVERY, **options: int) -> dict:
+    table = evaluate_set(problem, cfg, **options)
     return {part: dict(rows) for part, rows in table.entries.items()}
 
 
@@ -45,7 +45,7 @@ def test_the_order_of_boxes_changes_no_bit(seed: int) -> None:
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcdet_poly.evaluation.plan._CHUNK_FRAMES", 2)
+    monkeypatch.setattr("pcdet_poly.evaluation.match_counter._CHUNK_FRAMES", 2)
     problem = random_problem(5, frames=9, copies=10)
     assert entries(problem, threads=threads) == entries(problem)
 
@@ -58,9 +58,9 @@ def test_merging_equals_one_pass(seed: int) -> None:
     left.add(part_of(problem, 0, 3))
     right.add(part_of(problem, 3, 7))
     right.merge(left)
-    assert right.result().entries == whole.result().entries
+    assert right.compute().entries == whole.compute().entries
     for key in ("frames", "predictions", "ground_truths"):
-        assert right.result().meta[key] == whole.result().meta[key]
+        assert right.compute().meta[key] == whole.compute().meta[key]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -75,7 +75,7 @@ def test_perfect_predictions_give_1(seed: int) -> None:
         in_no_label_zone=np.zeros(len(objects), bool),
         image=objects.image,
     )
-    problem = Problem(predictions, objects, tuple("0123"), ("",) * 4)
+    problem = EvaluationSet(predictions, objects, tuple("0123"), ("",) * 4)
     for rows in entries(problem, TYPES).values():
         for name, row in rows.items():
             present = (objects.type == 1 + ["VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST"].index(name.split("_")[3])).any()
@@ -128,14 +128,14 @@ def test_scores_above_every_cutoff_alone_decide() -> None:
 def test_one_shard_is_the_sum_of_types() -> None:
     evaluator = Evaluator(MetricsConfig(breakdowns=("ONE_SHARD", "OBJECT_TYPE")))
     evaluator.add(random_problem(7, frames=5))
-    counts = evaluator.counts()
+    counts = evaluator.sum_counts()
     np.testing.assert_array_equal(counts[:, 0], counts[:, 1:].sum(axis=1))
 
 
 def test_level_2_adds_missed_objects_only() -> None:
     evaluator = Evaluator(TYPES)
     evaluator.add(random_problem(8))
-    table = evaluator.result()
-    counts = evaluator.counts()
+    table = evaluator.compute()
+    counts = evaluator.sum_counts()
     assert (counts[:, :, 3] >= counts[:, :, 2]).all()
     assert table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"]["ap"] > table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2"]["ap"]

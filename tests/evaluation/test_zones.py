@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from pcdet_poly.evaluation import in_zones
+from pcdet_poly.evaluation import find_boxes_in_zones
 
 
 def boxes_at(xy: np.ndarray) -> np.ndarray:
@@ -26,11 +26,11 @@ def test_equals_shapely_on_random_star_shapes(seed: int) -> None:
     wanted = np.zeros(len(box), bool)
     for zone in zones:
         wanted |= shapely.contains(shapely.Polygon(zone), points)
-    assert np.array_equal(in_zones(box, zones), wanted)
+    assert np.array_equal(find_boxes_in_zones(box, zones), wanted)
 
 
 def test_no_zone_and_no_box() -> None:
     square = np.array([[0, 0], [2, 0], [2, 2], [0, 2.0]])
-    assert in_zones(boxes_at(np.zeros((3, 2))), []).tolist() == [False] * 3
-    assert in_zones(boxes_at(np.zeros((0, 2))), [square]).shape == (0,)
-    assert in_zones(boxes_at(np.array([[1, 1], [3, 1], [-1, 1]])), [square]).tolist() == [True, False, False]
+    assert find_boxes_in_zones(boxes_at(np.zeros((3, 2))), []).tolist() == [False] * 3
+    assert find_boxes_in_zones(boxes_at(np.zeros((0, 2))), [square]).shape == (0,)
+    assert find_boxes_in_zones(boxes_at(np.array([[1, 1], [3, 1], [-1, 1]])), [square]).tolist() == [True, False, False]

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from pcdet_poly.structures import Detections, GroundTruth
-from pcdet_poly.visualization.bev import CLASS_COLOURS, corners_bev, draw_bev
+from pcdet_poly.visualization.bev import CLASS_COLOURS, bev_corners, draw_bev
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
 
@@ -98,7 +98,7 @@ def test_corners_equal_a_rotation_matrix_by_hand() -> None:
     rng = np.random.default_rng(3)
     boxes = rng.uniform(-5, 5, (20, 7))
     boxes[:, 3:6] = rng.uniform(0.5, 9, (20, 3))
-    for box, corners in zip(boxes, corners_bev(boxes), strict=True):
+    for box, corners in zip(boxes, bev_corners(boxes), strict=True):
         x, y, _, length, width, _, heading = box
         rotation = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
         own = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [length / 2, width / 2]

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from pcdet_poly.visualization.boxes import box_corners, box_lines
-from pcdet_poly.visualization.perspective import GROUND, Boxes, Camera, draw_perspective, paint_points
+from pcdet_poly.visualization.perspective import GROUND, Camera, DrawnBoxes, draw_perspective, paint_points
 
 RED, BLUE = np.array([[255, 0, 0]], np.uint8), np.array([[0, 0, 255]], np.uint8)
 
@@ -55,7 +55,7 @@ def test_points_behind_the_eye_and_beside_the_picture_leave_no_ink() -> None:
 def test_lines_end_before_the_eye() -> None:
     camera = Camera(pitch_rad=0.0, distance_m=30.0)
     lines = np.array([[[0.0, 0, 0], [-60.0, 0, 0]], [[-40.0, 0, 0], [-50.0, 1, 0]], [[0.0, 1, 0], [5.0, 1, 0]]])
-    crossing, behind, before = camera.clipped(lines)
+    crossing, behind, before = camera.clip_lines(lines)
     np.testing.assert_allclose(crossing, [[0, 0, 0], [-29.5, 0, 0]])
     assert np.isnan(behind).all()
     np.testing.assert_array_equal(before, lines[2])
@@ -84,7 +84,7 @@ def test_every_edge_is_as_long_as_a_side() -> None:
 def test_picture_has_its_size_and_boxes_leave_ink(tmp_path: Path, size: tuple[int, int]) -> None:
     none, box = np.zeros((0, 3), np.float32), np.array([[5.0, 0, 0, 4, 2, 2, 0.3], [-60, 0, 0, 4, 2, 2, 0]])
     pictures = []
-    for name, boxes in (("a", []), ("b", [Boxes(box, np.repeat(RED, 2, axis=0), dashed=False, texts=["x", "y"])])):
+    for name, boxes in (("a", []), ("b", [DrawnBoxes(box, np.repeat(RED, 2, axis=0), dashed=False, texts=["x", "y"])])):
         draw_perspective(tmp_path / f"{name}.png", none, none.astype(np.uint8), boxes, size_px=size)
         pictures.append(imread(tmp_path / f"{name}.png")[..., :3])
     assert pictures[0].shape == (size[1], size[0], 3)

@@ -16,10 +16,17 @@ from matplotlib.image import imread
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import GroundTruth
-from pcdet_poly.visualization.viewer.colours import MODES, NOTHING, codes, detection_colours, label_colours, palette
-from pcdet_poly.visualization.viewer.page import MOST_FRAMES, page
-from pcdet_poly.visualization.viewer.pictures import draw_view, extent_m
-from pcdet_poly.visualization.viewer.window import Window, geometries
+from pcdet_poly.visualization.viewer.colours import (
+    COLOUR_MODES,
+    NO_COLOUR_CODE,
+    build_palette,
+    compute_colour_codes,
+    detection_colours,
+    label_colours,
+)
+from pcdet_poly.visualization.viewer.page import MOST_FRAMES, build_page
+from pcdet_poly.visualization.viewer.pictures import draw_view, find_reach_m
+from pcdet_poly.visualization.viewer.window import Window, build_geometries
 from tests.visualization.views import CLASSES, make_frame, make_view, make_views
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -35,32 +42,32 @@ def unpacked(text: str, dtype: str) -> np.ndarray:
 
 
 def test_points_take_the_class_of_the_detection_around_them_else_of_the_label() -> None:
-    assert codes(make_view(), "class")[:3].tolist() == [1, 2, 1]
-    assert codes(make_view(detects=False), "class")[:3].tolist() == [0, 2, NOTHING]
+    assert compute_colour_codes(make_view(), "class")[:3].tolist() == [1, 2, 1]
+    assert compute_colour_codes(make_view(detects=False), "class")[:3].tolist() == [0, 2, NO_COLOUR_CODE]
 
 
 def test_score_return_intensity_and_height_codes_by_hand() -> None:
     view, frame = make_view(), make_frame()
-    assert codes(view, "score")[:3].tolist() == [round(0.9 * 254), NOTHING, round(0.4 * 254)]
-    np.testing.assert_array_equal(codes(view, "return"), frame.points[:, 6] - 1)
-    np.testing.assert_array_equal(codes(view, "intensity"), np.round(np.tanh(frame.points[:, 3]) * 254))
-    np.testing.assert_allclose(codes(view, "height"), (frame.points[:, 2] + 1) / 6 * 254, atol=0.51)
+    assert compute_colour_codes(view, "score")[:3].tolist() == [round(0.9 * 254), NO_COLOUR_CODE, round(0.4 * 254)]
+    np.testing.assert_array_equal(compute_colour_codes(view, "return"), frame.points[:, 6] - 1)
+    np.testing.assert_array_equal(compute_colour_codes(view, "intensity"), np.round(np.tanh(frame.points[:, 3]) * 254))
+    np.testing.assert_allclose(compute_colour_codes(view, "height"), (frame.points[:, 2] + 1) / 6 * 254, atol=0.51)
 
 
 def test_frames_without_returns_or_intensity_have_colours_too() -> None:
     frame = make_frame()
     poor = replace(frame, points=frame.points[:, :3].copy(), columns=("x", "y", "z"))
-    from pcdet_poly.visualization.viewer.view import view_of
+    from pcdet_poly.visualization.viewer.view import build_view
 
-    view = view_of(poor, frame.ground_truth, None, CLASSES, min_score=0.3)
-    assert (codes(view, "return") == NOTHING).all()
-    assert (codes(view, "intensity") == 0).all()
-    assert (codes(view, "score") == NOTHING).all()
+    view = build_view(poor, frame.ground_truth, None, CLASSES, min_score=0.3)
+    assert (compute_colour_codes(view, "return") == NO_COLOUR_CODE).all()
+    assert (compute_colour_codes(view, "intensity") == 0).all()
+    assert (compute_colour_codes(view, "score") == NO_COLOUR_CODE).all()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", COLOUR_MODES)
 def test_palettes_have_a_colour_for_every_code_and_ramps_get_brighter(mode: str) -> None:
-    colours = palette(mode)
+    colours = build_palette(mode)
     assert colours.shape == (256, 3)
     if mode in ("score", "intensity", "height"):
         assert colours[254].sum() > colours[127].sum() > colours[0].sum()
@@ -69,32 +76,32 @@ def test_palettes_have_a_colour_for_every_code_and_ramps_get_brighter(mode: str)
 
 def test_boxes_are_coloured_by_class_or_by_score() -> None:
     view = make_view()
-    assert (label_colours(view, "height")[0] == palette("class")[0]).all()
-    assert (detection_colours(view, "class") == palette("class")[1]).all()
+    assert (label_colours(view, "height")[0] == build_palette("class")[0]).all()
+    assert (detection_colours(view, "class") == build_palette("class")[1]).all()
     strong, weak = detection_colours(view, "score").sum(axis=1)
     assert strong > weak
     assert len(np.unique(label_colours(view, "score"), axis=0)) == 1
 
 
 def test_weak_detections_are_no_part_of_a_view() -> None:
-    from pcdet_poly.visualization.viewer.view import view_of
+    from pcdet_poly.visualization.viewer.view import build_view
     from tests.visualization.views import detections, labels
 
-    view = view_of(make_frame(), labels(), detections(), CLASSES, min_score=0.5)
+    view = build_view(make_frame(), labels(), detections(), CLASSES, min_score=0.5)
     assert view.detections is not None
     assert view.detections.score.tolist() == [pytest.approx(0.9)]
 
 
 def test_page_holds_points_codes_and_boxes() -> None:
     views = make_views(2)
-    data = data_of(page(views, [1, 0], mode="score", min_score=0.3))
+    data = data_of(build_page(views, [1, 0], mode="score", min_score=0.3))
     assert [frame["id"] for frame in data["frames"]] == [views.frame_ids[1], views.frame_ids[0]]
     assert (data["mode"], data["classes"], data["detects"]) == ("score", list(CLASSES), True)
-    view, frame = views.at(1), data["frames"][0]
+    view, frame = views.load_view(1), data["frames"][0]
     np.testing.assert_allclose(unpacked(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
-    for mode in MODES:
-        np.testing.assert_array_equal(unpacked(frame["codes"][mode], "u1"), codes(view, mode))
-        np.testing.assert_array_equal(unpacked(data["palettes"][mode], "u1").reshape(256, 3), palette(mode))
+    for mode in COLOUR_MODES:
+        np.testing.assert_array_equal(unpacked(frame["codes"][mode], "u1"), compute_colour_codes(view, mode))
+        np.testing.assert_array_equal(unpacked(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode))
     (_, _, _, *_, label, points), _ = frame["labels"]
     assert (label, points >= 1) == (0, True)
     np.testing.assert_allclose(np.array(frame["detections"])[:, :7], view.detections.box, atol=1e-3)
@@ -102,7 +109,7 @@ def test_page_holds_points_codes_and_boxes() -> None:
 
 
 def test_page_asks_for_nothing_from_elsewhere() -> None:
-    text = page(make_views(1), [0], mode="class", min_score=0.3)
+    text = build_page(make_views(1), [0], mode="class", min_score=0.3)
     assert not re.findall(r"(?:src|href)\s*=\s*[\"'](?!data:)[^#]", text)
     assert not re.findall(r"https?:|url\(|@import|fetch\(|XMLHttpRequest|import\(", text)
     assert "some &lt;run&gt;" in text
@@ -111,8 +118,8 @@ def test_page_asks_for_nothing_from_elsewhere() -> None:
 
 def test_page_of_many_large_frames_stays_small() -> None:
     view = make_view(num_points=150_000)
-    views = replace(make_views(40), at=lambda i: view)
-    text = page(views, range(40), mode="class", min_score=0.3)
+    views = replace(make_views(40), load_view=lambda i: view)
+    text = build_page(views, range(40), mode="class", min_score=0.3)
     assert 8e6 < len(text) < 15e6
     frame = data_of(text)["frames"][0]
     assert frame["total"] == 150_000
@@ -122,7 +129,7 @@ def test_page_of_many_large_frames_stays_small() -> None:
 def test_page_refuses_more_frames_than_it_can_show() -> None:
     many = MOST_FRAMES + 1
     with pytest.raises(UserError, match=rf"--frames: {many} frames in one page; choose at most {MOST_FRAMES}"):
-        page(make_views(many), range(many), mode="class", min_score=0.3)
+        build_page(make_views(many), range(many), mode="class", min_score=0.3)
 
 
 @pytest.mark.slow
@@ -145,7 +152,7 @@ def test_page_lives_in_a_browser(tmp_path: Path) -> None:
     document.documentElement.dataset.log = JSON.stringify(log);
     </script></body>"""
     file = tmp_path / "page.html"
-    text = page(make_views(3), [0, 1, 2], mode="class", min_score=0.3)
+    text = build_page(make_views(3), [0, 1, 2], mode="class", min_score=0.3)
     file.write_text(text.replace("</body>", script), encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [str(CHROMIUM), *options, "--window-size=1000,700", "--virtual-time-budget=5000", "--dump-dom"]
@@ -172,33 +179,35 @@ def test_pictures_in_perspective_and_from_above(tmp_path: Path) -> None:
 
 def test_pictures_from_above_reach_as_far_as_the_frame() -> None:
     view = make_view()
-    assert extent_m(view) == 40
-    assert extent_m(replace(view, xyz=view.xyz / 20)) == 10
-    assert extent_m(replace(view, xyz=view.xyz * 100)) == 100
+    assert find_reach_m(view) == 40
+    assert find_reach_m(replace(view, xyz=view.xyz / 20)) == 10
+    assert find_reach_m(replace(view, xyz=view.xyz * 100)) == 100
 
 
 def test_geometry_of_the_window() -> None:
     view = make_view()
-    cloud, labels, detections = geometries(view, "return")
+    cloud, labels, detections = build_geometries(view, "return")
     np.testing.assert_allclose(np.asarray(cloud.points), view.xyz)
-    np.testing.assert_allclose(np.asarray(cloud.colors) * 255, palette("return")[codes(view, "return")])
+    np.testing.assert_allclose(
+        np.asarray(cloud.colors) * 255, build_palette("return")[compute_colour_codes(view, "return")]
+    )
     assert np.asarray(labels.lines).shape == (2 * 13, 2)
     points, lines = np.asarray(detections.points), np.asarray(detections.lines)
     lengths = np.linalg.norm(points[lines[:, 0]] - points[lines[:, 1]], axis=1)
     np.testing.assert_allclose(sorted(lengths[:13]), sorted([4] * 4 + [2] * 9), atol=1e-5)
-    assert len(geometries(view, "class", labels=False)) == 2
-    assert len(geometries(make_view(detects=False), "class")) == 2
-    assert len(geometries(replace(view, labels=GroundTruth.empty()), "class")) == 3
+    assert len(build_geometries(view, "class", labels=False)) == 2
+    assert len(build_geometries(make_view(detects=False), "class")) == 2
+    assert len(build_geometries(replace(view, labels=GroundTruth.empty()), "class")) == 3
 
 
 def test_keys_of_the_window_step_colour_and_hide(capsys: pytest.CaptureFixture[str]) -> None:
     shown: list[list] = []
     window = Window(make_views(3), [2, 0], "class", shown.append)
-    window.step(1)
-    window.step(1)
-    window.step(-1)
+    window.step_frames(1)
+    window.step_frames(1)
+    window.step_frames(-1)
     assert window.view.frame_id == "seg</script>/0"
-    window.next_mode()
+    window.switch_mode()
     window.toggle("detections")
     assert [len(parts) for parts in shown] == [3, 3, 3, 3, 2]
     assert (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pcdet_poly.structures import Detections, Frame, GroundTruth
-from pcdet_poly.visualization.viewer.view import View, Views, view_of
+from pcdet_poly.visualization.viewer.view import View, ViewSource, build_view
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
 FOUND, MISSED, FALSE = (
@@ -44,9 +44,9 @@ def detections() -> Detections:
 
 def make_view(number: int = 0, *, detects: bool = True, num_points: int = 3000) -> View:
     found = detections() if detects else None
-    return view_of(make_frame(number, num_points), labels(), found, CLASSES, min_score=0.3)
+    return build_view(make_frame(number, num_points), labels(), found, CLASSES, min_score=0.3)
 
 
-def make_views(num_frames: int = 3, *, detects: bool = True, num_points: int = 3000) -> Views:
+def make_views(num_frames: int = 3, *, detects: bool = True, num_points: int = 3000) -> ViewSource:
     ids = tuple(f"seg</script>/{100 * number}" for number in range(num_frames))
-    return Views("some <run>", ids, lambda i: make_view(i, detects=detects, num_points=num_points))
+    return ViewSource("some <run>", ids, lambda i: make_view(i, detects=detects, num_points=num_points))

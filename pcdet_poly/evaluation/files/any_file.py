@@ -5,27 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions
 from pcdet_poly.evaluation.files.detections import read_detections
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
-from pcdet_poly.evaluation.problems import predictions_of_frames
-from pcdet_poly.evaluation.records import FramesOf, Objects, Predictions
+from pcdet_poly.evaluation.tabulate import tabulate_predictions
 
 DETECTIONS_FILE = "detections.parquet"  # in the folder of a run
 
 
-def read_predictions(path: Path) -> FramesOf[Predictions]:
+def read_predictions(path: Path) -> EvaluationSide[Predictions]:
     """Predictions of Waymo's .bin, of a detections .parquet, or of the folder of a run that has one."""
-    path = detections_path(path)
+    path = find_detections_file(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
-        rows = predictions_of_frames(file.detections, class_names=file.class_names, names=file.frame_ids)
-        return FramesOf(rows, file.frame_ids)
+        rows = tabulate_predictions(file.detections, class_names=file.class_names, names=file.frame_ids)
+        return EvaluationSide(rows, file.frame_ids)
     if path.suffix == ".bin":
         return read_prediction_file(path)
     raise UserError(f"{path}: predictions are read from .bin (Waymo's Objects), .parquet (ours) or a run's folder")
 
 
-def detections_path(path: Path) -> Path:
+def find_detections_file(path: Path) -> Path:
     """The file itself, or that of the run whose folder is given; it exists."""
     if path.is_dir():
         path = path / DETECTIONS_FILE
@@ -33,7 +33,7 @@ def detections_path(path: Path) -> Path:
     return path
 
 
-def read_labels(path: Path, *, camera_only: bool = False) -> FramesOf[Objects]:
+def read_labels(path: Path, *, camera_only: bool = False) -> EvaluationSide[Objects]:
     """Labelled objects of Waymo's .bin."""
     _check_exists(path)
     if path.suffix != ".bin":

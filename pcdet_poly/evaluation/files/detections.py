@@ -76,9 +76,9 @@ def read_detections(path: str | Path) -> DetectionsFile:
     if names is None or not _COLUMNS.issubset(table.column_names):
         raise UserError(f"{path}: a Parquet file without detections; expected columns {', '.join(sorted(_COLUMNS))}")
     ends = np.cumsum([0, *table["score"].combine_chunks().value_lengths().to_numpy()])
-    box = _flat(table["box"]).reshape(-1, 7)
-    label, score = _flat(table["label"]).astype(np.int64), _flat(table["score"])
-    velocity = _flat(table["velocity"]).reshape(-1, 2) if "velocity" in table.column_names else None
+    box = _flatten_lists(table["box"]).reshape(-1, 7)
+    label, score = _flatten_lists(table["label"]).astype(np.int64), _flatten_lists(table["score"])
+    velocity = _flatten_lists(table["velocity"]).reshape(-1, 2) if "velocity" in table.column_names else None
     whole = Detections(box, label, score, velocity)
     frames = [slice(start, end) for start, end in pairwise(ends)]
     return DetectionsFile(
@@ -88,5 +88,5 @@ def read_detections(path: str | Path) -> DetectionsFile:
     )
 
 
-def _flat(column: Any) -> np.ndarray:
+def _flatten_lists(column: Any) -> np.ndarray:
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 _TAG_OF_FIELD_1 = 0x0A  # field 1, length-delimited
 _TAG_OF_FIELD_2 = 0x12
@@ -16,7 +16,7 @@ _CHUNK_MESSAGES = 20_000
 
 
 @kernel
-def _varint(data: np.ndarray, position: int) -> tuple[int, int]:
+def _read_varint(data: np.ndarray, position: int) -> tuple[int, int]:
     """A number and the position behind it; position -1 where the data ends first."""
     value = 0
     for k in range(min(9, len(data) - position)):
@@ -27,7 +27,7 @@ def _varint(data: np.ndarray, position: int) -> tuple[int, int]:
 
 
 @kernel
-def _starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, int]:
+def _find_chunk_starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, int]:
     """Start of every `every`-th message of field 1 and the end of the last; messages; position of damage or -1.
 
     Anything but field 1 ends the list (Waymo's second field, no-label-zone objects, is not evaluated).
@@ -35,7 +35,7 @@ def _starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, int]:
     starts = np.empty(2 + len(data) // (2 * every), np.int64)
     position, num = 0, 0
     while position < len(data) and data[position] == _TAG_OF_FIELD_1:
-        length, body = _varint(data, position + 1)
+        length, body = _read_varint(data, position + 1)
         if body < 0 or body + length > len(data):
             return starts[:0], num, position
         if num % every == 0:
@@ -47,12 +47,12 @@ def _starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, int]:
     return starts[: used + 1], num, -1
 
 
-def message_chunks(path: str | Path) -> Iterator[tuple[int, bytes]]:
+def read_message_chunks(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """(number of the first message, serialised messages) of field 1, some thousands at a time; damage is an error."""
     data = np.fromfile(path, np.uint8)
     if len(data) and data[0] not in (_TAG_OF_FIELD_1, _TAG_OF_FIELD_2):
         raise UserError(f"{path}: not a Waymo Objects file (starts with byte {data[0]:#04x}); is it compressed?")
-    starts, num, damage = _starts(data, _CHUNK_MESSAGES)
+    starts, num, damage = _find_chunk_starts(data, _CHUNK_MESSAGES)
     if damage >= 0:
         raise UserError(
             f"{path}: object {num} (byte {damage} of {len(data)}) runs past the end: the file is cut off; copy it again"

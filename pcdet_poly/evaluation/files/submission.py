@@ -10,14 +10,14 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.problems import checked_boxes, waymo_types
+from pcdet_poly.evaluation.tabulate import check_boxes, waymo_types
 from pcdet_poly.files import atomic_path
 from pcdet_poly.structures import Detections, GroundTruth
 
 _BOX_FIELDS = ("center_x", "center_y", "center_z", "length", "width", "height", "heading")
 
 
-def kept_for_submission(detections: Detections, cfg: SubmissionConfig) -> Detections:
+def select_for_submission(detections: Detections, cfg: SubmissionConfig) -> Detections:
     """Detections of a frame that go into the file: those at or above the score floor, the best ones up to the cap.
 
     By descending score, equal scores in order.
@@ -38,7 +38,7 @@ def write_predictions(
 
     `frame_ids[i]`, "segment/timestamp", is the frame of `detections[i]`, whose labels point into `class_names`.
     """
-    objects = _objects_message(frame_ids, detections, class_names, cfg or SubmissionConfig())
+    objects = _build_objects_message(frame_ids, detections, class_names, cfg or SubmissionConfig())
     with atomic_path(path) as temporary:
         temporary.write_bytes(objects.SerializeToString())
     return len(objects.objects)
@@ -69,7 +69,7 @@ def write_submission(
         number_future_frames_exclude_current=0,
         object_types=waymo_types(class_names).tolist(),
         latency_second=cfg.latency_s,
-        inference_results=_objects_message(frame_ids, detections, class_names, cfg),
+        inference_results=_build_objects_message(frame_ids, detections, class_names, cfg),
     )
     with atomic_path(path) as temporary:
         temporary.write_bytes(submission.SerializeToString())
@@ -86,7 +86,7 @@ def write_labels(
     for frame_id, frame in zip(frame_ids, ground_truth, strict=True):
         rows = frame.numpy()
         for i in range(len(rows)):
-            added = _add(objects, frame_id, rows.box[i], types[rows.label[i]]).object
+            added = _add_object(objects, frame_id, rows.box[i], types[rows.label[i]]).object
             added.id = str(rows.track[i])
             added.num_lidar_points_in_box = int(rows.num_points[i])
             if rows.level[i] > 0:
@@ -97,7 +97,7 @@ def write_labels(
         temporary.write_bytes(objects.SerializeToString())
 
 
-def _objects_message(
+def _build_objects_message(
     frame_ids: Sequence[str], detections: Sequence[Detections], class_names: Sequence[str], cfg: SubmissionConfig
 ) -> Any:
     from pcdet_poly.protos.metrics import Objects
@@ -106,14 +106,14 @@ def _objects_message(
         raise UserError(f"submission: {len(frame_ids)} frame ids but {len(detections)} frames of detections")
     objects, types = Objects(), waymo_types(class_names)
     for frame_id, frame in zip(frame_ids, detections, strict=True):
-        rows = kept_for_submission(frame, cfg)
-        checked_boxes(rows.box, f"detections of {frame_id}")
+        rows = select_for_submission(frame, cfg)
+        check_boxes(rows.box, f"detections of {frame_id}")
         for box, label, score in zip(rows.box, rows.label, rows.score, strict=True):
-            _add(objects, frame_id, box, types[label]).score = float(score)
+            _add_object(objects, frame_id, box, types[label]).score = float(score)
     return objects
 
 
-def _add(objects: Any, frame_id: str, box: np.ndarray, kind: int) -> Any:
+def _add_object(objects: Any, frame_id: str, box: np.ndarray, kind: int) -> Any:
     segment, _, timestamp = frame_id.rpartition("/")
     if not segment or not timestamp.isdecimal():
         raise UserError(f"frame id {frame_id!r}: Waymo's files need 'segment/timestamp in microseconds'")

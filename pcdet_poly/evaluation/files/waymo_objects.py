@@ -10,31 +10,31 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.files.message_chunks import message_chunks
-from pcdet_poly.evaluation.problems import checked_boxes, checked_types
-from pcdet_poly.evaluation.records import FramesOf, Objects, Predictions, decided_level
+from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions, decide_level
+from pcdet_poly.evaluation.files.message_chunks import read_message_chunks
+from pcdet_poly.evaluation.tabulate import check_boxes, check_types
 
 CAMERA_NAMES = ("UNKNOWN", "FRONT", "FRONT_LEFT", "FRONT_RIGHT", "SIDE_LEFT", "SIDE_RIGHT")
 
 
-def read_prediction_file(path: str | Path) -> FramesOf[Predictions]:
+def read_prediction_file(path: str | Path) -> EvaluationSide[Predictions]:
     """Predictions of an `Objects` file, as submitted to Waymo."""
     frames: dict[str, int] = {}
     parts = [
         Predictions(
-            frame=_frames(objects, frames),
-            box=checked_boxes(np.array([_box(o.object.box) for o in objects]), str(path), first),
-            type=checked_types(np.array([o.object.type for o in objects]), str(path), first),
+            frame=_number_frames(objects, frames),
+            box=check_boxes(np.array([_read_box(o.object.box) for o in objects]), str(path), first),
+            type=check_types(np.array([o.object.type for o in objects]), str(path), first),
             score=np.array([o.score for o in objects], np.float32),
             in_no_label_zone=np.array([o.overlap_with_nlz for o in objects]),
             image=np.array([o.camera_name for o in objects], np.uint8),
         )
-        for first, objects in _chunks(path)
+        for first, objects in _read_object_chunks(path)
     ]
-    return FramesOf(Predictions.concatenate(parts) if parts else Predictions.empty(), tuple(frames))
+    return EvaluationSide(Predictions.concatenate(parts) if parts else Predictions.empty(), tuple(frames))
 
 
-def read_label_file(path: str | Path, *, camera_only: bool = False) -> FramesOf[Objects]:
+def read_label_file(path: str | Path, *, camera_only: bool = False) -> EvaluationSide[Objects]:
     """Labelled objects of an `Objects` file that count: those with a LiDAR point, their level decided.
 
     `camera_only`: as in Waymo's camera-only challenge, points are those of the TOP LiDAR, boxes are synchronised
@@ -42,54 +42,54 @@ def read_label_file(path: str | Path, *, camera_only: bool = False) -> FramesOf[
     """
     frames: dict[str, int] = {}
     parts = []
-    for first, objects in _chunks(path):
+    for first, objects in _read_object_chunks(path):
         kinds = np.array([o.object.type for o in objects])
-        boxes = np.array([_box(o.object.camera_synced_box if camera_only else o.object.box) for o in objects])
+        boxes = np.array([_read_box(o.object.camera_synced_box if camera_only else o.object.box) for o in objects])
         points = np.array(
             [o.object.num_top_lidar_points_in_box if camera_only else o.object.num_lidar_points_in_box for o in objects]
         )
         level = np.array([o.object.detection_difficulty_level for o in objects])
-        camera = np.array([_camera(o.object) for o in objects], np.int8)
+        camera = np.array([_read_camera(o.object) for o in objects], np.int8)
         every = Objects(
-            frame=_frames(objects, frames),
-            box=checked_boxes(boxes, str(path), first),
-            type=checked_types(kinds, str(path), first),
-            level=decided_level(level, points),
+            frame=_number_frames(objects, frames),
+            box=check_boxes(boxes, str(path), first),
+            type=check_types(kinds, str(path), first),
+            level=decide_level(level, points),
             speed=np.array([(o.object.metadata.speed_x, o.object.metadata.speed_y) for o in objects], np.float32),
             image=np.array([o.camera_name for o in objects], np.uint8),
             camera=camera,
         )
         parts.append(every[(points > 0) & ((camera > 0) | (not camera_only))])
-    return FramesOf(Objects.concatenate(parts) if parts else Objects.empty(), tuple(frames))
+    return EvaluationSide(Objects.concatenate(parts) if parts else Objects.empty(), tuple(frames))
 
 
-def _chunks(path: str | Path) -> Iterator[tuple[int, Any]]:
+def _read_object_chunks(path: str | Path) -> Iterator[tuple[int, Any]]:
     """(number of the first object, Object messages), some thousands at a time."""
     from pcdet_poly.protos.metrics import Objects as ObjectsMessage
 
-    for first, data in message_chunks(path):
+    for first, data in read_message_chunks(path):
         try:
             yield first, ObjectsMessage.FromString(data).objects
         except DecodeError as error:
             raise UserError(f"{path}: an object from number {first} on does not parse; copy the file again") from error
 
 
-def _frames(objects: Any, frames: dict[str, int]) -> np.ndarray:
+def _number_frames(objects: Any, frames: dict[str, int]) -> np.ndarray:
     """(N,) position of each object's frame in `frames`, which grows."""
-    return np.array([frames.setdefault(_frame_id(o), len(frames)) for o in objects], np.int64)
+    return np.array([frames.setdefault(_build_frame_id(o), len(frames)) for o in objects], np.int64)
 
 
-def _frame_id(o: Any) -> str:
+def _build_frame_id(o: Any) -> str:
     """Segment and timestamp; images of a camera are frames of their own."""
     segment = f"{o.context_name}_{CAMERA_NAMES[o.camera_name]}" if o.camera_name else o.context_name
     return f"{segment}/{o.frame_timestamp_micros}"
 
 
-def _box(b: Any) -> tuple[float, ...]:
+def _read_box(b: Any) -> tuple[float, ...]:
     return b.center_x, b.center_y, b.center_z, b.length, b.width, b.height, b.heading
 
 
-def _camera(label: Any) -> int:
+def _read_camera(label: Any) -> int:
     """Most visible camera: its number, 0 for a name that is none, -1 where the label has no such field."""
     if not label.HasField("most_visible_camera_name"):
         return -1

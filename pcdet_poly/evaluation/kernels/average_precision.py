@@ -16,20 +16,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.counts import AFFINITY, FIXED_POINT, FN_1, FN_2, FP, HEADING, TP
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.evaluation.kernels.outcome_counts import AFFINITY, FIXED_POINT, FN_1, FN_2, FP, HEADING, TP
+from pcdet_poly.ops.compiler.kernel import kernel
 
 PRECISION, PRECISION_HEADING, PRECISION_AFFINITY, RECALL = 0, 1, 2, 3
 _TOLERANCE = np.float32(1e-6)
 
 
-def counts_at_cutoffs(steps: np.ndarray) -> np.ndarray:
+def accumulate_increments(steps: np.ndarray) -> np.ndarray:
     """Counts (..., NUM_COUNTS, C) of steps (..., NUM_COUNTS, C): each cut-off has what entered at it or above."""
     return np.flip(np.cumsum(np.flip(steps, -1), -1), -1)
 
 
 @kernel
-def curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
+def precision_recall_curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
     """(4, C) float32 of counts (NUM_COUNTS, C): precision, precision by heading and by affinity, recall."""
     out = np.zeros((4, counts.shape[1]), np.float32)
     misses = counts[FN_1] if level == 1 else counts[FN_2]
@@ -51,7 +51,7 @@ def curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
 
 
 @kernel
-def descending(values: np.ndarray) -> np.ndarray:
+def sort_descending(values: np.ndarray) -> np.ndarray:
     """Positions of `values` (N,) from the largest down, equal ones in order; fast where they almost descend already."""
     order = np.arange(len(values))
     for i in range(1, len(values)):
@@ -67,7 +67,7 @@ def descending(values: np.ndarray) -> np.ndarray:
 def average_precision(precision: np.ndarray, recall: np.ndarray, delta: float) -> np.float32:
     """float32 AP of precisions and recalls (C,) float32; `delta` is the largest step in recall."""
     step = np.float32(delta)
-    order = descending(recall)
+    order = sort_descending(recall)
     area = np.float32(0)
     best = np.float32(0)  # largest precision at this recall or a higher one
     last_recall, last_precision = np.float32(0), np.float32(0)
@@ -78,19 +78,21 @@ def average_precision(precision: np.ndarray, recall: np.ndarray, delta: float) -
             highest = max(highest, precision[order[i]])
             i += 1
         if last_recall > 0:
-            area, last_recall, last_precision = _walk(area, last_recall, last_precision, here, best, step)
+            area, last_recall, last_precision = _add_points_between(area, last_recall, last_precision, here, best, step)
             best = max(best, highest)
-            area = _trapezoid(area, last_recall - here, last_precision + best)
+            area = _add_trapezoid(area, last_recall - here, last_precision + best)
         best = max(best, highest)
         last_recall, last_precision = here, best
     if last_recall > 0:
-        area, last_recall, last_precision = _walk(area, last_recall, last_precision, np.float32(0), best, step)
-        area = _trapezoid(area, last_recall, last_precision + last_precision)
+        area, last_recall, last_precision = _add_points_between(
+            area, last_recall, last_precision, np.float32(0), best, step
+        )
+        area = _add_trapezoid(area, last_recall, last_precision + last_precision)
     return area
 
 
 @kernel
-def _walk(
+def _add_points_between(
     area: np.float32,
     last_recall: np.float32,
     last_precision: np.float32,
@@ -101,23 +103,25 @@ def _walk(
     """Add the points between `last_recall` and `until`; return the area and the last point."""
     while last_recall - until > step + _TOLERANCE:
         here = np.float32(last_recall - step)
-        area = _trapezoid(area, last_recall - here, last_precision + best)
+        area = _add_trapezoid(area, last_recall - here, last_precision + best)
         last_recall, last_precision = here, best
     return area, last_recall, last_precision
 
 
 @kernel
-def _trapezoid(area: np.float32, width: np.float32, heights: np.float32) -> np.float32:
+def _add_trapezoid(area: np.float32, width: np.float32, heights: np.float32) -> np.float32:
     return np.float32(np.float64(area) + 0.5 * np.float64(np.float32(width)) * np.float64(np.float32(heights)))
 
 
 @kernel
-def average_precisions(counts: np.ndarray, levels: np.ndarray, min_precision: float, delta: float) -> np.ndarray:
+def compute_average_precisions(
+    counts: np.ndarray, levels: np.ndarray, min_precision: float, delta: float
+) -> np.ndarray:
     """(R, L, 3) float32 AP, APH and APL of counts (R, NUM_COUNTS, C) at each of L levels."""
     out = np.empty((len(counts), len(levels), 3), np.float32)
     for row in range(len(counts)):
         for k in range(len(levels)):
-            points = curve(counts[row], levels[k], min_precision)
+            points = precision_recall_curve(counts[row], levels[k], min_precision)
             for kind in range(3):
                 out[row, k, kind] = average_precision(points[kind], points[RECALL], delta)
     return out

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 
 @kernel
-def _reach(row: int, step: int, weight, row_label, column_label, listed, order, parent, num: int) -> int:  # type: ignore[no-untyped-def]
+def _list_tight_columns(row: int, step: int, weight, row_label, column_label, listed, order, parent, num: int) -> int:  # type: ignore[no-untyped-def]
     """Append to `order` the columns tight to `row` and not listed yet; `step` is the row's place in the tree."""
     for column in range(len(column_label)):
         if not listed[column] and row_label[row] + column_label[column] == weight[row, column]:
@@ -26,7 +26,7 @@ def _reach(row: int, step: int, weight, row_label, column_label, listed, order, 
 
 
 @kernel
-def _loosen(weight, row_label, column_label, rows, num_rows, in_tree) -> None:  # type: ignore[no-untyped-def]
+def _loosen_labels(weight, row_label, column_label, rows, num_rows, in_tree) -> None:  # type: ignore[no-untyped-def]
     """Change the labels so that a column outside the tree becomes tight to a row inside it."""
     amount = np.iinfo(np.int64).max
     for k in range(num_rows):
@@ -42,7 +42,7 @@ def _loosen(weight, row_label, column_label, rows, num_rows, in_tree) -> None:  
 
 
 @kernel
-def dense_assignment(weight: np.ndarray) -> np.ndarray:
+def assign_densely(weight: np.ndarray) -> np.ndarray:
     """Column of each row in the maximum-weight perfect assignment of a square matrix (n, n) of int64 >= 0."""
     n = len(weight)
     row_label, column_label = np.zeros(n, np.int64), np.zeros(n, np.int64)
@@ -56,14 +56,16 @@ def dense_assignment(weight: np.ndarray) -> np.ndarray:
         in_tree[:] = False
         listed[:] = False
         rows[0], num_rows, num_columns = root, 1, 0
-        num_listed = _reach(root, 0, weight, row_label, column_label, listed, order, parent, 0)
+        num_listed = _list_tight_columns(root, 0, weight, row_label, column_label, listed, order, parent, 0)
         while True:
             if num_listed == num_columns:
-                _loosen(weight, row_label, column_label, rows, num_rows, in_tree)
+                _loosen_labels(weight, row_label, column_label, rows, num_rows, in_tree)
                 listed[:] = False
                 num_listed = 0
                 for k in range(num_rows):
-                    num_listed = _reach(rows[k], k, weight, row_label, column_label, listed, order, parent, num_listed)
+                    num_listed = _list_tight_columns(
+                        rows[k], k, weight, row_label, column_label, listed, order, parent, num_listed
+                    )
             place = 0
             while in_tree[order[place]]:
                 place += 1
@@ -75,7 +77,7 @@ def dense_assignment(weight: np.ndarray) -> np.ndarray:
                 break
             rows[num_rows] = row_of[column]
             num_rows += 1
-            num_listed = _reach(
+            num_listed = _list_tight_columns(
                 row_of[column], num_rows - 1, weight, row_label, column_label, listed, order, parent, num_listed
             )
         _swap_along_path(rows, columns, column_parent, num_columns, column_of, row_of)

@@ -7,18 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.counts import EDGE, FIXED_POINT, Task
-from pcdet_poly.evaluation.kernels.longitudinal import Tolerance, tolerant_pairs
-from pcdet_poly.evaluation.kernels.matching import count_task
-from pcdet_poly.evaluation.kernels.overlap import overlapping_pairs, prepared
-from pcdet_poly.evaluation.kernels.score_first import count_task_score_first, iou_matrix
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.evaluation.kernels.hungarian_matching import count_hungarian_matches
+from pcdet_poly.evaluation.kernels.longitudinal import LongitudinalTolerance, find_tolerant_pairs
+from pcdet_poly.evaluation.kernels.outcome_counts import EDGE_DTYPE, FIXED_POINT, MatchGraph
+from pcdet_poly.evaluation.kernels.overlap import find_overlapping_pairs, prepare_boxes
+from pcdet_poly.evaluation.kernels.score_first_matching import count_score_first_matches, iou_matrix
+from pcdet_poly.ops.compiler.kernel import kernel
 
 NEAR_IOU = 0.01  # a false alarm that overlaps an object this much belongs to that object's shard
 _MILLION = np.float32(1e6)
 
 
-class Tables(NamedTuple):
+class FrameTables(NamedTuple):
     """Rows of all frames of a chunk, one frame after the other, and the tasks (breakdowns) to count."""
 
     prediction_start: np.ndarray  # (F + 1,)
@@ -33,7 +33,7 @@ class Tables(NamedTuple):
     by_object: np.ndarray  # (T,) bool: a false alarm near an object counts in that object's row
 
 
-class Rules(NamedTuple):
+class MatchRules(NamedTuple):
     """When a pair may match, and when a match counts."""
 
     threshold: np.ndarray  # (5,) float32, smallest IoU of a match by Label.Type; type 0 never matches
@@ -51,29 +51,29 @@ def _heading_accuracy(a: np.float32, b: np.float32) -> np.float32:
 
 
 @kernel
-def _mixed(bits: int | np.int64, value: int) -> np.int64:
+def _mix_hash(bits: int | np.int64, value: int) -> np.int64:
     mixed = (np.uint64(bits) ^ np.uint64(value + 2)) * np.uint64(0xBF58476D1CE4E5B9)
     return np.int64(mixed ^ (mixed >> np.uint64(29)))
 
 
 @kernel
-def _hash(edge: np.record, prediction: np.record, obj: np.record) -> np.int64:
+def _hash_match(edge: np.record, prediction: np.record, obj: np.record) -> np.int64:
     """15 bits of everything that this match counts as."""
-    bits = _mixed(_mixed(_mixed(0, edge.heading), edge.affinity), obj.level)
-    return _mixed(_mixed(_mixed(bits, prediction.row), obj.row), prediction.ignored) & 0x7FFF
+    bits = _mix_hash(_mix_hash(_mix_hash(0, edge.heading), edge.affinity), obj.level)
+    return _mix_hash(_mix_hash(_mix_hash(bits, prediction.row), obj.row), prediction.ignored) & 0x7FFF
 
 
 @kernel
-def _task(
+def _build_graph(
     pairs: np.ndarray,
     boxes: np.ndarray,
     object_boxes: np.ndarray,
     predictions: np.ndarray,
     objects: np.ndarray,
-    rules: Rules,
-) -> Task:
+    rules: MatchRules,
+) -> MatchGraph:
     """The task with the pairs that may match in it."""
-    first, edges, kept = np.zeros(len(predictions) + 1, np.int64), np.empty(len(pairs), EDGE), 0
+    first, edges, kept = np.zeros(len(predictions) + 1, np.int64), np.empty(len(pairs), EDGE_DTYPE), 0
     for k in range(len(pairs)):
         pair, edge = pairs[k], edges[kept]
         prediction, obj = predictions[pair.prediction], objects[pair.object]
@@ -86,16 +86,16 @@ def _task(
         edge.weight = math.floor(np.float64(np.float32(pair.iou * pair.affinity * _MILLION)) + 0.5)
         edge.heading = np.int64(accuracy * FIXED_POINT) if accuracy > rules.least_heading else -1
         edge.affinity = np.int64(pair.affinity * FIXED_POINT)
-        edge.hash = _hash(edge, prediction, obj)
+        edge.hash = _hash_match(edge, prediction, obj)
         first[pair.prediction + 1] += 1
         kept += 1
     for pred in range(len(predictions)):
         first[pred + 1] += first[pred]
-    return Task(predictions, objects, edges[:kept], first)
+    return MatchGraph(predictions, objects, edges[:kept], first)
 
 
 @kernel
-def _with_rows_of_objects(pairs: np.ndarray, predictions: np.ndarray, objects: np.ndarray) -> np.ndarray:
+def _adopt_object_rows(pairs: np.ndarray, predictions: np.ndarray, objects: np.ndarray) -> np.ndarray:
     """`predictions` with the rows of the objects that each overlaps most (the last among equals)."""
     out, best = predictions.copy(), np.full(len(predictions), NEAR_IOU)
     for k in range(len(pairs)):
@@ -109,10 +109,10 @@ def _with_rows_of_objects(pairs: np.ndarray, predictions: np.ndarray, objects: n
 @kernel
 def count_frames(
     steps: np.ndarray,
-    tables: Tables,
+    tables: FrameTables,
     box_type: int,
-    rules: Rules,
-    tolerance: Tolerance | None,
+    rules: MatchRules,
+    tolerance: LongitudinalTolerance | None,
     score: np.ndarray | None,
 ) -> None:
     """Add the counts of all frames to `steps` (segments, rows, NUM_COUNTS, cut-offs).
@@ -122,19 +122,19 @@ def count_frames(
     for frame in range(len(tables.segment)):
         p0, p1 = tables.prediction_start[frame], tables.prediction_start[frame + 1]
         o0, o1 = tables.object_start[frame], tables.object_start[frame + 1]
-        boxes = prepared(tables.prediction_box[p0:p1], tables.prediction_type[p0:p1])
-        object_boxes = prepared(tables.object_box[o0:o1], tables.object_type[o0:o1])
+        boxes = prepare_boxes(tables.prediction_box[p0:p1], tables.prediction_type[p0:p1])
+        object_boxes = prepare_boxes(tables.object_box[o0:o1], tables.object_type[o0:o1])
         if tolerance is None:
-            pairs = overlapping_pairs(boxes, object_boxes, box_type, rules.overlap)
+            pairs = find_overlapping_pairs(boxes, object_boxes, box_type, rules.overlap)
         else:
-            pairs = tolerant_pairs(boxes, object_boxes, box_type, rules.overlap, tolerance)
+            pairs = find_tolerant_pairs(boxes, object_boxes, box_type, rules.overlap, tolerance)
         for t in range(len(tables.by_object)):
             predictions, objects = tables.predictions[t, p0:p1], tables.objects[t, o0:o1]
             if tables.by_object[t]:
-                predictions = _with_rows_of_objects(pairs, predictions, objects)
-            task = _task(pairs, boxes, object_boxes, predictions, objects, rules)
+                predictions = _adopt_object_rows(pairs, predictions, objects)
+            task = _build_graph(pairs, boxes, object_boxes, predictions, objects, rules)
             if score is None:
-                count_task(steps[tables.segment[frame]], task)
+                count_hungarian_matches(steps[tables.segment[frame]], task)
             else:
                 iou = iou_matrix(pairs, p1 - p0, o1 - o0)
-                count_task_score_first(steps[tables.segment[frame]], task, score[p0:p1], iou)
+                count_score_first_matches(steps[tables.segment[frame]], task, score[p0:p1], iou)

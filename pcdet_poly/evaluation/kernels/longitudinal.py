@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.overlap import PAIR, may_overlap, overlap_ratio, with_room
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.evaluation.kernels.overlap import PAIR_DTYPE, box_iou, enlarge_if_full, may_overlap
+from pcdet_poly.ops.compiler.kernel import kernel
 
 _TINY = 1e-6
 
 
-class Tolerance(NamedTuple):
+class LongitudinalTolerance(NamedTuple):
     """Where the sensor is, metres, and how much error it may make."""
 
     x: float
@@ -33,7 +33,7 @@ class Tolerance(NamedTuple):
 
 
 @kernel
-def _affinity(dot: float, range_a: float, range_b: float, tolerance: Tolerance) -> float:
+def _longitudinal_affinity(dot: float, range_a: float, range_b: float, tolerance: LongitudinalTolerance) -> float:
     range_a, range_b = max(range_a, _TINY), max(range_b, _TINY)
     allowed = np.float32(max(tolerance.share * range_b, tolerance.least_m))
     error = abs((range_a * (dot / range_b / range_a) - range_b) / float(allowed))
@@ -41,11 +41,11 @@ def _affinity(dot: float, range_a: float, range_b: float, tolerance: Tolerance) 
 
 
 @kernel
-def tolerant_pairs(
-    predictions: np.ndarray, objects: np.ndarray, box_type: int, least: np.ndarray, tolerance: Tolerance
+def find_tolerant_pairs(
+    predictions: np.ndarray, objects: np.ndarray, box_type: int, least: np.ndarray, tolerance: LongitudinalTolerance
 ) -> np.ndarray:
     """As `overlap.overlapping_pairs`, with aligned IoU and affinity."""
-    pairs, found = np.empty(4 * (len(predictions) + len(objects)), PAIR), 0
+    pairs, found = np.empty(4 * (len(predictions) + len(objects)), PAIR_DTYPE), 0
     for i in range(len(predictions)):
         a = predictions[i]
         if not may_overlap(a, box_type):
@@ -62,11 +62,11 @@ def tolerant_pairs(
             dx, dy, dz, reach = bx - ax * move, by - ay * move, bz - az * move, a.radius + b.radius
             if dx * dx + dy * dy > reach * reach * (1 + 1e-9):
                 continue
-            iou = np.float32(overlap_ratio(box_type, dx, dy, dz, a, b, least[a.type]))
+            iou = np.float32(box_iou(box_type, dx, dy, dz, a, b, least[a.type]))
             if iou > 0 and iou >= least[a.type]:
-                pairs = with_room(pairs, found)
+                pairs = enlarge_if_full(pairs, found)
                 range_b = math.sqrt(bx * bx + by * by + bz * bz)
                 pairs[found].prediction, pairs[found].object, pairs[found].iou = i, j, iou
-                pairs[found].affinity = _affinity(dot, math.sqrt(squared), range_b, tolerance)
+                pairs[found].affinity = _longitudinal_affinity(dot, math.sqrt(squared), range_b, tolerance)
                 found += 1
     return pairs[:found]

@@ -10,18 +10,18 @@ import math
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.ops.cpu.rotated_overlap import overlap_turned
 
 BOX_3D, BOX_BEV, BOX_AA_2D = 0, 1, 2  # codes of a box type inside the kernels
 
 # What every pair needs of a box.
-BOX = np.dtype(
+BOX_DTYPE = np.dtype(
     [(name, np.float64) for name in ("x", "y", "z", "length", "width", "height", "cos", "sin", "radius")]
     + [("heading", np.float32), ("type", np.int64)]  # heading in [-pi, pi); type is Waymo's Label.Type
 )
 # A pair that overlaps: rows of the frame's predictions and objects; affinity is LET's, 1 without LET.
-PAIR = np.dtype([("prediction", np.int64), ("object", np.int64), ("iou", np.float32), ("affinity", np.float32)])
+PAIR_DTYPE = np.dtype([("prediction", np.int64), ("object", np.int64), ("iou", np.float32), ("affinity", np.float32)])
 
 SMALLEST_SIDE_M = 1e-2
 LARGEST_SIDE_M = 1e6
@@ -29,7 +29,7 @@ SMALLEST_UNION = 1e-6
 
 
 @kernel
-def wrapped_heading(heading: float) -> float:
+def wrap_heading(heading: float) -> float:
     """The heading in [-pi, pi), computed in double as Waymo does; the caller rounds to float32."""
     turn = 2.0 * math.pi
     shifted = heading + math.pi
@@ -40,15 +40,15 @@ def wrapped_heading(heading: float) -> float:
 
 
 @kernel
-def prepared(box: np.ndarray, kind: np.ndarray) -> np.ndarray:
+def prepare_boxes(box: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """(N,) BOX of float32 rows (N, 7) and their types."""
-    out = np.empty(len(box), BOX)
+    out = np.empty(len(box), BOX_DTYPE)
     for i in range(len(box)):
         row = out[i]
         row.x, row.y, row.z = box[i, 0], box[i, 1], box[i, 2]
         row.length, row.width, row.height = box[i, 3], box[i, 4], box[i, 5]
         heading = np.float64(box[i, 6])
-        row.cos, row.sin, row.heading = math.cos(heading), math.sin(heading), wrapped_heading(heading)
+        row.cos, row.sin, row.heading = math.cos(heading), math.sin(heading), wrap_heading(heading)
         row.radius = 0.5 * math.sqrt(row.length * row.length + row.width * row.width)  # circle around the footprint
         row.type = kind[i]
     return out
@@ -64,25 +64,25 @@ def may_overlap(box: np.record, box_type: int) -> bool:
 
 
 @kernel
-def _shared_length(size_a: float, size_b: float, offset: float) -> float:
+def _interval_overlap(size_a: float, size_b: float, offset: float) -> float:
     """Overlap of two intervals whose middles are `offset` apart; negative where there is a gap."""
     return min(0.5 * size_a, offset + 0.5 * size_b) - max(-0.5 * size_a, offset - 0.5 * size_b)
 
 
 @kernel
-def overlap_ratio(box_type: int, dx: float, dy: float, dz: float, a: np.record, b: np.record, least: float) -> float:
+def box_iou(box_type: int, dx: float, dy: float, dz: float, a: np.record, b: np.record, least: float) -> float:
     """IoU of boxes a and b when b's centre is (dx, dy, dz) from a's; 0 where it is surely below `least`."""
     size_a, size_b, height = a.length * a.width, b.length * b.width, 1.0
     most = min(size_a, size_b)
     if box_type == BOX_3D:
-        height = _shared_length(a.height, b.height, dz)
+        height = _interval_overlap(a.height, b.height, dz)
         if height < 0:
             return 0.0
         most, size_a, size_b = most * height, size_a * a.height, size_b * b.height
     if most < (least - 1e-6) * (size_a + size_b - most):
         return 0.0
     if box_type == BOX_AA_2D:
-        along, across = _shared_length(a.length, b.length, dx), _shared_length(a.width, b.width, dy)
+        along, across = _interval_overlap(a.length, b.length, dx), _interval_overlap(a.width, b.width, dy)
         shared = max(along, 0.0) * max(across, 0.0)
     else:
         shared = overlap_turned(dx, dy, a.length, a.width, a.cos, a.sin, b.length, b.width, b.cos, b.sin) * height
@@ -91,9 +91,11 @@ def overlap_ratio(box_type: int, dx: float, dy: float, dz: float, a: np.record, 
 
 
 @kernel
-def overlapping_pairs(predictions: np.ndarray, objects: np.ndarray, box_type: int, least: np.ndarray) -> np.ndarray:
+def find_overlapping_pairs(
+    predictions: np.ndarray, objects: np.ndarray, box_type: int, least: np.ndarray
+) -> np.ndarray:
     """(E,) PAIR of one type, by prediction, then object, with IoU above 0 and at least `least[type]` (5,) float32."""
-    pairs, found = np.empty(4 * (len(predictions) + len(objects)), PAIR), 0
+    pairs, found = np.empty(4 * (len(predictions) + len(objects)), PAIR_DTYPE), 0
     for i in range(len(predictions)):
         a = predictions[i]
         if not may_overlap(a, box_type):
@@ -103,9 +105,9 @@ def overlapping_pairs(predictions: np.ndarray, objects: np.ndarray, box_type: in
             dx, dy, reach = b.x - a.x, b.y - a.y, a.radius + b.radius
             if b.type != a.type or dx * dx + dy * dy > reach * reach * (1 + 1e-9) or not may_overlap(b, box_type):
                 continue
-            iou = np.float32(overlap_ratio(box_type, dx, dy, b.z - a.z, a, b, least[a.type]))
+            iou = np.float32(box_iou(box_type, dx, dy, b.z - a.z, a, b, least[a.type]))
             if iou > 0 and iou >= least[a.type]:
-                pairs = with_room(pairs, found)
+                pairs = enlarge_if_full(pairs, found)
                 pairs[found].prediction, pairs[found].object = i, j
                 pairs[found].iou, pairs[found].affinity = iou, 1
                 found += 1
@@ -113,10 +115,10 @@ def overlapping_pairs(predictions: np.ndarray, objects: np.ndarray, box_type: in
 
 
 @kernel
-def with_room(pairs: np.ndarray, used: int) -> np.ndarray:
+def enlarge_if_full(pairs: np.ndarray, used: int) -> np.ndarray:
     """`pairs`, or a longer copy if all of it is used."""
     if used < len(pairs):
         return pairs
-    longer = np.empty(2 * len(pairs), PAIR)
+    longer = np.empty(2 * len(pairs), PAIR_DTYPE)
     longer[:used] = pairs
     return longer

@@ -12,76 +12,76 @@ import numpy as np
 from pcdet_poly.visualization.bev import CLASS_COLOURS
 from pcdet_poly.visualization.viewer.view import View
 
-Mode = Literal["class", "score", "return", "intensity", "height"]
-MODES: tuple[Mode, ...] = get_args(Mode)
-NOTHING = 255  # code of a point without a class, a score, a return number
+ColourMode = Literal["class", "score", "return", "intensity", "height"]
+COLOUR_MODES: tuple[ColourMode, ...] = get_args(ColourMode)
+NO_COLOUR_CODE = 255  # code of a point without a class, a score, a return number
 LABEL_COLOUR = "#b9c4d0"  # of labels where detections are coloured by score
 LOWEST_M, HIGHEST_M = -1.0, 5.0  # ends of the colours by height
 _DARK = "#56657a"
 _RETURNS = ("#56b4ff", "#ffb000")  # first, second
-_RAMPS: dict[Mode, tuple[str, ...]] = {
+_RAMPS: dict[ColourMode, tuple[str, ...]] = {
     "score": ("#6a3fd0", "#c4458b", "#f89540", "#f7f05a"),
     "intensity": ("#31435f", "#3f7f93", "#7fc97f", "#fdf6b0"),
     "height": ("#3c5f88", "#86a8c8", "#eaf2fa", "#ffd9a0"),
 }
 
 
-def codes(view: View, mode: Mode) -> np.ndarray:
+def compute_colour_codes(view: View, mode: ColourMode) -> np.ndarray:
     """(P,) uint8: where each point's colour stands in `palette(mode)`."""
     match mode:
         case "class":
-            return np.where((kind := view.kinds()[0]) < 0, NOTHING, kind).astype(np.uint8)
+            return np.where((kind := view.classify_points()[0]) < 0, NO_COLOUR_CODE, kind).astype(np.uint8)
         case "score":
-            score = view.kinds()[1]
-            return np.where(np.isnan(score), NOTHING, _on_ramp(np.nan_to_num(score))).astype(np.uint8)
+            score = view.classify_points()[1]
+            return np.where(np.isnan(score), NO_COLOUR_CODE, _quantize_share(np.nan_to_num(score))).astype(np.uint8)
         case "return":
             number = view.return_number
-            return np.where((number >= 1) & (number <= len(_RETURNS)), number - 1, NOTHING).astype(np.uint8)
+            return np.where((number >= 1) & (number <= len(_RETURNS)), number - 1, NO_COLOUR_CODE).astype(np.uint8)
         case "intensity":
-            return _on_ramp(view.intensity)
+            return _quantize_share(view.intensity)
         case "height":
-            return _on_ramp((view.xyz[:, 2] - LOWEST_M) / (HIGHEST_M - LOWEST_M))
+            return _quantize_share((view.xyz[:, 2] - LOWEST_M) / (HIGHEST_M - LOWEST_M))
 
 
-def palette(mode: Mode) -> np.ndarray:
+def build_palette(mode: ColourMode) -> np.ndarray:
     """(256, 3) uint8 red, green, blue."""
     if mode in _RAMPS:
-        stops = np.array([_rgb(colour) for colour in _RAMPS[mode]], np.float64)
-        at = np.linspace(0, len(stops) - 1, NOTHING)
+        stops = np.array([_parse_rgb(colour) for colour in _RAMPS[mode]], np.float64)
+        at = np.linspace(0, len(stops) - 1, NO_COLOUR_CODE)
         ramp = np.column_stack([np.interp(at, np.arange(len(stops)), channel) for channel in stops.T])
-        return np.vstack([ramp.round(), _rgb(_DARK)]).astype(np.uint8)
+        return np.vstack([ramp.round(), _parse_rgb(_DARK)]).astype(np.uint8)
     listed = CLASS_COLOURS if mode == "class" else _RETURNS
-    colours = [_rgb(listed[i % len(listed)]) for i in range(NOTHING)]
-    return np.array([*colours, _rgb(_DARK)], np.uint8)
+    colours = [_parse_rgb(listed[i % len(listed)]) for i in range(NO_COLOUR_CODE)]
+    return np.array([*colours, _parse_rgb(_DARK)], np.uint8)
 
 
-def point_colours(view: View, mode: Mode) -> np.ndarray:
+def point_colours(view: View, mode: ColourMode) -> np.ndarray:
     """(P, 3) uint8."""
-    return palette(mode)[codes(view, mode)]
+    return build_palette(mode)[compute_colour_codes(view, mode)]
 
 
-def label_colours(view: View, mode: Mode) -> np.ndarray:
+def label_colours(view: View, mode: ColourMode) -> np.ndarray:
     """(M, 3) uint8, by class; one grey where the colours say scores."""
     if mode == "score":
-        return np.full((len(view.labels), 3), _rgb(LABEL_COLOUR), np.uint8)
-    return palette("class")[view.labels.label]
+        return np.full((len(view.labels), 3), _parse_rgb(LABEL_COLOUR), np.uint8)
+    return build_palette("class")[view.labels.label]
 
 
-def detection_colours(view: View, mode: Mode) -> np.ndarray:
+def detection_colours(view: View, mode: ColourMode) -> np.ndarray:
     """(N, 3) uint8, by class or by score; none where no detector has looked."""
     if view.detections is None:
         return np.zeros((0, 3), np.uint8)
     return (
-        palette("score")[_on_ramp(view.detections.score)]
+        build_palette("score")[_quantize_share(view.detections.score)]
         if mode == "score"
-        else palette("class")[view.detections.label]
+        else build_palette("class")[view.detections.label]
     )
 
 
-def _on_ramp(share: np.ndarray) -> np.ndarray:
+def _quantize_share(share: np.ndarray) -> np.ndarray:
     """Shares of the way from a ramp's beginning (0) to its end (1) -> uint8 codes 0 to 254."""
-    return (np.clip(share, 0, 1) * (NOTHING - 1)).round().astype(np.uint8)
+    return (np.clip(share, 0, 1) * (NO_COLOUR_CODE - 1)).round().astype(np.uint8)
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
+def _parse_rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

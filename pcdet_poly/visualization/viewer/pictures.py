@@ -8,27 +8,35 @@ import numpy as np
 
 from pcdet_poly.structures import Detections
 from pcdet_poly.visualization.bev import draw_bev
-from pcdet_poly.visualization.perspective import Boxes, Camera, draw_perspective
-from pcdet_poly.visualization.viewer.colours import Mode, detection_colours, label_colours, palette, point_colours
+from pcdet_poly.visualization.perspective import Camera, DrawnBoxes, draw_perspective
+from pcdet_poly.visualization.viewer.colours import (
+    ColourMode,
+    build_palette,
+    detection_colours,
+    label_colours,
+    point_colours,
+)
 from pcdet_poly.visualization.viewer.view import View
 
 _STEP_M = 5.0  # pictures from above reach to a multiple of this
 _FARTHEST_M = 100.0
 
 
-def draw_view(path: Path, view: View, mode: Mode, *, camera: Camera | None = None) -> tuple[Path, Path]:
+def draw_view(path: Path, view: View, mode: ColourMode, *, camera: Camera | None = None) -> tuple[Path, Path]:
     """Write `path`, a picture in perspective coloured by `mode`, and beside it one from above, whose name ends in
     `_above`. Returns both."""
     found = view.detections or Detections.empty()
     boxes = [
-        Boxes(view.labels.box, label_colours(view, mode), dashed=True),
-        Boxes(found.box, detection_colours(view, mode), dashed=False, texts=[f"{score:.2f}" for score in found.score]),
+        DrawnBoxes(view.labels.box, label_colours(view, mode), dashed=True),
+        DrawnBoxes(
+            found.box, detection_colours(view, mode), dashed=False, texts=[f"{score:.2f}" for score in found.score]
+        ),
     ]
-    title = f"{view.frame_id}   colour: {mode}   {counted(view)}"
+    title = f"{view.frame_id}   colour: {mode}   {describe_counts(view)}"
     colour = point_colours(view, mode)
-    draw_perspective(path, view.xyz, colour, boxes, camera=camera, title=title, key=_key(view, mode))
+    draw_perspective(path, view.xyz, colour, boxes, camera=camera, title=title, key=_build_legend(view, mode))
     above = path.with_name(f"{path.stem}_above{path.suffix}")
-    reach = extent_m(view)
+    reach = find_reach_m(view)
     draw_bev(
         above,
         view.xyz,
@@ -41,13 +49,13 @@ def draw_view(path: Path, view: View, mode: Mode, *, camera: Camera | None = Non
     return path, above
 
 
-def counted(view: View) -> str:
+def describe_counts(view: View) -> str:
     """Such as "106 labels (dashed), 34 detections"."""
     labels = f"{len(view.labels)} labels (dashed)"
     return labels if view.detections is None else f"{labels}, {len(view.detections)} detections"
 
 
-def extent_m(view: View) -> float:
+def find_reach_m(view: View) -> float:
     """Half the side of a square around the vehicle that holds nearly all points and all boxes."""
     points = np.quantile(np.abs(view.xyz[:, :2]), 0.995) if len(view.xyz) else 0.0
     found = np.abs((view.detections or Detections.empty()).box[:, :2]).max(initial=0)
@@ -55,8 +63,8 @@ def extent_m(view: View) -> float:
     return float(np.clip(np.ceil(reach / _STEP_M) * _STEP_M, 2 * _STEP_M, _FARTHEST_M))
 
 
-def _key(view: View, mode: Mode) -> list[tuple[str, tuple[int, int, int]]]:
-    colours = palette("class")
+def _build_legend(view: View, mode: ColourMode) -> list[tuple[str, tuple[int, int, int]]]:
+    colours = build_palette("class")
     return (
         [(name.lower(), tuple(colours[i].tolist())) for i, name in enumerate(view.class_names)]
         if mode != "score"

@@ -23,30 +23,32 @@ class View:
     detections: Detections | None  # None where no detector has looked
     class_names: tuple[str, ...]
 
-    def kinds(self) -> tuple[np.ndarray, np.ndarray]:
+    def classify_points(self) -> tuple[np.ndarray, np.ndarray]:
         """(P,) int64 class and (P,) float32 score of each point: of the detection around it, else of the label.
 
         -1 for a class where there is none of either, NaN for a score where there is no detection.
         """
         of_label = first_box(self.xyz, self.labels.box)
-        kind = _taken(self.labels.label, of_label, -1)
+        kind = _take_or_default(self.labels.label, of_label, -1)
         if self.detections is None:
             return kind, np.full(len(self.xyz), np.nan, np.float32)
         of_detection = first_box(self.xyz, self.detections.box)
-        detected = _taken(self.detections.label, of_detection, -1)
-        return np.where(of_detection >= 0, detected, kind), _taken(self.detections.score, of_detection, np.nan)
+        detected = _take_or_default(self.detections.label, of_detection, -1)
+        return np.where(of_detection >= 0, detected, kind), _take_or_default(
+            self.detections.score, of_detection, np.nan
+        )
 
 
 @dataclass(frozen=True)
-class Views:
+class ViewSource:
     """Frames that are made when they are looked at."""
 
     title: str
     frame_ids: tuple[str, ...]
-    at: Callable[[int], View]
+    load_view: Callable[[int], View]
 
 
-def view_of(
+def build_view(
     frame: Frame, labels: GroundTruth, detections: Detections | None, class_names: Sequence[str], *, min_score: float
 ) -> View:
     """A view of `frame` with the detections of at least `min_score`."""
@@ -55,22 +57,22 @@ def view_of(
     return View(
         frame.frame_id,
         xyz,
-        np.tanh(_column(frame, "intensity")),
-        _column(frame, "return_number").astype(np.int64),
+        np.tanh(_read_column(frame, "intensity")),
+        _read_column(frame, "return_number").astype(np.int64),
         labels,
         found,
         tuple(class_names),
     )
 
 
-def _column(frame: Frame, name: str) -> np.ndarray:
+def _read_column(frame: Frame, name: str) -> np.ndarray:
     """(P,) float32; zeros where the frame has no such column."""
     if name not in frame.columns:
         return np.zeros(len(frame.points), np.float32)
     return frame.points[:, frame.columns.index(name)]
 
 
-def _taken(values: np.ndarray, index: np.ndarray, otherwise: float) -> np.ndarray:
+def _take_or_default(values: np.ndarray, index: np.ndarray, otherwise: float) -> np.ndarray:
     """(P,) values at the positions `index`, `otherwise` where it is -1."""
     found = np.full(len(index), otherwise, values.dtype)
     found[index >= 0] = values[index[index >= 0]]

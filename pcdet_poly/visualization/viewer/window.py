@@ -12,9 +12,15 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.optional_libraries import open3d
 from pcdet_poly.visualization.boxes import EDGES, box_corners
 from pcdet_poly.visualization.perspective import GROUND
-from pcdet_poly.visualization.viewer.colours import MODES, Mode, detection_colours, label_colours, point_colours
-from pcdet_poly.visualization.viewer.pictures import counted
-from pcdet_poly.visualization.viewer.view import View, Views
+from pcdet_poly.visualization.viewer.colours import (
+    COLOUR_MODES,
+    ColourMode,
+    detection_colours,
+    label_colours,
+    point_colours,
+)
+from pcdet_poly.visualization.viewer.pictures import describe_counts
+from pcdet_poly.visualization.viewer.view import View, ViewSource
 
 HELP = """keys: n right  next frame       p left  previous frame
       c        next colours     l d     labels, detections on or off
@@ -26,20 +32,20 @@ _FIRST_VIEW = {"front": (-0.85, 0, 0.53), "lookat": (8.0, 0, 0), "up": (0, 0, 1)
 _PALER = 0.55  # labels against detections: lines have one width
 
 
-def geometries(view: View, mode: Mode, *, labels: bool = True, detections: bool = True) -> list[Any]:
+def build_geometries(view: View, mode: ColourMode, *, labels: bool = True, detections: bool = True) -> list[Any]:
     """The points as an open3d PointCloud, the boxes as LineSets: labels paler than detections."""
     library = open3d()
     cloud = library.geometry.PointCloud(library.utility.Vector3dVector(view.xyz.astype(np.float64)))
     cloud.colors = library.utility.Vector3dVector(point_colours(view, mode) / 255)
     found = [cloud]
     if labels:
-        found.append(_lines(view.labels.box, label_colours(view, mode) / 255 * _PALER))
+        found.append(_build_line_set(view.labels.box, label_colours(view, mode) / 255 * _PALER))
     if detections and view.detections is not None:
-        found.append(_lines(view.detections.box, detection_colours(view, mode) / 255))
+        found.append(_build_line_set(view.detections.box, detection_colours(view, mode) / 255))
     return found
 
 
-def _lines(box: np.ndarray, colour: np.ndarray) -> Any:
+def _build_line_set(box: np.ndarray, colour: np.ndarray) -> Any:
     """Boxes (N, 7) in colours (N, 3) from 0 to 1."""
     library, corners = open3d(), box_corners(box.astype(np.float64))  # (N, 10, 3)
     edges = EDGES + corners.shape[1] * np.arange(len(box))[:, None, None]
@@ -54,28 +60,30 @@ def _lines(box: np.ndarray, colour: np.ndarray) -> Any:
 class Window:
     """What is shown, and what each key changes. `show` tells the window to draw these geometries."""
 
-    def __init__(self, views: Views, frames: Sequence[int], mode: Mode, show: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self, views: ViewSource, frames: Sequence[int], mode: ColourMode, show: Callable[[list[Any]], None]
+    ) -> None:
         self.views, self.frames, self.mode, self.show = views, list(frames), mode, show
         self.position = 0
         self.hidden: set[str] = set()
-        self.view = views.at(self.frames[0])
+        self.view = views.load_view(self.frames[0])
 
     def draw(self) -> None:
         """Show the frame, and say on the terminal which it is."""
         parts = {name: name not in self.hidden for name in ("labels", "detections")}
-        self.show(geometries(self.view, self.mode, **parts))
+        self.show(build_geometries(self.view, self.mode, **parts))
         place = f"{self.position + 1}/{len(self.frames)}"
-        print(f"{place}  {self.view.frame_id}  colour: {self.mode}  {counted(self.view)}", flush=True)
+        print(f"{place}  {self.view.frame_id}  colour: {self.mode}  {describe_counts(self.view)}", flush=True)
 
-    def step(self, by: int) -> None:
+    def step_frames(self, by: int) -> None:
         """Go `by` frames further, from the last to the first."""
         self.position = (self.position + by) % len(self.frames)
-        self.view = self.views.at(self.frames[self.position])
+        self.view = self.views.load_view(self.frames[self.position])
         self.draw()
 
-    def next_mode(self) -> None:
+    def switch_mode(self) -> None:
         """The next way to colour."""
-        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self.mode = COLOUR_MODES[(COLOUR_MODES.index(self.mode) + 1) % len(COLOUR_MODES)]
         self.draw()
 
     def toggle(self, name: str) -> None:
@@ -88,7 +96,7 @@ class Window:
         return Path(f"{self.view.frame_id.replace('/', '_')}.png")
 
 
-def open_window(views: Views, frames: Sequence[int], mode: Mode) -> None:
+def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> None:
     """Open the window; returns when it is closed. Raises UserError where there is no display."""
     viewer = open3d().visualization.VisualizerWithKeyCallback()
     if not viewer.create_window(views.title, 1400, 800):
@@ -100,38 +108,38 @@ def open_window(views: Views, frames: Sequence[int], mode: Mode) -> None:
             viewer.add_geometry(geometry, reset_bounding_box=False)
 
     window = Window(views, frames, mode, show)
-    for geometry in geometries(window.view, mode):
+    for geometry in build_geometries(window.view, mode):
         viewer.add_geometry(geometry)  # the first ones set the bounds that zoom and clipping start from
-    _bind(viewer, window)
+    _bind_keys(viewer, window)
     options = viewer.get_render_option()
     options.background_color, options.point_size = np.array(GROUND) / 255, 2.0
-    _look(viewer)
+    _reset_view(viewer)
     print(HELP)
     window.draw()
     viewer.run()
     viewer.destroy_window()
 
 
-def _bind(viewer: Any, window: Window) -> None:
+def _bind_keys(viewer: Any, window: Window) -> None:
     def save() -> None:
         viewer.capture_screen_image(str(window.picture_path()), do_render=True)
         print(window.picture_path(), flush=True)
 
     actions: dict[int, Callable[[], object]] = {
-        **dict.fromkeys((ord("N"), _RIGHT), lambda: window.step(1)),
-        **dict.fromkeys((ord("P"), _LEFT), lambda: window.step(-1)),
-        ord("C"): window.next_mode,
+        **dict.fromkeys((ord("N"), _RIGHT), lambda: window.step_frames(1)),
+        **dict.fromkeys((ord("P"), _LEFT), lambda: window.step_frames(-1)),
+        ord("C"): window.switch_mode,
         ord("L"): lambda: window.toggle("labels"),
         ord("D"): lambda: window.toggle("detections"),
-        ord("R"): lambda: _look(viewer),
+        ord("R"): lambda: _reset_view(viewer),
         ord("S"): save,
         ord("H"): lambda: print(HELP, flush=True),
     }
     for key, action in actions.items():
-        viewer.register_key_callback(key, _drawn_after(action))
+        viewer.register_key_callback(key, _redraw_after(action))
 
 
-def _drawn_after(action: Callable[[], object]) -> Callable[[Any], bool]:
+def _redraw_after(action: Callable[[], object]) -> Callable[[Any], bool]:
     def called(viewer: Any) -> bool:
         action()
         return True  # draw anew
@@ -139,7 +147,7 @@ def _drawn_after(action: Callable[[], object]) -> Callable[[Any], bool]:
     return called
 
 
-def _look(viewer: Any) -> None:
+def _reset_view(viewer: Any) -> None:
     control = viewer.get_view_control()
     for name, value in _FIRST_VIEW.items():
         getattr(control, f"set_{name}")(value)

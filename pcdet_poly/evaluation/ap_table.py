@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.kernels.average_precision import average_precisions
-from pcdet_poly.evaluation.plan import Plan
+from pcdet_poly.evaluation.kernels.average_precision import compute_average_precisions
+from pcdet_poly.evaluation.match_counter import MatchCounter
 
 Entries = Mapping[str, Mapping[str, Mapping[str, float]]]
 LEADERBOARD_TYPES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")  # whose mean is Waymo's ALL_NS
@@ -33,21 +33,21 @@ class ApTable:
     def __getitem__(self, part: str) -> Mapping[str, Mapping[str, float]]:
         return self.entries[part]
 
-    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+    def iterate_rows(self) -> Iterator[tuple[str, str, str, float]]:
         """(part, breakdown, metric, value) of everything in the table."""
         for part, breakdowns in self.entries.items():
             for name, metrics in breakdowns.items():
                 for metric, value in metrics.items():
                     yield part, name, metric, value
 
-    def all_ns(self, part: str, level: int) -> dict[str, float]:
+    def compute_all_ns(self, part: str, level: int) -> dict[str, float]:
         """Mean over vehicles, pedestrians and cyclists: the leaderboard's ALL_NS."""
         rows = [self.entries[part][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}"] for kind in LEADERBOARD_TYPES]
         return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
 
-    def difference(self, other: ApTable) -> ApTable:
+    def subtract(self, other: ApTable) -> ApTable:
         """This table minus `other`, value by value; both must have the same rows."""
-        ours, theirs = list(self.rows()), list(other.rows())
+        ours, theirs = list(self.iterate_rows()), list(other.iterate_rows())
         if [row[:3] for row in ours] != [row[:3] for row in theirs]:
             raise UserError("difference: the tables have different rows; evaluate both with one config")
         values = iter(a[3] - b[3] for a, b in zip(ours, theirs, strict=True))
@@ -60,7 +60,8 @@ class ApTable:
     def to_json(self) -> dict[str, Any]:
         """What metrics.json holds: the parts, then `meta`; with a bootstrap, `ap_interval` beside `ap` and so on."""
         return {
-            part: {name: self._cell(part, name) for name in breakdowns} for part, breakdowns in self.entries.items()
+            part: {name: self._build_cell(part, name) for name in breakdowns}
+            for part, breakdowns in self.entries.items()
         } | {"meta": dict(self.meta)}
 
     @classmethod
@@ -87,35 +88,35 @@ class ApTable:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("part", "breakdown", "metric", "value", "low", "high"))
-        for part, name, metric, value in self.rows():
-            writer.writerow((part, name, metric, value, *(self.interval(part, name, metric) or ("", ""))))
+        for part, name, metric, value in self.iterate_rows():
+            writer.writerow((part, name, metric, value, *(self.get_interval(part, name, metric) or ("", ""))))
         return text.getvalue()
 
-    def interval(self, part: str, name: str, metric: str) -> tuple[float, float] | None:
+    def get_interval(self, part: str, name: str, metric: str) -> tuple[float, float] | None:
         """The bootstrap's interval of a value, if one was made."""
         return self.intervals[part][name][metric] if part in self.intervals else None
 
-    def _cell(self, part: str, name: str) -> dict[str, Any]:
+    def _build_cell(self, part: str, name: str) -> dict[str, Any]:
         row: dict[str, Any] = dict(self.entries[part][name])
         if part in self.intervals:
             row |= {f"{metric}_interval": list(limits) for metric, limits in self.intervals[part][name].items()}
         return row
 
 
-def values_of(counts: np.ndarray, plan: Plan) -> np.ndarray:
+def compute_values(counts: np.ndarray, plan: MatchCounter) -> np.ndarray:
     """(parts, shards, levels, 3) float32 AP, APH, APL of counts (parts, shards, NUM_COUNTS, C)."""
     cfg = plan.cfg
     levels = np.array(cfg.levels)
-    return np.stack([average_precisions(part, levels, cfg.min_precision, cfg.recall_delta) for part in counts])
+    return np.stack([compute_average_precisions(part, levels, cfg.min_precision, cfg.recall_delta) for part in counts])
 
 
-def named(values: np.ndarray, plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+def name_values(values: np.ndarray, plan: MatchCounter) -> dict[str, dict[str, dict[str, Any]]]:
     """Values (parts, shards, levels, 3, ...) under their official names."""
     names = [f"{shard}_LEVEL_{level}" for shard in plan.layout.shards for level in plan.cfg.levels]
-    flat = values.reshape(len(plan.overlaps), len(names), 3, *values.shape[4:]).tolist()
+    flat = values.reshape(len(plan.comparisons), len(names), 3, *values.shape[4:]).tolist()
     return {
         overlap.name: {
             name: dict(zip(overlap.metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)
         }
-        for overlap, rows in zip(plan.overlaps, flat, strict=True)
+        for overlap, rows in zip(plan.comparisons, flat, strict=True)
     }

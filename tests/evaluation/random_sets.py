@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.evaluation.records import Objects, Predictions, Problem
-from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation.ap_table import ApTable
+from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
 
 SIZES = np.array([[0, 0, 0], [4.5, 2, 1.7], [0.9, 0.9, 1.8], [0.5, 0.8, 0.8], [1.8, 0.8, 1.7]])
 PARTS = {"TYPE_3D": "3D", "TYPE_2D": "BEV"}
@@ -20,7 +20,7 @@ METRICS = {"AP": "ap", "APH": "aph", "APL": "apl"}
 
 def random_problem(
     seed: int, *, frames: int = 4, objects: int = 12, grid: float = 0.0, copies: int = 0, scores: int = 0
-) -> Problem:
+) -> EvaluationSet:
     """Objects in clumps, noisy detections, some turned by pi, false alarms, no-label zones.
 
     `grid` snaps boxes to a lattice and `copies` repeats detections (turned by pi half the time): many exact ties.
@@ -62,7 +62,7 @@ def random_problem(
         camera=np.full(num, -1, np.int8),
     )
     segments = tuple(f"segment {i % 3}" for i in range(frames))
-    return Problem(
+    return EvaluationSet(
         predictions[np.argsort(predictions.frame, kind="stable")], labels, tuple(map(str, range(frames))), segments
     )
 
@@ -73,14 +73,14 @@ def snapped(box: np.ndarray, grid: float) -> np.ndarray:
     return np.c_[np.round(box[:, :3] / grid) * grid, size, np.round(box[:, 6] / (np.pi / 2)) * np.pi / 2]
 
 
-def with_frames(problem: Problem, frames: np.ndarray) -> Problem:
+def with_frames(problem: EvaluationSet, frames: np.ndarray) -> EvaluationSet:
     """The problem with frame i moved to position `frames[i]`."""
     moved = []
     for rows in (problem.predictions, problem.objects):
         rows = replace(rows, frame=frames[rows.frame])
         moved.append(rows[np.argsort(rows.frame, kind="stable")])
     order = np.argsort(frames)
-    return Problem(
+    return EvaluationSet(
         moved[0],
         moved[1],
         tuple(problem.frames[i] for i in order),
@@ -88,14 +88,14 @@ def with_frames(problem: Problem, frames: np.ndarray) -> Problem:
     )
 
 
-def part_of(problem: Problem, first: int, end: int) -> Problem:
+def part_of(problem: EvaluationSet, first: int, end: int) -> EvaluationSet:
     """Frames `first` to `end`, numbered anew."""
 
     def rows(table: Any) -> Any:
         kept = table[(table.frame >= first) & (table.frame < end)]
         return replace(kept, frame=kept.frame - first)
 
-    return Problem(
+    return EvaluationSet(
         rows(problem.predictions), rows(problem.objects), problem.frames[first:end], problem.segments[first:end]
     )
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation import ApTable, Evaluator, bootstrap, print_table
-from tests.evaluation.problems import random_problem
+from tests.evaluation.random_sets import random_problem
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.evaluation.breakdowns import BY_OBJECT, Layout
-from pcdet_poly.evaluation.cutoffs import given_cutoffs, highest_cutoff
-from pcdet_poly.evaluation.kernels.counts import NUM_COUNTS
-from pcdet_poly.evaluation.kernels.frame_counts import NEAR_IOU, Rules, Tables, count_frames
-from pcdet_poly.evaluation.kernels.longitudinal import Tolerance
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+from pcdet_poly.evaluation.breakdowns import BREAKDOWNS_BY_OBJECT, ShardLayout
+from pcdet_poly.evaluation.cutoffs import find_highest_cutoff, list_cutoffs
+from pcdet_poly.evaluation.kernels.frame_counts import NEAR_IOU, FrameTables, MatchRules, count_frames
+from pcdet_poly.evaluation.kernels.longitudinal import LongitudinalTolerance
+from pcdet_poly.evaluation.kernels.outcome_counts import NUM_COUNTS
 from pcdet_poly.evaluation.kernels.overlap import BOX_3D, BOX_AA_2D, BOX_BEV
-from pcdet_poly.evaluation.records import Problem
 
 _CODES = {"3D": BOX_3D, "BEV": BOX_BEV, "AA_2D": BOX_AA_2D}
 _TOLERANT = {"3D": "LET-3D", "BEV": "LET-BEV"}
@@ -23,13 +23,13 @@ _CHUNK_FRAMES = 256  # frames whose breakdowns are worked out at once; bounds me
 
 
 @dataclass(frozen=True)
-class Overlap:
+class BoxComparison:
     """One way to compare boxes: the name of its part of the table, and the kernel's rules."""
 
     name: str
     box_type: int
-    rules: Rules
-    tolerance: Tolerance | None
+    rules: MatchRules
+    tolerance: LongitudinalTolerance | None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -37,41 +37,45 @@ class Overlap:
         return ("ap", "aph") if self.tolerance is None else ("ap", "aph", "apl")
 
 
-class Plan:
+class MatchCounter:
     """The parts (box types), rows (shards) and columns (cut-offs) of the counts that `cfg` asks for."""
 
     def __init__(self, cfg: MetricsConfig) -> None:
         self.cfg = cfg
-        self.cutoffs = given_cutoffs(cfg)
-        self.layout = Layout(cfg.breakdowns)
-        self.overlaps = _overlaps(cfg)
+        self.cutoffs = list_cutoffs(cfg)
+        self.layout = ShardLayout(cfg.breakdowns)
+        self.comparisons = _list_comparisons(cfg)
 
-    def no_steps(self, num_segments: int) -> np.ndarray:
+    def make_zero_increments(self, num_segments: int) -> np.ndarray:
         """Zeros (segments, parts, rows, NUM_COUNTS, C)."""
-        shape = (num_segments, len(self.overlaps), self.layout.num_rows, NUM_COUNTS, len(self.cutoffs))
+        shape = (num_segments, len(self.comparisons), self.layout.num_rows, NUM_COUNTS, len(self.cutoffs))
         return np.zeros(shape, np.int64)
 
-    def count(self, problem: Problem, *, threads: int = 1) -> dict[str, np.ndarray]:
+    def count(self, problem: EvaluationSet, *, threads: int = 1) -> dict[str, np.ndarray]:
         """Segment -> steps (parts, rows, NUM_COUNTS, C) of a problem's frames."""
         names, segment = np.unique(np.array(problem.segments, dtype=str), return_inverse=True)
         starts = range(0, max(problem.num_frames, 1), _CHUNK_FRAMES)
 
         def part(worker: int) -> np.ndarray:
-            return self._count(problem, segment, len(names), starts[worker::threads])
+            return self._count_chunks(problem, segment, len(names), starts[worker::threads])
 
         with ThreadPoolExecutor(threads) as pool:
-            total = sum(pool.map(part, range(threads)), self.no_steps(len(names)))
+            total = sum(pool.map(part, range(threads)), self.make_zero_increments(len(names)))
         return dict(zip(names.tolist(), total, strict=True))
 
-    def _count(self, problem: Problem, segment: np.ndarray, num_segments: int, starts: Sequence[int]) -> np.ndarray:
-        steps = self.no_steps(num_segments)
+    def _count_chunks(
+        self, problem: EvaluationSet, segment: np.ndarray, num_segments: int, starts: Sequence[int]
+    ) -> np.ndarray:
+        steps = self.make_zero_increments(num_segments)
         for start in starts:
-            tables, score = self._chunk(problem, segment, start)
-            for k, part in enumerate(self.overlaps):
+            tables, score = self._tabulate_chunk(problem, segment, start)
+            for k, part in enumerate(self.comparisons):
                 count_frames(steps[:, k], tables, part.box_type, part.rules, part.tolerance, score)
         return steps
 
-    def _chunk(self, problem: Problem, segment: np.ndarray, start: int) -> tuple[Tables, np.ndarray | None]:
+    def _tabulate_chunk(
+        self, problem: EvaluationSet, segment: np.ndarray, start: int
+    ) -> tuple[FrameTables, np.ndarray | None]:
         """The kernel's input for the frames from `start` on."""
         stop = min(start + _CHUNK_FRAMES, problem.num_frames)
         bounds = np.arange(start, stop + 1)
@@ -79,7 +83,7 @@ class Plan:
         o_start = np.searchsorted(problem.objects.frame, bounds)
         predictions = problem.predictions[p_start[0] : p_start[-1]]
         objects = problem.objects[o_start[0] : o_start[-1]]
-        tables = Tables(
+        tables = FrameTables(
             p_start - p_start[0],
             o_start - o_start[0],
             segment[start:stop],
@@ -87,27 +91,27 @@ class Plan:
             predictions.type,
             objects.box,
             objects.type,
-            *self.layout.tasks(predictions, objects, highest_cutoff(predictions.score, self.cutoffs)),
+            *self.layout.tasks(predictions, objects, find_highest_cutoff(predictions.score, self.cutoffs)),
         )
         return tables, predictions.score if self.cfg.matcher == "score_first" else None
 
 
-def _overlaps(cfg: MetricsConfig) -> tuple[Overlap, ...]:
+def _list_comparisons(cfg: MetricsConfig) -> tuple[BoxComparison, ...]:
     """The box types of a config, then those of LET."""
-    near = not BY_OBJECT.isdisjoint(cfg.breakdowns)
+    near = not BREAKDOWNS_BY_OBJECT.isdisjoint(cfg.breakdowns)
 
-    def rules(thresholds: Sequence[float]) -> Rules:
+    def rules(thresholds: Sequence[float]) -> MatchRules:
         threshold = np.array([np.inf, *thresholds], np.float32)
         least = 0.0 if cfg.matcher == "score_first" else NEAR_IOU if near else np.inf
-        return Rules(threshold, np.minimum(threshold, np.float32(least)), np.float32(cfg.min_heading_accuracy))
+        return MatchRules(threshold, np.minimum(threshold, np.float32(least)), np.float32(cfg.min_heading_accuracy))
 
-    strict = tuple(Overlap(name, _CODES[name], rules(cfg.iou_thresholds), None) for name in cfg.box_types)
+    strict = tuple(BoxComparison(name, _CODES[name], rules(cfg.iou_thresholds), None) for name in cfg.box_types)
     if cfg.let is None:
         return strict
     share, least_m = np.float32(cfg.let.tolerance), np.float32(cfg.let.min_tolerance_m)
-    tolerance = Tolerance(*cfg.let.sensor_location, float(share), float(least_m))
+    tolerance = LongitudinalTolerance(*cfg.let.sensor_location, float(share), float(least_m))
     tolerant = (
-        Overlap(_TOLERANT[name], _CODES[name], rules(cfg.let.iou_thresholds), tolerance)
+        BoxComparison(_TOLERANT[name], _CODES[name], rules(cfg.let.iou_thresholds), tolerance)
         for name in cfg.box_types
         if name in _TOLERANT
     )

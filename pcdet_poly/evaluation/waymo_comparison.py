@@ -13,22 +13,22 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation import official
-from pcdet_poly.evaluation.cutoffs import given_cutoffs
-from pcdet_poly.evaluation.records import Problem
-from pcdet_poly.evaluation.table import ApTable
+from pcdet_poly.evaluation import waymo_op as official
+from pcdet_poly.evaluation.ap_table import ApTable
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+from pcdet_poly.evaluation.cutoffs import list_cutoffs
 
 _JSON_OF_OURS = {"ap": "AP", "aph": "APH", "apl": "APL"}
 
 
-def run_official(problem: Problem, cfg: MetricsConfig, python: str | Path) -> dict[str, Any]:
+def run_waymo_op(problem: EvaluationSet, cfg: MetricsConfig, python: str | Path) -> dict[str, Any]:
     """Box type -> {"seconds", "rows": official name -> AP, APH, APL, counts}, by the interpreter `python`."""
     settings = cfg.model_dump(mode="json")
     if cfg.score_cutoffs is None:
-        settings["score_cutoffs"] = given_cutoffs(cfg).tolist()
+        settings["score_cutoffs"] = list_cutoffs(cfg).tolist()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "input.npz", Path(folder) / "output.json"
-        np.savez(source, **arrays_of(problem) | {"settings": np.array(json.dumps(settings))})  # type: ignore[arg-type]
+        np.savez(source, **flatten_set(problem) | {"settings": np.array(json.dumps(settings))})  # type: ignore[arg-type]
         command = [str(python), "-I", official.__file__, str(source), str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -39,7 +39,7 @@ def run_official(problem: Problem, cfg: MetricsConfig, python: str | Path) -> di
         return dict(json.loads(target.read_text()))
 
 
-def arrays_of(problem: Problem) -> dict[str, np.ndarray]:
+def flatten_set(problem: EvaluationSet) -> dict[str, np.ndarray]:
     """The problem in the array form that `arrays.py` reads and the op takes."""
     predictions, objects = problem.predictions, problem.objects
     return {
@@ -56,7 +56,7 @@ def arrays_of(problem: Problem) -> dict[str, np.ndarray]:
     }
 
 
-def largest_difference(table: ApTable, official_results: Mapping[str, Any]) -> tuple[float, str]:
+def find_largest_difference(table: ApTable, official_results: Mapping[str, Any]) -> tuple[float, str]:
     """The largest |ours - official| over all values, and the row it stands in."""
     worst, place = 0.0, ""
     for box_type, result in official_results.items():

@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.counts import UNMATCHED, Task
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.evaluation.kernels.outcome_counts import UNMATCHED, MatchGraph
+from pcdet_poly.ops.compiler.kernel import kernel
 
 _WEIGHT_UNIT = 1 << 16  # above any hash
-_NEVER = -(1 << 62)
+_UNREACHED = -(1 << 62)
 # Per object: gain and last edge of the best path found to it (_NEVER: none), whether it waits in the queue; and the
 # queue (a ring) and the list of objects with a path, which are as long.
-_SEARCH = np.dtype([(name, np.int64) for name in ("gain", "entry", "waiting", "queue", "touched")])
+_SEARCH_DTYPE = np.dtype([(name, np.int64) for name in ("gain", "entry", "waiting", "queue", "touched")])
 
 
-class Solver(NamedTuple):
+class AssignmentSolver(NamedTuple):
     """The two matchings, and scratch memory for the search."""
 
     edge_of: np.ndarray  # (2, P) matched edge, or UNMATCHED
@@ -30,20 +30,20 @@ class Solver(NamedTuple):
 
 
 @kernel
-def new_solver(num_predictions: int, num_objects: int) -> Solver:
+def create_solver(num_predictions: int, num_objects: int) -> AssignmentSolver:
     """Empty matchings for a frame."""
-    solver = Solver(
+    solver = AssignmentSolver(
         np.full((2, num_predictions), UNMATCHED),
         np.full((2, num_objects), -1),
-        np.empty(num_objects + 1, _SEARCH),
+        np.empty(num_objects + 1, _SEARCH_DTYPE),
     )
     for obj in range(num_objects):
-        solver.search[obj].gain, solver.search[obj].waiting = _NEVER, 0
+        solver.search[obj].gain, solver.search[obj].waiting = _UNREACHED, 0
     return solver
 
 
 @kernel
-def total_hash(task: Task, solver: Solver, predictions: np.ndarray, side: int) -> int:
+def sum_hashes(task: MatchGraph, solver: AssignmentSolver, predictions: np.ndarray, side: int) -> int:
     """Sum of the hashes of the edges by which `predictions` are matched."""
     total = 0
     for pred in predictions:
@@ -53,20 +53,20 @@ def total_hash(task: Task, solver: Solver, predictions: np.ndarray, side: int) -
 
 
 @kernel
-def _value(edge: np.record, side: int) -> int:
+def _edge_value(edge: np.record, side: int) -> int:
     return edge.weight * _WEIGHT_UNIT + (edge.hash if side == 0 else -edge.hash)
 
 
 @kernel
-def insert(task: Task, solver: Solver, prediction: int, side: int) -> None:
+def insert_prediction(task: MatchGraph, solver: AssignmentSolver, prediction: int, side: int) -> None:
     """Enter one prediction into matching `side`, which stays the best for those entered so far."""
     edge_of, prediction_of = solver.edge_of[side], solver.prediction_of[side]
     best, last = 0, -1
-    for k in range(_search(task, solver, prediction, side)):
+    for k in range(_search_paths(task, solver, prediction, side)):
         obj = solver.search[k].touched
         loser = prediction_of[obj]
-        gain = solver.search[obj].gain - (_value(task.edges[edge_of[loser]], side) if loser >= 0 else 0)
-        solver.search[obj].gain = _NEVER
+        gain = solver.search[obj].gain - (_edge_value(task.edges[edge_of[loser]], side) if loser >= 0 else 0)
+        solver.search[obj].gain = _UNREACHED
         if gain > best:
             best, last = gain, obj
     if last < 0:
@@ -84,7 +84,7 @@ def insert(task: Task, solver: Solver, prediction: int, side: int) -> None:
 
 
 @kernel
-def _search(task: Task, solver: Solver, prediction: int, side: int) -> int:
+def _search_paths(task: MatchGraph, solver: AssignmentSolver, prediction: int, side: int) -> int:
     """Find the best alternating path from `prediction` to each object; return the number of objects reached.
 
     The gain is counted with the object's own prediction not yet moved away. Label correcting: it ends because
@@ -95,10 +95,10 @@ def _search(task: Task, solver: Solver, prediction: int, side: int) -> int:
     giver, base = prediction, 0
     while True:
         for edge in range(task.first[giver], task.first[giver + 1]):
-            obj, gain = task.edges[edge].object, base + _value(task.edges[edge], side)
+            obj, gain = task.edges[edge].object, base + _edge_value(task.edges[edge], side)
             if edge == edge_of[giver] or gain <= search[obj].gain:
                 continue
-            if search[obj].gain == _NEVER:
+            if search[obj].gain == _UNREACHED:
                 search[num_touched].touched = obj
                 num_touched += 1
             search[obj].gain, search[obj].entry = gain, edge
@@ -112,4 +112,4 @@ def _search(task: Task, solver: Solver, prediction: int, side: int) -> int:
         head = (head + 1) % len(search)
         search[obj].waiting = 0
         giver = prediction_of[obj]
-        base = search[obj].gain - _value(task.edges[edge_of[giver]], side)
+        base = search[obj].gain - _edge_value(task.edges[edge_of[giver]], side)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pcdet_poly.evaluation.table import LEADERBOARD_TYPES, ApTable
+from pcdet_poly.evaluation.ap_table import LEADERBOARD_TYPES, ApTable
 
 BORDER = 3  # characters between two columns of a table
 
@@ -21,14 +21,14 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     to a file or a pipe has no such limit.
     """
     console = console or Console()
-    rows, heads = list(_rows(table)), [f"{part} {metric.upper()}" for part, metric in _columns(table)]
+    rows, heads = list(_format_rows(table)), [f"{part} {metric.upper()}" for part, metric in _list_columns(table)]
     widths = [max(map(len, cells)) + BORDER for cells in zip(*([heads, *(cells for _, cells in rows)]), strict=True)]
     name_width = max(len(name) for name in ["breakdown", *(name for name, _ in rows)]) + BORDER + 1
     limit = console.width if console.is_terminal else name_width + sum(widths)
     console.width = max(console.width, limit)
-    groups = _groups(_columns(table), widths, limit - name_width)
+    groups = _group_columns(_list_columns(table), widths, limit - name_width)
     for group in groups:
-        grid = Table(title=title or None, caption=caption(table) if group is groups[-1] else None)
+        grid = Table(title=title or None, caption=write_caption(table) if group is groups[-1] else None)
         grid.add_column("breakdown", no_wrap=True)
         for column in group:
             grid.add_column(heads[column], justify="right", no_wrap=True)
@@ -37,7 +37,7 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
         console.print(grid)
 
 
-def _groups(columns: list[tuple[str, str]], widths: list[int], limit: int) -> list[list[int]]:
+def _group_columns(columns: list[tuple[str, str]], widths: list[int], limit: int) -> list[list[int]]:
     """Positions of the columns, cut between parts into groups of at most `limit` characters where that can be."""
     groups: list[list[int]] = []
     used = 0
@@ -55,13 +55,13 @@ def _groups(columns: list[tuple[str, str]], widths: list[int], limit: int) -> li
 
 def to_markdown(table: ApTable) -> str:
     """The same table in Markdown."""
-    heads = ["breakdown", *(f"{part} {metric.upper()}" for part, metric in _columns(table))]
+    heads = ["breakdown", *(f"{part} {metric.upper()}" for part, metric in _list_columns(table))]
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in _rows(table)]
-    return "\n".join([*lines, "", caption(table)]) + "\n"
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in _format_rows(table)]
+    return "\n".join([*lines, "", write_caption(table)]) + "\n"
 
 
-def caption(table: ApTable) -> str:
+def write_caption(table: ApTable) -> str:
     """What was evaluated, in one line."""
     meta = table.meta
     if meta.get("difference"):
@@ -77,23 +77,23 @@ def caption(table: ApTable) -> str:
     return "; ".join(parts)
 
 
-def _columns(table: ApTable) -> list[tuple[str, str]]:
+def _list_columns(table: ApTable) -> list[tuple[str, str]]:
     return [(part, metric) for part, rows in table.entries.items() for metric in next(iter(rows.values()))]
 
 
-def _rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
-    columns, first = _columns(table), next(iter(table.entries.values()))
+def _format_rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
+    columns, first = _list_columns(table), next(iter(table.entries.values()))
     for name in first:
         if any(table[part][name][metric] for part, metric in columns):
             short = name.removeprefix("OBJECT_TYPE_TYPE_").replace("_TYPE_", "_")
-            yield short, [_cell(table, part, name, metric) for part, metric in columns]
+            yield short, [_format_cell(table, part, name, metric) for part, metric in columns]
     for level in (1, 2):
         if all(f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}" in first for kind in LEADERBOARD_TYPES):
-            means = [table.all_ns(part, level)[metric] for part, metric in columns]
+            means = [table.compute_all_ns(part, level)[metric] for part, metric in columns]
             yield f"ALL_NS_LEVEL_{level}", [f"{100 * mean:.2f}" for mean in means]
 
 
-def _cell(table: ApTable, part: str, name: str, metric: str) -> str:
+def _format_cell(table: ApTable, part: str, name: str, metric: str) -> str:
     text = f"{100 * table[part][name][metric]:.2f}"
-    limits = table.interval(part, name, metric)
+    limits = table.get_interval(part, name, metric)
     return text if limits is None else f"{text} ({100 * limits[0]:.2f}..{100 * limits[1]:.2f})"

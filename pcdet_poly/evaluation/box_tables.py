@@ -60,17 +60,17 @@ class Objects(Rows):
         )
 
 
-Boxed = TypeVar("Boxed", Predictions, Objects)
+AnyBoxes = TypeVar("AnyBoxes", Predictions, Objects)
 
 
 @dataclass(frozen=True)
-class FramesOf(Generic[Boxed]):
+class EvaluationSide(Generic[AnyBoxes]):
     """One side of an evaluation: rows in any order, `rows.frame` points into `frames`."""
 
-    rows: Boxed
+    rows: AnyBoxes
     frames: tuple[str, ...]  # ids, "segment/timestamp"
 
-    def in_frames(self, position: dict[str, int]) -> Boxed:
+    def renumber_frames(self, position: dict[str, int]) -> AnyBoxes:
         """The rows with frames numbered by `position`, sorted by frame; rows of a frame keep their order."""
         number = np.array([position[frame] for frame in self.frames], np.int64)
         frame = number[self.rows.frame] if len(number) else self.rows.frame
@@ -79,7 +79,7 @@ class FramesOf(Generic[Boxed]):
 
 
 @dataclass(frozen=True)
-class Problem:
+class EvaluationSet:
     """What is evaluated: F frames, and the boxes of both sides."""
 
     predictions: Predictions  # sorted by frame, then as given
@@ -98,15 +98,15 @@ class Problem:
         return len(self.frames)
 
     @classmethod
-    def of(cls, predictions: FramesOf[Predictions], objects: FramesOf[Objects]) -> Self:
+    def join(cls, predictions: EvaluationSide[Predictions], objects: EvaluationSide[Objects]) -> Self:
         """All frames of either side: a frame that one side lacks is empty there, as officially."""
         frames = tuple(sorted({*predictions.frames, *objects.frames}))
         position = {frame: i for i, frame in enumerate(frames)}
         segments = tuple(frame.rpartition("/")[0] for frame in frames)
-        return cls(predictions.in_frames(position), objects.in_frames(position), frames, segments)
+        return cls(predictions.renumber_frames(position), objects.renumber_frames(position), frames, segments)
 
 
-def decided_level(annotated: np.ndarray, num_points: np.ndarray) -> np.ndarray:
+def decide_level(annotated: np.ndarray, num_points: np.ndarray) -> np.ndarray:
     """(N,) uint8 difficulty: the annotated level, else LEVEL_2 for at most five LiDAR points, else LEVEL_1."""
     by_points = np.where(num_points <= 5, 2, 1)
     return np.where(annotated > 0, annotated, by_points).astype(np.uint8)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 # Columns of `steps` (rows, NUM_COUNTS, cut-offs).
 TP, FP, FN_1, FN_2, HEADING, AFFINITY, NUM_COUNTS = 0, 1, 2, 3, 4, 5, 6
@@ -20,15 +20,15 @@ NOT_COUNTED, UNMATCHED = -2, -1  # what a prediction counts as; else the edge it
 
 # One breakdown's view of a prediction: the highest cut-off it passes (-1 none); whether, unmatched, it is ignored
 # (no-label zone); the group in which it may match (-1 none); the row of `steps` of its false positive (-1 none).
-PREDICTION = np.dtype([("cutoff", np.int64), ("ignored", np.int64), ("group", np.int64), ("row", np.int64)])
+PREDICTION_DTYPE = np.dtype([("cutoff", np.int64), ("ignored", np.int64), ("group", np.int64), ("row", np.int64)])
 # Of an object: its group, the row of its true positive or false negative, its level (0, 1, 2).
-OBJECT = np.dtype([("group", np.int64), ("row", np.int64), ("level", np.int64)])
+OBJECT_DTYPE = np.dtype([("group", np.int64), ("row", np.int64), ("level", np.int64)])
 # A pair that may match: IoU in millionths; what a match adds, in fixed point (heading -1: it is not counted);
 # and 15 bits that stand for all that the match counts as.
-EDGE = np.dtype([(n, np.int64) for n in ("prediction", "object", "weight", "heading", "affinity", "hash")])
+EDGE_DTYPE = np.dtype([(n, np.int64) for n in ("prediction", "object", "weight", "heading", "affinity", "hash")])
 
 
-class Task(NamedTuple):
+class MatchGraph(NamedTuple):
     """One breakdown of one frame: who may match whom, and where each outcome is counted."""
 
     predictions: np.ndarray  # (P,) PREDICTION
@@ -48,7 +48,7 @@ def count_miss(steps: np.ndarray, obj: np.record, cutoff: int, sign: int) -> Non
 
 
 @kernel
-def _count(steps: np.ndarray, task: Task, pred: int, choice: int, cutoff: int, sign: int) -> None:
+def _count_prediction(steps: np.ndarray, task: MatchGraph, pred: int, choice: int, cutoff: int, sign: int) -> None:
     """Count a prediction as what `choice` says."""
     if choice >= 0:
         edge = task.edges[choice]
@@ -65,16 +65,18 @@ def _count(steps: np.ndarray, task: Task, pred: int, choice: int, cutoff: int, s
 
 
 @kernel
-def change(steps: np.ndarray, task: Task, counted: np.ndarray, pred: int, choice: int, cutoff: int) -> None:
+def recount_prediction(
+    steps: np.ndarray, task: MatchGraph, counted: np.ndarray, pred: int, choice: int, cutoff: int
+) -> None:
     """From `cutoff` down, count prediction `pred` as `choice` in place of what `counted` (P,) says."""
     if counted[pred] != choice:
-        _count(steps, task, pred, counted[pred], cutoff, -1)
-        _count(steps, task, pred, choice, cutoff, 1)
+        _count_prediction(steps, task, pred, counted[pred], cutoff, -1)
+        _count_prediction(steps, task, pred, choice, cutoff, 1)
         counted[pred] = choice
 
 
 @kernel
-def objects_of(task: Task, group: int) -> np.ndarray:
+def select_group_objects(task: MatchGraph, group: int) -> np.ndarray:
     """Objects of a group, in row order."""
     found, num = np.empty(len(task.objects), np.int64), 0
     for obj in range(len(task.objects)):
@@ -85,7 +87,7 @@ def objects_of(task: Task, group: int) -> np.ndarray:
 
 
 @kernel
-def predictions_of(task: Task, group: int, cutoff: int) -> np.ndarray:
+def select_group_predictions(task: MatchGraph, group: int, cutoff: int) -> np.ndarray:
     """Predictions of a group that pass a cut-off, in row order."""
     found, num = np.empty(len(task.predictions), np.int64), 0
     for pred in range(len(task.predictions)):
@@ -96,9 +98,9 @@ def predictions_of(task: Task, group: int, cutoff: int) -> np.ndarray:
 
 
 @kernel
-def cutoffs_entered(task: Task, group: int, num_cutoffs: int) -> np.ndarray:
+def mark_entered_cutoffs(task: MatchGraph, group: int, num_cutoffs: int) -> np.ndarray:
     """(C,) bool: whether a prediction of the group enters at each cut-off."""
     enters = np.zeros(num_cutoffs, np.bool_)
-    for pred in predictions_of(task, group, 0):
+    for pred in select_group_predictions(task, group, 0):
         enters[task.predictions[pred].cutoff] = True
     return enters

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 _SMALL = 16
 
 
 @kernel
-def official_order(score: np.ndarray) -> np.ndarray:
+def sort_by_introsort(score: np.ndarray) -> np.ndarray:
     """Positions of `score` (N,) by descending score, equal ones as `std::sort` leaves them."""
     order = np.arange(len(score))
     splits = 2 * int(np.log2(max(len(score), 1)))
@@ -25,7 +25,7 @@ def official_order(score: np.ndarray) -> np.ndarray:
         first, last, left = ranges.pop()
         while last - first > _SMALL and left > 0:
             left -= 1
-            cut = _split(order, score, first, last)
+            cut = _partition_range(order, score, first, last)
             ranges.append((cut, last, left))
             last = cut
     for i in range(1, len(order)):
@@ -38,9 +38,9 @@ def official_order(score: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _split(order: np.ndarray, score: np.ndarray, first: int, last: int) -> int:
+def _partition_range(order: np.ndarray, score: np.ndarray, first: int, last: int) -> int:
     """Partition order[first:last] around a median of three, put first; return where the second part starts."""
-    median = _median(score, order, first + 1, first + (last - first) // 2, last - 1)
+    median = _pick_median(score, order, first + 1, first + (last - first) // 2, last - 1)
     order[first], order[median] = order[median], order[first]
     pivot = score[order[first]]
     low, high = first + 1, last
@@ -57,7 +57,7 @@ def _split(order: np.ndarray, score: np.ndarray, first: int, last: int) -> int:
 
 
 @kernel
-def _median(score: np.ndarray, order: np.ndarray, a: int, b: int, c: int) -> int:
+def _pick_median(score: np.ndarray, order: np.ndarray, a: int, b: int, c: int) -> int:
     """The place, of three, with the middle value."""
     x, y, z = score[order[a]], score[order[b]], score[order[c]]
     if x > y:

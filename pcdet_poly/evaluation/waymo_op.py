@@ -3,7 +3,7 @@
 That package needs TensorFlow and old versions of numpy and protobuf, so this file imports nothing of ours and
 runs in an environment of its own (requirements-official.txt says how to make it):
 
-    official/bin/python pcdet_poly/evaluation/official.py INPUT.npz OUTPUT.json
+    official/bin/python pcdet_poly/evaluation/waymo_op.py INPUT.npz OUTPUT.json
 
 INPUT holds `pd_frame box type score nlz`, `gt_frame box type difficulty speed` and `settings`, a JSON text with the
 fields of MetricsConfig. `cross_check.py` writes it, calls this, and compares.
@@ -24,7 +24,7 @@ _BOX_TYPES = {"3D": "TYPE_3D", "BEV": "TYPE_2D", "AA_2D": "TYPE_AA_2D"}
 _MATCHERS = {"hungarian": "TYPE_HUNGARIAN", "score_first": "TYPE_SCORE_FIRST"}
 
 
-def _config(settings: Mapping[str, Any], box_type: str, let: Mapping[str, Any] | None) -> Any:
+def _build_config(settings: Mapping[str, Any], box_type: str, let: Mapping[str, Any] | None) -> Any:
     from waymo_open_dataset import label_pb2
     from waymo_open_dataset.protos import breakdown_pb2, metrics_pb2
 
@@ -52,14 +52,14 @@ def _config(settings: Mapping[str, Any], box_type: str, let: Mapping[str, Any] |
     return config
 
 
-def official_metrics(
+def compute_metrics(
     arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any], box_type: str, let: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """`rows`: official breakdown name -> AP, APH, APL, counts at every cut-off; `seconds`, `cpu_seconds`: the op's."""
     from waymo_open_dataset.metrics.ops import py_metrics_ops
     from waymo_open_dataset.metrics.python import config_util_py
 
-    config = _config(settings, box_type, let)
+    config = _build_config(settings, box_type, let)
     inputs = {
         "prediction_bbox": arrays["pd_box"].astype(np.float32),
         "prediction_type": arrays["pd_type"].astype(np.uint8),
@@ -92,10 +92,10 @@ def main() -> int:
     with np.load(source) as file:
         arrays = {name: file[name] for name in file.files}
     settings = json.loads(str(arrays.pop("settings")))
-    results = {name: official_metrics(arrays, settings, name, None) for name in settings["box_types"]}
+    results = {name: compute_metrics(arrays, settings, name, None) for name in settings["box_types"]}
     if settings["let"]:
         tolerant = [name for name in settings["box_types"] if name != "AA_2D"]
-        results |= {f"LET-{name}": official_metrics(arrays, settings, name, settings["let"]) for name in tolerant}
+        results |= {f"LET-{name}": compute_metrics(arrays, settings, name, settings["let"]) for name in tolerant}
     with open(target, "w") as file:
         json.dump(results, file)
     return 0

@@ -1,4 +1,4 @@
-"""Detections and labels as the rest of the project has them -> one `Problem`."""
+"""Detections and labels as the rest of the project has them -> one `EvaluationSet`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.records import Objects, Predictions, Problem, decided_level
+from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions, decide_level
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 
 Limits = tuple[float, float, float, float]  # x0, y0, x1, y1, metres
 
 
-def problem_of_frames(
+def build_evaluation_set(
     detections: Sequence[Detections],
     ground_truth: Sequence[GroundTruth],
     *,
     class_names: Sequence[str],
     no_label_zone: Sequence[np.ndarray] | None = None,
     segments: Sequence[str] | None = None,
-) -> Problem:
+) -> EvaluationSet:
     """Frame i has `detections[i]` and `ground_truth[i]`; labels of both point into `class_names`.
 
     `no_label_zone[i]` (N,) says which detections lie in a no-label zone; `segments[i]` names the frame's segment.
@@ -30,15 +30,15 @@ def problem_of_frames(
         if given is not None and len(given) != num:
             raise UserError(f"{num} frames of detections but {len(given)} of {name}; give one for each frame")
     names = tuple(str(i) for i in range(num))
-    return Problem(
-        predictions_of_frames(detections, class_names=class_names, names=names, no_label_zone=no_label_zone),
-        objects_of_frames(ground_truth, class_names=class_names, names=names),
+    return EvaluationSet(
+        tabulate_predictions(detections, class_names=class_names, names=names, no_label_zone=no_label_zone),
+        tabulate_objects(ground_truth, class_names=class_names, names=names),
         names,
         tuple(segments) if segments is not None else ("",) * num,
     )
 
 
-def predictions_of_frames(
+def tabulate_predictions(
     detections: Sequence[Detections],
     *,
     class_names: Sequence[str],
@@ -53,8 +53,8 @@ def predictions_of_frames(
         parts.append(
             Predictions(
                 frame=np.full(len(rows), i, np.int64),
-                box=checked_boxes(rows.box, place),
-                type=_types_of(rows.label, types, place),
+                box=check_boxes(rows.box, place),
+                type=_look_up_types(rows.label, types, place),
                 score=np.asarray(rows.score, np.float32),
                 in_no_label_zone=zone,
                 image=np.zeros(len(rows), np.uint8),
@@ -63,7 +63,7 @@ def predictions_of_frames(
     return Predictions.concatenate(parts)
 
 
-def objects_of_frames(
+def tabulate_objects(
     ground_truth: Sequence[GroundTruth], *, class_names: Sequence[str], names: Sequence[str]
 ) -> Objects:
     """All labelled objects that count in one table: those with a LiDAR point, their level decided."""
@@ -72,9 +72,9 @@ def objects_of_frames(
         rows, place = frame.numpy(), f"ground truth of frame {names[i]}"
         every = Objects(
             frame=np.full(len(rows), i, np.int64),
-            box=checked_boxes(rows.box, place),
-            type=_types_of(rows.label, types, place),
-            level=decided_level(rows.level, rows.num_points),
+            box=check_boxes(rows.box, place),
+            type=_look_up_types(rows.label, types, place),
+            level=decide_level(rows.level, rows.num_points),
             speed=np.asarray(rows.speed, np.float32),
             image=np.zeros(len(rows), np.uint8),
             camera=np.full(len(rows), -1, np.int8),
@@ -91,7 +91,7 @@ def waymo_types(class_names: Sequence[str]) -> np.ndarray:
     return np.array([WAYMO_CLASSES.index(name) + 1 for name in class_names], np.uint8)
 
 
-def _types_of(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
+def _look_up_types(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
     outside = np.flatnonzero((label < 0) | (label >= len(types)))
     if len(outside):
         row = outside[0]
@@ -99,7 +99,7 @@ def _types_of(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
     return types[label.astype(np.int64)]
 
 
-def checked_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
+def check_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     """The boxes as float32 (N, 7), or an error that names the first one with a NaN.
 
     The official tool aborts on NaN and on infinite headings. An infinite centre or size overlaps nothing, as there.
@@ -112,7 +112,7 @@ def checked_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     return single
 
 
-def checked_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
+def check_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     """(N,) uint8 types, or an error that names the first one that Waymo does not know."""
     bad = np.flatnonzero((types < 0) | (types > len(WAYMO_CLASSES)))
     if len(bad):
@@ -122,7 +122,7 @@ def checked_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     return types.astype(np.uint8)
 
 
-def inside(problem: Problem, within: Limits | None) -> Problem:
+def crop_to_limits(problem: EvaluationSet, within: Limits | None) -> EvaluationSet:
     """The problem without boxes, on either side, whose centre lies outside `within`."""
     if within is None:
         return problem
@@ -132,4 +132,6 @@ def inside(problem: Problem, within: Limits | None) -> Problem:
         return (box[:, 0] >= x0) & (box[:, 1] >= y0) & (box[:, 0] <= x1) & (box[:, 1] <= y1)
 
     predictions, objects = problem.predictions, problem.objects
-    return Problem(predictions[kept(predictions.box)], objects[kept(objects.box)], problem.frames, problem.segments)
+    return EvaluationSet(
+        predictions[kept(predictions.box)], objects[kept(objects.box)], problem.frames, problem.segments
+    )

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.evaluation.kernels.counts import (
+from pcdet_poly.evaluation.kernels.introsort import sort_by_introsort
+from pcdet_poly.evaluation.kernels.outcome_counts import (
     NOT_COUNTED,
     UNMATCHED,
-    Task,
-    change,
+    MatchGraph,
     count_miss,
-    cutoffs_entered,
-    objects_of,
-    predictions_of,
+    mark_entered_cutoffs,
+    recount_prediction,
+    select_group_objects,
+    select_group_predictions,
 )
-from pcdet_poly.evaluation.kernels.official_sort import official_order
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 
 @kernel
@@ -33,7 +33,7 @@ def iou_matrix(pairs: np.ndarray, num_predictions: int, num_objects: int) -> np.
 
 
 @kernel
-def count_task_score_first(steps: np.ndarray, task: Task, score: np.ndarray, iou: np.ndarray) -> None:
+def count_score_first_matches(steps: np.ndarray, task: MatchGraph, score: np.ndarray, iou: np.ndarray) -> None:
     """As `matching.count_task`, with this matcher; `score` (P,), `iou` (P, M)."""
     num_groups, num_cutoffs = 0, steps.shape[2]
     for obj in range(len(task.objects)):
@@ -42,23 +42,25 @@ def count_task_score_first(steps: np.ndarray, task: Task, score: np.ndarray, iou
         num_groups = max(num_groups, task.predictions[pred].group + 1)
     counted = np.full(len(task.predictions), NOT_COUNTED)
     for group in range(num_groups):
-        enters, objects = cutoffs_entered(task, group, num_cutoffs), objects_of(task, group)
+        enters, objects = mark_entered_cutoffs(task, group, num_cutoffs), select_group_objects(task, group)
         for cutoff in range(num_cutoffs - 1, -1, -1):
             if enters[cutoff]:
-                rows = predictions_of(task, group, cutoff)
-                chosen = _greedy(task, rows, objects, score, iou)
+                rows = select_group_predictions(task, group, cutoff)
+                chosen = _match_greedily(task, rows, objects, score, iou)
                 for k in range(len(rows)):
-                    change(steps, task, counted, rows[k], chosen[k], cutoff)
+                    recount_prediction(steps, task, counted, rows[k], chosen[k], cutoff)
 
 
 @kernel
-def _greedy(task: Task, rows: np.ndarray, objects: np.ndarray, score: np.ndarray, iou: np.ndarray) -> np.ndarray:
+def _match_greedily(
+    task: MatchGraph, rows: np.ndarray, objects: np.ndarray, score: np.ndarray, iou: np.ndarray
+) -> np.ndarray:
     """(K,) edge that each of the predictions `rows` takes, or UNMATCHED."""
     chosen = np.full(len(rows), UNMATCHED)
     place = np.full(iou.shape[1], -1)  # of each object in the subset; -1 once it is taken
     for column in range(len(objects)):
         place[objects[column]] = column
-    for k in official_order(score[rows]):
+    for k in sort_by_introsort(score[rows]):
         best = np.float32(-1)
         for edge in range(task.first[rows[k]], task.first[rows[k] + 1]):
             column = place[task.edges[edge].object]
