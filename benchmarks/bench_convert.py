@@ -26,9 +26,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pcdet_poly.data.convert.build_store import Report, build_store
+from pcdet_poly.data.convert.build_store import ReportError, build_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, read_waymo
-from pcdet_poly.data.store.source_fingerprint import source_of
+from pcdet_poly.data.store.source_fingerprint import describe_source
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import Place
 from pcdet_poly.protos import dataset as proto
@@ -105,12 +105,12 @@ def memory(records: Path, store: Path) -> tuple[float, float]:
     """The most memory this process ever had, in MB, at an early frame and at the end of a conversion."""
     peaks: list[float] = []
     build_store(
-        store, [source_of(records)], partial(read_and_note, peaks=peaks), settings={"returns": ""}, precision="compact"
+        store, [describe_source(records)], partial(read_and_note, peaks=peaks), settings={"returns": ""}, precision="compact"
     )
     return peaks[EARLY_FRAME], peak_mb()
 
 
-def read_and_note(path: Place, advance: Advance, report: Report, *, peaks: list[float]) -> Iterator[Frame]:
+def read_and_note(path: Place, advance: Advance, report: ReportError, *, peaks: list[float]) -> Iterator[Frame]:
     """The frames, and the peak of memory before each."""
     for frame in read_waymo(path, advance, report, returns=(1, 2)):
         peaks.append(peak_mb())

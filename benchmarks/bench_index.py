@@ -51,7 +51,7 @@ def make_store(folder: Path, num_points: int) -> None:
     from benchmarks.common import lidar_cloud
     from pcdet_poly.data.store.frame_store import write_segment
     from pcdet_poly.data.store.manifest import Manifest, write_manifest
-    from pcdet_poly.data.store.segment_file import segment_file
+    from pcdet_poly.data.store.segment_file import segment_file_name
     from pcdet_poly.data.store.source_fingerprint import Source
     from pcdet_poly.structures import Frame, GroundTruth
 
@@ -72,14 +72,14 @@ def make_store(folder: Path, num_points: int) -> None:
     for i in range(NUM_SEGMENTS):
         model = models[i < longer]
         name = f"segment-{10**19 + i}_{i:04d}_000_{i:04d}_000_with_camera_labels"
-        (folder / segment_file(name)).symlink_to(folder / model.file)
+        (folder / segment_file_name(name)).symlink_to(folder / model.file)
         stamps = tuple(1_550_083_467_346_370 + 10**9 * i + 100_000 * k for k in range(model.num_frames))
         objects = {"VEHICLE": 7700, "PEDESTRIAN": 3500, "SIGN": 4100, "CYCLIST": 85}
         entries.append(
             replace(
                 model,
                 segment=name,
-                file=segment_file(name),
+                file=segment_file_name(name),
                 source=f"{name}.tfrecord",
                 num_objects=objects,
                 timestamps_us=stamps,
@@ -92,14 +92,14 @@ def make_bank(path: Path, num_objects: int) -> None:
     """A bank of objects of two points, batch by batch as one is built."""
     import pyarrow as pa
 
-    from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, encode_objects, schema_of
+    from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, encode_objects, make_schema
     from pcdet_poly.structures import WAYMO_CLASSES
 
     segments = tuple(f"segment-{i}" for i in range(NUM_SEGMENTS))
     header = BankHeader(WAYMO_CLASSES, ("intensity", "elongation", "return_number"), segments, 1, NUM_FRAMES)
     one = BankObject(np.ones((2, 6), np.float32), np.ones(7, np.float32), 0, 0, np.zeros(2, np.float32), 0, 0, 0)
     batch = encode_objects([one] * (num_objects // NUM_SEGMENTS), header)
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema_of(header)) as writer:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
         for _ in range(NUM_SEGMENTS):
             writer.write_batch(batch)
 
@@ -125,7 +125,7 @@ def read_everywhere(folder: Path) -> object:
 
     dataset = FrameDataset([folder])
     for i in range(0, len(dataset), LENGTHS[0]):
-        dataset.before(i, 0)
+        dataset.read_frames_before(i, 0)
     return dataset
 
 
@@ -142,11 +142,11 @@ def first_batch(folder: Path) -> object:
     """Four frames through two workers, pasting included, kernels on disk."""
     from pcdet_poly.config.schema import Config
     from pcdet_poly.data.load.dataset import FrameDataset
-    from pcdet_poly.data.load.loader import training_batches
+    from pcdet_poly.data.load.loader import load_training_batches
 
     paste = {"bank": str(folder / "objects.arrow"), "min_points": 2}
     cfg = Config.model_validate({"data": {"workers": 2}, "paste": paste, "train": {"batch_size": 4}})
-    return next(training_batches(cfg, FrameDataset([folder]), epoch=0))
+    return next(load_training_batches(cfg, FrameDataset([folder]), epoch=0))
 
 
 STEPS: dict[str, Callable[[Path], object]] = {

@@ -23,11 +23,11 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.bank.object_bank import ObjectBank
-from pcdet_poly.data.bank.paste import draw, free, open_paster, paste
-from pcdet_poly.data.load.augment import augment, random_map, shuffle, transform
+from pcdet_poly.data.bank.paste import draw_objects, find_free_boxes, open_paster, paste_objects
+from pcdet_poly.data.load.augment import augment, draw_transform, shuffle_points, transform_frame
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import seen, training_batches
+from pcdet_poly.data.load.loader import load_training_batches, prepare_frame
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
@@ -81,24 +81,24 @@ def print_steps(dataset: FrameDataset, bank: ObjectBank, folder: Path, repeat: i
     index = dataset.frame_ids.index(frame.frame_id)
     cfg = config([Path("any")], bank)
     paster = open_paster(cfg.paste, CLASSES, cfg.data.returns)
-    own = seen(frame, (), cfg)
-    full = paste(own, np.random.default_rng(0), paster)
+    own = prepare_frame(frame, (), cfg)
+    full = paste_objects(own, np.random.default_rng(0), paster)
     rng = np.random.default_rng(0)
-    matrix = random_map(rng, cfg.augment)
+    matrix = draw_transform(rng, cfg.augment)
     print(f"{len(frame.points):,} points; {len(full.ground_truth) - len(own.ground_truth)} objects pasted\n")
     print("| step | CPU ms |\n|---|---|")
     steps: dict[str, Callable[[], object]] = {
         "read from the store": lambda: dataset[index],
-        "choose returns and columns": lambda: seen(frame, (), cfg),
-        "draw objects, test for collisions": lambda: free(bank.boxes(draw(own, rng, paster)), own.ground_truth.box),
-        "paste, all of it": lambda: paste(own, np.random.default_rng(0), paster),
-        "flip, rotate, scale": lambda: transform(full, matrix),
-        "shuffle": lambda: shuffle(full, rng),
+        "choose returns and columns": lambda: prepare_frame(frame, (), cfg),
+        "draw objects, test for collisions": lambda: find_free_boxes(bank.read_boxes(draw_objects(own, rng, paster)), own.ground_truth.box),
+        "paste, all of it": lambda: paste_objects(own, np.random.default_rng(0), paster),
+        "flip, rotate, scale": lambda: transform_frame(full, matrix),
+        "shuffle": lambda: shuffle_points(full, rng),
         "collate": lambda: collate([full], CLASSES),
         "all of it": lambda: collate(
-            [augment(paste(seen(dataset[index], (), cfg), rng, paster), rng, cfg.augment)], CLASSES
+            [augment(paste_objects(prepare_frame(dataset[index], (), cfg), rng, paster), rng, cfg.augment)], CLASSES
         ),
-        "with two more sweeps": lambda: seen(dataset[index], dataset.before(index, 2), config([], bank, sweeps=3)),
+        "with two more sweeps": lambda: prepare_frame(dataset[index], dataset.read_frames_before(index, 2), config([], bank, sweeps=3)),
         "peer: .npy and plain numpy, all of it": peer(own, full, folder / "points.npy"),
     }
     for name, step in steps.items():
@@ -119,7 +119,7 @@ def peer(own: Frame, full: Frame, path: Path) -> Callable[[], object]:
                 overlap(boxes[i], boxes[j])
             points = points[~inside(points, boxes[i])]
         points = np.concatenate([points, pasted])
-        points[:, :3] = points[:, :3] @ random_map(rng, Config().augment)[:3, :3].T.astype(np.float32)
+        points[:, :3] = points[:, :3] @ draw_transform(rng, Config().augment)[:3, :3].T.astype(np.float32)
         points = points[rng.permutation(len(points))]
         columns = points[:, :5].copy()
         columns[:, 3] = np.tanh(columns[:, 3])
@@ -161,7 +161,7 @@ def print_rates(stores: list[Path], bank: ObjectBank, workers: int, num_frames: 
     ):
         dataset = FrameDataset(stores * -(-num_frames // len(FrameDataset(stores))))
         before, begin = cpu_seconds(), time.perf_counter()
-        batches = training_batches(cfg, dataset, epoch=0)
+        batches = load_training_batches(cfg, dataset, epoch=0)
         count = next(batches).size
         first = time.perf_counter() - begin
         count += sum(batch.size for batch in batches)

@@ -38,7 +38,7 @@ from pcdet_poly.ops.pillars import voxel_centres
 from pcdet_poly.ops.scatter import scatter_max, scatter_mean
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Batch, CenterMaps, Voxels
-from pcdet_poly.waymo.decode import frame_of_scan
+from pcdet_poly.waymo.decode import convert_scan
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def measure(job: Job) -> Measured:
 
 def simulated_batch(cfg: Config, num_frames: int) -> Batch:
     """Frames of one simulated segment, points in scan order."""
-    frames = [frame_of_scan(scan) for scan in simulate_segment(seed=0, num_frames=num_frames)]
+    frames = [convert_scan(scan) for scan in simulate_segment(seed=0, num_frames=num_frames)]
     return collate(frames, cfg.data.classes)
 
 

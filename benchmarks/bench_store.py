@@ -30,7 +30,7 @@ from pcdet_poly.data.load.augment import augment
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
 from pcdet_poly.data.store.frame_store import Store
-from pcdet_poly.data.store.segment_file import open_writer, read_directory, read_frame
+from pcdet_poly.data.store.segment_file import open_writer, read_archive_directory, read_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Frame
 from pcdet_poly.waymo import read_frames
 
@@ -168,7 +168,7 @@ def store_of(frame: Frame, folder: Path, precision: Precision) -> Container:
                 writer.write_frame(frame)
 
     write(FRAMES_IN_SEGMENT)
-    directory = read_directory(path)
+    directory = read_archive_directory(path)
     rng = np.random.default_rng(0)
 
     def read() -> np.ndarray:

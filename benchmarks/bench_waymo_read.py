@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pcdet_poly.protos import dataset as proto
-from pcdet_poly.waymo import decode_scan, encode_scan, points_of_scan, read_records
+from pcdet_poly.waymo import convert_range_images, decode_scan, encode_scan, read_records
 from pcdet_poly.waymo.compression import inflate
 
 DEFAULT = Path(__file__).parent.parent / "tests" / "assets" / "waymo" / "synth_frame.tfrecord"
@@ -37,11 +37,11 @@ def main() -> None:
         "read and check the file": lambda: list(read_records(args.file)),
         "decompress range images": lambda: [inflate(stream) for stream in streams],
         "record to scan": lambda: decode_scan(record),
-        "scan to points": lambda: points_of_scan(scan),
-        "record to points": lambda: points_of_scan(decode_scan(record)),
+        "scan to points": lambda: convert_range_images(scan),
+        "record to points": lambda: convert_range_images(decode_scan(record)),
         "scan to record": lambda: encode_scan(scan),
     }
-    print(f"{args.file.name}: {len(record) / 1e6:.1f} MB, {len(points_of_scan(scan)):,} points")
+    print(f"{args.file.name}: {len(record) / 1e6:.1f} MB, {len(convert_range_images(scan)):,} points")
     for name, step in steps.items():
         print(f"{name:<24} {milliseconds(step, args.repeat):8.2f} ms of CPU (median of {args.repeat})")
 

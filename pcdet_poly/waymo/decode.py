@@ -14,9 +14,9 @@ from pcdet_poly.protos import dataset as proto
 from pcdet_poly.stage_timer import stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import protobuf_wire as wire
-from pcdet_poly.waymo.laser_messages import lidar_scans
-from pcdet_poly.waymo.range_image import points_of_scan
-from pcdet_poly.waymo.scan import Scan, check_returns, lidar_name
+from pcdet_poly.waymo.laser_messages import decode_lidar_scans
+from pcdet_poly.waymo.range_image import convert_range_images
+from pcdet_poly.waymo.scan import Scan, check_returns, get_lidar_name
 
 # Field numbers of Frame.
 _PARSED = frozenset({1, 2, 3, 6, 7})  # context, timestamp_micros, pose, laser_labels, no_label_zones
@@ -28,13 +28,13 @@ def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
     scan = decode_scan(record, returns=returns)
     if not scan.has_images:
         warnings.warn("a Waymo record has no LiDAR data: its frame has labels but 0 points", stacklevel=2)
-    return frame_of_scan(scan, returns=returns)
+    return convert_scan(scan, returns=returns)
 
 
-def frame_of_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
+def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
     """Points in place of range images; everything else as it is."""
     with stage("geometry"):
-        points = points_of_scan(scan, returns)
+        points = convert_range_images(scan, returns)
     return Frame(
         points=points,
         ground_truth=scan.ground_truth,
@@ -65,7 +65,7 @@ def _decode_scan(record: bytes, num_returns: int) -> Scan:
     try:
         calibrations = {laser.name: _decode_calibration(laser) for laser in frame.context.laser_calibrations}
         return Scan(
-            lidars=lidar_scans(lasers, calibrations, num_returns),
+            lidars=decode_lidar_scans(lasers, calibrations, num_returns),
             ground_truth=_decode_labels(frame.laser_labels),
             world_from_vehicle=_decode_matrix(frame.pose.transform, "pose"),
             timestamp_us=frame.timestamp_micros,
@@ -81,7 +81,7 @@ def _split_record(record: memoryview) -> tuple[bytes, list[memoryview]]:
     """The bytes worth a parser, and the serialized lasers."""
     parsed: list[memoryview] = []
     lasers: list[memoryview] = []
-    for number, value, whole in wire.fields(record):
+    for number, value, whole in wire.iterate_fields(record):
         if number in _PARSED:
             parsed.append(whole)
         elif number == _LASERS and isinstance(value, memoryview):
@@ -92,7 +92,7 @@ def _split_record(record: memoryview) -> tuple[bytes, list[memoryview]]:
 def _decode_calibration(laser: Any) -> LidarCalibration:
     return LidarCalibration(
         lidar=laser.name,
-        vehicle_from_lidar=_decode_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {lidar_name(laser.name)}"),
+        vehicle_from_lidar=_decode_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {get_lidar_name(laser.name)}"),
         beam_inclination_rad=np.array(laser.beam_inclinations, np.float64),
         beam_inclination_min_rad=laser.beam_inclination_min,
         beam_inclination_max_rad=laser.beam_inclination_max,

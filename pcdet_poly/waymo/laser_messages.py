@@ -10,7 +10,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.structures import LidarCalibration
 from pcdet_poly.waymo import protobuf_wire as wire
 from pcdet_poly.waymo.compression import inflate
-from pcdet_poly.waymo.scan import TOP, LidarScan, lidar_name
+from pcdet_poly.waymo.scan import TOP, LidarScan, get_lidar_name
 
 # Field numbers of Laser and of RangeImage.
 _NAME, _RETURNS = 1, (2, 3)
@@ -18,30 +18,30 @@ _IMAGE, _POSE = 2, 4
 _NOTHING = memoryview(b"")
 
 
-def lidar_scans(
+def decode_lidar_scans(
     lasers: Sequence[memoryview], calibrations: Mapping[int, LidarCalibration], num_returns: int
 ) -> tuple[LidarScan, ...]:
     """The first `num_returns` images of every calibrated LiDAR, ascending; no images where it saw nothing."""
-    by_name = {wire.integer(laser, _NAME): _get_filled_returns(laser) for laser in lasers}
+    by_name = {wire.read_integer(laser, _NAME): _get_filled_returns(laser) for laser in lasers}
     for name, returns in by_name.items():
         if returns and name not in calibrations:
             raise UserError(
-                f"LiDAR {lidar_name(name)} has range images but no calibration: add it to context.laser_calibrations"
+                f"LiDAR {get_lidar_name(name)} has range images but no calibration: add it to context.laser_calibrations"
             )
     return tuple(_decode_lidar_scan(calibrations[name], by_name.get(name, [])[:num_returns]) for name in sorted(calibrations))
 
 
 def _get_filled_returns(laser: memoryview) -> list[dict[int, memoryview]]:
     """The fields of each RangeImage that holds something; Waymo writes empty ones where data was withheld."""
-    messages = wire.blobs(laser)
-    returns = [wire.blobs(messages.get(number, _NOTHING)) for number in _RETURNS]
+    messages = wire.read_byte_fields(laser)
+    returns = [wire.read_byte_fields(messages.get(number, _NOTHING)) for number in _RETURNS]
     if returns[1].get(_IMAGE) and not returns[0].get(_IMAGE):
-        raise UserError(f"LiDAR {lidar_name(wire.integer(laser, _NAME))} has a second return but no first")
+        raise UserError(f"LiDAR {get_lidar_name(wire.read_integer(laser, _NAME))} has a second return but no first")
     return [image for image in returns if image.get(_IMAGE)]
 
 
 def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int, memoryview]]) -> LidarScan:
-    name = lidar_name(calibration.lidar)
+    name = get_lidar_name(calibration.lidar)
     images = tuple(_decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1))
     pose = None
     if images and calibration.lidar == TOP:
@@ -53,6 +53,6 @@ def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int
 
 def _decode_image(compressed: memoryview, place: str) -> np.ndarray:
     try:
-        return wire.float_matrix(memoryview(inflate(compressed)))
+        return wire.read_float_matrix(memoryview(inflate(compressed)))
     except UserError as error:
         raise UserError(f"{place}: {error}") from error

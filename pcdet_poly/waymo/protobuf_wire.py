@@ -16,7 +16,7 @@ from pcdet_poly.errors import UserError
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
+def iterate_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
     """(field number, value, the whole field with its tag) for each field of a serialized message.
 
     A varint's value is an int; every other value is a view of its bytes.
@@ -43,22 +43,22 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryv
         yield tag >> 3, value, message[start:position]
 
 
-def blobs(message: memoryview) -> dict[int, memoryview]:
+def read_byte_fields(message: memoryview) -> dict[int, memoryview]:
     """Field number -> bytes, for the fields of a message that hold bytes or another message; the last one wins."""
-    return {number: value for number, value, _ in fields(message) if isinstance(value, memoryview)}
+    return {number: value for number, value, _ in iterate_fields(message) if isinstance(value, memoryview)}
 
 
-def integer(message: memoryview, number: int) -> int:
+def read_integer(message: memoryview, number: int) -> int:
     """The last varint in field `number`, 0 where there is none."""
-    found = [value for field, value, _ in fields(message) if field == number and isinstance(value, int)]
+    found = [value for field, value, _ in iterate_fields(message) if field == number and isinstance(value, int)]
     return found[-1] if found else 0
 
 
-def float_matrix(message: memoryview) -> np.ndarray:
+def read_float_matrix(message: memoryview) -> np.ndarray:
     """A serialized MatrixFloat -> read-only float32 array of its shape, a view of `message` wherever it lies."""
     shape: list[int] = []
     chunks: list[memoryview] = []  # one, unless someone wrote the floats unpacked: then each is one
-    for number, value, _ in fields(message):
+    for number, value, _ in iterate_fields(message):
         if number == 1 and isinstance(value, memoryview):
             chunks.append(value)
         elif number == 2 and isinstance(value, memoryview):
@@ -73,7 +73,7 @@ def float_matrix(message: memoryview) -> np.ndarray:
 
 def _read_dimensions(shape: memoryview) -> list[int]:
     dimensions: list[int] = []
-    for number, value, _ in fields(shape):
+    for number, value, _ in iterate_fields(shape):
         if number == 1 and isinstance(value, int):
             dimensions.append(value)
         elif number == 1 and isinstance(value, memoryview):  # packed

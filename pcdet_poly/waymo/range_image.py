@@ -12,13 +12,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.structures import POINT_COLUMNS, LidarCalibration
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
 
-def points_of_scan(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
+def convert_range_images(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
     """All points of the given `returns`: (P, 8) float32, columns as POINT_COLUMNS.
 
     A pixel with a range above 0 is a point. Order: return 1 before return 2, within one return the
@@ -124,8 +124,20 @@ def _view_as_bytes(image: np.ndarray) -> np.ndarray:
     return view
 
 
-@njit(cache=True, nogil=True)
-def _fill(points, image, pixel_pose, row_ray, column_ray, moved, known, rotation, origin, number, lidar):  # type: ignore[no-untyped-def]
+@kernel
+def _fill(
+    points: np.ndarray,
+    image: np.ndarray,
+    pixel_pose: np.ndarray,
+    row_ray: np.ndarray,
+    column_ray: np.ndarray,
+    moved: np.ndarray,
+    known: np.ndarray,
+    rotation: np.ndarray,
+    origin: np.ndarray,
+    number: int,
+    lidar: int,
+) -> int:
     """One image, its bytes, into the first rows of `points` while there is room; how many points it has.
 
     `rotation` and `origin`: world to vehicle. All beams of a column are fired at nearly the same instant, and Waymo
@@ -156,9 +168,9 @@ def _fill(points, image, pixel_pose, row_ray, column_ray, moved, known, rotation
     return i
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _is_known(known, poses, row, column):  # type: ignore[no-untyped-def]
-    return (
+@kernel(inline="always")
+def _is_known(known: np.ndarray, poses: np.ndarray, row: int, column: int) -> bool:
+    return bool(
         known[column, 0] == poses[row, column, 0]
         and known[column, 1] == poses[row, column, 1]
         and known[column, 2] == poses[row, column, 2]
@@ -168,8 +180,8 @@ def _is_known(known, poses, row, column):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
-def _move(moved, ray, pose, rotation, origin):  # type: ignore[no-untyped-def]
+@kernel
+def _move(moved: np.ndarray, ray: np.ndarray, pose: np.ndarray, rotation: np.ndarray, origin: np.ndarray) -> None:
     """Rays of one column (9,), from the vehicle frame at its `pose` (6,) in the world into that of the record."""
     roll, pitch, yaw = np.float64(pose[0]), np.float64(pose[1]), np.float64(pose[2])
     cr, sr, cp, sp, cy, sy = (

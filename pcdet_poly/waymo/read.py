@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
 from pcdet_poly.structures import Frame
-from pcdet_poly.waymo.decode import decode_scan, frame_of_scan
+from pcdet_poly.waymo.decode import decode_scan, convert_scan
 from pcdet_poly.waymo.tfrecord import read_records
 
 
@@ -28,4 +28,4 @@ def read_frames(path: str | Place, *, returns: Collection[int] = (1, 2)) -> Iter
         if not warned and not scan.has_images:
             warned = True
             warnings.warn(f"{path}: record {number} has no LiDAR data: its frame has labels but 0 points", stacklevel=2)
-        yield frame_of_scan(scan, returns=returns)
+        yield convert_scan(scan, returns=returns)

@@ -31,7 +31,7 @@ class LidarScan:
     pixel_pose: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        name = lidar_name(self.calibration.lidar)
+        name = get_lidar_name(self.calibration.lidar)
         if len(self.returns) > 2:
             raise UserError(f"LiDAR {name}: {len(self.returns)} range images given, at most 2 returns are known")
         for number, image in enumerate(self.returns, start=1):
@@ -75,7 +75,7 @@ class Scan:
         return any(lidar.returns for lidar in self.lidars)
 
 
-def lidar_name(lidar: int) -> str:
+def get_lidar_name(lidar: int) -> str:
     """Waymo's name of a LiDAR, or its number where it has none."""
     return LIDAR_NAMES.get(lidar, str(lidar))
 

@@ -30,11 +30,11 @@ def read_records(path: str | Place) -> Iterator[bytes]:
     A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
     number (from 0) and its byte offset, after the sound records before it were given out.
     """
-    for _, record in read_numbered(path):
+    for _, record in read_numbered_records(path):
         yield record
 
 
-def read_numbered(
+def read_numbered_records(
     path: str | Place, *, on_damage: Callable[[DamagedRecordError], None] | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """As `read_records`, with the records' numbers; `on_damage` may step over damaged payloads by returning."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.data.load.loader import training_batches
+from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seeded_recipe
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def test_gradients_and_running_statistics_stay(tiny) -> None:
     config = tiny()
-    batch = next(training_batches(config, training_frames(config), epoch=0))
+    batch = next(load_training_batches(config, training_frames(config), epoch=0))
     found: list[dict[str, Tensor]] = []
     for checkpointed in (False, True):
         recipe = seeded_recipe(config, CPU)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -15,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from pcdet_poly.commands.main import main
 from pcdet_poly.config.load import dump_config
-from pcdet_poly.errors import run_command
 from pcdet_poly.evaluation import read_detections
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,13 +34,13 @@ def run(script: str, *words: str | Path, cwd: Path) -> str:
 
 @pytest.fixture
 def call(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Call a script's main in this process and in the folder of `trained`: exit code and lines on stderr."""
+    """Call a command in this process and in the folder of `trained`: exit code and lines on stderr."""
 
     def called(script: str, *words: str | Path) -> tuple[int, list[str]]:
         monkeypatch.chdir(trained)
         monkeypatch.setattr(sys, "argv", [script, *map(str, words)])
         capsys.readouterr()
-        code = run_command(runpy.run_path(str(ROOT / script))["main"])
+        code = main([script.removesuffix(".py"), *map(str, words)])
         return code, capsys.readouterr().err.splitlines()
 
     return called

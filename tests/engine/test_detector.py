@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.detect import main
+from pcdet_poly.commands.main import main
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.evaluate import evaluate_recipe
@@ -17,7 +17,6 @@ from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.start import start
 from pcdet_poly.engine.state import seeded_recipe
 from pcdet_poly.engine.train import train
-from pcdet_poly.errors import run_command
 from tests.engine.conftest import frame
 
 
@@ -62,9 +61,8 @@ def test_the_command_writes_a_picture_and_boxes(
     clouds.mkdir()
     np.save(clouds / "a.npy", frame(0).points[:, :5])
     frame(1).points[:, :4].copy().tofile(clouds / "b.bin")
-    words = ["x", str(folder), str(clouds), "--output", str(tmp_path / "out"), "--score", "0.05"]
-    monkeypatch.setattr("sys.argv", words)
-    assert run_command(main) == 0
+    words = ["detect", str(folder), str(clouds), "--output", str(tmp_path / "out"), "--score", "0.05"]
+    assert main(words) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "a.npy.png",
         "a.npy.json",
@@ -91,8 +89,7 @@ def test_bad_input_is_one_line(
     words: list[str], message: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["x", *(word.format(run=folder, empty=tmp_path) for word in words)])
-    assert run_command(main) == 2
+    assert main(["detect", *(word.format(run=folder, empty=tmp_path) for word in words)]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

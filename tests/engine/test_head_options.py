@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.load.loader import evaluation_batches
+from pcdet_poly.data.load.loader import load_evaluation_batches
 from pcdet_poly.engine.evaluate import detect, evaluate_recipe
 from pcdet_poly.engine.frames import training_frames, validation_frames
 from pcdet_poly.engine.start import start
@@ -49,7 +49,7 @@ def test_the_evaluation_averages_over_mirror_images(tiny, tmp_path: Path) -> Non
     for flips, equal in (("xy", True), ("none", False)):
         by_hand = [
             rows
-            for batch in evaluation_batches(config, frames)
+            for batch in load_evaluation_batches(config, frames)
             for rows in detect(recipe, batch, CPU, mixed_precision=False, flips=flips)
         ]
         same = [

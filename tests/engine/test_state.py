@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pcdet_poly.data.load.loader import training_batches
+from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.engine.frames import training_frames
 from pcdet_poly.engine.state import seed_step, seeded_recipe
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
@@ -42,7 +42,7 @@ def test_norm_momentum_reaches_every_batch_norm(tiny, synchronised: bool) -> Non
     norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     assert len(norms) > 4
     # At momentum 1 the running statistics are those of the last batch, whatever came before.
-    one, other = training_batches(config, training_frames(config), epoch=0, first_step=1)
+    one, other = load_training_batches(config, training_frames(config), epoch=0, first_step=1)
     model.train()
     with torch.no_grad():
         model(other)

@@ -15,7 +15,7 @@ from torch import nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import evaluation_batches
+from pcdet_poly.data.load.loader import load_evaluation_batches
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.evaluate import detect
@@ -290,7 +290,7 @@ def test_the_average_is_saved_evaluated_and_used_by_default(tmp_path: Path, tiny
 
 def detections_of(recipe: Recipe, config: Config, frames: FrameDataset) -> float:
     """Sum of all scores."""
-    batches = evaluation_batches(config, frames)
+    batches = load_evaluation_batches(config, frames)
     found = [rows for batch in batches for rows in detect(recipe, batch, CPU, mixed_precision=False)]
     return sum(float(rows.score.sum()) for rows in found)
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from pcdet_poly.commands.main import main
+from pcdet_poly.commands.runs.view import choose_frames
 from pcdet_poly.engine.evaluate import evaluate_run
 from pcdet_poly.engine.frames import frames_to_evaluate
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.start import start
 from pcdet_poly.engine.train import train
 from pcdet_poly.engine.views import views_of
-from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections
-from pcdet_poly.visualization.viewer.__main__ import choose_frames, main
 
 CPU = torch.device("cpu")
 IDS = tuple(f"tiny/{100_000 * number}" for number in range(5))
@@ -152,7 +153,7 @@ def no_display(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_without_a_display_the_command_writes_a_page(
     run: Run, no_display: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([str(run.folder)]) == 0
+    assert main(["view", str(run.folder)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "no display: writing a page for the browser"
     assert second.startswith("a run.html: 5 of 5 frames, ")
@@ -163,13 +164,13 @@ def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(
     store: Path, no_display: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(store), "--frames", "1:3", "--png", "p.png", "--html", "h.html", "--colour", "height"]
-    assert run_command(lambda: main(words)) == 0
+    assert main(["view", *words]) == 0
     names = {path.name for path in no_display.iterdir()}
     assert names == {"h.html", *(f"p_0000{i}{end}.png" for i in (1, 2) for end in ("", "_above"))}
     for words, says in (
         (["--png", "p.jpg"], "error: --png p.jpg: pictures are PNG files; choose a name that ends in .png"),
-        (["--html", "h.html", "--score", "3"], "error: --score 3: a score is from 0 to 1"),
+        (["--html", "h.html", "--score", "3"], "error: --min-score/--score: '3': a score is from 0 to 1; see pcdet-poly view -h"),
     ):
         capsys.readouterr()
-        assert run_command(lambda words=words: main([str(store), *words])) == 2
+        assert main(["view", str(store), *words]) == 2
         assert capsys.readouterr().err.splitlines() == [says]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import training_batches
+from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.distributed import anywhere, from_first, gathered, rank, weights_in_step, world_size
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.frames import training_frames
@@ -85,7 +85,7 @@ def through(norm: nn.Module, values: Tensor) -> dict[str, Tensor]:
 def gradients_of_steps(config: Config, frames: FrameDataset) -> list[dict[str, Tensor]]:
     """Losses, gradients and batch norm's statistics of each step of an epoch, all at the first weights."""
     found = []
-    steps = training_batches(config, frames, epoch=0, rank=rank(), world_size=world_size())
+    steps = load_training_batches(config, frames, epoch=0, rank=rank(), world_size=world_size())
     for batch in steps:
         recipe = seeded_recipe(config, CPU)
         if world_size() > 1:

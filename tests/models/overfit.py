@@ -8,7 +8,7 @@ import torch
 
 from pcdet_poly.config.load import load_config
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import evaluation_batches, training_batches
+from pcdet_poly.data.load.loader import load_evaluation_batches, load_training_batches
 from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.engine.optim import build_optimizer, set_schedule
 from pcdet_poly.engine.precision import autocast
@@ -25,7 +25,7 @@ def overfit_bev_ap(config: str | Path, store: Path, epochs: int, *overrides: str
     recipe = seeded_recipe(cfg, device)
     recipe.model.train()
     optimizer = build_optimizer(recipe.model, cfg.train)
-    batches = [batch for epoch in range(epochs) for batch in training_batches(cfg, frames, epoch=epoch)]
+    batches = [batch for epoch in range(epochs) for batch in load_training_batches(cfg, frames, epoch=epoch)]
     for step, batch in enumerate(batches):
         set_schedule(optimizer, step, len(batches), cfg.train)
         with autocast(device, cfg.train.mixed_precision):
@@ -36,7 +36,7 @@ def overfit_bev_ap(config: str | Path, store: Path, epochs: int, *overrides: str
         torch.nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.train.clip_norm)
         optimizer.step()
     found, truth = [], []
-    for batch in evaluation_batches(cfg, frames):
+    for batch in load_evaluation_batches(cfg, frames):
         found += detect(recipe, batch, device, mixed_precision=False)
         truth += [rows.numpy() for rows in batch.ground_truth]
     table = evaluate(

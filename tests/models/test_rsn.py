@@ -16,7 +16,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.collate import collate
-from pcdet_poly.data.load.loader import batch_of_frames, seen
+from pcdet_poly.data.load.loader import make_batch, prepare_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder, highest_around
@@ -63,7 +63,7 @@ def a_frame(seed: int, num_points: int, num_objects: int = 4) -> Frame:
 
 
 def a_batch(cfg: Config, *counts: int) -> Batch:
-    return batch_of_frames([a_frame(seed, count) for seed, count in enumerate(counts)], cfg)
+    return make_batch([a_frame(seed, count) for seed, count in enumerate(counts)], cfg)
 
 
 def test_image_network_keeps_any_size() -> None:
@@ -164,7 +164,7 @@ def test_frames_do_not_see_each_other(counts: tuple[int, ...], sweeps: int) -> N
         together = model(a_batch(cfg, *counts))
         frame = together.sites.coordinates()[:, 0]
         for i, count in enumerate(counts):
-            alone = model(batch_of_frames([a_frame(i, count)], cfg))
+            alone = model(make_batch([a_frame(i, count)], cfg))
             rows = (frame == i).nonzero()[:, 0]
             assert len(rows) == len(alone.heatmap)
             for name in ("centre", "heatmap", "offset", "size", "heading"):
@@ -313,7 +313,7 @@ def simulated_frame() -> Frame:
 )
 def test_a_training_step_at_full_size(name: str, parameters: int, simulated_frame: Frame) -> None:
     cfg = load_config(CONFIGS / f"{name}.yaml")
-    batch = batch_of_frames([simulated_frame], cfg)
+    batch = make_batch([simulated_frame], cfg)
     torch.manual_seed(0)
     recipe = build_recipe(cfg)
     assert sum(p.numel() for p in recipe.model.parameters()) == parameters
@@ -326,7 +326,7 @@ def test_a_training_step_at_full_size(name: str, parameters: int, simulated_fram
 def test_past_sweeps_join_in_with_their_age() -> None:
     cfg = tiny(data={"classes": ["VEHICLE"], "sweeps": 3}, model={"foreground_score": 0.0})
     frame, *past = (replace(a_frame(0, 500), timestamp_us=100_000 * (2 - i)) for i in range(3))
-    batch = collate([seen(frame, past, cfg)], cfg.data.classes, cfg.model.image)
+    batch = collate([prepare_frame(frame, past, cfg)], cfg.data.classes, cfg.model.image)
     recipe = build_recipe(cfg)
     model = recipe.model.eval()
     assert batch.range_images is not None

@@ -12,7 +12,7 @@ from typing import Any
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import training_batches
+from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.models import build_recipe
 from pcdet_poly.ops.warm_up import warm_up
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
             }
         )
         recipe = build_recipe(cfg)
-        for batch in training_batches(cfg, FrameDataset([folder / "store"]), epoch=0):
+        for batch in load_training_batches(cfg, FrameDataset([folder / "store"]), epoch=0):
             maps = recipe.model(batch)
             recipe.criterion(maps, recipe.assign(batch)).total.backward()
             recipe.decode(maps)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
-from pcdet_poly.simulation.geometry import rotations
+from pcdet_poly.simulation.geometry import rotation_matrices
 from pcdet_poly.simulation.lidar.cast import Instances, MeshCaster, cast_solids
 from pcdet_poly.simulation.lidar.ray_entry import enter_solid
 from pcdet_poly.simulation.lidar.rays import NOTHING, Beams, Hits
-from pcdet_poly.simulation.lidar.sensor import Lidar, waymo_lidars
+from pcdet_poly.simulation.lidar.sensor import Lidar, build_waymo_lidars
 from pcdet_poly.simulation.solids.materials import Material
 from pcdet_poly.simulation.solids.mesh import Mesh
 from pcdet_poly.simulation.solids.shapes import Shapes, block, cylinder, ellipsoid, prism
@@ -33,7 +33,7 @@ def beams_of(lidar: Lidar, *, speed: float = 0.0) -> Beams:
 
 
 def placed(shapes: Shapes, position: tuple[float, float, float], yaw: float, velocity: tuple[float, ...]) -> Instances:
-    rotation = rotations(np.array([0.0]), np.array([0.05]), np.array([yaw]))
+    rotation = rotation_matrices(np.array([0.0]), np.array([0.05]), np.array([yaw]))
     where = np.zeros(len(shapes), np.int64)
     return Instances(np.array([position]), np.array([velocity]), rotation, np.array([5], np.int32), shapes, where)
 
@@ -64,9 +64,9 @@ def mesh_of(name: str, instances: Instances) -> Mesh:
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("lidar", [0, 1], ids=["top", "front"])
 def test_numba_and_open3d_see_the_same_solid(name: str, lidar: int) -> None:
-    sensor = waymo_lidars(0, top_shape=(64, 900), side_shape=(200, 600))[lidar]
+    sensor = build_waymo_lidars(0, top_shape=(64, 900), side_shape=(200, 600))[lidar]
     instances = placed(SHAPES[name], (9.0, 2.5, -0.3), 0.8, (0.0, 0.0, 0.0))
-    beams, by_numba, by_open3d = beams_of(sensor), Hits.none(sensor.shape), Hits.none(sensor.shape)
+    beams, by_numba, by_open3d = beams_of(sensor), Hits.empty(sensor.shape), Hits.empty(sensor.shape)
     cast_solids(beams, instances, by_numba, SEED)
     MeshCaster(mesh_of(name, instances)).cast(beams, by_open3d)
     hit, other = np.isfinite(by_numba.range_m[0]), np.isfinite(by_open3d.range_m[0])
@@ -87,7 +87,7 @@ def brute_force(beams: Beams, instances: Instances) -> np.ndarray:
     height, width = beams.lidar.shape
     nearest = np.full((height, width), np.inf)
     row, column = (grid.ravel() for grid in np.mgrid[:height, :width])
-    directions = beams.directions(row, column).reshape(height, width, 3)
+    directions = beams.compute_directions(row, column).reshape(height, width, 3)
     shapes = instances.shapes
     for j in range(width):
         moved = instances.position[0] + instances.velocity[0] * beams.lidar.delay_s[j]
@@ -112,10 +112,10 @@ def brute_force(beams: Beams, instances: Instances) -> np.ndarray:
     ],
 )
 def test_culling_loses_no_hit(position: tuple[float, float, float], velocity: tuple[float, float, float]) -> None:
-    top = waymo_lidars(1, top_shape=(16, 180))[0]
+    top = build_waymo_lidars(1, top_shape=(16, 180))[0]
     beams = beams_of(top, speed=11.0)
     instances = placed(Shapes.join(list(SHAPES.values())), position, -0.6, velocity)
-    hits = Hits.none(top.shape)
+    hits = Hits.empty(top.shape)
     cast_solids(beams, instances, hits, SEED)
     expected = brute_force(beams, instances)
     assert np.isfinite(expected).any() or position[2] < 0
@@ -123,11 +123,11 @@ def test_culling_loses_no_hit(position: tuple[float, float, float], velocity: tu
 
 
 def test_two_nearest_hits_in_order_and_merged_with_the_mesh() -> None:
-    top = waymo_lidars(0, top_shape=(32, 400))[0]
+    top = build_waymo_lidars(0, top_shape=(32, 400))[0]
     beams = beams_of(top)
     near = placed(block((0, 0, 1.5), (0.5, 2, 3), Material.METAL), (8.0, 0.0, 0.0), 0.0, (0.0, 0.0, 0.0))
     far = placed(block((0, 0, 1.5), (0.5, 30, 3), Material.WOOD), (20.0, 0.0, 0.0), 0.0, (0.0, 0.0, 0.0))
-    hits = Hits.none(top.shape)
+    hits = Hits.empty(top.shape)
     MeshCaster(mesh_of("block", far)).cast(beams, hits)
     cast_solids(beams, near, hits, SEED)
     metal = hits.material[0] == Material.METAL
@@ -140,12 +140,12 @@ def test_two_nearest_hits_in_order_and_merged_with_the_mesh() -> None:
 
 
 def test_leaves_stop_rays_at_exponential_depths() -> None:
-    top = waymo_lidars(0, top_shape=(64, 2650))[0]
+    top = build_waymo_lidars(0, top_shape=(64, 2650))[0]
     beams, free_path = beams_of(top), 0.5
     cloud = block((0, 0, 0), (40.0, 4.0, 20.0), Material.LEAVES, free_path_m=free_path)
     solid = block((0, 0, 0), (40.0, 4.0, 20.0), Material.WOOD)
     at, still = (0.0, 12.0, 0.0), (0.0, 0.0, 0.0)
-    leaves, surface = Hits.none(top.shape), Hits.none(top.shape)
+    leaves, surface = Hits.empty(top.shape), Hits.empty(top.shape)
     cast_solids(beams, placed(cloud, at, 0.0, still), leaves, SEED)
     cast_solids(beams, placed(solid, at, 0.0, still), surface, SEED)
     both = np.isfinite(leaves.range_m[0]) & np.isfinite(surface.range_m[0])
@@ -156,8 +156,8 @@ def test_leaves_stop_rays_at_exponential_depths() -> None:
 
 
 def test_nothing_to_cast() -> None:
-    top = waymo_lidars(0, top_shape=(4, 10))[0]
+    top = build_waymo_lidars(0, top_shape=(4, 10))[0]
     empty = placed(SHAPES["block"].take(np.zeros(0, np.int64)), (0.0, 0.0, 0.0), 0.0, (0.0, 0.0, 0.0))
-    hits = Hits.none(top.shape)
+    hits = Hits.empty(top.shape)
     cast_solids(beams_of(top), empty, hits, SEED)
     assert np.isinf(hits.range_m).all()

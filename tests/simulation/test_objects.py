@@ -9,18 +9,18 @@ import pytest
 
 from pcdet_poly.simulation.lidar.cast import Instances, cast_solids
 from pcdet_poly.simulation.lidar.rays import Beams, Hits
-from pcdet_poly.simulation.lidar.sensor import waymo_lidars
-from pcdet_poly.simulation.solids.furniture import sign_plate
-from pcdet_poly.simulation.solids.people import random_cyclist, random_pedestrian
+from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
+from pcdet_poly.simulation.solids.furniture import build_sign_plate
+from pcdet_poly.simulation.solids.people import build_cyclist, build_pedestrian
 from pcdet_poly.simulation.solids.shapes import Shapes
-from pcdet_poly.simulation.solids.vehicles import random_vehicle
+from pcdet_poly.simulation.solids.vehicles import build_vehicle
 
 Maker = Callable[[np.random.Generator], tuple[Shapes, tuple[float, float, float], float]]
 
 
 def surface(shapes: Shapes, distance_m: float) -> np.ndarray:
     """(P, 3) points on an object, seen from eight sides, in its own frame."""
-    top = waymo_lidars(0, top_shape=(64, 2650))[0]
+    top = build_waymo_lidars(0, top_shape=(64, 2650))[0]
     found = []
     for yaw in np.arange(8) * np.pi / 4 + 0.2:
         mount = top.calibration.vehicle_from_lidar
@@ -32,25 +32,25 @@ def surface(shapes: Shapes, distance_m: float) -> np.ndarray:
         where = np.zeros(len(shapes), np.int64)
         still = np.zeros((1, 3))
         instances = Instances(position, still, rotation, np.array([0], np.int32), shapes, where)
-        hits = Hits.none(top.shape)
+        hits = Hits.empty(top.shape)
         cast_solids(beams, instances, hits, np.uint64(0))
         row, column = np.nonzero(np.isfinite(hits.range_m[0]))
-        world = origin[column] + beams.directions(row, column) * hits.range_m[0, row, column][:, None]
+        world = origin[column] + beams.compute_directions(row, column) * hits.range_m[0, row, column][:, None]
         found.append((world - position) @ rotation[0])
     return np.concatenate(found)
 
 
 def vehicle(rng: np.random.Generator) -> tuple[Shapes, tuple[float, float, float], float]:
-    made = random_vehicle(rng, large=0.25)
+    made = build_vehicle(rng, large=0.25)
     return made.shapes, made.size, 0.0
 
 
 def pedestrian(rng: np.random.Generator) -> tuple[Shapes, tuple[float, float, float], float]:
-    return *random_pedestrian(rng, walking=bool(rng.integers(2))), 0.0
+    return *build_pedestrian(rng, walking=bool(rng.integers(2))), 0.0
 
 
 def cyclist(rng: np.random.Generator) -> tuple[Shapes, tuple[float, float, float], float]:
-    return *random_cyclist(rng), 0.0
+    return *build_cyclist(rng), 0.0
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def cyclist(rng: np.random.Generator) -> tuple[Shapes, tuple[float, float, float
         (vehicle, 0.16, 0.93, 35.0),
         (pedestrian, 0.03, 0.6, 12.0),
         (cyclist, 0.03, 0.75, 12.0),
-        (sign_plate, 0.0, 0.4, 40.0),
+        (build_sign_plate, 0.0, 0.4, 40.0),
     ],
     ids=["vehicle", "pedestrian", "cyclist", "sign"],
 )

@@ -7,9 +7,9 @@ import pytest
 
 from pcdet_poly.simulation.solids.materials import Material
 from pcdet_poly.simulation.street.actors import Occupancy, Track, travel
-from pcdet_poly.simulation.street.course import KERB_M, random_street
+from pcdet_poly.simulation.street.course import KERB_M, draw_street
 from pcdet_poly.simulation.street.scene import build_scene
-from pcdet_poly.simulation.street.terrain import terrain_mesh
+from pcdet_poly.simulation.street.terrain import build_terrain
 
 CAR = (4.6, 1.9, 1.6)
 
@@ -21,7 +21,7 @@ def row(**values: float) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_street_coordinates_are_metres_along_and_to_the_left(seed: int) -> None:
-    street = random_street(np.random.default_rng(seed), 200.0)
+    street = draw_street(np.random.default_rng(seed), 200.0)
     s, d, step = np.linspace(5, 190, 40), np.linspace(-20, 20, 40), 1e-4
     along = (street.position(s + step, 0.0, ground=False) - street.position(s - step, 0.0, ground=False)) / (2 * step)
     left = (street.position(s, d + step, ground=False) - street.position(s, d - step, ground=False)) / (2 * step)
@@ -33,7 +33,7 @@ def test_street_coordinates_are_metres_along_and_to_the_left(seed: int) -> None:
 
 
 def test_ground_rises_at_the_kerb_but_not_where_a_side_street_crosses() -> None:
-    street = random_street(np.random.default_rng(3), 300.0)
+    street = draw_street(np.random.default_rng(3), 300.0)
     kerb, middle = street.half_road_m, street.crossings[0][0]
     between = (street.crossings[0][0] + street.crossings[1][0]) / 2
     step = street.height([between, middle], kerb + 0.05) - street.height([between, middle], kerb - 0.05)
@@ -44,8 +44,8 @@ def test_ground_rises_at_the_kerb_but_not_where_a_side_street_crosses() -> None:
 
 
 def test_terrain_mesh_lies_at_the_streets_height() -> None:
-    street = random_street(np.random.default_rng(1), 120.0)
-    mesh = terrain_mesh(street, Material.GRASS)
+    street = draw_street(np.random.default_rng(1), 120.0)
+    mesh = build_terrain(street, Material.GRASS)
     center = street.position(60.0, 0.0)
     near = np.argmin(np.linalg.norm(mesh.vertices[:, :2] - center[:2], axis=1))
     assert mesh.vertices[near, 2] == pytest.approx(center[2], abs=0.1)
@@ -76,8 +76,8 @@ def test_occupancy_refuses_what_would_touch_at_any_time() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_scenes_are_dense_and_varied(seed: int) -> None:
     scene = build_scene(np.random.default_rng(seed), np.array([0.0]))
-    center = scene.ego_poses(np.zeros(1))[1][0, :2]
-    labels = scene.cast.label[scene.cast.near(0.0, center, 75.0)]
+    center = scene.compute_ego_poses(np.zeros(1))[1][0, :2]
+    labels = scene.actors.label[scene.actors.find_near(0.0, center, 75.0)]
     vehicles, people, signs, cyclists = (int((labels == label).sum()) for label in range(4))
     assert vehicles >= 15
     assert people >= 8

@@ -9,16 +9,16 @@ import pytest
 import shapely
 
 from pcdet_poly.simulation import simulate_segment
-from pcdet_poly.simulation.geometry import inside_polygon, pose, rotations
+from pcdet_poly.simulation.geometry import inside_polygon, pose_matrix, rotation_matrices
 from pcdet_poly.simulation.lidar.cast import MeshCaster
 from pcdet_poly.simulation.lidar.rays import Hits
-from pcdet_poly.simulation.lidar.sensor import waymo_lidars
-from pcdet_poly.simulation.segment import beams_at, segment_timestamps_us
+from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
+from pcdet_poly.simulation.segment import list_timestamps_us, place_beams
 from pcdet_poly.simulation.solids.mesh import Mesh
 from pcdet_poly.simulation.street.scene import build_scene
 from pcdet_poly.simulation.street.traffic import EGO_LENGTH_M
 from pcdet_poly.structures import GroundTruth
-from pcdet_poly.waymo import encode_scan, points_of_scan
+from pcdet_poly.waymo import convert_range_images, encode_scan
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
 TOP_SHAPE, SIDE_SHAPE = (32, 660), (100, 300)
@@ -47,16 +47,16 @@ def test_equal_seeds_give_equal_bytes_and_others_do_not() -> None:
 
 
 def test_timestamps_rise_by_the_interval() -> None:
-    stamps = segment_timestamps_us(4, 5, 0.1)
+    stamps = list_timestamps_us(4, 5, 0.1)
     assert {b - a for a, b in pairwise(stamps)} == {100_000}
     assert [scan.timestamp_us for scan in scans_of(4, 2)] == stamps[:2]
-    assert segment_timestamps_us(5, 1, 0.1)[0] > segment_timestamps_us(4, 200, 1.0)[-1]  # segments do not overlap
+    assert list_timestamps_us(5, 1, 0.1)[0] > list_timestamps_us(4, 200, 1.0)[-1]  # segments do not overlap
 
 
 @pytest.mark.parametrize("seed", [MOVING, WITH_ZONE])
 def test_num_points_are_those_a_reader_counts(seed: int) -> None:
     scan = scans_of(seed)[0]
-    points, truth = points_of_scan(scan, (1, 2)), scan.ground_truth
+    points, truth = convert_range_images(scan, (1, 2)), scan.ground_truth
     assert len(truth) > 10
     for box, num_points in zip(truth.box.astype(np.float64), truth.num_points, strict=True):
         # Decoding rounds to float32: a point within a millimetre of a face may fall on either side.
@@ -98,20 +98,20 @@ def test_static_world_stays_put_while_the_ego_drives() -> None:
     """Ranges cast with rolling shutter, written as a Scan, decoded: the points lie on the mesh."""
     scenes = (build_scene(np.random.default_rng(seed), np.array([0.0, 0.5])) for seed in range(20))
     scene = next(scene for scene in scenes if scene.ego.v > 8)
-    top = waymo_lidars(0, top_shape=TOP_SHAPE)[0]
+    top = build_waymo_lidars(0, top_shape=TOP_SHAPE)[0]
     for time_s in (0.0, 0.5):
-        beams, pixel_pose = beams_at(scene, top, time_s)
-        hits = Hits.none(top.shape)
+        beams, pixel_pose = place_beams(scene, top, time_s)
+        hits = Hits.empty(top.shape)
         MeshCaster(scene.mesh).cast(beams, hits)
         near = np.isfinite(hits.range_m[0]) & (hits.range_m[0] < 75)
         image = np.full((*top.shape, 4), -1.0, np.float32)
         image[near, 0] = hits.range_m[0][near]
-        (angles,), (position,) = scene.ego_poses(np.array([time_s]))
-        world_from_vehicle = pose(rotations(*angles), position)
+        (angles,), (position,) = scene.compute_ego_poses(np.array([time_s]))
+        world_from_vehicle = pose_matrix(rotation_matrices(*angles), position)
         scan = Scan(
             (LidarScan(top.calibration, (image,), pixel_pose),), GroundTruth.empty(), world_from_vehicle, 0, "s"
         )
-        points = points_of_scan(scan)[:, :3] @ world_from_vehicle[:3, :3].T + position
+        points = convert_range_images(scan)[:, :3] @ world_from_vehicle[:3, :3].T + position
         assert len(points) > 10_000
         away = distance_to(scene.mesh, points)
         # Embree computes in float32 with world coordinates, so that errors count in units in the last place of the
@@ -156,7 +156,7 @@ def footprint(box: np.ndarray) -> shapely.Polygon:
 def test_no_label_zones_are_marked_and_without_labels() -> None:
     scan = scans_of(WITH_ZONE)[0]
     (zone,) = scan.no_label_zones
-    points = points_of_scan(scan, (1, 2))
+    points = convert_range_images(scan, (1, 2))
     turn, position = scan.world_from_vehicle[:3, :3], scan.world_from_vehicle[:3, 3]
     inside = inside_polygon((points[:, :3] @ turn.T + position)[:, :2], zone)
     assert inside.any()
@@ -174,7 +174,7 @@ def test_full_size_frames_look_like_waymos() -> None:
         assert 135_000 < sum(map(sum, counts)) < 185_000
         assert 0.03 < counts[0][1] / counts[0][0] < 0.13
         assert all(2000 < first < 5000 for first, _ in counts[1:])
-        intensity = np.tanh(points_of_scan(scan, (1, 2))[:, 3])
+        intensity = np.tanh(convert_range_images(scan, (1, 2))[:, 3])
         assert 0.06 < np.median(intensity) < 0.14
         assert scan.lidars[0].pixel_pose is not None
         assert all(lidar.pixel_pose is None for lidar in scan.lidars[1:])

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pcdet_poly.simulation.geometry import inside_polygon, rotations, wrap_angle
-from pcdet_poly.simulation.lidar.sensor import waymo_lidars
+from pcdet_poly.simulation.geometry import inside_polygon, rotation_matrices, wrap_angle
+from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
 from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
 
 
 @pytest.mark.parametrize("rig", [0, 1])
 @pytest.mark.parametrize("shapes", [((64, 2650), (200, 600)), ((16, 100), (20, 60))], ids=["full", "small"])
 def test_pixels_look_where_readers_think_they_do(rig: int, shapes: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    lidars = waymo_lidars(rig, top_shape=shapes[0], side_shape=shapes[1])
+    lidars = build_waymo_lidars(rig, top_shape=shapes[0], side_shape=shapes[1])
     assert [lidar.calibration.lidar for lidar in lidars] == [1, 2, 3, 4, 5]
     for lidar in lidars:
         height, width = lidar.shape
@@ -29,7 +29,7 @@ def test_pixels_look_where_readers_think_they_do(rig: int, shapes: tuple[tuple[i
 
 
 def test_only_top_rolls_and_its_sweep_is_centred_on_the_frame() -> None:
-    top, *sides = waymo_lidars(0)
+    top, *sides = build_waymo_lidars(0)
     assert top.rolls
     assert not any(side.rolls for side in sides)
     assert top.delay_s[0] < -0.049
@@ -42,7 +42,7 @@ def test_calibration_equals_the_real_records(real_data: Path) -> None:
     segments = json.loads((real_data / "waymo" / "calibration.json").read_text())["segments"].values()
     for rig, segment in enumerate(segments):
         by_number = {laser["laser_name"]: laser for laser in segment["lasers"].values()}
-        for lidar in waymo_lidars(rig):
+        for lidar in build_waymo_lidars(rig):
             calibration = lidar.calibration
             laser = by_number[calibration.lidar]
             extrinsic = np.reshape(laser["extrinsic_vehicle_from_lidar"], (4, 4))
@@ -55,7 +55,7 @@ def test_calibration_equals_the_real_records(real_data: Path) -> None:
 def test_rotations_equal_scipy() -> None:
     angles = np.random.default_rng(0).uniform(-3, 3, (20, 3))  # roll, pitch, yaw
     expected = Rotation.from_euler("xyz", angles).as_matrix()
-    np.testing.assert_allclose(rotations(angles[:, 0], angles[:, 1], angles[:, 2]), expected, atol=1e-12)
+    np.testing.assert_allclose(rotation_matrices(angles[:, 0], angles[:, 1], angles[:, 2]), expected, atol=1e-12)
 
 
 def test_inside_polygon_equals_shapely() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.simulation.write import segment_jobs, write_segments
+from pcdet_poly.simulation.write import list_jobs, write_segments
 from pcdet_poly.waymo import read_frames
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,7 +22,7 @@ SCRIPT = ROOT / "data_tools" / "simulate_waymo.py"
 
 def write(folder: Path, *, workers: int = 1, segments: int = 2, frames: int = 1, interval_s: float = 0.1) -> list[bool]:
     """Simulate; whether each file was there already."""
-    jobs = segment_jobs(
+    jobs = list_jobs(
         folder, num_segments=segments, num_frames=frames, interval_s=interval_s, seed=70, prefix="segment-sim"
     )
     return [result.was_there for _, result in write_segments(jobs, workers=workers)]

@@ -12,7 +12,7 @@ import pytest
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.simulation import write as writing
-from pcdet_poly.waymo import Scan, read_frames, read_frames_v2, read_scans_v2, segments_v2
+from pcdet_poly.waymo import Scan, list_segments_v2, read_frames, read_frames_v2, read_scans_v2
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import make_scans
@@ -25,15 +25,15 @@ def _quick_simulation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made-up scans in place of cast rays, at the simulator's own times."""
 
     def simulate(seed: int, *, name: str, num_frames: int, interval_s: float) -> Iterator[Scan]:
-        times = writing.segment_timestamps_us(seed, num_frames, interval_s)
+        times = writing.list_timestamps_us(seed, num_frames, interval_s)
         for scan, timestamp_us in zip(make_scans(num_frames), times, strict=True):
             yield replace(scan, segment=name, timestamp_us=timestamp_us)
 
     monkeypatch.setattr(writing, "simulate_segment", simulate)
 
 
-def write(folder: Path, *, version: writing.Format = "v2", frames: int = 3) -> list[writing.Written]:
-    jobs = writing.segment_jobs(
+def write(folder: Path, *, version: writing.Format = "v2", frames: int = 3) -> list[writing.SegmentOutcome]:
+    jobs = writing.list_jobs(
         folder, num_segments=2, num_frames=frames, interval_s=0.1, seed=7, prefix="segment-sim", format=version
     )
     return [result for _, result in writing.write_segments(jobs, workers=1)]
@@ -41,8 +41,8 @@ def write(folder: Path, *, version: writing.Format = "v2", frames: int = 3) -> l
 
 def test_both_versions_hold_the_same_frames(tmp_path: Path) -> None:
     assert write(tmp_path, version="v1") == write(tmp_path)
-    assert segments_v2(tmp_path) == ["sim7", "sim8"]
-    for name in segments_v2(tmp_path):
+    assert list_segments_v2(tmp_path) == ["sim7", "sim8"]
+    for name in list_segments_v2(tmp_path):
         v1 = list(read_frames(tmp_path / f"segment-{name}.tfrecord"))
         assert len(v1) == 3
         for one, other in zip(v1, read_frames_v2(tmp_path, name), strict=True):

@@ -13,7 +13,7 @@ import pytest
 
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
-from pcdet_poly.waymo import Scan, decode_frame, decode_scan, encode_scan, frame_of_scan, read_records
+from pcdet_poly.waymo import Scan, decode_frame, decode_scan, encode_scan, convert_scan, read_records
 from tests.waymo.scans import make_scan
 
 
@@ -103,7 +103,7 @@ def test_first_return_alone_leaves_the_second_compressed() -> None:
 
 def test_frame_of_scan_keeps_everything_else() -> None:
     scan = make_scan(6)
-    frame = frame_of_scan(scan)
+    frame = convert_scan(scan)
     assert_same(frame.ground_truth, scan.ground_truth)
     assert_same(frame.calibrations, tuple(lidar.calibration for lidar in scan.lidars))
     assert_same(frame.world_from_vehicle, scan.world_from_vehicle)

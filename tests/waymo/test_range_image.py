@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pcdet_poly.structures import POINT_COLUMNS, Frame, LidarCalibration
-from pcdet_poly.waymo import LidarScan, Scan, decode_frame, decode_scan, points_of_scan, read_records
+from pcdet_poly.waymo import LidarScan, Scan, decode_frame, decode_scan, convert_range_images, read_records
 from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
 from pcdet_poly.waymo.scan import LIDAR_NAMES
 from tests.waymo.scans import make_lidar, make_scan, rigid
@@ -53,7 +53,7 @@ def plain_image(lidar: LidarScan, number: int, world_from_vehicle: np.ndarray) -
 @pytest.mark.parametrize("size", [(4, 9), (1, 1), (3, 40)])
 def test_equals_the_plain_version(returns: tuple[int, ...], size: tuple[int, int]) -> None:
     scan = make_scan(3, rows=size[0], columns=size[1])
-    points, expected = points_of_scan(scan, returns), plain_points(scan, returns)
+    points, expected = convert_range_images(scan, returns), plain_points(scan, returns)
     assert points.dtype == np.float32
     assert points.shape == expected.shape
     np.testing.assert_allclose(points[:, :3], expected[:, :3], rtol=1e-6, atol=2e-6)
@@ -61,7 +61,7 @@ def test_equals_the_plain_version(returns: tuple[int, ...], size: tuple[int, int
 
 
 def test_order_is_by_return_then_lidar_then_row() -> None:
-    points = points_of_scan(make_scan(1))
+    points = convert_range_images(make_scan(1))
     order = points[:, 6] * 10 + points[:, 7]
     assert np.all(np.diff(order) >= 0)
     assert set(order) == {10 * number + lidar for number in (1, 2) for lidar in range(1, 6)}
@@ -69,8 +69,8 @@ def test_order_is_by_return_then_lidar_then_row() -> None:
 
 def test_no_images_no_points() -> None:
     scan = make_scan(2, returns=0)
-    assert points_of_scan(scan).shape == (0, 8)
-    assert points_of_scan(replace(scan, lidars=())).shape == (0, 8)
+    assert convert_range_images(scan).shape == (0, 8)
+    assert convert_range_images(replace(scan, lidars=())).shape == (0, 8)
 
 
 def test_an_image_without_measurements_between_others() -> None:
@@ -78,7 +78,7 @@ def test_an_image_without_measurements_between_others() -> None:
     lidars = [make_lidar(number, rng) for number in (1, 2, 3)]
     lidars[1] = replace(lidars[1], returns=(np.full((4, 9, 4), -1, np.float32),))
     scan = replace(make_scan(0), lidars=tuple(lidars))
-    points = points_of_scan(scan)
+    points = convert_range_images(scan)
     assert set(points[:, 7]) == {1, 3}
     np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], atol=1e-5)
 
@@ -89,14 +89,14 @@ def test_any_share_of_filled_pixels(share: float) -> None:
     for lidar in scan.lidars:
         for image in lidar.returns:
             image[..., 0] = np.where(np.arange(100).reshape(10, 10) < 100 * share, 5.0, -1.0)
-    points = points_of_scan(scan)
+    points = convert_range_images(scan)
     assert len(points) == round(2 * 5 * 100 * share)
     np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], rtol=1e-6, atol=2e-6)
 
 
 def test_images_may_lie_anywhere_in_memory() -> None:
     scan = make_scan(7)
-    expected = points_of_scan(scan)
+    expected = convert_range_images(scan)
 
     def moved(image: np.ndarray) -> np.ndarray:
         image = np.frombuffer(b"_" + image.tobytes(), "<f4", offset=1).reshape(image.shape)
@@ -112,18 +112,18 @@ def test_images_may_lie_anywhere_in_memory() -> None:
         for lidar in scan.lidars
     ]
     assert any(lidar.pixel_pose is not None for lidar in lidars)
-    np.testing.assert_array_equal(points_of_scan(replace(scan, lidars=tuple(lidars))), expected)
+    np.testing.assert_array_equal(convert_range_images(replace(scan, lidars=tuple(lidars))), expected)
 
 
 def test_first_return_alone_has_no_second() -> None:
     scan = make_scan(4, returns=1)
-    assert len(points_of_scan(scan, (2,))) == 0
-    np.testing.assert_array_equal(points_of_scan(scan, (1, 2)), points_of_scan(scan, (1,)))
+    assert len(convert_range_images(scan, (2,))) == 0
+    np.testing.assert_array_equal(convert_range_images(scan, (1, 2)), convert_range_images(scan, (1,)))
 
 
 def test_leaves_the_images_as_they_were() -> None:
     scan, same = make_scan(5), make_scan(5)
-    points_of_scan(scan)
+    convert_range_images(scan)
     for lidar, other in zip(scan.lidars, same.lidars, strict=True):
         assert all(image.flags.writeable for image in lidar.returns)
         for image, untouched in zip(lidar.returns, other.returns, strict=True):
@@ -193,7 +193,7 @@ def test_is_nearer_to_double_precision_than_the_official_conversion(
     scan = decode_scan(record)
     with np.load(oracle / "waymo" / "synth_frame_points.npz") as file:
         official, index = file[f"{name}_ri{number}"][:, 3:], file[f"{name}_ri{number}_index"]
-    points = points_of_scan(scan)
+    points = convert_range_images(scan)
     points = points[(points[:, 6] == number) & (points[:, 7] == lidar)][index, :3]
     exact = double_precision(scan.lidars[lidar - 1], number, scan.world_from_vehicle, index)
     ours_m, official_m = (np.abs(given - exact).max() for given in (points, official))

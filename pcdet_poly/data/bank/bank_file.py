@@ -54,7 +54,7 @@ class BankHeader:
     every: int  # only every n-th frame was looked at
     num_frames: int  # frames of the stores, those passed over included
 
-    def metadata(self) -> dict[str, str]:
+    def encode_metadata(self) -> dict[str, str]:
         """For an Arrow schema, with a checksum."""
         text = json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)})
         return {"pcdet_poly": text, "crc32": str(crc32(text.encode()))}
@@ -72,7 +72,7 @@ def read_header(metadata: dict[bytes, bytes] | None, place: str) -> BankHeader:
     return BankHeader(class_names, features, segments, value["every"], value["num_frames"])
 
 
-def schema_of(header: BankHeader) -> pa.Schema:
+def make_schema(header: BankHeader) -> pa.Schema:
     """The columns of a bank."""
     import pyarrow as pa
 
@@ -80,7 +80,7 @@ def schema_of(header: BankHeader) -> pa.Schema:
     vectors = [(name, pa.list_(pa.float32(), size)) for name, size in _VECTORS.items()]
     xyz = ("xyz", pa.list_(pa.list_(pa.int16(), 3)))
     features = ("features", pa.list_(pa.list_(pa.float16(), len(header.features))))
-    return pa.schema([*numbers, *vectors, xyz, features, ("crc32", pa.uint32())], metadata=header.metadata())
+    return pa.schema([*numbers, *vectors, xyz, features, ("crc32", pa.uint32())], metadata=header.encode_metadata())
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,17 @@ def encode_objects(objects: Sequence[BankObject], header: BankHeader) -> pa.Reco
     for (start, end), o in zip(pairwise(ends), objects, strict=True):
         features[start:end] = np.clip(o.points[:, 3:], -_LARGEST_HALF, _LARGEST_HALF)
     views = {**rows, "xyz": xyz, "features": features, "start": ends}
-    checksum = np.array([checksum_of(views, i) for i in range(len(objects))], np.uint32)
+    checksum = np.array([compute_row_checksum(views, i) for i in range(len(objects))], np.uint32)
     columns = [pa.array(rows[name]) for name in _SCALARS]
     columns += [pa.FixedSizeListArray.from_arrays(rows[name].ravel(), size) for name, size in _VECTORS.items()]
     columns += [
         pa.ListArray.from_arrays(ends, pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1]))
         for values in (xyz, features)
     ]
-    return pa.RecordBatch.from_arrays([*columns, pa.array(checksum)], schema=schema_of(header))
+    return pa.RecordBatch.from_arrays([*columns, pa.array(checksum)], schema=make_schema(header))
 
 
-def views_of(batch: pa.RecordBatch) -> dict[str, np.ndarray]:
+def view_columns(batch: pa.RecordBatch) -> dict[str, np.ndarray]:
     """The columns of a batch as numpy arrays that share its memory, "start" (N + 1,) for the lists among them."""
     views = {name: batch.column(name).to_numpy() for name in (*_SCALARS, "crc32")}
     for name, size in _VECTORS.items():
@@ -137,7 +137,7 @@ def views_of(batch: pa.RecordBatch) -> dict[str, np.ndarray]:
 
 def decode_object(views: dict[str, np.ndarray], row: int) -> BankObject:
     """Row `row`. Raises ValueError if its checksum is wrong."""
-    if checksum_of(views, row) != views["crc32"][row]:
+    if compute_row_checksum(views, row) != views["crc32"][row]:
         raise ValueError("wrong checksum")
     start, end = views["start"][row : row + 2]
     xyz, features = views["xyz"][start:end], views["features"][start:end]
@@ -149,7 +149,7 @@ def decode_object(views: dict[str, np.ndarray], row: int) -> BankObject:
     return BankObject(points=points, box=box, velocity=views["velocity"][row].copy(), **scalars)
 
 
-def checksum_of(views: dict[str, np.ndarray], row: int) -> int:
+def compute_row_checksum(views: dict[str, np.ndarray], row: int) -> int:
     """CRC-32 of a row's numbers, in the order of the columns, and of its points."""
     start, end = views["start"][row : row + 2]
     checksum = 0

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pcdet_poly.data.bank.bank_file import FEATURES, BankHeader, BankObject, encode_objects, schema_of
+from pcdet_poly.data.bank.bank_file import FEATURES, BankHeader, BankObject, encode_objects, make_schema
 from pcdet_poly.data.bank.object_bank import ObjectBank
-from pcdet_poly.data.store.frame_store import Store, checked_directory
+from pcdet_poly.data.store.frame_store import Store, read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
@@ -64,7 +64,7 @@ def build_object_bank(
     return ObjectBank(output)
 
 
-def objects_of(frame: Frame, *, position: int, segment: int, features: Sequence[str]) -> list[BankObject]:
+def cut_objects(frame: Frame, *, position: int, segment: int, features: Sequence[str]) -> list[BankObject]:
     """The labelled objects of a frame that hold a point. `position` and `segment` say where the frame is from."""
     columns = [frame.columns.index(name) for name in ("x", "y", "z", *features)]
     labels = frame.ground_truth
@@ -80,12 +80,12 @@ def objects_of(frame: Frame, *, position: int, segment: int, features: Sequence[
             segment=segment,
             timestamp_us=int(frame.timestamp_us),
         )
-        for i, rows in enumerate(points_of_boxes(frame.points, labels.box))
+        for i, rows in enumerate(find_points_in_boxes(frame.points, labels.box))
         if len(rows)
     ]
 
 
-def points_of_boxes(points: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
+def find_points_in_boxes(points: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
     """For each of the boxes (N, 7), the positions of the points (P, 3+) in it; a point may lie in several."""
     first = first_box(points, box)
     inside = np.flatnonzero(first >= 0)
@@ -118,7 +118,7 @@ def _get_class_names(stores: Sequence[Store]) -> tuple[str, ...]:
 
 def _find_common_features(stores: Sequence[Store]) -> tuple[str, ...]:
     """Columns of the points that every store has."""
-    columns = [store.labels(0).columns for store in stores if len(store)]
+    columns = [store.read_labels(0).columns for store in stores if len(store)]
     return tuple(name for name in FEATURES if all(name in names for names in columns))
 
 
@@ -130,13 +130,13 @@ def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader,
     """The objects of one segment as a file of one batch."""
     import pyarrow as pa
 
-    directory = checked_directory(part.folder, part.entry)
+    directory = read_checked_directory(part.folder, part.entry)
     objects: list[BankObject] = []
     for i in range(-part.first % header.every, part.entry.num_frames, header.every):
         frame = read_frame(directory, i)
-        objects += objects_of(frame, position=part.first + i, segment=part.number, features=header.features)
+        objects += cut_objects(frame, position=part.first + i, segment=part.number, features=header.features)
         advance(1)
-    with pa.OSFile(str(_part_file_path(folder, part)), "wb") as file, pa.ipc.new_file(file, schema_of(header)) as writer:
+    with pa.OSFile(str(_part_file_path(folder, part)), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
         writer.write_batch(encode_objects(objects, header))
 
 
@@ -147,7 +147,7 @@ def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) ->
     with (
         atomic_path(output) as temporary,
         pa.OSFile(str(temporary), "wb") as file,
-        pa.ipc.new_file(file, schema_of(header)) as writer,
+        pa.ipc.new_file(file, make_schema(header)) as writer,
     ):
         for path in files:
             with pa.memory_map(str(path)) as mapped:

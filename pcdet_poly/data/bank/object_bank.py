@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, decode_object, read_header, views_of
+from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, decode_object, read_header, view_columns
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import decide_level
 
@@ -32,7 +32,7 @@ class ObjectBank:
 
     def __getitem__(self, index: int) -> BankObject:
         """Object `index`, from 0."""
-        views, row = self._place(index)
+        views, row = self._locate(index)
         try:
             return decode_object(views, row)
         except ValueError as error:
@@ -41,16 +41,16 @@ class ObjectBank:
     def __reduce__(self) -> tuple[type[ObjectBank], tuple[Path]]:
         return ObjectBank, (self.path,)
 
-    def column(self, name: str) -> np.ndarray:
+    def read_column(self, name: str) -> np.ndarray:
         """label, level, num_points, frame, segment or timestamp_us of every object, (N,). Not verified."""
         return np.concatenate([np.zeros(0, np.int8), *(views[name] for views in self._batches)])
 
-    def boxes(self, index: np.ndarray) -> np.ndarray:
+    def read_boxes(self, index: np.ndarray) -> np.ndarray:
         """(M, 7) float32 boxes of the objects at `index` (M,). Not verified."""
-        places = [self._place(int(i)) for i in index]
+        places = [self._locate(int(i)) for i in index]
         return np.array([views["box"][row] for views, row in places], np.float32).reshape(-1, 7)
 
-    def frame_id(self, index: int) -> str:
+    def read_frame_id(self, index: int) -> str:
         """`Frame.frame_id` of the frame that object `index` is from."""
         found = self[index]
         return f"{self.header.segments[found.segment]}/{found.timestamp_us}"
@@ -69,7 +69,7 @@ class ObjectBank:
             positions.append(np.flatnonzero(chosen).astype(np.int32) + np.int32(end - len(chosen)))
         return np.concatenate(positions)
 
-    def _place(self, index: int) -> tuple[dict[str, np.ndarray], int]:
+    def _locate(self, index: int) -> tuple[dict[str, np.ndarray], int]:
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: object {index} of {len(self)}")
         batch = bisect_right(self._ends, index)
@@ -88,7 +88,7 @@ def _map_bank(path: Path) -> tuple[BankHeader, list[dict[str, np.ndarray]]]:
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         for batch in batches:
             batch.validate()
-        return header, [views_of(batch) for batch in batches]
+        return header, [view_columns(batch) for batch in batches]
     except UserError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:

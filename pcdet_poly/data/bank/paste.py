@@ -35,33 +35,33 @@ def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]
     return Paster(bank, pools, cfg.fill, cfg.min_points, tuple(returns))
 
 
-def paste(frame: Frame, rng: np.random.Generator, paster: Paster) -> Frame:
+def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Frame:
     """A new frame with objects from the bank, drawn from `rng`, at the places where their own frames had them.
 
     An object whose box overlaps, seen from above, that of a labelled object or of one pasted before it is
     left out. Points of the frame inside a pasted box go. Columns that the bank does not have are 0: with several
     sweeps, pasted points are of the newest.
     """
-    drawn = draw(frame, rng, paster)
-    drawn = drawn[free(paster.bank.boxes(drawn), frame.ground_truth.box)]
-    objects = [of_returns(paster.bank[int(index)], paster) for index in drawn]
+    drawn = draw_objects(frame, rng, paster)
+    drawn = drawn[find_free_boxes(paster.bank.read_boxes(drawn), frame.ground_truth.box)]
+    objects = [select_object_returns(paster.bank[int(index)], paster) for index in drawn]
     objects = [o for o in objects if len(o.points) >= paster.min_points]
     if not objects:
         return frame
     covered = first_box(frame.points, np.stack([o.box for o in objects])) >= 0
     pasted = np.zeros((sum(len(o.points) for o in objects), len(frame.columns)), np.float32)
     values = np.concatenate([o.points for o in objects])
-    for i, name in enumerate(columns_of(paster.bank)):
+    for i, name in enumerate(get_point_columns(paster.bank)):
         if name in frame.columns:
             pasted[:, frame.columns.index(name)] = values[:, i]
     return replace(
         frame,
         points=np.concatenate([frame.points.compress(~covered, axis=0), pasted]),
-        ground_truth=GroundTruth.concatenate([frame.ground_truth, labels_of(objects, frame, paster.bank)]),
+        ground_truth=GroundTruth.concatenate([frame.ground_truth, make_labels(objects, frame, paster.bank)]),
     )
 
 
-def draw(frame: Frame, rng: np.random.Generator, paster: Paster) -> np.ndarray:
+def draw_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> np.ndarray:
     """(M,) int64 positions in the bank, class by class. An object drawn twice collides with itself."""
     drawn = [np.zeros(0, np.int64)]
     for name, count, pool in paster.pools:
@@ -73,7 +73,7 @@ def draw(frame: Frame, rng: np.random.Generator, paster: Paster) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def free(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+def find_free_boxes(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(M,) bool: which boxes (M, 7), seen from above, overlap none of `others` (N, 7) and none chosen before them."""
     chosen = np.zeros(len(box), bool)
     possible = ~(pairwise_iou(box, others, False) > 0).any(axis=1)
@@ -83,21 +83,21 @@ def free(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def columns_of(bank: ObjectBank) -> tuple[str, ...]:
+def get_point_columns(bank: ObjectBank) -> tuple[str, ...]:
     """Names of the columns of `BankObject.points`."""
     return ("x", "y", "z", *bank.header.features)
 
 
-def of_returns(found: BankObject, paster: Paster) -> BankObject:
+def select_object_returns(found: BankObject, paster: Paster) -> BankObject:
     """An object with its points of the wanted LiDAR returns; all of them where the bank does not say."""
-    columns = columns_of(paster.bank)
+    columns = get_point_columns(paster.bank)
     if "return_number" not in columns:
         return found
     wanted = np.isin(found.points[:, columns.index("return_number")], paster.returns)
     return replace(found, points=found.points[wanted])
 
 
-def labels_of(objects: Sequence[BankObject], frame: Frame, bank: ObjectBank) -> GroundTruth:
+def make_labels(objects: Sequence[BankObject], frame: Frame, bank: ObjectBank) -> GroundTruth:
     """Labels of pasted objects. Speeds are those along the vehicle's axes, turned into the world of `frame`."""
     velocity = np.array([o.velocity for o in objects], np.float64)
     return GroundTruth(

@@ -12,12 +12,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, assert_never
 
-from pcdet_poly.data.convert.folder_lock import exclusive
+from pcdet_poly.data.convert.folder_lock import lock_folder
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
 from pcdet_poly.data.store.arrow_points import Precision, encode_points
-from pcdet_poly.data.store.frame_store import checked_directory, write_segment
+from pcdet_poly.data.store.frame_store import read_checked_directory, write_segment
 from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
-from pcdet_poly.data.store.source_fingerprint import Source, at_once
+from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads
 from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import Place, place
@@ -27,14 +27,14 @@ from pcdet_poly.workers import Advance, run_jobs
 
 Executor = Literal["local", "ray"]
 OnError = Literal["stop", "skip"]
-Report = Callable[[UserError], None]
+ReportError = Callable[[UserError], None]
 # The frames of one source. Calls `advance` with the source's bytes behind each frame before it
 # gives the frame out, and `report` with what it cannot read; `report` raises or returns.
-FrameReader = Callable[[Place, Advance, Report], Iterator[Frame]]
+FrameReader = Callable[[Place, Advance, ReportError], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
-class BuildSummary:
+class ConversionSummary:
     """What one conversion did."""
 
     manifest: Manifest
@@ -64,7 +64,7 @@ def build_store(
     workers: int = 1,
     executor: Executor = "local",
     ray_address: str | None = None,
-) -> BuildSummary:
+) -> ConversionSummary:
     """Convert every source that `folder` does not hold yet; the manifest grows with each segment.
 
     Workers write segments, this process alone the manifest: what it does not name is not there.
@@ -74,9 +74,9 @@ def build_store(
     """
     start = time.perf_counter()
     folder = place(folder)
-    with exclusive(folder):
+    with lock_folder(folder):
         manifest = _open_manifest(folder, {"precision": precision, **settings})
-        done = at_once(partial(_is_done, folder, manifest), sources)
+        done = map_in_threads(partial(_is_done, folder, manifest), sources)
         todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
         _check_space(folder, todo, read, precision)
         convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
@@ -92,7 +92,7 @@ def build_store(
             write_manifest(folder, manifest)
     failed = {s.name: manifest.failed[s.name] for s in sources if s.name in manifest.failed}
     seconds = time.perf_counter() - start
-    return BuildSummary(manifest, len(sources) - len(todo), tuple(converted), failed, seconds, dict(cpu_s))
+    return ConversionSummary(manifest, len(sources) - len(todo), tuple(converted), failed, seconds, dict(cpu_s))
 
 
 def _run_conversions(
@@ -171,7 +171,7 @@ def _is_done(folder: Place, manifest: Manifest, source: Source) -> bool:
             source.fingerprint,
         ):
             try:
-                checked_directory(folder, entry)
+                read_checked_directory(folder, entry)
             except UserError:
                 return False  # missing or damaged: it is made again
             return True

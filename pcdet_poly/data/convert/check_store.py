@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from pcdet_poly.data.store.frame_store import checked_directory
+from pcdet_poly.data.store.frame_store import read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry, read_manifest
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
@@ -24,7 +24,7 @@ class SegmentCheck:
     """What was found in one segment."""
 
     entry: SegmentEntry
-    problems: tuple[str, ...]  # each names the file and, where it is about one, the frame
+    faults: tuple[str, ...]  # each names the file and, where it is about one, the frame
 
 
 def check_store(folder: str | Place, *, workers: int = 1) -> list[SegmentCheck]:
@@ -43,7 +43,7 @@ def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: Place) -> S
 
 def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -> Iterator[str]:
     try:
-        directory = checked_directory(folder, entry)
+        directory = read_checked_directory(folder, entry)
     except UserError as error:
         yield str(error)
         return
@@ -57,7 +57,7 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -
             continue
         num_points += len(frame.points)
         num_objects += len(frame.ground_truth)
-        for problem in problems_of(frame):
+        for problem in find_frame_faults(frame):
             yield f"{directory.path}: frame {i} ({frame.frame_id}): {problem}"
         if frame.frame_id != f"{entry.segment}/{entry.timestamps_us[i]}":
             yield f"{directory.path}: frame {i} is {frame.frame_id}, the manifest says {entry.timestamps_us[i]}"
@@ -68,7 +68,7 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -
         )
 
 
-def problems_of(frame: Frame) -> Iterator[str]:
+def find_frame_faults(frame: Frame) -> Iterator[str]:
     """What is not sane in one frame."""
     objects = frame.ground_truth
     if not np.isfinite(frame.points).all():

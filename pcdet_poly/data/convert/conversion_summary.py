@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pcdet_poly.data.convert.build_store import BuildSummary
+from pcdet_poly.data.convert.build_store import ConversionSummary
 from pcdet_poly.data.convert.check_store import SegmentCheck
 from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.files import write_json
 
 
-def print_build(summary: BuildSummary, folder: str) -> None:
+def print_conversion(summary: ConversionSummary, folder: str) -> None:
     """The end of a conversion: what came in, how fast, what did not, and what the store now holds."""
     done = numbers_of(summary)
     print(f"{done['segments']} segments converted, {done['kept']} were there already, {len(done['failed'])} failed")
@@ -35,7 +35,7 @@ def print_build(summary: BuildSummary, folder: str) -> None:
     print(f"{folder}: {_describe_contents(summary.manifest.segments)}")
 
 
-def numbers_of(summary: BuildSummary) -> dict[str, Any]:
+def numbers_of(summary: ConversionSummary) -> dict[str, Any]:
     """A conversion in numbers: segments, frames, seconds, MB, CPU seconds by stage, what was left out."""
     entries = summary.converted
     frames = sum(entry.num_frames for entry in entries)
@@ -53,7 +53,7 @@ def numbers_of(summary: BuildSummary) -> dict[str, Any]:
     }
 
 
-def write_build(summary: BuildSummary, path: str | Path) -> None:
+def write_conversion(summary: ConversionSummary, path: str | Path) -> None:
     """`numbers_of` as JSON."""
     write_json(path, numbers_of(summary))
 
@@ -71,13 +71,13 @@ def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
     table = Table("segment", "frames", "points", "objects", "MB", "state")
     for check in checks:
         entry = check.entry
-        state = f"{len(check.problems)} problems" if check.problems else "sound"
+        state = f"{len(check.faults)} problems" if check.faults else "sound"
         counts = (entry.num_frames, entry.num_points, sum(entry.num_objects.values()))
         table.add_row(entry.segment, *map(str, counts), f"{entry.file_bytes / 1e6:.1f}", state)
     console.print(table)
     for check in checks:
-        for problem in check.problems:
-            print(problem)
+        for fault in check.faults:
+            print(fault)
     print(_describe_contents([check.entry for check in checks]))
 
 

@@ -15,7 +15,7 @@ LOCK = ".lock"
 
 
 @contextmanager
-def exclusive(folder: Place) -> Iterator[None]:
+def lock_folder(folder: Place) -> Iterator[None]:
     """Hold the folder, made if missing, for one conversion; a killed one holds nothing.
 
     Half-written files go, at the beginning those of a killed conversion, at the end those of lost workers;

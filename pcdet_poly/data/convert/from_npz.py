@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.data.convert.build_store import BuildSummary, Report, build_store
+from pcdet_poly.data.convert.build_store import ConversionSummary, ReportError, build_store
 from pcdet_poly.data.store.arrow_points import Precision
-from pcdet_poly.data.store.source_fingerprint import natural_order, source_of
+from pcdet_poly.data.store.source_fingerprint import natural_sort_key, describe_source
 from pcdet_poly.errors import UserError
 from pcdet_poly.ops.cpu.points_in_boxes import count_points
 from pcdet_poly.paths import Place
@@ -32,42 +32,42 @@ def import_npz(
     class_map: Mapping[str, str] | None = None,
     precision: Precision = "compact",
     workers: int = 1,
-) -> BuildSummary:
+) -> ConversionSummary:
     """Import `folder`, and each of its folders that holds .npz files, as one segment each."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name one with a .npz file per frame")
-    folders = [path for path in [folder, *sorted(folder.iterdir())] if path.is_dir() and frame_files(path)]
+    folders = [path for path in [folder, *sorted(folder.iterdir())] if path.is_dir() and list_frame_files(path)]
     if not folders:
         raise UserError(f"{folder}: no .npz file in it; see docs/data_format.md for what one holds")
     return build_store(
         output,
-        [source_of(path.resolve(), frame_files(path)) for path in folders],
-        partial(read_folder, class_map=dict(class_map or {})),
+        [describe_source(path.resolve(), list_frame_files(path)) for path in folders],
+        partial(read_npz_folder, class_map=dict(class_map or {})),
         settings={"classes": " ".join(f"{name}={to}" for name, to in sorted((class_map or {}).items()))},
         precision=precision,
         workers=workers,
     )
 
 
-def frame_files(folder: Path) -> list[Path]:
+def list_frame_files(folder: Path) -> list[Path]:
     """The frames of a segment in natural order: 2.npz before 10.npz."""
-    return sorted(folder.glob("*.npz"), key=natural_order)
+    return sorted(folder.glob("*.npz"), key=natural_sort_key)
 
 
-def read_folder(path: Place, advance: Advance, report: Report, *, class_map: Mapping[str, str]) -> Iterator[Frame]:
+def read_npz_folder(path: Place, advance: Advance, report: ReportError, *, class_map: Mapping[str, str]) -> Iterator[Frame]:
     """The frames of a folder of .npz files."""
-    for i, file in enumerate(frame_files(Path(str(path)))):
+    for i, file in enumerate(list_frame_files(Path(str(path)))):
         advance(file.stat().st_size)
         try:
-            frame = read_npz(file, segment=path.name, timestamp_us=i * INTERVAL_US, class_map=class_map)
+            frame = read_npz_frame(file, segment=path.name, timestamp_us=i * INTERVAL_US, class_map=class_map)
         except UserError as error:
             report(error)
             continue
         yield frame
 
 
-def read_npz(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
+def read_npz_frame(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
     """One frame; `timestamp_us` is used where the file has none."""
     arrays = _NamedArrays(file, load_arrays(file))
     points = _read_points(arrays)

@@ -5,45 +5,45 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator
 
-from pcdet_poly.data.convert.build_store import Report
-from pcdet_poly.data.store.source_fingerprint import Source, source_of
+from pcdet_poly.data.convert.build_store import ReportError
+from pcdet_poly.data.store.source_fingerprint import Source, describe_source
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
 from pcdet_poly.structures import Frame
-from pcdet_poly.waymo.decode import frame_of_scan
+from pcdet_poly.waymo.decode import convert_scan
 from pcdet_poly.waymo.v2.component_file import component_path
 from pcdet_poly.waymo.v2.read import SegmentV2
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 from pcdet_poly.workers import Advance
 
 
-def segment_v2(path: Place) -> Place:
+def get_lidar_file(path: Place) -> Place:
     """The segment that a component's file belongs to, which may be the only one there."""
     return component_path(path.parent.parent, "lidar", path.stem)
 
 
-def source_of_v2(path: Place) -> Source:
+def describe_source_v2(path: Place) -> Source:
     """All files of a segment as one source."""
     files = [component_path(path.parent.parent, component, path.stem) for component in SCHEMAS]
-    return source_of(path, [file for file in files if file.is_file()])
+    return describe_source(path, [file for file in files if file.is_file()])
 
 
-def read_segment_v2(path: Place, advance: Advance, report: Report, *, returns: Collection[int]) -> Iterator[Frame]:
+def read_segment_v2(path: Place, advance: Advance, report: ReportError, *, returns: Collection[int]) -> Iterator[Frame]:
     """The frames of a segment; unreadable ones go to `report`. One line on stderr if LiDAR data is missing."""
     try:
         segment = SegmentV2(path.parent.parent, path.stem, returns=returns)
     except UserError as error:
         report(error)
         return
-    warned, num_bytes, num_frames = False, source_of_v2(path).num_bytes, len(segment.timestamps_us)
+    warned, num_bytes, num_frames = False, describe_source_v2(path).num_bytes, len(segment.timestamps_us)
     for number, timestamp_us in enumerate(segment.timestamps_us):
         advance((number + 1) * num_bytes // num_frames - number * num_bytes // num_frames)
         try:
-            scan = segment.scan(timestamp_us)
+            scan = segment.read_scan(timestamp_us)
         except UserError as error:
             report(error)
             continue
-        yield frame_of_scan(scan, returns=returns)
+        yield convert_scan(scan, returns=returns)
         if not warned and not scan.has_images:
             warned = True
             print(f"warning: {path}: frame {timestamp_us} has no LiDAR data: 0 points in it", file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.data.convert.from_npz import load_arrays, read_npz
+from pcdet_poly.data.convert.from_npz import load_arrays, read_npz_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.optional_libraries import open3d
 from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
@@ -52,7 +52,7 @@ def _read_npz_cloud(path: Path) -> Frame:
     if "points" in arrays and "boxes" not in arrays:
         points = _pad_columns(arrays["points"], path)
         return _make_frame(points[np.isfinite(points).all(axis=1)], path)
-    return read_npz(path, segment=path.stem, timestamp_us=0, class_map={})
+    return read_npz_frame(path, segment=path.stem, timestamp_us=0, class_map={})
 
 
 def _read_npy(path: Path) -> np.ndarray:

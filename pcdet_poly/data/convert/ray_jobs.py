@@ -42,7 +42,7 @@ def run_ray_jobs(
     """
     ray = _import_ray()
     total = sum(map(size, jobs))
-    with cluster(ray, workers, address), progress(title, total, unit) as show:
+    with connect_to_cluster(ray, workers, address), progress(title, total, unit) as show:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run_job)
         pending = {task.remote(function, job, os.getcwd()): job for job in jobs}
         done = 0
@@ -86,7 +86,7 @@ def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
 
 
 @contextmanager
-def cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
+def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     """Connected to a cluster. One that the caller is connected to already is used, and left as it is."""
     if ray.is_initialized():
         yield

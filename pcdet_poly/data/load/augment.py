@@ -24,23 +24,23 @@ FLIP_Y = np.diag([-1.0, 1.0, 1.0, 1.0])  # mirror along the y axis: x becomes -x
 
 def augment(frame: Frame, rng: np.random.Generator, cfg: AugmentConfig) -> Frame:
     """A new frame: flips, then rotation, scale, shift, then the order of points, drawn from `rng`."""
-    frame = transform(frame, random_map(rng, cfg))
-    return shuffle(frame, rng) if cfg.shuffle else frame
+    frame = transform_frame(frame, draw_transform(rng, cfg))
+    return shuffle_points(frame, rng) if cfg.shuffle else frame
 
 
-def random_map(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
+def draw_transform(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
     """(4, 4) float64: the change of geometry that `cfg` asks for, drawn from `rng`."""
     matrix = np.eye(4)
     if cfg.flip_x and rng.random() < 0.5:
         matrix = FLIP_X @ matrix
     if cfg.flip_y and rng.random() < 0.5:
         matrix = FLIP_Y @ matrix
-    matrix = rotation(rng.uniform(-cfg.rotation_rad, cfg.rotation_rad)) @ matrix
-    matrix = scaling(rng.uniform(*cfg.scale)) @ matrix
-    return translation(rng.normal(0.0, cfg.translation_m, 3)) @ matrix
+    matrix = rotation_matrix(rng.uniform(-cfg.rotation_rad, cfg.rotation_rad)) @ matrix
+    matrix = scaling_matrix(rng.uniform(*cfg.scale)) @ matrix
+    return translation_matrix(rng.normal(0.0, cfg.translation_m, 3)) @ matrix
 
 
-def rotation(angle_rad: float) -> np.ndarray:
+def rotation_matrix(angle_rad: float) -> np.ndarray:
     """Rotate about z, counter-clockwise seen from above."""
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     matrix = np.eye(4)
@@ -48,24 +48,24 @@ def rotation(angle_rad: float) -> np.ndarray:
     return matrix
 
 
-def scaling(factor: float) -> np.ndarray:
+def scaling_matrix(factor: float) -> np.ndarray:
     """Scale everything about the vehicle's origin."""
     return np.diag([factor, factor, factor, 1.0])
 
 
-def translation(shift_m: np.ndarray) -> np.ndarray:
+def translation_matrix(shift_m: np.ndarray) -> np.ndarray:
     """Shift everything by (3,) metres."""
     matrix = np.eye(4)
     matrix[:3, 3] = shift_m
     return matrix
 
 
-def transform(frame: Frame, matrix: np.ndarray) -> Frame:
+def transform_frame(frame: Frame, matrix: np.ndarray) -> Frame:
     """`frame` after p' = matrix p; `matrix` is a product of the maps above."""
     if frame.columns[:3] != ("x", "y", "z"):
         raise ValueError(f"transform: columns {frame.columns} given, x, y, z first needed")
     points = frame.points.copy()
-    points[:, :3] = apply(matrix, frame.points[:, :3])
+    points[:, :3] = transform_points(matrix, frame.points[:, :3])
     return replace(
         frame,
         points=points,
@@ -77,7 +77,7 @@ def transform(frame: Frame, matrix: np.ndarray) -> Frame:
     )
 
 
-def shuffle(frame: Frame, rng: np.random.Generator) -> Frame:
+def shuffle_points(frame: Frame, rng: np.random.Generator) -> Frame:
     """The points in random order."""
     return replace(frame, points=frame.points.take(rng.permutation(len(frame.points)), axis=0))
 
@@ -88,11 +88,11 @@ def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
     forward = np.stack([np.cos(box[:, 6]), np.sin(box[:, 6])], axis=1) @ matrix[:2, :2].T
     scale = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
     heading = np.arctan2(forward[:, 1], forward[:, 0])
-    moved = np.concatenate([apply(matrix, box[:, :3]), box[:, 3:6] * scale, heading[:, None]], axis=1)
+    moved = np.concatenate([transform_points(matrix, box[:, :3]), box[:, 3:6] * scale, heading[:, None]], axis=1)
     return moved.astype(np.float32)
 
 
-def apply(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
+def transform_points(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
     """(N, 3) through (4, 4), in the precision of `xyz`.
 
     Written out: a matrix product would start BLAS's threads in every worker of a loader, 1 ms of work

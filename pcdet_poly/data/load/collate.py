@@ -9,36 +9,36 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.sections.rsn import RangeImageConfig
-from pcdet_poly.data.load.range_images import range_images
+from pcdet_poly.data.load.range_images import make_range_images
 from pcdet_poly.data.load.sweeps import AGE
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 
 def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageConfig | None = None) -> Batch:
-    """Points of all frames as `network_points` makes them; labels as positions in `classes`.
+    """Points of all frames as `prepare_points` makes them; labels as positions in `classes`.
 
     Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
-    `image`: size of range images to make too; the frames then come from `with_pixels`.
+    `image`: size of range images to make too; the frames then come from `add_pixel_columns`.
     """
     num_points = [len(frame.points) for frame in frames]
     return Batch(
-        points=torch.from_numpy(np.concatenate([network_points(frame) for frame in frames])),
+        points=torch.from_numpy(np.concatenate([prepare_points(frame) for frame in frames])),
         frame_of_point=torch.from_numpy(np.repeat(np.arange(len(frames)), num_points)),
-        ground_truth=tuple(relabel(frame, classes).to("cpu") for frame in frames),
+        ground_truth=tuple(relabel_objects(frame, classes).to("cpu") for frame in frames),
         frame_ids=tuple(frame.frame_id for frame in frames),
-        no_label_zones=tuple(zones_around_vehicle(frame) for frame in frames),
-        vehicle_from_world=torch.from_numpy(np.stack([vehicle_directions(frame) for frame in frames])),
-        range_images=None if image is None else range_images(frames, image),
+        no_label_zones=tuple(move_zones_to_vehicle(frame) for frame in frames),
+        vehicle_from_world=torch.from_numpy(np.stack([vehicle_from_world_rotation(frame) for frame in frames])),
+        range_images=None if image is None else make_range_images(frames, image),
     )
 
 
-def vehicle_directions(frame: Frame) -> np.ndarray:
+def vehicle_from_world_rotation(frame: Frame) -> np.ndarray:
     """(3, 3) float32: directions, and speeds, from the world into the vehicle frame."""
     return np.linalg.inv(frame.world_from_vehicle[:3, :3]).astype(np.float32)
 
 
-def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
+def move_zones_to_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
     """The frame's no-label zones, polygons (K, 2) of x, y, from the world into the vehicle frame.
 
     Zones have no height: they are taken to lie at the vehicle's own.
@@ -51,7 +51,7 @@ def zones_around_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
     )
 
 
-def network_points(frame: Frame) -> np.ndarray:
+def prepare_points(frame: Frame) -> np.ndarray:
     """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation.
 
     With several sweeps (P, 6): the age in seconds too.
@@ -62,7 +62,7 @@ def network_points(frame: Frame) -> np.ndarray:
     return points
 
 
-def relabel(frame: Frame, classes: Sequence[str]) -> GroundTruth:
+def relabel_objects(frame: Frame, classes: Sequence[str]) -> GroundTruth:
     """The objects of `frame` that are of `classes`, labels pointing into `classes`."""
     unknown = [name for name in classes if name not in frame.class_names]
     if unknown:

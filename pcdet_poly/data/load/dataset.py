@@ -36,14 +36,14 @@ class FrameDataset:
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`; negative counts from the end."""
-        store, position = self._place(index)
+        store, position = self._locate(index)
         return store[position]
 
-    def before(self, index: int, count: int) -> list[Frame]:
+    def read_frames_before(self, index: int, count: int) -> list[Frame]:
         """Up to `count` frames recorded before frame `index` in its segment, the nearest first, whether or not they are
         in this list; fewer at a segment's start."""
-        store, position = self._place(index)
-        return store.before(position, count)
+        store, position = self._locate(index)
+        return store.read_frames_before(position, count)
 
     @property
     def frame_ids(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class FrameDataset:
         every = [frame_id for store in self._stores for frame_id in store.frame_ids]
         return tuple(every[position] for position in self._positions)
 
-    def _place(self, index: int) -> tuple[Store, int]:
+    def _locate(self, index: int) -> tuple[Store, int]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
         position = int(self._positions[index])

@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader, Dataset
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.config.sections.rsn import RangeImageConfig, RsnConfig
-from pcdet_poly.data.bank.paste import Paster, open_paster, paste
+from pcdet_poly.data.bank.paste import Paster, open_paster, paste_objects
 from pcdet_poly.data.load.augment import augment
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.range_images import PIXEL, RANGE, with_pixels
-from pcdet_poly.data.load.sweeps import with_past
+from pcdet_poly.data.load.range_images import PIXEL, RANGE, add_pixel_columns
+from pcdet_poly.data.load.sweeps import add_past_sweeps
 from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
@@ -36,12 +36,12 @@ INPUTS = ("x", "y", "z", "intensity", "elongation", PIXEL, RANGE)  # columns tha
 _PASTE_STREAM = 1
 
 
-def steps_per_epoch(cfg: Config, dataset: FrameDataset, *, world_size: int = 1) -> int:
+def count_steps_per_epoch(cfg: Config, dataset: FrameDataset, *, world_size: int = 1) -> int:
     """Training steps per epoch, of `train.accumulate` batches in each process."""
     return -(-len(dataset) // (cfg.train.batch_size * cfg.train.accumulate * world_size))
 
 
-def training_batches(
+def load_training_batches(
     cfg: Config, dataset: FrameDataset, *, epoch: int, first_step: int = 0, rank: int = 0, world_size: int = 1
 ) -> Iterator[Batch]:
     """The batches of one epoch from `first_step` on: augmented, with the objects worth learning from.
@@ -49,7 +49,7 @@ def training_batches(
     With several processes, each takes every `world_size`-th batch. The frames of a step are the same
     however they are spread over processes and over the `train.accumulate` batches of a step.
     """
-    steps, per_step = steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
+    steps, per_step = count_steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
     num_epochs = cfg.train.epochs if cfg.train.steps is None else -(-cfg.train.steps // steps)
     paster = None
     if cfg.paste.pastes_in(epoch, num_epochs):
@@ -59,7 +59,7 @@ def training_batches(
     yield from _load_batches(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
 
 
-def evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+def load_evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
     """All frames once, in order, unchanged, with all objects of the config's classes; the last batch may be short.
 
     With several processes, each takes every `world_size`-th batch.
@@ -76,7 +76,7 @@ def _make_training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epo
     for position in range(number * size, (number + 1) * size):
         frame = _load_frame(dataset, int(order[position % len(order)]), cfg)
         frames.append(_make_training_frame(frame, cfg, (cfg.train.seed, epoch, position), paster))
-    return collate(frames, cfg.data.classes, range_image_of(cfg))
+    return collate(frames, cfg.data.classes, get_range_image_config(cfg))
 
 
 @lru_cache(maxsize=1)
@@ -88,45 +88,45 @@ def _make_evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -
     size = cfg.evaluation.batch_size
     positions = range(number * size, min((number + 1) * size, len(dataset)))
     frames = [_load_frame(dataset, position, cfg) for position in positions]
-    return collate(frames, cfg.data.classes, range_image_of(cfg))
+    return collate(frames, cfg.data.classes, get_range_image_config(cfg))
 
 
-def batch_of_frames(frames: Sequence[Frame], cfg: Config) -> Batch:
+def make_batch(frames: Sequence[Frame], cfg: Config) -> Batch:
     """Frames as they are, with all objects of the config's classes, as its model takes them; no sweeps before them."""
-    return collate([seen(frame, (), cfg) for frame in frames], cfg.data.classes, range_image_of(cfg))
+    return collate([prepare_frame(frame, (), cfg) for frame in frames], cfg.data.classes, get_range_image_config(cfg))
 
 
-def range_image_of(cfg: Config) -> RangeImageConfig | None:
+def get_range_image_config(cfg: Config) -> RangeImageConfig | None:
     """Size of the range images that the model looks at; None where it looks at points alone."""
     return cfg.model.image if isinstance(cfg.model, RsnConfig) else None
 
 
 def _load_frame(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
-    return seen(dataset[index], dataset.before(index, cfg.data.sweeps - 1), cfg)
+    return prepare_frame(dataset[index], dataset.read_frames_before(index, cfg.data.sweeps - 1), cfg)
 
 
-def seen(frame: Frame, past: Sequence[Frame], cfg: Config) -> Frame:
+def prepare_frame(frame: Frame, past: Sequence[Frame], cfg: Config) -> Frame:
     """`frame` with the returns, columns and sweeps that a model sees; `past` are the frames before it."""
     frame, *past = (_prepare_sweep(one, cfg) for one in (frame, *past))
-    return frame if cfg.data.sweeps == 1 else with_past(frame, past)
+    return frame if cfg.data.sweeps == 1 else add_past_sweeps(frame, past)
 
 
 def _prepare_sweep(frame: Frame, cfg: Config) -> Frame:
-    image = range_image_of(cfg)
-    frame = of_returns(frame, cfg.data.returns)
-    return of_columns(with_pixels(frame, image) if image else frame, INPUTS)
+    image = get_range_image_config(cfg)
+    frame = select_returns(frame, cfg.data.returns)
+    return select_columns(add_pixel_columns(frame, image) if image else frame, INPUTS)
 
 
 def _make_training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:
     if paster:
         # A stream of its own: the augmentation of a run is the same with and without pasting.
-        frame = paste(frame, np.random.default_rng((*seed, _PASTE_STREAM)), paster)
+        frame = paste_objects(frame, np.random.default_rng((*seed, _PASTE_STREAM)), paster)
     frame = augment(frame, np.random.default_rng(seed), cfg.augment)
-    worth = trainable(frame.ground_truth, cfg.grid, cfg.data.min_points)
+    worth = find_trainable_objects(frame.ground_truth, cfg.grid, cfg.data.min_points)
     return replace(frame, ground_truth=frame.ground_truth[worth])
 
 
-def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
+def select_returns(frame: Frame, returns: Sequence[int]) -> Frame:
     """`frame` with the points of the given LiDAR returns; all points where it does not say."""
     if "return_number" not in frame.columns:
         return frame
@@ -134,7 +134,7 @@ def of_returns(frame: Frame, returns: Sequence[int]) -> Frame:
     return frame if wanted.all() else replace(frame, points=frame.points.compress(wanted, axis=0))
 
 
-def of_columns(frame: Frame, names: Sequence[str]) -> Frame:
+def select_columns(frame: Frame, names: Sequence[str]) -> Frame:
     """`frame` with those of the columns that it has."""
     kept = tuple(name for name in frame.columns if name in names)
     if kept == frame.columns:
@@ -142,7 +142,7 @@ def of_columns(frame: Frame, names: Sequence[str]) -> Frame:
     return replace(frame, points=frame.points.take([frame.columns.index(name) for name in kept], axis=1), columns=kept)
 
 
-def trainable(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
+def find_trainable_objects(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
     """(N,) bool: enough LiDAR points, and the centre in the grid."""
     center = objects.box[:, :3]
     inside = (center >= np.array(grid.lower)) & (center < np.array(grid.upper))

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from pcdet_poly.config.sections.rsn import RangeImageConfig
-from pcdet_poly.data.load.augment import apply
+from pcdet_poly.data.load.augment import transform_points
 from pcdet_poly.data.load.sweeps import AGE
 from pcdet_poly.ops.cpu.range_image import NEIGHBOURS, nearest, place
 from pcdet_poly.structures import Frame, LidarCalibration, RangeImages
@@ -45,7 +45,7 @@ class _PolarPoints:
     azimuth_rad: np.ndarray
 
 
-def with_pixels(frame: Frame, cfg: RangeImageConfig) -> Frame:
+def add_pixel_columns(frame: Frame, cfg: RangeImageConfig) -> Frame:
     """`frame`, one sweep as it was read, with the columns `PIXEL` and `RANGE`."""
     found = np.full((len(frame.points), 2), -1, np.float32)  # a pixel's number is far below 2 ** 24
     top = np.flatnonzero(_mask_top_points(frame))
@@ -59,7 +59,7 @@ def with_pixels(frame: Frame, cfg: RangeImageConfig) -> Frame:
     return replace(frame, points=np.concatenate([frame.points, found], axis=1), columns=(*frame.columns, PIXEL, RANGE))
 
 
-def range_images(frames: Sequence[Frame], cfg: RangeImageConfig) -> RangeImages:
+def make_range_images(frames: Sequence[Frame], cfg: RangeImageConfig) -> RangeImages:
     """An image of each sweep of each frame, and the pixel of every point of all frames in order."""
     images: list[np.ndarray] = []
     pixels: list[np.ndarray] = []
@@ -99,7 +99,7 @@ def _move_to_lidar(xyz: np.ndarray, calibration: LidarCalibration | None, cfg: R
     """(P, 3) float64."""
     if calibration is None:
         return xyz.astype(np.float64) - np.array(cfg.lidar_m)
-    return apply(np.linalg.inv(calibration.vehicle_from_lidar), xyz.astype(np.float64))
+    return transform_points(np.linalg.inv(calibration.vehicle_from_lidar), xyz.astype(np.float64))
 
 
 def _compute_polar(xyz: np.ndarray) -> _PolarPoints:
@@ -113,12 +113,12 @@ def _find_rows(polar: _PolarPoints, calibration: LidarCalibration | None, rows: 
     if calibration is None:
         between = np.quantile(polar.inclination_rad, np.arange(1, rows) / rows)
     else:
-        ascending = inclinations_rad(calibration, rows)
+        ascending = resample_inclinations(calibration, rows)
         between = (ascending[1:] + ascending[:-1]) / 2
     return rows - 1 - np.searchsorted(between, polar.inclination_rad)
 
 
-def inclinations_rad(calibration: LidarCalibration, rows: int) -> np.ndarray:
+def resample_inclinations(calibration: LidarCalibration, rows: int) -> np.ndarray:
     """(rows,) ascending: the LiDAR's beams; where it has more or fewer, as many spread over them."""
     beams = beam_inclination_rad(calibration, rows)[::-1]
     return np.interp(np.linspace(0, len(beams) - 1, rows), np.arange(len(beams)), beams)

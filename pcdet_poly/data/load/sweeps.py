@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from pcdet_poly.data.load.augment import apply
+from pcdet_poly.data.load.augment import transform_points
 from pcdet_poly.structures import Frame
 
 AGE = "age"  # column: seconds since the sweep, 0 for the frame's own
 
 
-def with_past(frame: Frame, past: Sequence[Frame]) -> Frame:
+def add_past_sweeps(frame: Frame, past: Sequence[Frame]) -> Frame:
     """`frame` with the points of `past` frames of its segment behind its own, and the column `AGE`.
 
     Past points are moved into the vehicle frame of `frame` by the poses of both, so that what stands still
@@ -25,11 +25,11 @@ def with_past(frame: Frame, past: Sequence[Frame]) -> Frame:
     start = 0
     for sweep in (frame, *past):
         if sweep.columns != frame.columns:
-            raise ValueError(f"with_past: columns {sweep.columns} of {sweep.frame_id}, {frame.columns} expected")
+            raise ValueError(f"add_past_sweeps: columns {sweep.columns} of {sweep.frame_id}, {frame.columns} expected")
         rows = points[start : start + len(sweep.points)]
         rows[:, :-1] = sweep.points
         rows[:, -1] = (frame.timestamp_us - sweep.timestamp_us) * 1e-6
         if sweep is not frame:
-            rows[:, :3] = apply(vehicle_from_world @ sweep.world_from_vehicle, sweep.points[:, :3])
+            rows[:, :3] = transform_points(vehicle_from_world @ sweep.world_from_vehicle, sweep.points[:, :3])
         start += len(rows)
     return replace(frame, points=points, columns=(*frame.columns, AGE))

@@ -16,13 +16,13 @@ import numpy as np
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
 from pcdet_poly.data.store.manifest import Manifest, SegmentEntry, read_manifest, write_manifest
 from pcdet_poly.data.store.segment_file import (
-    Directory,
+    ArchiveDirectory,
     SegmentWriter,
     open_writer,
-    read_directory,
+    read_archive_directory,
     read_frame,
     read_labels,
-    segment_file,
+    segment_file_name,
 )
 from pcdet_poly.data.store.source_fingerprint import Source
 from pcdet_poly.errors import UserError
@@ -52,32 +52,32 @@ class Store:
         self.folder = place(folder)
         self.manifest = read_manifest(folder)
         self._ends = list(accumulate(entry.num_frames for entry in self.manifest.segments))
-        self._directories: dict[int, Directory] = {}
+        self._directories: dict[int, ArchiveDirectory] = {}
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> Frame:
         """Frame `index`; negative counts from the end."""
-        return read_frame(*self._place(index))
+        return read_frame(*self._locate(index))
 
-    def labels(self, index: int) -> Frame:
+    def read_labels(self, index: int) -> Frame:
         """Frame `index` without its points, which are not read either."""
-        return read_labels(*self._place(index))
+        return read_labels(*self._locate(index))
 
-    def before(self, index: int, count: int) -> list[Frame]:
+    def read_frames_before(self, index: int, count: int) -> list[Frame]:
         """Up to `count` frames before frame `index` in its segment, the nearest first; fewer at a segment's start."""
-        directory, row = self._place(index)
+        directory, row = self._locate(index)
         return [read_frame(directory, i) for i in range(row - 1, max(row - count, 0) - 1, -1)]
 
-    def _place(self, index: int) -> tuple[Directory, int]:
+    def _locate(self, index: int) -> tuple[ArchiveDirectory, int]:
         """The segment's directory and the position in the segment of frame `index`."""
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"{self.folder}: frame {index} of {len(self)}")
         segment = bisect_right(self._ends, position)
         first = self._ends[segment - 1] if segment else 0
-        return self._directory(segment), position - first
+        return self._open_segment(segment), position - first
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -89,15 +89,15 @@ class Store:
         """`Frame.frame_id` of every frame, without reading any."""
         return tuple(f"{e.segment}/{timestamp}" for e in self.manifest.segments for timestamp in e.timestamps_us)
 
-    def _directory(self, segment: int) -> Directory:
+    def _open_segment(self, segment: int) -> ArchiveDirectory:
         if segment not in self._directories:
-            self._directories[segment] = checked_directory(self.folder, self.manifest.segments[segment])
+            self._directories[segment] = read_checked_directory(self.folder, self.manifest.segments[segment])
         return self._directories[segment]
 
 
-def checked_directory(folder: Place, entry: SegmentEntry) -> Directory:
+def read_checked_directory(folder: Place, entry: SegmentEntry) -> ArchiveDirectory:
     """The directory of a segment's file, if the file is the one the manifest means."""
-    directory = read_directory(folder / entry.file)
+    directory = read_archive_directory(folder / entry.file)
     if (directory.file_bytes, directory.crc32, len(directory)) != (
         entry.file_bytes,
         entry.directory_crc32,
@@ -119,7 +119,7 @@ def write_segment(
     """
     frames = iter(frames)
     first = next(frames)
-    path = folder / segment_file(first.segment)
+    path = folder / segment_file_name(first.segment)
     timestamps_us: list[int] = []
     num_points = 0
     num_objects = np.zeros(len(first.class_names), np.int64)
@@ -134,7 +134,7 @@ def write_segment(
             timestamps_us.append(int(frame.timestamp_us))
             num_points += len(frame.points)
             num_objects += np.bincount(frame.ground_truth.label, minlength=len(num_objects))
-    directory = read_directory(path)
+    directory = read_archive_directory(path)
     return SegmentEntry(
         segment=first.segment,
         file=path.name,
@@ -157,7 +157,7 @@ def write_store(folder: str | Place, frames: Iterable[Frame], *, precision: Prec
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
         if any(entry.segment == segment for entry in manifest.segments):
             raise UserError(f"{folder}: segment {segment} was given twice; give all its frames in a row")
-        source = Source(Path(segment_file(segment)), num_bytes=0, fingerprint=0)
+        source = Source(Path(segment_file_name(segment)), num_bytes=0, fingerprint=0)
         manifest = manifest.with_segment(write_segment(folder, group, source, precision=precision))
     write_manifest(folder, manifest)
     return Store(folder)

@@ -35,7 +35,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first moment: a file depends on its fram
 _LOCAL_HEADER_BYTES = 30  # before an entry's name and data
 
 
-def segment_file(segment: str) -> str:
+def segment_file_name(segment: str) -> str:
     """The name of a segment's file: any text becomes a safe and unique one."""
     return quote(segment, safe="") + ".zip"
 
@@ -82,7 +82,7 @@ def open_writer(path: str | Place, precision: Precision) -> Iterator[SegmentWrit
 
 
 @dataclass(frozen=True)
-class Directory:
+class ArchiveDirectory:
     """Where everything is in one segment's file. E entries, two per frame."""
 
     path: Place
@@ -96,7 +96,7 @@ class Directory:
         return len(self.start) // 2
 
 
-def read_directory(path: str | Place) -> Directory:
+def read_archive_directory(path: str | Place) -> ArchiveDirectory:
     """The directory of a segment's file; it is small, and reading a frame needs nothing else."""
     path = place(path)
     try:
@@ -114,7 +114,7 @@ def read_directory(path: str | Place) -> Directory:
         if isinstance(error, UserError):
             raise
         raise UserError(f"{path}: cut off or damaged ({error}); {_AGAIN}") from error
-    return Directory(
+    return ArchiveDirectory(
         path=path,
         start=np.array(start, np.int64),
         num_bytes=np.array([entry.file_size for entry in entries], np.int64),
@@ -124,21 +124,21 @@ def read_directory(path: str | Place) -> Directory:
     )
 
 
-def read_frame(directory: Directory, index: int) -> Frame:
+def read_frame(directory: ArchiveDirectory, index: int) -> Frame:
     """Frame `index` (from 0), its checksums verified; no other frame is read."""
     text, points = _read_entries(directory, index, 2)
     value = json.loads(bytes(text))
     return decode_frame(value, decode_points(points, tuple(value["columns"])))
 
 
-def read_labels(directory: Directory, index: int) -> Frame:
+def read_labels(directory: ArchiveDirectory, index: int) -> Frame:
     """Frame `index` without its points (P = 0), which are not read either."""
     (text,) = _read_entries(directory, index, 1)
     value = json.loads(bytes(text))
     return decode_frame(value, np.zeros((0, len(value["columns"])), np.float32))
 
 
-def _read_entries(directory: Directory, index: int, count: int) -> list[memoryview]:
+def _read_entries(directory: ArchiveDirectory, index: int, count: int) -> list[memoryview]:
     """The first `count` entries of frame `index`, in one read: they lie one after the other."""
     entries = slice(2 * index, 2 * index + count)
     start, size = directory.start[entries], directory.num_bytes[entries]

@@ -32,7 +32,7 @@ class Source:
         return self.path.name
 
 
-def source_of(path: Place, files: Iterable[Place] | None = None) -> Source:
+def describe_source(path: Place, files: Iterable[Place] | None = None) -> Source:
     """The source at `path`; `files` are those that count where `path` is a folder."""
     files = [path] if files is None else list(files)
     sizes = [num_bytes(file) for file in files]
@@ -43,13 +43,13 @@ def source_of(path: Place, files: Iterable[Place] | None = None) -> Source:
     return Source(path, sum(sizes), checksum)
 
 
-def natural_order(path: Place) -> tuple[tuple[int, int, str], ...]:
+def natural_sort_key(path: Place) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", str(path))
     return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)
 
 
-def at_once(ask: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def map_in_threads(ask: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
     """`ask` of each item, in order, many waiting for their answers at the same time."""
     with ThreadPoolExecutor(_THREADS) as threads:
         yield from threads.map(ask, items)

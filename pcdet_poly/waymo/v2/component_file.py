@@ -56,7 +56,7 @@ class ComponentFile:
             raise UserError(
                 f"{path}: no such file; download (or write again) component {component} of this segment{hint}"
             )
-        with readable(path):
+        with translate_errors(path):
             opened = path.open("rb") if isinstance(path, RemotePath) else path
             file = pq.ParquetFile(opened, page_checksum_verification=True, **_STREAMING)
             found = file.schema_arrow
@@ -67,9 +67,9 @@ class ComponentFile:
                 raise UserError(f"{path}: column {name} is {kind}, {needed} needed; is it a Waymo v2 {component} file?")
         return cls(path, file)
 
-    def table(self, columns: Sequence[str]) -> pa.Table:
+    def read_table(self, columns: Sequence[str]) -> pa.Table:
         """All rows of some columns; where the segment is among them, all of it must be the file's own."""
-        with readable(self.path):
+        with translate_errors(self.path):
             table = self.file.read(columns=list(columns), use_threads=False)
         if SEGMENT in columns:
             others = set(pc.unique(table[SEGMENT]).to_pylist()) - {self.path.stem}
@@ -78,7 +78,7 @@ class ComponentFile:
         return table
 
 
-def required(table: pa.Table, name: str, path: Place) -> np.ndarray:
+def get_required_column(table: pa.Table, name: str, path: Place) -> np.ndarray:
     """A column of numbers in which nothing may be left empty."""
     column = table[name]
     if column.null_count:
@@ -87,7 +87,7 @@ def required(table: pa.Table, name: str, path: Place) -> np.ndarray:
 
 
 @contextmanager
-def readable(path: Place) -> Iterator[None]:
+def translate_errors(path: Place) -> Iterator[None]:
     """Turn what pyarrow says of a damaged file into one line."""
     try:
         yield
@@ -111,13 +111,13 @@ class RowReader:
         self._starts = [0, *np.cumsum(sizes).tolist()]
         self._cursors: dict[int, _Cursor] = {}  # by row group, the last one used at the end
 
-    def row(self, position: int) -> pa.RecordBatch:
+    def read_row(self, position: int) -> pa.RecordBatch:
         """One row, counted from the file's beginning."""
         group = bisect_right(self._starts, position) - 1
         cursor = self._cursors.pop(group, None)
-        with readable(self._source.path), stage("decompress"):
+        with translate_errors(self._source.path), stage("decompress"):
             if cursor is None or cursor.position > position:
-                cursor = _Cursor(self._starts[group], self._rows_of(group))
+                cursor = _Cursor(self._starts[group], self._iterate_group(group))
             while cursor.position <= position:
                 row = next(cursor.rows)
                 cursor.position += 1
@@ -127,7 +127,7 @@ class RowReader:
                 del self._cursors[next(iter(self._cursors))]
         return row
 
-    def _rows_of(self, group: int) -> Iterator[pa.RecordBatch]:
+    def _iterate_group(self, group: int) -> Iterator[pa.RecordBatch]:
         return iter(
             self._source.file.iter_batches(batch_size=1, row_groups=[group], columns=self._columns, use_threads=False)
         )

@@ -30,7 +30,7 @@ from pcdet_poly.waymo.v2.schema import (
 Row = dict[str, Any]  # by column; one that is left out is empty
 
 
-def image_tables(scan: Scan) -> dict[str, pa.Table]:
+def make_image_tables(scan: Scan) -> dict[str, pa.Table]:
     """Component -> the frame's range images, a row per LiDAR that saw something."""
     seen = [lidar for lidar in scan.lidars if lidar.returns]
     posed = [lidar for lidar in seen if lidar.pixel_pose is not None]
@@ -49,7 +49,7 @@ def image_tables(scan: Scan) -> dict[str, pa.Table]:
     }
 
 
-def small_rows(scan: Scan) -> dict[str, list[Row]]:
+def make_small_rows(scan: Scan) -> dict[str, list[Row]]:
     """Component -> the frame's rows, for the components without images."""
     frame: Row = {SEGMENT: scan.segment, TIMESTAMP: scan.timestamp_us}
     return {

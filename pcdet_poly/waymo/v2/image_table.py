@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
-from pcdet_poly.waymo.scan import lidar_name
-from pcdet_poly.waymo.v2.component_file import ComponentFile, RowReader, required
+from pcdet_poly.waymo.scan import get_lidar_name
+from pcdet_poly.waymo.v2.component_file import ComponentFile, RowReader, get_required_column
 from pcdet_poly.waymo.v2.schema import LASER, SEGMENT, TIMESTAMP
 
 
@@ -26,7 +26,7 @@ class ImageTable:
         self.path = source.path
         self._images = images
         self._rows = RowReader(source, columns)
-        self._positions = _index_rows(source.table(keys), source.path, only)
+        self._positions = _index_rows(source.read_table(keys), source.path, only)
 
     @property
     def timestamps_us(self) -> set[int]:
@@ -37,7 +37,7 @@ class ImageTable:
         """LiDAR -> its images (H, W, C) float32, None where a row has none; nothing for an unknown frame."""
         found = {}
         for lidar, position in self._positions.get(timestamp_us, {}).items():
-            row, place = self._rows.row(position), f"{self.path}: frame {timestamp_us}: LiDAR {lidar_name(lidar)}"
+            row, place = self._rows.read_row(position), f"{self.path}: frame {timestamp_us}: LiDAR {get_lidar_name(lidar)}"
             found[lidar] = [_decode_image(row, name, place) for name in self._images]
         return found
 
@@ -45,12 +45,12 @@ class ImageTable:
 def _index_rows(keys: pa.Table, path: Place, only: int | None) -> dict[int, dict[int, int]]:
     """Timestamp -> LiDAR -> number of the row, in the order of the file."""
     positions: dict[int, dict[int, int]] = {}
-    timestamps, lidars = (required(keys, name, path).tolist() for name in (TIMESTAMP, LASER))
+    timestamps, lidars = (get_required_column(keys, name, path).tolist() for name in (TIMESTAMP, LASER))
     for position, (timestamp_us, lidar) in enumerate(zip(timestamps, lidars, strict=True)):
         if only in (None, lidar):
             known = positions.setdefault(timestamp_us, {})
             if known.setdefault(lidar, position) != position:
-                raise UserError(f"{path}: frame {timestamp_us} has LiDAR {lidar_name(lidar)} twice; fetch it again")
+                raise UserError(f"{path}: frame {timestamp_us} has LiDAR {get_lidar_name(lidar)} twice; fetch it again")
     return positions
 
 

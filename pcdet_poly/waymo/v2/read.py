@@ -18,15 +18,15 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place, files_below, place
 from pcdet_poly.stage_timer import stage
 from pcdet_poly.structures import Frame, LidarCalibration
-from pcdet_poly.waymo.decode import frame_of_scan
-from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, lidar_name
+from pcdet_poly.waymo.decode import convert_scan
+from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, get_lidar_name
 from pcdet_poly.waymo.v2.component_file import is_component
 from pcdet_poly.waymo.v2.image_table import ImageTable
 from pcdet_poly.waymo.v2.schema import PIXEL_POSE, RETURNS, SCHEMAS
 from pcdet_poly.waymo.v2.small_components import read_calibrations, read_contexts, read_labels, read_poses
 
 
-def segments_v2(folder: str | Place) -> list[str]:
+def list_segments_v2(folder: str | Place) -> list[str]:
     """Names of the segments in a v2 folder, sorted: those of which any needed component has a file."""
     found = {
         path.stem for component in SCHEMAS for path in files_below(place(folder) / component) if is_component(path)
@@ -50,13 +50,13 @@ def read_frames_v2(folder: str | Place, segment: str, *, returns: Collection[int
                 f"{folder}: frame {segment}/{scan.timestamp_us} has no LiDAR data: it has labels but 0 points",
                 stacklevel=2,
             )
-        yield frame_of_scan(scan, returns=returns)
+        yield convert_scan(scan, returns=returns)
 
 
 def read_scans_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
     """The scans of a v2 segment by time, with range images up to the highest of `returns`."""
     opened = SegmentV2(folder, segment, returns=returns)
-    return map(opened.scan, opened.timestamps_us)
+    return map(opened.read_scan, opened.timestamps_us)
 
 
 class SegmentV2:
@@ -84,7 +84,7 @@ class SegmentV2:
         """The frames, by time."""
         return sorted(self._poses)
 
-    def scan(self, timestamp_us: int) -> Scan:
+    def read_scan(self, timestamp_us: int) -> Scan:
         """One of the frames."""
         with stage("parse"):
             images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
@@ -111,7 +111,7 @@ def _make_lidar_scans(
     calibrations: Mapping[int, LidarCalibration], images: _Rows, pixel_poses: _Rows
 ) -> tuple[LidarScan, ...]:
     for lidar in images.keys() - calibrations.keys():
-        raise UserError(f"LiDAR {lidar_name(lidar)} has range images but no calibration: complete lidar_calibration")
+        raise UserError(f"LiDAR {get_lidar_name(lidar)} has range images but no calibration: complete lidar_calibration")
     return tuple(
         _make_lidar_scan(calibration, images.get(lidar, ()), pixel_poses.get(lidar, (None,))[0])
         for lidar, calibration in sorted(calibrations.items())
@@ -121,7 +121,7 @@ def _make_lidar_scans(
 def _make_lidar_scan(
     calibration: LidarCalibration, images: Sequence[np.ndarray | None], pose: np.ndarray | None
 ) -> LidarScan:
-    name = lidar_name(calibration.lidar)
+    name = get_lidar_name(calibration.lidar)
     returns = tuple(image for image in images if image is not None)
     if returns and images[0] is None:
         raise UserError(f"LiDAR {name} has a second return but no first")

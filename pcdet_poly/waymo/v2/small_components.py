@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import Place
 from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
-from pcdet_poly.waymo.v2.component_file import ComponentFile, component_path, may_lack_labels, required
+from pcdet_poly.waymo.v2.component_file import ComponentFile, component_path, may_lack_labels, get_required_column
 from pcdet_poly.waymo.v2.schema import (
     BOX,
     CONTEXT,
@@ -73,9 +73,9 @@ def read_labels(folder: str | Place, segment: str) -> Callable[[int], GroundTrut
         return lambda timestamp_us: GroundTruth.empty()
     columns = [SEGMENT, TIMESTAMP, OBJECT, *BOX, _TYPE, _NUM_POINTS, *_SPEED, _LEVEL]
     source = ComponentFile.open(folder, "lidar_box", segment, columns)
-    table = source.table(columns)
+    table = source.read_table(columns)
     table = table.filter(pc.is_in(table[_TYPE], pa.array(range(1, len(WAYMO_CLASSES) + 1), pa.int8())))
-    timestamps = required(table, TIMESTAMP, source.path)
+    timestamps = get_required_column(table, TIMESTAMP, source.path)
     table = table.take(np.argsort(timestamps, kind="stable")).combine_chunks()
     timestamps = np.sort(timestamps)
 
@@ -89,11 +89,11 @@ def read_labels(folder: str | Place, segment: str) -> Callable[[int], GroundTrut
 def _make_ground_truth(rows: pa.Table, path: Place) -> GroundTruth:
     """Waymo's type is 1 + the position in WAYMO_CLASSES; an empty level is 0, an empty speed NaN."""
     return GroundTruth(
-        box=np.stack([required(rows, name, path) for name in BOX], axis=1).astype(np.float32),
-        label=required(rows, _TYPE, path).astype(np.int64) - 1,
+        box=np.stack([get_required_column(rows, name, path) for name in BOX], axis=1).astype(np.float32),
+        label=get_required_column(rows, _TYPE, path).astype(np.int64) - 1,
         level=pc.fill_null(rows[_LEVEL], 0).to_numpy().astype(np.int64),
         num_points=pc.fill_null(rows[_NUM_POINTS], 0).to_numpy(),
-        track=required(rows, OBJECT, path).astype(np.str_),
+        track=get_required_column(rows, OBJECT, path).astype(np.str_),
         speed=np.stack([rows[name].to_numpy() for name in _SPEED], axis=1).astype(np.float32),
     )
 
@@ -103,7 +103,7 @@ def _read_rows(
 ) -> tuple[Place, list[dict[str, Any]]]:
     """All rows; only the `optional` columns may have empty fields."""
     source = ComponentFile.open(folder, component, segment, [SEGMENT, *columns])
-    rows = source.table([SEGMENT, *columns]).to_pylist()
+    rows = source.read_table([SEGMENT, *columns]).to_pylist()
     for name in set(columns) - set(optional):
         if any(row[name] is None for row in rows):
             raise UserError(f"{source.path}: column {name} is empty in some row; fetch it again")

@@ -13,7 +13,7 @@ from pcdet_poly.files import atomic_path
 from pcdet_poly.paths import Place
 from pcdet_poly.waymo.scan import Scan
 from pcdet_poly.waymo.v2.component_file import component_path
-from pcdet_poly.waymo.v2.component_rows import Row, image_tables, small_rows
+from pcdet_poly.waymo.v2.component_rows import Row, make_image_tables, make_small_rows
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 
 _LAST = "vehicle_pose"  # names the frames: nothing of a segment can be read without it
@@ -56,10 +56,10 @@ def _write_frames(writers: dict[str, pq.ParquetWriter], segment: str, scans: Ite
                 f"frame {scan.segment}/{scan.timestamp_us}: the frames of {segment} need its name and differing times"
             )
         timestamps.add(scan.timestamp_us)
-        for component, table in image_tables(scan).items():
+        for component, table in make_image_tables(scan).items():
             if len(table):
                 writers[component].write_table(table)
-        rows = small_rows(scan)
+        rows = make_small_rows(scan)
         calibrations = rows.pop("lidar_calibration")
         if collected.setdefault("lidar_calibration", calibrations) != calibrations:
             raise UserError(f"frame {segment}/{scan.timestamp_us}: v2 keeps one calibration for a whole segment")

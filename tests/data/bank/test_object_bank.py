@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pcdet_poly.data.bank.build_bank import build_object_bank, points_of_boxes
+from pcdet_poly.data.bank.build_bank import build_object_bank, find_points_in_boxes
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
@@ -56,7 +56,7 @@ def inside(points: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 def test_points_of_boxes_equal_a_plain_search() -> None:
     frame = crowded_frame(1, "s")
-    rows = points_of_boxes(frame.points, frame.ground_truth.box)
+    rows = find_points_in_boxes(frame.points, frame.ground_truth.box)
     plain = [np.flatnonzero(inside(frame.points, box)) for box in frame.ground_truth.box]
     assert [list(found) for found in rows] == [list(found) for found in plain]
     every = np.concatenate(plain)
@@ -78,7 +78,7 @@ def test_every_object_with_a_point_is_in_it(bank: ObjectBank, stores: list[Path]
             np.testing.assert_allclose(stored.points[:, 3:], np.minimum(points[:, 3:], 65504), rtol=2**-11, atol=1e-7)
             np.testing.assert_array_equal(stored.box, box)
             assert (stored.label, stored.level, stored.frame) == (labels.label[i], labels.level[i], position)
-            assert bank.frame_id(index) == frame.frame_id
+            assert bank.read_frame_id(index) == frame.frame_id
             seen = frame.world_from_vehicle[:2, :2] @ stored.velocity
             np.testing.assert_allclose(seen, labels.speed[i], atol=1e-5)
     assert next(found, None) is None
@@ -112,7 +112,7 @@ def test_filters_equal_a_plain_search(bank: ObjectBank) -> None:
                 chosen.append(i)
         found = bank.select(name, min_points=min_points, max_level=max_level, every=every)
         assert found.tolist() == chosen
-        np.testing.assert_array_equal(bank.boxes(found), np.array([objects[i].box for i in chosen]).reshape(-1, 7))
+        np.testing.assert_array_equal(bank.read_boxes(found), np.array([objects[i].box for i in chosen]).reshape(-1, 7))
     with pytest.raises(UserError, match="no class TRAM in it, only VEHICLE"):
         bank.select("TRAM")
 
@@ -120,8 +120,8 @@ def test_filters_equal_a_plain_search(bank: ObjectBank) -> None:
 @pytest.mark.parametrize("every", [2, 3])
 def test_a_bank_of_every_nth_frame(stores: list[Path], bank: ObjectBank, tmp_path: Path, every: int) -> None:
     part = build_object_bank(stores, tmp_path / "part.arrow", every=every)
-    frames = bank.column("frame")
-    assert part.column("frame").tolist() == frames[frames % every == 0].tolist()
+    frames = bank.read_column("frame")
+    assert part.read_column("frame").tolist() == frames[frames % every == 0].tolist()
     assert (part.header.every, part.header.num_frames) == (every, 8)
 
 
@@ -196,7 +196,7 @@ def read_or_reason(path: Path, wanted: ObjectBank) -> str | None:
         for i in range(len(found)):
             np.testing.assert_array_equal(found[i].points, wanted[i].points)
             np.testing.assert_array_equal(found[i].box, wanted[i].box)
-            assert (found[i].label, found.frame_id(i)) == (wanted[i].label, wanted.frame_id(i))
+            assert (found[i].label, found.read_frame_id(i)) == (wanted[i].label, wanted.read_frame_id(i))
     except UserError as error:
         return str(error)
     return None

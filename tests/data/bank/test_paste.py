@@ -13,8 +13,8 @@ from numpy.testing import assert_array_equal
 
 from pcdet_poly.config.sections.data import PasteConfig
 from pcdet_poly.data.bank.build_bank import build_object_bank
-from pcdet_poly.data.bank.paste import Paster, draw, free, open_paster, paste
-from pcdet_poly.data.load.sweeps import with_past
+from pcdet_poly.data.bank.paste import Paster, draw_objects, find_free_boxes, open_paster, paste_objects
+from pcdet_poly.data.load.sweeps import add_past_sweeps
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import WAYMO_CLASSES, Frame
@@ -58,7 +58,7 @@ def rectangle(box: np.ndarray) -> shapely.Polygon:
 @pytest.mark.parametrize("seed", range(4))
 def test_pasted_boxes_are_free_and_empty_but_for_their_own_points(bank: Path, seed: int) -> None:
     frame = street(seed)
-    full = paste(frame, np.random.default_rng(seed), paster(bank))
+    full = paste_objects(frame, np.random.default_rng(seed), paster(bank))
     num_own = len(frame.ground_truth)
     added = full.ground_truth[num_own:]
     assert len(added) > 10
@@ -78,8 +78,8 @@ def test_pasted_boxes_are_free_and_empty_but_for_their_own_points(bank: Path, se
 
 def test_objects_are_those_of_the_bank_seen_from_the_new_pose(bank: Path) -> None:
     frame, chosen = street(1), paster(bank)
-    full = paste(frame, np.random.default_rng(1), chosen)
-    boxes = chosen.bank.boxes(np.arange(len(chosen.bank)))
+    full = paste_objects(frame, np.random.default_rng(1), chosen)
+    boxes = chosen.bank.read_boxes(np.arange(len(chosen.bank)))
     start = len(full.points) - full.ground_truth.num_points[25:].sum()
     for i in range(25, len(full.ground_truth)):
         (index,) = np.flatnonzero((boxes == full.ground_truth.box[i]).all(axis=1))
@@ -99,7 +99,7 @@ def test_objects_are_those_of_the_bank_seen_from_the_new_pose(bank: Path) -> Non
 def test_the_frame_is_left_alone_and_one_seed_gives_one_frame(bank: Path) -> None:
     frame, chosen = street(2), paster(bank)
     before = frame.points.copy()
-    a, b, c = (paste(frame, np.random.default_rng(seed), chosen) for seed in (1, 1, 2))
+    a, b, c = (paste_objects(frame, np.random.default_rng(seed), chosen) for seed in (1, 1, 2))
     assert_array_equal(frame.points, before)
     assert_array_equal(a.points, b.points)
     assert_array_equal(a.ground_truth.box, b.ground_truth.box)
@@ -117,9 +117,9 @@ def test_free_equals_one_box_after_the_other() -> None:
         shape = rectangle(one)
         wanted.append(all(shape.intersection(other).area < 1e-6 for other in taken))
         taken += [shape] if wanted[-1] else []
-    assert free(candidates, others).tolist() == wanted
+    assert find_free_boxes(candidates, others).tolist() == wanted
     assert 3 < sum(wanted) < 37
-    assert not free(np.repeat(box[:1], 3, axis=0), others[:0])[1:].any()  # the same object twice
+    assert not find_free_boxes(np.repeat(box[:1], 3, axis=0), others[:0])[1:].any()  # the same object twice
 
 
 def test_counts_fill_up_what_a_frame_has(bank: Path) -> None:
@@ -128,9 +128,9 @@ def test_counts_fill_up_what_a_frame_has(bank: Path) -> None:
            for name in CLASSES]  # fmt: skip
     wanted = (own[0] + 3, own[1], max(own[2] - 1, 0))
     chosen = paster(bank, objects=wanted, fill=True)
-    drawn = draw(frame, np.random.default_rng(0), chosen)
+    drawn = draw_objects(frame, np.random.default_rng(0), chosen)
     assert [chosen.bank[int(i)].label for i in drawn] == [0, 0, 0]
-    in_any_case = draw(frame, np.random.default_rng(0), paster(bank, objects=(2, 1, 1)))
+    in_any_case = draw_objects(frame, np.random.default_rng(0), paster(bank, objects=(2, 1, 1)))
     assert [chosen.bank[int(i)].label for i in in_any_case] == [0, 0, 1, 3]
 
 
@@ -138,7 +138,7 @@ def test_every_object_of_a_class_is_drawn(bank: Path) -> None:
     chosen = paster(bank, objects=(2000, 0, 0))
     ((name, count, pool),) = chosen.pools
     assert (name, count) == ("VEHICLE", 2000)
-    assert set(draw(street(0), np.random.default_rng(0), chosen)) == set(pool)
+    assert set(draw_objects(street(0), np.random.default_rng(0), chosen)) == set(pool)
 
 
 def test_filters(bank: Path) -> None:
@@ -154,7 +154,7 @@ def test_filters(bank: Path) -> None:
 
 def test_only_the_wanted_returns_are_pasted(bank: Path) -> None:
     frame = street(4)
-    full = paste(frame, np.random.default_rng(0), paster(bank, returns=(1,)))
+    full = paste_objects(frame, np.random.default_rng(0), paster(bank, returns=(1,)))
     added = full.points[-full.ground_truth.num_points[25:].sum() :]
     assert len(added) > 100
     assert (added[:, 6] == 1).all()
@@ -163,8 +163,8 @@ def test_only_the_wanted_returns_are_pasted(bank: Path) -> None:
 
 def test_pasted_points_are_of_the_newest_sweep(bank: Path) -> None:
     now, before = street(5), replace(street(6), timestamp_us=street(5).timestamp_us - 100_000)
-    merged = with_past(now, [before])
-    full = paste(merged, np.random.default_rng(0), paster(bank))
+    merged = add_past_sweeps(now, [before])
+    full = paste_objects(merged, np.random.default_rng(0), paster(bank))
     added = full.ground_truth[25:]
     assert (full.points[-added.num_points.sum() :, -1] == 0).all()
     for box, count in zip(added.box, added.num_points, strict=True):
@@ -173,14 +173,14 @@ def test_pasted_points_are_of_the_newest_sweep(bank: Path) -> None:
 
 def test_a_frame_of_nothing_takes_objects(bank: Path) -> None:
     frame = make_frame(0, num_points=0, num_objects=0)
-    full = paste(frame, np.random.default_rng(0), paster(bank))
+    full = paste_objects(frame, np.random.default_rng(0), paster(bank))
     assert len(full.points) == full.ground_truth.num_points.sum() > 0
 
 
 def test_nothing_to_paste_is_the_frame(bank: Path) -> None:
     frame = street(7)
-    assert paste(frame, np.random.default_rng(0), paster(bank, min_points=10_000)) is frame
-    assert paste(frame, np.random.default_rng(0), paster(bank, objects=(0, 0, 0))) is frame
+    assert paste_objects(frame, np.random.default_rng(0), paster(bank, min_points=10_000)) is frame
+    assert paste_objects(frame, np.random.default_rng(0), paster(bank, objects=(0, 0, 0))) is frame
 
 
 @pytest.mark.parametrize(("stop_epoch", "pasted"), [(None, 10), (0, 0), (7, 7), (-1, 9), (-5, 5), (-20, 0), (99, 10)])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcdet_poly.data.convert.check_store import check_store, problems_of
+from pcdet_poly.data.convert.check_store import check_store, find_frame_faults
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import MANIFEST, read_manifest, write_manifest
-from pcdet_poly.data.store.segment_file import read_directory
+from pcdet_poly.data.store.segment_file import read_archive_directory
 from pcdet_poly.structures import Frame
 from tests.data.frames import make_frame
 from tests.data.records import run, tool
@@ -33,13 +33,13 @@ def folder(tmp_path: Path) -> Path:
 def test_a_sound_store(folder: Path, workers: int) -> None:
     checks = check_store(folder, workers=workers)
     assert [check.entry.segment for check in checks] == ["s0", "s1"]
-    assert not any(check.problems for check in checks)
+    assert not any(check.faults for check in checks)
     assert run(tool("check_frames", folder)).stdout.count("sound") == 2
 
 
 def test_damage_is_found_and_named(folder: Path) -> None:
     path = folder / "s1.zip"
-    directory = read_directory(path)
+    directory = read_archive_directory(path)
     for frame in (0, 2):
         with open(path, "r+b") as file:
             file.seek(int(directory.start[2 * frame + 1]) + 100)
@@ -54,7 +54,7 @@ def test_damage_is_found_and_named(folder: Path) -> None:
 def test_cut_and_missing_files_are_found(folder: Path) -> None:
     (folder / "s0.zip").unlink()
     (folder / "s1.zip").write_bytes((folder / "s1.zip").read_bytes()[:-1])
-    missing, cut = (check.problems for check in check_store(folder))
+    missing, cut = (check.faults for check in check_store(folder))
     assert "s0.zip: listed in the manifest, but missing" in missing[0]
     assert "s1.zip: " in cut[0]
 
@@ -68,7 +68,7 @@ def test_counts_that_are_not_the_manifests(folder: Path) -> None:
     wrong = replace(first, num_points=first.num_points + 1, timestamps_us=stamps)
     (folder / MANIFEST).unlink()
     write_manifest(folder, replace(manifest, segments=(wrong, second)))
-    problems = check_store(folder)[0].problems
+    problems = check_store(folder)[0].faults
     assert "the manifest says 5" in problems[0]
     assert f"{first.num_points} points" in problems[1]
 
@@ -90,11 +90,11 @@ def test_counts_that_are_not_the_manifests(folder: Path) -> None:
 )
 def test_nonsense_in_a_frame(place: tuple[str, Any], value: float, says: str) -> None:
     frame = good_frame(0)
-    assert list(problems_of(frame)) == []
+    assert list(find_frame_faults(frame)) == []
     name, index = place
     holder = frame if hasattr(frame, name) else frame.ground_truth
     getattr(holder, name)[index] = value
-    (problem,) = problems_of(frame)
+    (problem,) = find_frame_faults(frame)
     assert says in problem
 
 
@@ -103,7 +103,7 @@ def test_nonsense_in_a_store_names_the_frame(tmp_path: Path) -> None:
     frames[1].points[5, 2] = np.inf
     write_store(tmp_path, frames, precision="exact")
     (check,) = check_store(tmp_path)
-    assert check.problems == (f"{tmp_path}/s.zip: frame 1 ({frames[1].frame_id}): 1 points are not finite",)
+    assert check.faults == (f"{tmp_path}/s.zip: frame 1 ({frames[1].frame_id}): 1 points are not finite",)
 
 
 def test_a_folder_that_is_no_store(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.data.convert.folder_lock import LOCK, exclusive
+from pcdet_poly.data.convert.folder_lock import LOCK, lock_folder
 from pcdet_poly.data.convert.from_waymo import convert_waymo
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError, run_command
@@ -175,7 +175,7 @@ def test_two_conversions_started_at_once(records: Path, expected: dict[str, byte
 
 def test_a_lock_left_by_a_killed_conversion_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
-    with exclusive(tmp_path):
+    with lock_folder(tmp_path):
         assert (tmp_path / LOCK).exists()
     assert not (tmp_path / LOCK).exists()
 
@@ -192,8 +192,8 @@ def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path, monkeypatch
         flock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock_too_late)
-    with exclusive(tmp_path):
+    with lock_folder(tmp_path):
         assert len(calls) == 2
         monkeypatch.undo()
-        with pytest.raises(UserError, match="another conversion is writing here"), exclusive(tmp_path):
+        with pytest.raises(UserError, match="another conversion is writing here"), lock_folder(tmp_path):
             pass

@@ -163,4 +163,4 @@ def test_real_frames(real_data: Path, tmp_path: Path) -> None:
         with np.load(files[index]) as given:
             np.testing.assert_allclose(store[index].points[:, :3], given["points"][:, :3], atol=1 / 512, rtol=0)
             np.testing.assert_array_equal(store[index].ground_truth.num_points, given["num_points"])
-    assert not check_store(tmp_path)[0].problems
+    assert not check_store(tmp_path)[0].faults

@@ -20,7 +20,7 @@ import pytest
 
 from pcdet_poly.data.convert import build_store as build
 from pcdet_poly.data.convert.check_store import check_store
-from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
+from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.data.store.manifest import read_manifest
 from pcdet_poly.errors import UserError, run_command
@@ -39,7 +39,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def convert(inputs: Path, output: Path, **options: Any) -> build.BuildSummary:
+def convert(inputs: Path, output: Path, **options: Any) -> build.ConversionSummary:
     return convert_waymo([str(inputs)], output, **options)
 
 
@@ -106,14 +106,14 @@ def test_another_way_of_converting_needs_another_folder(records: Path, tmp_path:
 def test_files_folders_and_patterns(records: Path, tmp_path: Path) -> None:
     names = ["a.tfrecord", "b_2.tfrecord", "b_10.tfrecord"]  # natural order
     for inputs in ([str(records)], [str(records / "*.tfrecord")], [str(records / name) for name in names]):
-        assert [path.name for path in find_records(inputs)] == names
-    assert len(find_records([str(records), str(records / "a.tfrecord")])) == 3
+        assert [path.name for path in find_waymo_sources(inputs)] == names
+    assert len(find_waymo_sources([str(records), str(records / "a.tfrecord")])) == 3
     for nothing in (tmp_path, tmp_path / "nowhere", tmp_path / "*.tfrecord"):
         with pytest.raises(UserError, match="no TFRecord file there"):
-            find_records([str(nothing)])
+            find_waymo_sources([str(nothing)])
     write_segment_records(tmp_path / "other", "a", 1)
     with pytest.raises(UserError, match="convert into two folders"):
-        find_records([str(records), str(tmp_path)])
+        find_waymo_sources([str(records), str(tmp_path)])
 
 
 def test_one_segment_in_two_files_is_refused(records: Path, tmp_path: Path) -> None:
@@ -348,4 +348,4 @@ def test_real_waymo_records(real_data: Path, tmp_path: Path) -> None:
     summary = convert_waymo([str(real_data / "waymo")], tmp_path)
     assert len(summary.converted) == 3
     assert {len(frame.points) for frame in Store(tmp_path)} == {0, 133_153 + 13_588}
-    assert not any(checked.problems for checked in check_store(tmp_path))
+    assert not any(checked.faults for checked in check_store(tmp_path))

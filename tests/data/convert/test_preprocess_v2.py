@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
+from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import GroundTruth
@@ -62,14 +62,14 @@ def test_the_official_conversion_gives_the_store_of_its_v1_file(oracle: Path, tm
 def test_segments_are_named_by_folder_file_or_pattern(dataset: Path) -> None:
     training = dataset / "v2" / "training"
     files = {name: training / "lidar" / f"{name}.parquet" for name in SEGMENTS}
-    assert find_records([str(dataset / "v2")]) == [files["a"], files["b_2"], files["b_10"]]
-    assert find_records([str(training / "lidar_box" / "a.parquet"), str(training)]) == list(
-        find_records([str(training)])
+    assert find_waymo_sources([str(dataset / "v2")]) == [files["a"], files["b_2"], files["b_10"]]
+    assert find_waymo_sources([str(training / "lidar_box" / "a.parquet"), str(training)]) == list(
+        find_waymo_sources([str(training)])
     )
-    assert find_records([str(training / "*" / "b_*.parquet")]) == [files["b_2"], files["b_10"]]
-    assert len(find_records([str(dataset)])) == 6
+    assert find_waymo_sources([str(training / "*" / "b_*.parquet")]) == [files["b_2"], files["b_10"]]
+    assert len(find_waymo_sources([str(dataset)])) == 6
     with pytest.raises(UserError, match="no TFRecord file there, nor v2 components"):
-        find_records([str(training / "lidar" / "c*.parquet")])
+        find_waymo_sources([str(training / "lidar" / "c*.parquet")])
 
 
 def test_a_second_run_converts_only_what_changed(dataset: Path, tmp_path: Path) -> None:

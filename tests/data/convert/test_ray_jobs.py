@@ -12,10 +12,10 @@ import pytest
 
 from pcdet_poly.data.convert import ray_jobs
 from pcdet_poly.data.convert.build_store import build_store
-from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
+from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
 from pcdet_poly.data.store.frame_store import Store
-from pcdet_poly.data.store.source_fingerprint import source_of
+from pcdet_poly.data.store.source_fingerprint import describe_source
 from pcdet_poly.errors import UserError
 from pcdet_poly.workers import Advance
 from tests.data.convert.jobs import die, fail_on_two, read_and_die, square
@@ -27,7 +27,7 @@ ray = pytest.importorskip("ray")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One for all tests: starting takes seconds."""
-    with ray_jobs.cluster(ray, 2, None):
+    with ray_jobs.connect_to_cluster(ray, 2, None):
         yield
 
 
@@ -58,7 +58,7 @@ def test_a_store_is_byte_identical_though_a_worker_was_killed(cluster: None, rec
     marker = tmp_path / "killed"
     summary = build_store(
         tmp_path / "ray",
-        [source_of(path) for path in find_records([str(records)])],
+        [describe_source(path) for path in find_waymo_sources([str(records)])],
         partial(read_and_die, marker=marker),
         settings={"returns": "1 2"},
         precision="compact",

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from pcdet_poly.data.convert.check_store import check_store
-from pcdet_poly.data.convert.from_waymo import convert_waymo, find_records
+from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import RemotePath, files_below
-from pcdet_poly.waymo import read_frames, read_frames_v2, segments_v2, write_segment_v2
+from pcdet_poly.waymo import read_frames, read_frames_v2, list_segments_v2, write_segment_v2
 from tests.data.frames import assert_same_frame, make_frame
 from tests.data.records import bytes_of, run, tool, write_segment_records
 from tests.waymo.v2.segments_v2 import make_scans
@@ -57,7 +57,7 @@ def test_a_store_behind_a_url_is_the_local_one(version: str, records: Path, clou
     local, remote = Store(tmp_path), Store(f"{cloud}/store")
     assert remote.manifest == summary.manifest
     assert_same_frame(local[4], remote[4])
-    assert_same_frame(local.labels(2), remote.labels(2))
+    assert_same_frame(local.read_labels(2), remote.read_labels(2))
     for one, other in zip(local, FrameDataset([f"{cloud}/store"]), strict=True):
         assert_same_frame(one, other)
 
@@ -76,18 +76,18 @@ def test_a_second_run_converts_what_changed(records: Path, cloud: RemotePath, tm
 def test_names_of_inputs(cloud: RemotePath) -> None:
     names = [f"{cloud}/v1/{segment}.tfrecord" for segment in SEGMENTS]
     for inputs in ([f"{cloud}/v1/"], [f"{cloud}/v1/*.tfrecord"], [f"{cloud}/**/*.tfrecord"], names):
-        assert list(map(str, find_records(inputs))) == names
-    assert len(find_records([str(cloud)])) == 4
-    assert list(map(str, find_records([f"{cloud}/v2/*/a.parquet"]))) == [f"{cloud}/v2/lidar/a.parquet"]
+        assert list(map(str, find_waymo_sources(inputs))) == names
+    assert len(find_waymo_sources([str(cloud)])) == 4
+    assert list(map(str, find_waymo_sources([f"{cloud}/v2/*/a.parquet"]))) == [f"{cloud}/v2/lidar/a.parquet"]
     with pytest.raises(UserError, match=r"memory://nowhere: no TFRecord file there"):
-        find_records(["memory://nowhere"])
+        find_waymo_sources(["memory://nowhere"])
 
 
 def test_frames_are_read_from_urls(records: Path, cloud: RemotePath) -> None:
     local, remote = read_frames(records / "v1" / "a.tfrecord"), read_frames(f"{cloud}/v1/a.tfrecord")
     for one, other in zip(local, remote, strict=True):
         assert_same_frame(one, other)
-    assert segments_v2(f"{cloud}/v2") == list(SEGMENTS)
+    assert list_segments_v2(f"{cloud}/v2") == list(SEGMENTS)
     for one, other in zip(read_frames_v2(records / "v2", "a"), read_frames_v2(f"{cloud}/v2", "a"), strict=True):
         assert_same_frame(one, other)
     with pytest.raises(UserError, match=r"memory://cloud/v1/c\.tfrecord: no such file"):
@@ -114,7 +114,7 @@ def test_damage_behind_a_url_is_told(cloud: RemotePath) -> None:
 
 def test_a_store_behind_a_url_is_checked(cloud: RemotePath) -> None:
     convert_waymo([f"{cloud}/v1"], f"{cloud}/store")
-    assert [checked.problems for checked in check_store(f"{cloud}/store")] == [(), ()]
+    assert [checked.faults for checked in check_store(f"{cloud}/store")] == [(), ()]
 
 
 def test_the_command_with_two_workers(records: Path, tmp_path: Path) -> None:

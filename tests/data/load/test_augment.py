@@ -13,12 +13,12 @@ from pcdet_poly.data.load.augment import (
     FLIP_X,
     FLIP_Y,
     augment,
-    random_map,
-    rotation,
-    scaling,
-    shuffle,
-    transform,
-    translation,
+    draw_transform,
+    rotation_matrix,
+    scaling_matrix,
+    shuffle_points,
+    transform_frame,
+    translation_matrix,
 )
 from pcdet_poly.structures import Frame
 from tests.data.frames import assert_same_frame, make_frame
@@ -50,9 +50,9 @@ def plain(frame: Frame, kind: str, value: float) -> tuple[np.ndarray, np.ndarray
 CHANGES = {
     "flip_x": (FLIP_X, 0.0),
     "flip_y": (FLIP_Y, 0.0),
-    "rotate": (rotation(0.7), 0.7),
-    "scale": (scaling(1.05), 1.05),
-    "translate": (translation(np.full(3, 0.3)), 0.3),
+    "rotate": (rotation_matrix(0.7), 0.7),
+    "scale": (scaling_matrix(1.05), 1.05),
+    "translate": (translation_matrix(np.full(3, 0.3)), 0.3),
 }
 
 
@@ -61,7 +61,7 @@ def test_equals_the_plain_version(kind: str) -> None:
     matrix, value = CHANGES[kind]
     frame = make_frame(1)
     points, box = plain(frame, kind, value)
-    moved = transform(frame, matrix)
+    moved = transform_frame(frame, matrix)
     np.testing.assert_allclose(moved.points[:, :3], points, atol=2e-5)
     np.testing.assert_array_equal(moved.points[:, 3:], frame.points[:, 3:])
     np.testing.assert_allclose(moved.ground_truth.box[:, :6], box[:, :6], atol=2e-5)
@@ -83,9 +83,9 @@ def in_box_coordinates(frame: Frame) -> np.ndarray:
 def test_points_keep_their_place_in_boxes(seed: int) -> None:
     frame = make_frame(seed)
     cfg = AugmentConfig(translation_m=0.5, shuffle=False)
-    matrix = random_map(np.random.default_rng(seed), cfg)
+    matrix = draw_transform(np.random.default_rng(seed), cfg)
     before = in_box_coordinates(frame)
-    after = in_box_coordinates(transform(frame, matrix))
+    after = in_box_coordinates(transform_frame(frame, matrix))
     if np.linalg.det(matrix[:3, :3]) < 0:
         before[..., 1] = -before[..., 1]  # a mirrored car has its left side on the right
     np.testing.assert_allclose(after, before, atol=1e-3)
@@ -110,11 +110,11 @@ def test_an_objects_velocity_turns_with_its_box() -> None:
     """A car that drives along its heading still does, seen in the new vehicle frame."""
     frame = make_frame(3)
     box = frame.ground_truth.box
-    frame.world_from_vehicle[:] = rotation(1.2)
+    frame.world_from_vehicle[:] = rotation_matrix(1.2)
     forward = np.stack([np.cos(box[:, 6] + 1.2), np.sin(box[:, 6] + 1.2)], axis=1)
     frame.ground_truth.speed[:] = 7 * forward
     for matrix, _ in CHANGES.values():
-        moved = transform(frame, matrix)
+        moved = transform_frame(frame, matrix)
         world = np.concatenate([moved.ground_truth.speed, np.zeros((len(box), 1))], axis=1)
         seen = world @ np.linalg.inv(moved.world_from_vehicle[:3, :3]).T
         heading = moved.ground_truth.box[:, 6]
@@ -125,7 +125,7 @@ def test_an_objects_velocity_turns_with_its_box() -> None:
 def test_a_change_and_its_inverse_give_the_frame_back(kind: str) -> None:
     frame = make_frame(4)
     matrix, _ = CHANGES[kind]
-    back = transform(transform(frame, matrix), np.linalg.inv(matrix))
+    back = transform_frame(transform_frame(frame, matrix), np.linalg.inv(matrix))
     np.testing.assert_allclose(back.points, frame.points, atol=2e-5)
     np.testing.assert_allclose(back.ground_truth.box, frame.ground_truth.box, atol=2e-5)
     np.testing.assert_allclose(back.world_from_vehicle, frame.world_from_vehicle, atol=1e-12)
@@ -148,7 +148,7 @@ def test_no_change_asked_for_is_no_change() -> None:
 
 def test_shuffling_keeps_the_points() -> None:
     frame = make_frame(7)
-    mixed = shuffle(frame, np.random.default_rng(0)).points
+    mixed = shuffle_points(frame, np.random.default_rng(0)).points
     assert not np.array_equal(mixed, frame.points)
     np.testing.assert_array_equal(np.sort(mixed.view("V32"), axis=0), np.sort(frame.points.view("V32"), axis=0))
 
@@ -163,7 +163,7 @@ def test_one_seed_one_frame() -> None:
 def test_draws_are_as_wide_as_asked_for() -> None:
     rng = np.random.default_rng(0)
     cfg = AugmentConfig(translation_m=0.2)
-    maps = np.array([random_map(rng, cfg) for _ in range(2000)])
+    maps = np.array([draw_transform(rng, cfg) for _ in range(2000)])
     factor = np.cbrt(np.abs(np.linalg.det(maps[:, :3, :3])))
     assert 0.95 <= factor.min() < 0.951
     assert 1.049 < factor.max() <= 1.05

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.data.load.augment import FLIP_X, rotation, scaling, transform
-from pcdet_poly.data.load.collate import collate, zones_around_vehicle
+from pcdet_poly.data.load.augment import FLIP_X, rotation_matrix, scaling_matrix, transform_frame
+from pcdet_poly.data.load.collate import collate, move_zones_to_vehicle
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame
 
@@ -46,8 +46,8 @@ def test_speeds_in_the_world_turn_mirror_and_scale_with_the_frame() -> None:
     """`vehicle_from_world` of an augmented frame moves a speed as the augmentation moves the step of one second."""
     frame = make_frame(2, num_objects=6)
     speed = np.concatenate([frame.ground_truth.speed, np.zeros((6, 1), np.float32)], axis=1)
-    change = scaling(1.05) @ rotation(0.7) @ FLIP_X
-    plain, changed = collate([frame, transform(frame, change)], CLASSES).vehicle_from_world.numpy()
+    change = scaling_matrix(1.05) @ rotation_matrix(0.7) @ FLIP_X
+    plain, changed = collate([frame, transform_frame(frame, change)], CLASSES).vehicle_from_world.numpy()
     before = speed @ np.linalg.inv(frame.world_from_vehicle[:3, :3]).T
     np.testing.assert_allclose(speed @ plain.T, before, atol=1e-4)
     x, y, z = before[:, 0], -before[:, 1], before[:, 2]
@@ -84,13 +84,13 @@ def test_an_unknown_class_is_the_users_mistake() -> None:
 
 def test_zones_come_into_the_vehicle_frame_and_follow_its_changes() -> None:
     # The vehicle stands at (100, 50, 7) and looks along the world's +y: what is 3 m ahead is at world (100, 53).
-    pose = rotation(np.pi / 2)
+    pose = rotation_matrix(np.pi / 2)
     pose[:3, 3] = 100, 50, 7
     frame = replace(
         make_frame(0), world_from_vehicle=pose, no_label_zones=(np.array([[100.0, 53], [98, 53], [98, 55]]),)
     )
-    (zone,) = zones_around_vehicle(frame)
+    (zone,) = move_zones_to_vehicle(frame)
     np.testing.assert_allclose(zone, [[3, 0], [3, 2], [5, 2]], atol=1e-9)
-    turned = transform(frame, rotation(0.3))
-    np.testing.assert_allclose(zones_around_vehicle(turned)[0], zone @ rotation(0.3)[:2, :2].T, atol=1e-9)
+    turned = transform_frame(frame, rotation_matrix(0.3))
+    np.testing.assert_allclose(move_zones_to_vehicle(turned)[0], zone @ rotation_matrix(0.3)[:2, :2].T, atol=1e-9)
     assert len(collate([frame, frame], CLASSES).no_label_zones) == 2

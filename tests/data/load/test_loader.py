@@ -18,16 +18,16 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import (
-    _Maker,
-    evaluation_batches,
-    of_returns,
-    steps_per_epoch,
-    trainable,
-    training_batches,
+    _BatchDataset,
+    load_evaluation_batches,
+    select_returns,
+    count_steps_per_epoch,
+    find_trainable_objects,
+    load_training_batches,
 )
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import read_manifest
-from pcdet_poly.data.store.segment_file import read_directory
+from pcdet_poly.data.store.segment_file import read_archive_directory
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.structures import Batch, Frame
@@ -64,10 +64,10 @@ def assert_same_batches(a: list[Batch], b: list[Batch]) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_do_not_depend_on_workers(store: Path, workers: int) -> None:
     dataset = FrameDataset([store])
-    here = list(training_batches(config(0), dataset, epoch=3))
-    assert_same_batches(here, list(training_batches(config(workers), dataset, epoch=3)))
-    evaluated = list(evaluation_batches(config(0), dataset))
-    assert_same_batches(evaluated, list(evaluation_batches(config(workers), dataset)))
+    here = list(load_training_batches(config(0), dataset, epoch=3))
+    assert_same_batches(here, list(load_training_batches(config(workers), dataset, epoch=3)))
+    evaluated = list(load_evaluation_batches(config(0), dataset))
+    assert_same_batches(evaluated, list(load_evaluation_batches(config(workers), dataset)))
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def with_everything(settings: dict[str, Any], workers: int = 0) -> Config:
 @pytest.mark.parametrize(("workers", "first_step"), [(2, 0), (1, 1), (0, 1)])
 def test_pasting_and_sweeps_depend_on_nothing_but_the_place(everything: Any, workers: int, first_step: int) -> None:
     dataset, settings = everything
-    whole = list(training_batches(with_everything(settings), dataset, epoch=1))
-    again = training_batches(with_everything(settings, workers), dataset, epoch=1, first_step=first_step)
+    whole = list(load_training_batches(with_everything(settings), dataset, epoch=1))
+    again = load_training_batches(with_everything(settings, workers), dataset, epoch=1, first_step=first_step)
     assert_same_batches(whole[first_step:], list(again))
     assert sum((rows.track == "pasted").sum() for batch in whole for rows in batch.ground_truth) > 5
 
@@ -108,10 +108,10 @@ def test_pasting_stops_and_leaves_the_augmentation_as_it_is(everything: Any) -> 
     cfg = with_everything(settings)
     bare = cfg.model_copy(update={"paste": config().paste})
     assert_same_batches(
-        list(training_batches(cfg, dataset, epoch=2)), list(training_batches(bare, dataset, epoch=2))
+        list(load_training_batches(cfg, dataset, epoch=2)), list(load_training_batches(bare, dataset, epoch=2))
     )  # the last of three epochs
     for full, empty in zip(
-        training_batches(cfg, dataset, epoch=0), training_batches(bare, dataset, epoch=0), strict=True
+        load_training_batches(cfg, dataset, epoch=0), load_training_batches(bare, dataset, epoch=0), strict=True
     ):
         for rows, own in zip(full.ground_truth, empty.ground_truth, strict=True):
             assert torch.equal(rows.box[rows.track != "pasted"], own.box)
@@ -120,14 +120,14 @@ def test_pasting_stops_and_leaves_the_augmentation_as_it_is(everything: Any) -> 
 def test_sweeps_come_with_their_age(everything: Any) -> None:
     dataset, settings = everything
     cfg = with_everything(settings)
-    (first, *_), training = evaluation_batches(cfg, dataset), list(training_batches(cfg, dataset, epoch=0))
+    (first, *_), training = load_evaluation_batches(cfg, dataset), list(load_training_batches(cfg, dataset, epoch=0))
     assert {batch.points.shape[1] for batch in (first, *training)} == {cfg.data.point_channels} == {6}
     ages = [first.points[first.frame_of_point == i, 5] for i in range(first.size)]  # frames 0, 2, 4
     assert [torch.unique(age).tolist() for age in ages] == [[0], [0, 1, 2], [0]]
     now = first.points[first.frame_of_point == 1][:200, :3].numpy()
     np.testing.assert_array_equal(now, dataset[1].points[:, :3])
     past = first.points[first.frame_of_point == 1][200:400, :3].numpy()
-    np.testing.assert_allclose(past, dataset.before(1, 1)[0].points[:, :3] - (1, 0, 0), atol=1e-5)
+    np.testing.assert_allclose(past, dataset.read_frames_before(1, 1)[0].points[:, :3] - (1, 0, 0), atol=1e-5)
 
 
 @pytest.mark.parametrize(("batch_size", "accumulate", "world_size"), [(1, 4, 1), (2, 1, 2), (1, 2, 2)])
@@ -136,12 +136,12 @@ def test_a_step_has_the_same_frames_however_they_are_spread(
 ) -> None:
     dataset, cfg = FrameDataset([store]), config(batch_size=4)
     spread = config(batch_size=batch_size, accumulate=accumulate)
-    steps = steps_per_epoch(cfg, dataset)
-    assert steps_per_epoch(spread, dataset, world_size=world_size) == steps > 1
-    whole = [set(batch.frame_ids) for batch in training_batches(cfg, dataset, epoch=2, first_step=1)]
+    steps = count_steps_per_epoch(cfg, dataset)
+    assert count_steps_per_epoch(spread, dataset, world_size=world_size) == steps > 1
+    whole = [set(batch.frame_ids) for batch in load_training_batches(cfg, dataset, epoch=2, first_step=1)]
     found: list[set[str]] = [set() for _ in range(steps - 1)]
     for rank in range(world_size):
-        batches = training_batches(spread, dataset, epoch=2, first_step=1, rank=rank, world_size=world_size)
+        batches = load_training_batches(spread, dataset, epoch=2, first_step=1, rank=rank, world_size=world_size)
         for turn, batch in enumerate(batches):
             found[turn // accumulate] |= set(batch.frame_ids)
     assert found == whole
@@ -150,11 +150,11 @@ def test_a_step_has_the_same_frames_however_they_are_spread(
 def test_pasting_ends_before_the_end_of_a_training_that_counts_steps(everything: Any) -> None:
     dataset, settings = everything
     cfg = with_everything(settings)
-    steps = steps_per_epoch(cfg, dataset)
+    steps = count_steps_per_epoch(cfg, dataset)
     cfg = cfg.model_copy(update={"train": cfg.train.model_copy(update={"epochs": 30, "steps": 2 * steps - 1})})
 
     def pasted(epoch: int) -> bool:
-        batches = training_batches(cfg, dataset, epoch=epoch)
+        batches = load_training_batches(cfg, dataset, epoch=epoch)
         return any((rows.track == "pasted").any() for batch in batches for rows in batch.ground_truth)
 
     assert [pasted(epoch) for epoch in range(2)] == [True, False]
@@ -166,7 +166,7 @@ def test_a_network_takes_the_age(everything: Any) -> None:
     cell = {"lower": (-64, -64, -2), "upper": (64, 64, 4), "cell": (4, 4, 6)}
     cfg = Config.model_validate(cfg.model_dump() | {"grid": cell, "model": {"encoder_channels": (4, 4)}})
     recipe = build_recipe(cfg)
-    batch = next(evaluation_batches(cfg, dataset))
+    batch = next(load_evaluation_batches(cfg, dataset))
     recipe.model.eval()
     maps = recipe.model(batch).heatmap
     assert maps.isfinite().all()
@@ -175,7 +175,7 @@ def test_a_network_takes_the_age(everything: Any) -> None:
 
 
 def test_workers_are_gone_when_the_batches_are_let_go(store: Path) -> None:
-    batches = training_batches(config(2), FrameDataset([store]), epoch=0)
+    batches = load_training_batches(config(2), FrameDataset([store]), epoch=0)
     before = set(multiprocessing.active_children())
     next(batches)
     started = set(multiprocessing.active_children()) - before
@@ -187,8 +187,8 @@ def test_workers_are_gone_when_the_batches_are_let_go(store: Path) -> None:
 @pytest.mark.parametrize(("workers", "first_step"), [(0, 1), (0, 3), (2, 2), (0, 4)])
 def test_a_resumed_epoch_goes_on_where_it_stopped(store: Path, workers: int, first_step: int) -> None:
     dataset = FrameDataset([store])
-    whole = list(training_batches(config(), dataset, epoch=1))
-    rest = list(training_batches(config(workers), dataset, epoch=1, first_step=first_step))
+    whole = list(load_training_batches(config(), dataset, epoch=1))
+    rest = list(load_training_batches(config(workers), dataset, epoch=1, first_step=first_step))
     assert_same_batches(whole[first_step:], rest)
 
 
@@ -196,9 +196,9 @@ def test_an_epoch_is_every_frame_in_another_order(store: Path) -> None:
     dataset = FrameDataset([store])
     orders = []
     for epoch in range(2):
-        batches = list(training_batches(config(), dataset, epoch=epoch))
+        batches = list(load_training_batches(config(), dataset, epoch=epoch))
         assert [batch.size for batch in batches] == [3] * 4
-        assert len(batches) == steps_per_epoch(config(), dataset)
+        assert len(batches) == count_steps_per_epoch(config(), dataset)
         orders.append([frame_id for batch in batches for frame_id in batch.frame_ids])
         assert set(orders[-1]) == set(dataset.frame_ids)
         assert orders[-1][NUM_FRAMES:] == orders[-1][:1]  # the last batch is filled from the start
@@ -207,20 +207,20 @@ def test_an_epoch_is_every_frame_in_another_order(store: Path) -> None:
 
 def test_seeds_differ(store: Path) -> None:
     dataset = FrameDataset([store])
-    a, b = (next(training_batches(config(seed=seed), dataset, epoch=0)) for seed in (0, 1))
+    a, b = (next(load_training_batches(config(seed=seed), dataset, epoch=0)) for seed in (0, 1))
     assert a.frame_ids != b.frame_ids or not torch.equal(a.points, b.points)
 
 
 def test_a_frame_that_fills_a_batch_is_augmented_anew(store: Path) -> None:
     dataset = FrameDataset([store], every=6)  # two frames, batches of three
-    (batch,) = training_batches(config(), dataset, epoch=0)
+    (batch,) = load_training_batches(config(), dataset, epoch=0)
     assert batch.frame_ids[0] == batch.frame_ids[2]
     assert not torch.equal(batch.ground_truth[0].box, batch.ground_truth[2].box)
 
 
 def test_evaluation_sees_every_frame_once_unchanged(store: Path) -> None:
     dataset = FrameDataset([store])
-    batches = list(evaluation_batches(config(), dataset))
+    batches = list(load_evaluation_batches(config(), dataset))
     assert [batch.size for batch in batches] == [3, 3, 3, 2]
     assert tuple(i for batch in batches for i in batch.frame_ids) == dataset.frame_ids
     np.testing.assert_array_equal(batches[0].points[:50, :3].numpy(), dataset[0].points[:, :3])
@@ -231,18 +231,18 @@ def test_evaluation_sees_every_frame_once_unchanged(store: Path) -> None:
 def test_processes_share_an_epoch(store: Path, world_size: int) -> None:
     dataset = FrameDataset([store])
     ranks = [
-        list(training_batches(config(), dataset, epoch=0, rank=rank, world_size=world_size))
+        list(load_training_batches(config(), dataset, epoch=0, rank=rank, world_size=world_size))
         for rank in range(world_size)
     ]
-    assert {len(batches) for batches in ranks} == {steps_per_epoch(config(), dataset, world_size=world_size)}
+    assert {len(batches) for batches in ranks} == {count_steps_per_epoch(config(), dataset, world_size=world_size)}
     seen = Counter(i for batches in ranks for batch in batches for i in batch.frame_ids)
     assert set(seen) == set(dataset.frame_ids)
     interleaved = [batch for step in zip(*ranks, strict=True) for batch in step]
-    assert_same_batches(interleaved[:4], list(training_batches(config(), dataset, epoch=0)))
+    assert_same_batches(interleaved[:4], list(load_training_batches(config(), dataset, epoch=0)))
     evaluated = [
         i
         for rank in range(world_size)
-        for batch in evaluation_batches(config(), dataset, rank=rank, world_size=world_size)
+        for batch in load_evaluation_batches(config(), dataset, rank=rank, world_size=world_size)
         for i in batch.frame_ids
     ]
     assert sorted(evaluated) == sorted(dataset.frame_ids)
@@ -251,7 +251,7 @@ def test_processes_share_an_epoch(store: Path, world_size: int) -> None:
 def test_training_drops_boxes_outside_or_without_points(store: Path) -> None:
     frame = make_frame(0, num_objects=200)
     grid = config().grid.model_copy(update={"lower": (-20.0, -30.0, -0.5), "upper": (40.0, 50.0, 1.5)})
-    kept = trainable(frame.ground_truth, grid, min_points=5)
+    kept = find_trainable_objects(frame.ground_truth, grid, min_points=5)
     for i in range(200):
         x, y, z = frame.ground_truth.box[i, :3]
         inside = -20 <= x < 40 and -30 <= y < 50 and -0.5 <= z < 1.5
@@ -261,18 +261,18 @@ def test_training_drops_boxes_outside_or_without_points(store: Path) -> None:
 
 def test_returns_are_chosen_where_frames_have_them() -> None:
     frame = make_frame(1)
-    first = of_returns(frame, (1,))
+    first = select_returns(frame, (1,))
     np.testing.assert_array_equal(first.points, frame.points[frame.points[:, 6] == 1])
-    assert of_returns(frame, (1, 2)) is frame
+    assert select_returns(frame, (1, 2)) is frame
     silent = replace(frame, points=frame.points[:, :5].copy(), columns=frame.columns[:5])
-    assert of_returns(silent, (2,)) is silent
+    assert select_returns(silent, (2,)) is silent
 
 
 def test_reading_ahead_leaves_torchs_random_numbers_alone(store: Path) -> None:
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    next(training_batches(config(1), FrameDataset([store]), epoch=0))
+    next(load_training_batches(config(1), FrameDataset([store]), epoch=0))
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -280,12 +280,12 @@ def test_reading_ahead_leaves_torchs_random_numbers_alone(store: Path) -> None:
 def test_a_damaged_frame_is_one_line(tmp_path: Path, workers: int) -> None:
     write_store(tmp_path, [make_frame(i, num_points=50) for i in range(4)])
     path = tmp_path / read_manifest(tmp_path).segments[0].file
-    start = int(read_directory(path).start[5])
+    start = int(read_archive_directory(path).start[5])
     with open(path, "r+b") as file:
         file.seek(start + 10)
         file.write(b"\xff\xff\xff")
     with pytest.raises(UserError) as caught:
-        list(training_batches(config(workers), FrameDataset([tmp_path]), epoch=0))
+        list(load_training_batches(config(workers), FrameDataset([tmp_path]), epoch=0))
     assert "frame 2: wrong checksum" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -294,7 +294,7 @@ def test_points_are_pinned_where_there_is_a_gpu(store: Path, monkeypatch: pytest
     """Without one here, DataLoader's own pinning is played: it calls `pin_memory` of what a worker made."""
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
-    made = _Maker(lambda number: next(training_batches(config(), FrameDataset([store]), epoch=0)))[0]
+    made = _BatchDataset(lambda number: next(load_training_batches(config(), FrameDataset([store]), epoch=0)))[0]
     again = made.pin_memory()
     assert isinstance(made.result, Batch)
     assert isinstance(again.result, Batch)
@@ -309,4 +309,4 @@ class Deadly(FrameDataset):
 
 def test_a_killed_worker_is_one_line(store: Path) -> None:
     with pytest.raises(UserError, match=r"killed: out of memory.*data\.workers"):
-        list(training_batches(config(1), Deadly([store]), epoch=0))
+        list(load_training_batches(config(1), Deadly([store]), epoch=0))

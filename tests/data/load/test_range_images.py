@@ -10,13 +10,13 @@ import pytest
 from pcdet_poly.config.sections.data import AugmentConfig
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.augment import augment
-from pcdet_poly.data.load.range_images import LARGEST, PIXEL, RANGE, range_images, with_pixels
-from pcdet_poly.data.load.sweeps import with_past
+from pcdet_poly.data.load.range_images import LARGEST, PIXEL, RANGE, make_range_images, add_pixel_columns
+from pcdet_poly.data.load.sweeps import add_past_sweeps
 from pcdet_poly.ops.cpu.range_image import NEIGHBOURS, nearest, place
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import decode_frame, encode_scan
-from pcdet_poly.waymo.range_image import points_of_scan
+from pcdet_poly.waymo.range_image import convert_range_images
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
 ROWS, COLUMNS = 16, 90
@@ -41,7 +41,7 @@ def a_scan(seed: int, *, beams: bool = True) -> Scan:
 
 def frame_of(scan: Scan, **changes: object) -> Frame:
     calibrations = tuple(lidar.calibration for lidar in scan.lidars)
-    points = points_of_scan(scan)
+    points = convert_range_images(scan)
     return replace(
         Frame(points, scan.ground_truth, scan.world_from_vehicle, scan.timestamp_us, scan.segment),
         calibrations=calibrations,
@@ -59,7 +59,7 @@ def expected_image(scan: Scan) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_gives_back_the_image_that_points_came_from(seed: int, beams: bool) -> None:
     scan = a_scan(seed, beams=beams)
-    images = range_images([with_pixels(frame_of(scan), SIZE)], SIZE)
+    images = make_range_images([add_pixel_columns(frame_of(scan), SIZE)], SIZE)
     np.testing.assert_allclose(images.image[0].numpy(), expected_image(scan), atol=1e-6)
     true_pixel = np.flatnonzero(scan.lidars[0].returns[0][..., 0] > 0)  # the order that points are made in
     assert images.pixel_of_point[: len(true_pixel)].tolist() == true_pixel.tolist()
@@ -68,9 +68,9 @@ def test_gives_back_the_image_that_points_came_from(seed: int, beams: bool) -> N
 
 def test_augmentation_moves_points_and_leaves_the_image() -> None:
     scan = a_scan(3)
-    frame = with_pixels(frame_of(scan), SIZE)
+    frame = add_pixel_columns(frame_of(scan), SIZE)
     changed = augment(frame, np.random.default_rng(0), CHANGES)
-    plain, other = (range_images([one], SIZE) for one in (frame, changed))
+    plain, other = (make_range_images([one], SIZE) for one in (frame, changed))
     assert plain.image.equal(other.image)
     ranges = changed.points[:, changed.columns.index(RANGE)]
     shown = other.image.flatten(2)[0, 0, other.pixel_of_point.clamp(min=0)].numpy() * LARGEST[0]
@@ -80,14 +80,14 @@ def test_augmentation_moves_points_and_leaves_the_image() -> None:
 
 def test_frames_follow_each_other() -> None:
     scans = [a_scan(4), a_scan(5)]
-    frames = [with_pixels(frame_of(scan), SIZE) for scan in scans]
+    frames = [add_pixel_columns(frame_of(scan), SIZE) for scan in scans]
     empty = replace(frames[0], points=frames[0].points[:0])
-    images = range_images([frames[0], empty, frames[1]], SIZE)
+    images = make_range_images([frames[0], empty, frames[1]], SIZE)
     assert images.image.shape == (3, 3, ROWS, COLUMNS)
     assert not images.image[1].any()
     for position, scan in ((0, scans[0]), (2, scans[1])):
         np.testing.assert_allclose(images.image[position].numpy(), expected_image(scan), atol=1e-6)
-    own = range_images([frames[1]], SIZE).pixel_of_point
+    own = make_range_images([frames[1]], SIZE).pixel_of_point
     later = images.pixel_of_point[len(frames[0].points) :]
     assert later.equal(own.where(own < 0, own + 2 * ROWS * COLUMNS))
 
@@ -100,9 +100,9 @@ def test_each_sweep_has_an_image() -> None:
         replace(scan, world_from_vehicle=pose, timestamp_us=100_000 * (2 - i))
         for i, (scan, pose) in enumerate(zip(scans, poses, strict=True))
     ]
-    frame, *past = (with_pixels(frame_of(scan), SIZE) for scan in scans)
-    joined = augment(with_past(frame, past), np.random.default_rng(0), CHANGES)
-    images = range_images([joined, frame], SIZE)
+    frame, *past = (add_pixel_columns(frame_of(scan), SIZE) for scan in scans)
+    joined = augment(add_past_sweeps(frame, past), np.random.default_rng(0), CHANGES)
+    images = make_range_images([joined, frame], SIZE)
     assert images.image.shape[0] == 4
     for image, scan in zip(images.image, (*scans, scans[0]), strict=True):
         np.testing.assert_allclose(image.numpy(), expected_image(scan), atol=1e-6)
@@ -116,7 +116,7 @@ def test_without_calibration_every_row_takes_as_many_points() -> None:
     frame = replace(frame_of(a_scan(9)), calibrations=())
     own = frame.points[:, 7] == 1
     frame = replace(frame, points=frame.points[own][:, :5].copy(), columns=frame.columns[:5])
-    pixel = with_pixels(frame, RangeImageConfig(rows=8, columns=4000)).points[:, 5].astype(int)
+    pixel = add_pixel_columns(frame, RangeImageConfig(rows=8, columns=4000)).points[:, 5].astype(int)
     assert (pixel >= 0).all()
     count = np.bincount(pixel // 4000, minlength=8)
     assert count.min() > 0.9 * len(pixel) / 8
@@ -129,7 +129,7 @@ def test_without_calibration_every_row_takes_as_many_points() -> None:
 def test_more_or_fewer_rows_than_beams() -> None:
     frame = frame_of(a_scan(10))
     for rows in (ROWS // 2, 2 * ROWS):
-        pixel = with_pixels(frame, RangeImageConfig(rows=rows, columns=COLUMNS)).points[:, -2]
+        pixel = add_pixel_columns(frame, RangeImageConfig(rows=rows, columns=COLUMNS)).points[:, -2]
         assert 0 <= pixel[pixel >= 0].min() < COLUMNS  # the highest beam is in row 0
         assert (rows - 1) * COLUMNS <= pixel.max() < rows * COLUMNS
 
@@ -137,7 +137,7 @@ def test_more_or_fewer_rows_than_beams() -> None:
 def test_points_that_are_not_finite_have_no_pixel() -> None:
     frame = frame_of(a_scan(11))
     frame.points[5, 1] = np.nan
-    images = range_images([with_pixels(frame, SIZE)], SIZE)
+    images = make_range_images([add_pixel_columns(frame, SIZE)], SIZE)
     assert images.pixel_of_point[5] == -1
     assert images.image.isfinite().all()
 
@@ -174,7 +174,7 @@ def test_a_pixel_shows_its_nearest_point() -> None:
 @pytest.mark.slow
 def test_points_of_a_driving_car_find_pixels_of_their_own() -> None:
     (scan,) = simulate_segment(1002, num_frames=1)
-    frame = with_pixels(decode_frame(encode_scan(scan), returns=(1,)), RangeImageConfig())
+    frame = add_pixel_columns(decode_frame(encode_scan(scan), returns=(1,)), RangeImageConfig())
     pixel = frame.points[:, frame.columns.index(PIXEL)]
     top = pixel[frame.points[:, frame.columns.index("lidar")] == 1]
     assert (top >= 0).all()

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.sweeps import AGE, with_past
+from pcdet_poly.data.load.sweeps import AGE, add_past_sweeps
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Frame
@@ -37,7 +37,7 @@ def test_landmarks_far_from_the_origin_of_the_world_line_up() -> None:
         frame = make_frame(0, num_points=300)
         frame.points[:, :3] = seen
         frames.append(replace(frame, world_from_vehicle=world_from_vehicle, timestamp_us=10_000_000 - 100_000 * i))
-    merged = with_past(frames[0], frames[1:])
+    merged = add_past_sweeps(frames[0], frames[1:])
     for i in range(4):
         rows = merged.points[300 * i : 300 * (i + 1)]
         np.testing.assert_allclose(rows[:, :3], frames[0].points[:, :3], atol=5e-5)
@@ -52,7 +52,7 @@ def test_a_simulated_street_lines_up() -> None:
     first, now = (decode_frame(encode_scan(scan)) for scan in simulate_segment(7, num_frames=2, interval_s=0.5))
     moved_m = np.linalg.norm((np.linalg.inv(now.world_from_vehicle) @ first.world_from_vehicle)[:2, 3])
     assert moved_m > 1
-    past = with_past(now, [first]).points[len(now.points) :, :3]
+    past = add_past_sweeps(now, [first]).points[len(now.points) :, :3]
     nearest_m, surface_m = distances(past, now)
     assert nearest_m < 0.1  # beams are about that far apart
     assert surface_m < 0.02
@@ -74,7 +74,7 @@ def distances(points: np.ndarray, frame: Frame) -> tuple[float, float]:
 
 def test_a_segments_start_has_no_past() -> None:
     frame = make_frame(1)
-    alone = with_past(frame, [])
+    alone = add_past_sweeps(frame, [])
     np.testing.assert_array_equal(alone.points[:, :-1], frame.points)
     assert (alone.points[:, -1] == 0).all()
 
@@ -82,7 +82,7 @@ def test_a_segments_start_has_no_past() -> None:
 def test_sweeps_with_other_columns_are_refused() -> None:
     frame = make_frame(1)
     with pytest.raises(ValueError, match="columns"):
-        with_past(frame, [replace(frame, points=frame.points[:, :5].copy(), columns=frame.columns[:5])])
+        add_past_sweeps(frame, [replace(frame, points=frame.points[:, :5].copy(), columns=frame.columns[:5])])
 
 
 def test_frames_before_a_frame_stay_in_its_segment(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_frames_before_a_frame_stay_in_its_segment(tmp_path: Path) -> None:
     write_store(tmp_path / "a", frames, precision="exact")
     write_store(tmp_path / "b", [make_frame(9, segment="t", num_points=5)], precision="exact")
     store = Store(tmp_path / "a")
-    assert [frame.timestamp_us for frame in store.before(6, 9)] == [frames[i].timestamp_us for i in (5, 4)]
-    assert_same_frame(store.before(7, 1)[0], frames[6])
-    assert store.before(4, 3) == store.before(0, 1) == store.before(7, 0) == []
+    assert [frame.timestamp_us for frame in store.read_frames_before(6, 9)] == [frames[i].timestamp_us for i in (5, 4)]
+    assert_same_frame(store.read_frames_before(7, 1)[0], frames[6])
+    assert store.read_frames_before(4, 3) == store.read_frames_before(0, 1) == store.read_frames_before(7, 0) == []
     dataset = FrameDataset([tmp_path / "a", tmp_path / "b"], every=3)  # frames 0, 3, 6
-    assert [frame.timestamp_us for frame in dataset.before(1, 2)] == [frames[i].timestamp_us for i in (2, 1)]
-    assert [len(dataset.before(i, 5)) for i in range(len(dataset))] == [0, 3, 2]
+    assert [frame.timestamp_us for frame in dataset.read_frames_before(1, 2)] == [frames[i].timestamp_us for i in (2, 1)]
+    assert [len(dataset.read_frames_before(i, 5)) for i in range(len(dataset))] == [0, 3, 2]

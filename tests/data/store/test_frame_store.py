@@ -16,7 +16,7 @@ import pytest
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.data.store.manifest import MANIFEST, read_manifest
-from pcdet_poly.data.store.segment_file import open_writer, read_directory, read_frame
+from pcdet_poly.data.store.segment_file import open_writer, read_archive_directory, read_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Frame, GroundTruth
 from tests.data.frames import assert_same_frame, make_frame
@@ -67,22 +67,22 @@ def test_random_access_equals_sequential(folder: Path) -> None:
 def test_labels_are_read_without_points(folder: Path) -> None:
     store = Store(folder)
     for i in (0, 4, -1):
-        labels = store.labels(i)
+        labels = store.read_labels(i)
         assert_same_frame(labels, FRAMES[i], points=False)
         assert labels.points.shape == (0, 8)
-    directory = read_directory(folder / store.manifest.segments[0].file)
+    directory = read_archive_directory(folder / store.manifest.segments[0].file)
     spoil(folder / store.manifest.segments[0].file, int(directory.start[3]) + 20, 1)  # in the points of frame 1
-    assert_same_frame(store.labels(1), FRAMES[1], points=False)
+    assert_same_frame(store.read_labels(1), FRAMES[1], points=False)
     with pytest.raises(UserError, match="frame 1: wrong checksum"):
         store[1]
     spoil(folder / store.manifest.segments[0].file, int(directory.start[2]) + 20, 1)
     with pytest.raises(UserError, match="frame 1: wrong checksum"):
-        store.labels(1)
+        store.read_labels(1)
 
 
 def test_a_frame_is_read_without_the_others(folder: Path) -> None:
     path = folder / read_manifest(folder).segments[0].file
-    directory = read_directory(path)
+    directory = read_archive_directory(path)
     with open(path, "r+b") as file:  # spoil frames 0 and 2 of 3
         for entry in (0, 1, 4, 5):
             file.seek(int(directory.start[entry]))
@@ -193,7 +193,7 @@ def test_no_flipped_bit_is_read_as_data(tmp_path: Path, precision: Precision) ->
 
 def test_damage_names_the_frame(folder: Path) -> None:
     path = folder / read_manifest(folder).segments[1].file
-    spoil(path, int(read_directory(path).start[3]) + 50, 4)
+    spoil(path, int(read_archive_directory(path).start[3]) + 50, 4)
     store = Store(folder)
     with pytest.raises(UserError, match=r"\.zip: frame 1: wrong checksum"):
         store[4]
@@ -221,7 +221,7 @@ def test_a_foreign_archive(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(UserError, match="not a segment of frames"):
-        read_directory(path)
+        read_archive_directory(path)
 
 
 def test_a_missing_segment(folder: Path) -> None:
@@ -269,7 +269,7 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_segment_alone_is_enough_to_read_its_frames(folder: Path) -> None:
-    directory = read_directory(folder / read_manifest(folder).segments[0].file)
+    directory = read_archive_directory(folder / read_manifest(folder).segments[0].file)
     assert len(directory) == 3
     assert_same_frame(read_frame(directory, 2), FRAMES[2])
 

@@ -18,7 +18,7 @@ from pcdet_poly.waymo import (
     read_frames,
     read_frames_v2,
     read_scans_v2,
-    segments_v2,
+    list_segments_v2,
     write_records,
     write_segment_v2,
 )
@@ -73,7 +73,7 @@ def test_segments_are_found_by_any_component(tmp_path: Path) -> None:
     (tmp_path / "lidar" / ".c.parquet").touch()
     (tmp_path / "camera_image").mkdir()
     (tmp_path / "camera_image" / "d.parquet").touch()
-    assert segments_v2(tmp_path) == ["a", "b"]
+    assert list_segments_v2(tmp_path) == ["a", "b"]
 
 
 def _shuffled(seed: int) -> Callable[[pa.Table], pa.Table]:

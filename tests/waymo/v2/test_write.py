@@ -13,7 +13,7 @@ import pytest
 
 from pcdet_poly import files
 from pcdet_poly.errors import UserError
-from pcdet_poly.waymo import Scan, decode_scan, read_records, read_scans_v2, segments_v2, write_segment_v2
+from pcdet_poly.waymo import Scan, decode_scan, read_records, read_scans_v2, list_segments_v2, write_segment_v2
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import SEGMENT, make_scans, write_made_up
@@ -107,7 +107,7 @@ def test_an_interruption_between_two_renames_leaves_no_readable_mixture(
     monkeypatch.setattr(files.os, "replace", failing)
     with pytest.raises(OSError, match="No space"):
         write_made_up(tmp_path, make_scans(3))
-    assert segments_v2(tmp_path) == [SEGMENT]
+    assert list_segments_v2(tmp_path) == [SEGMENT]
     with pytest.raises(UserError, match=r"vehicle_pose/made_up\.parquet: no such file; download \(or write again\)"):
         next(read_scans_v2(tmp_path, SEGMENT))
     assert not list(tmp_path.rglob("*.part"))
