@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 Array = np.ndarray
 

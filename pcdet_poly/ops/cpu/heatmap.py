@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 Array = np.ndarray
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.ops.cpu.overlap import HEIGHT, LENGTH, WIDTH, Z, bev_overlap, prepare
 from pcdet_poly.ops.precision import FINITE
 

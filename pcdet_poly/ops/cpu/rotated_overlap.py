@@ -13,7 +13,7 @@ same order: keep the two alike.
 
 from __future__ import annotations
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 
 
 @kernel

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pcdet_poly.ops.compiler.kernel import kernel as compiled
 from pcdet_poly.ops.cpu.bitmap import num_bits
-from pcdet_poly.ops.cpu.compile import kernel as compiled
 
 Array = np.ndarray
 Size3 = tuple[int, int, int]  # along z, y, x

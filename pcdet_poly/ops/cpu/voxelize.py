@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.ops.cpu.bitmap import rank, ranks_of_words, set_of
-from pcdet_poly.ops.cpu.compile import kernel
 
 Array = np.ndarray
 DROPPED = -1

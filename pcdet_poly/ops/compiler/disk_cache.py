@@ -1,0 +1,140 @@
+"""A kernel's machine code on disk, found by the kernel's fingerprint.
+
+numba's own cache looks at the text of the file that holds a kernel: it compiles again after any edit of that file, and
+goes on running old code after an edit of a called function in another file. And two processes that compile the same
+kernel for different arguments can take each other's file. Here, a file's name says all that its contents depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba.core import compiler
+from numba.core.caching import _Cache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
+from numba.core.sigutils import normalize_signature
+
+from pcdet_poly.files import atomic_path
+from pcdet_poly.ops.compiler.cache_folders import cache_folders, remove_outdated, writable_cache_folder
+from pcdet_poly.ops.compiler.fingerprint import compiler_tag, kernel_fingerprint
+from pcdet_poly.ops.compiler.progress import report_compiled, report_compiling
+from pcdet_poly.ops.compiler.registry import kernels_of_source, source_file
+
+_rebuild: Any = compiler.CompileResult._rebuild
+_serialise: Any = dumps
+_normalise: Any = normalize_signature
+
+
+class DiskCache(_Cache):
+    """What numba asks before it compiles a kernel, and tells after. Nothing is read before the kernel's first call."""
+
+    def __init__(self, kernel: Dispatcher) -> None:
+        self._kernel = kernel
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str | None:
+        """The folder that is written to; part of numba's statistics."""
+        folder = writable_cache_folder(source_file(self._kernel))
+        return None if folder is None else str(folder)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any | None:
+        """The machine code for arguments of the types `sig`; None if it must be compiled."""
+        target_context.refresh()
+        if self._enabled:
+            name = self._file_name(sig, target_context.codegen())
+            for folder in cache_folders(source_file(self._kernel)):
+                data = _read(folder / name, _argument_types(sig))
+                if data is not None:
+                    return _rebuild(target_context, *data)
+        report_compiling(self._kernel)
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep machine code just compiled, and remove what no kernel of the same file uses any more."""
+        report_compiled(self._kernel)
+        if not self._enabled or any(not loop.can_cache for loop in data.lifted) or data.library.has_dynamic_globals:
+            return
+        source = source_file(self._kernel)
+        folder = writable_cache_folder(source)
+        try:
+            if folder is None:
+                raise OSError("no folder can be written")
+            with atomic_path(folder / self._file_name(sig, data.codegen)) as temporary:
+                temporary.write_bytes(_serialise((_argument_types(sig), data._reduce())))
+            kernels = kernels_of_source(source)
+            current = {(_file_safe_name(kernel), kernel_fingerprint(kernel)) for kernel in kernels}
+            remove_outdated(folder, source, _compiler_and_python(), current)
+        except OSError as error:
+            _warn_that_nothing_is_kept(f"{error.strerror or error}")
+
+    def enable(self) -> None:
+        """Read and write from now on."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Neither read nor write from now on."""
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Remove what is kept of the kernel as it is now."""
+        folder = writable_cache_folder(source_file(self._kernel))
+        for path in folder.glob(f"{file_prefix(self._kernel)}*") if folder is not None else ():
+            path.unlink(missing_ok=True)
+
+    def _file_name(self, sig: Any, codegen: Any) -> str:
+        specialisation = repr((_argument_types(sig), codegen.magic_tuple()))  # with the processor's name and features
+        return f"{file_prefix(self._kernel)}{hashlib.sha256(specialisation.encode()).hexdigest()[:16]}.nbc"
+
+
+def kernels_not_on_disk(kernels: Iterable[Dispatcher]) -> list[Dispatcher]:
+    """Those of `kernels` that no cache folder holds for any types of arguments."""
+    return [kernel for kernel in kernels if not _is_on_disk(kernel)]
+
+
+def file_prefix(kernel: Dispatcher) -> str:
+    """How the names of a kernel's files begin, as the kernel is now."""
+    stem = source_file(kernel).stem
+    return f"{stem}.{_file_safe_name(kernel)}-{kernel_fingerprint(kernel)}.{_compiler_and_python()}-"
+
+
+def _is_on_disk(kernel: Dispatcher) -> bool:
+    prefix = file_prefix(kernel)
+    return any(next(folder.glob(f"{prefix}*"), None) is not None for folder in cache_folders(source_file(kernel)))
+
+
+def _read(path: Path, argument_types: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    try:
+        types, data = pickle.loads(path.read_bytes())
+    except Exception:  # not there, not readable, cut short by a crash: whatever it is, compiling mends it
+        return None
+    return data if types == argument_types else None
+
+
+def _argument_types(sig: Any) -> tuple[Any, ...]:
+    return tuple(_normalise(sig)[0])
+
+
+def _file_safe_name(kernel: Dispatcher) -> str:
+    return kernel.py_func.__qualname__.replace("<", "").replace(">", "")
+
+
+@cache
+def _compiler_and_python() -> str:
+    return f"{compiler_tag()}.py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+
+
+@cache
+def _warn_that_nothing_is_kept(reason: str) -> None:
+    print(
+        f"warning: compiled kernels are not kept ({reason}), so every process compiles them again; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        file=sys.stderr,
+    )

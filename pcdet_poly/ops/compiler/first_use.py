@@ -1,0 +1,24 @@
+"""The first use of kernels on a machine, of which the user is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pcdet_poly.ops.compiler.disk_cache import kernels_not_on_disk
+from pcdet_poly.ops.compiler.progress import show_progress
+from pcdet_poly.ops.compiler.registry import kernels_of_packages
+
+
+@contextmanager
+def show_compilation(*packages: str) -> Iterator[None]:
+    """Say on stderr how far compilation is while the block calls kernels for the first time.
+
+    Nothing is said if all of them are on disk.
+
+    Args:
+        packages: whose kernels the block is going to call, such as "pcdet_poly.ops.cpu"; those of modules that are
+            not imported yet are not counted ahead.
+    """
+    with show_progress(len(kernels_not_on_disk(kernels_of_packages(*packages)))):
+        yield
