@@ -1,7 +1,8 @@
 """How easy the code is to find one's way in, as numbers: `python -m benchmarks.measure_code [FOLDER ...]`.
 
 Prints one Markdown table: files per folder, function names that start with a verb, documented
-parameters, string subscripts, import circles. `--list` adds every function whose name starts with
+parameters, string subscripts, import circles, and for the whole package the frames that epsilon passes
+from YAML to the loss. `--list` adds every function whose name starts with
 no verb and every public function whose docstring leaves a parameter out; `--json` prints numbers.
 """
 
@@ -27,23 +28,24 @@ come compare compile complete compress compute concatenate configure connect con
 crop cross cut decode decompress decorate define deflate delete derive describe destroy detach detect determine
 discard display divide download drain draw drive drop dump edit emit empty enable encode end enforce enlarge enter
 enumerate erase estimate evaluate examine exclude execute exit expand expect explain export extend extract fail
-fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward free freeze fuse gather
-generate get give go greet group grow guard guess halve hand handle has hash hide hold identify ignore import
+fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward free freeze furnish fuse
+gather generate get give go greet group grow guard guess halve hand handle has hash hide hold identify ignore import
 include index infer inflate initialise initialize insert inspect install interpolate intersect invert is iterate
 join jump keep kill label launch lay lead learn leave let lift limit link list listen load locate lock log look
-loosen make map mark mask match may measure meet merge migrate mirror mix modify monitor move multiply must name
-narrow normalize note notify number observe offer offset open order own pack pad paint parse partition pass paste
-pause permute pick pin place plan plot point pool populate post predict prepare preprocess present print process
-produce profile project propagate prove provide prune publish pull push put quantize quote raise ramp rank read
-rebuild receive recolour record recover reduce refer refuse register reject relabel release reload remember remove
-rename render reorder repair repeat replace report represent require rerun resample rescore reserve reset reshape
-resize resolve respond restart restore restrict resume retry return reuse reverse review rewind rewrite roll rotate
-round run sample save scale scan scatter schedule score search seed seek select send separate serialize serve set
-setup share shift should show shrink shuffle shut sign simulate skip slice smooth solve sort spawn split spread
-stack stamp stand start state step stop store stream stretch strip study style subtract suggest sum summarize supply
-suppress swap switch synchronize tabulate tag take tell test thin throw tie tile time toggle touch trace track train
-transform translate transpose traverse trigger trim try turn unbind undo uniform unlink unpack unregister unwrap
-update upload use validate vary verify view visit voxelize wait walk warm warn warp weigh widen wrap write yield zip
+loosen lose make map mark mask match may measure meet merge migrate mirror mix modify monitor move multiply must
+name narrow normalize note notify number observe offer offset open order own pack pad paint park parse partition
+pass paste pause permute pick pin place plan plant plot point pool populate post predict prepare preprocess present
+print process produce profile project propagate prove provide prune publish pull push put quantize quote raise ramp
+rank read rebuild receive recolour record recover reduce refer refuse register reject relabel release reload
+remember remove rename render reorder repair repeat replace report represent require rerun resample rescore reserve
+reset reshape resize resolve respond restart restore restrict resume retry return reuse reverse review rewind
+rewrite roll rotate round run sample save scale scan scatter schedule score search seed seek select send separate
+serialize serve set setup share shift should show shrink shuffle shut sign simulate skip slice smooth solve sort
+spawn split spread stack stamp stand start state step stop store stream stretch strip study style subtract suggest
+sum summarize supply suppress swap switch synchronize tabulate tag take tell test thin throw tie tile time toggle
+touch trace track train transform translate transpose traverse trigger trim try turn unbind undo uniform unlink
+unpack unregister unwrap update upload use validate vary verify view visit voxelize wait walk warm warn warp weigh
+widen wrap write yield zip
 """
 VERBS = frozenset(VERB_LIST.split())
 # Floor-1 and floor-2 files whose functions are losses: their names are the losses' own.
@@ -64,6 +66,7 @@ class Measures:
     lines: int = 0
     files: dict[str, int] = field(default_factory=dict)  # folder -> number of Python files
     circles: list[str] = field(default_factory=list)
+    frames_to_loss: dict[str, int] = field(default_factory=dict)  # head -> see benchmarks/epsilon_path.py
 
 
 def measure(folders: Sequence[Path]) -> Measures:
@@ -126,6 +129,13 @@ def find_circles(imports: dict[str, set[str]]) -> list[list[str]]:
         if module not in index:
             visit(module)
     return circles
+
+
+def count_frames_to_loss() -> dict[str, int]:
+    """The number of frames between a config file's epsilon and the formula, by head."""
+    from benchmarks.epsilon_path import HEADS, trace_epsilon  # imports torch
+
+    return {head: len(trace_epsilon(head)) for head in HEADS}
 
 
 def _module_name(file: Path, package: Path) -> str:
@@ -207,6 +217,9 @@ def format_table(found: Measures) -> str:
         ("string subscripts per 1,000 lines", f"{1000 * found.string_subscripts / max(found.lines, 1):.1f}"),
         ("import circles", str(len(found.circles))),
     ]
+    if found.frames_to_loss:
+        counts = ", ".join(f"{count} ({head})" for head, count in found.frames_to_loss.items())
+        rows.append(("frames from YAML to loss", counts))
     return "\n".join(["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
@@ -218,6 +231,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     found = measure([folder.resolve() for folder in options.folders] or [PACKAGE])
+    if not options.folders:
+        found.frames_to_loss = count_frames_to_loss()
     if options.json:
         print(json.dumps(vars(found), indent=2))
         return 0
