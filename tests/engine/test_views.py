@@ -169,7 +169,10 @@ def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(
     assert names == {"h.html", *(f"p_0000{i}{end}.png" for i in (1, 2) for end in ("", "_above"))}
     for words, says in (
         (["--png", "p.jpg"], "error: --png p.jpg: pictures are PNG files; choose a name that ends in .png"),
-        (["--html", "h.html", "--score", "3"], "error: --min-score/--score: '3': a score is from 0 to 1; see pcdet-poly view -h"),
+        (
+            ["--html", "h.html", "--score", "3"],
+            "error: --min-score/--score: '3': a score is from 0 to 1; see pcdet-poly view -h",
+        ),
     ):
         capsys.readouterr()
         assert main(["view", str(store), *words]) == 2

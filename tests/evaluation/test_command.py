@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pcdet_poly.commands.main import main
 from pcdet_poly.config.sections.evaluation import MetricsConfig
-from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import (
     ApTable,
     Evaluator,
@@ -22,7 +23,6 @@ from pcdet_poly.evaluation import (
     write_detections,
     write_labels,
 )
-from pcdet_poly.evaluation.__main__ import main
 from pcdet_poly.evaluation.table_text import write_caption
 from pcdet_poly.evaluation.waymo_comparison import flatten_set, run_waymo_op
 from pcdet_poly.protos.metrics import Objects, Submission
@@ -103,14 +103,13 @@ def arrays(tmp_path: Path) -> Path:
     return path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["evaluation", *map(str, arguments), "--threads", "1"])
-    return run_command(main)
+def run(*arguments: str | Path) -> int:
+    return main(["evaluate", *map(str, arguments), "--workers", "1"])
 
 
-def test_one_npz(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_one_npz(arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     output = tmp_path / "metrics.json"
-    assert run(monkeypatch, arrays, "--output", output, "--let", "--plots", tmp_path / "plots") == 0
+    assert run(arrays, "--output", output, "--let", "--plots", tmp_path / "plots") == 0
     value = json.loads(output.read_text())
     assert value["3D"] == evaluate_set(random_problem(0)).to_json()["3D"]
     assert value["meta"]["seconds"] > 0
@@ -121,8 +120,8 @@ def test_one_npz(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(("name", "start"), [("t.csv", "part,breakdown"), ("t.md", "| breakdown |")])
-def test_other_outputs(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, start: str) -> None:
-    assert run(monkeypatch, arrays, "--output", tmp_path / name, "--breakdowns", "SIZE") == 0
+def test_other_outputs(arrays: Path, tmp_path: Path, name: str, start: str) -> None:
+    assert run(arrays, "--output", tmp_path / name, "--breakdowns", "SIZE") == 0
     assert (tmp_path / name).read_text().startswith(start)
 
 
@@ -155,16 +154,14 @@ def test_detections_against_labels_and_against_another_detector(
     write_detections(tmp_path / "detections.parquet", ids, found, WAYMO_CLASSES)
     write_detections(tmp_path / "fewer.parquet", ids, [rows[::2] for rows in found], WAYMO_CLASSES)
     write_labels(tmp_path / "labels.bin", ids, truth, WAYMO_CLASSES)
-    code = run(
-        monkeypatch, tmp_path, tmp_path / "labels.bin", "--bootstrap", "20", "--against", tmp_path / "fewer.parquet"
-    )
+    code = run(tmp_path, tmp_path / "labels.bin", "--bootstrap", "20", "--against", tmp_path / "fewer.parquet")
     out = capsys.readouterr().out
     assert code == 0
     assert out.count("resamplings of 3 segments") == 2
     assert "minus" in out
 
 
-def test_labels_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_labels_from_a_store(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     from pcdet_poly.data.store.frame_store import write_store
     from pcdet_poly.structures import Frame
 
@@ -178,14 +175,14 @@ def test_labels_from_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
         ),
     )
     write_detections(tmp_path / "d.parquet", ids, found, WAYMO_CLASSES)
-    assert run(monkeypatch, tmp_path / "d.parquet", tmp_path / "store") == 0
+    assert run(tmp_path / "d.parquet", tmp_path / "store") == 0
     assert "3 frames" in capsys.readouterr().out
 
 
-def test_a_config_chooses(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_config_chooses(arrays: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text("evaluation: {within: [-20, -20, 20, 20], metrics: {levels: [2], box_types: [AA_2D]}}\n")
-    assert run(monkeypatch, arrays, "--config", config, "--output", tmp_path / "m.json") == 0
+    assert run(arrays, "--config", config, "--output", tmp_path / "m.json") == 0
     value = json.loads((tmp_path / "m.json").read_text())
     assert set(value) == {"AA_2D", "meta"}
     assert value["meta"]["within"] == [-20, -20, 20, 20]
@@ -205,19 +202,17 @@ def test_mistakes_are_one_line_and_code_2(
     arrays: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(arrays.parent)
-    assert run(monkeypatch, *arguments) == 2
+    assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
 
 
-def test_no_common_frame_is_a_mistake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_no_common_frame_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     ids, found, truth = frames(3)
     write_detections(tmp_path / "d.parquet", [f"other{name}" for name in ids], found, WAYMO_CLASSES)
     write_labels(tmp_path / "l.bin", ids, truth, WAYMO_CLASSES)
-    assert run(monkeypatch, tmp_path / "d.parquet", tmp_path / "l.bin") == 2
+    assert run(tmp_path / "d.parquet", tmp_path / "l.bin") == 2
     assert "no frame has labels: predictions are of 'othersegment0/0'" in capsys.readouterr().err
 
 

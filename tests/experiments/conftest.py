@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +10,14 @@ import numpy as np
 import pytest
 import yaml
 
+from pcdet_poly.commands.main import call_command
 from pcdet_poly.data.store.frame_store import write_store
-from pcdet_poly.experiments.report.finished_sweep import Model, Study, read_study
-from pcdet_poly.experiments.report.metrics import Numbers
-from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare
-from pcdet_poly.experiments.sweep.schema import read_sweep, trials_of
-from pcdet_poly.experiments.sweep.trial import TRAIN, begin, train_command
+from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedSweep
+from pcdet_poly.experiments.report.metrics import DetectorMetrics
+from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
+from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder
+from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
+from pcdet_poly.experiments.sweep.trial import begin_trial, build_train_command
 from pcdet_poly.structures import Frame, GroundTruth
 
 MODEL = {
@@ -83,13 +83,10 @@ def sweep_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train_here(folder: SweepFolder, name: str) -> None:
     """What a trial's process does, in this one."""
-    begin(folder, name)
-    arguments, sys.argv = sys.argv, train_command(folder, name, num_gpus=0)[1:]
-    try:
-        assert runpy.run_path(str(TRAIN))["main"]() == 0
-    finally:
-        sys.argv = arguments
-    folder.note_end(name, 0, 1.0)
+    begin_trial(folder, name)
+    words = build_train_command(folder, name, num_gpus=0)
+    assert call_command("train", words[words.index("train") + 1 :]) == 0
+    folder.record_end(name, 0, 1.0)
 
 
 @pytest.fixture(scope="session")
@@ -97,8 +94,8 @@ def finished_sweep(sweep_file: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The study's folder with all trials done. Not to be changed: copy it with `copied`."""
     folder = SweepFolder(tmp_path_factory.mktemp("sweeps") / "study")
     sweep = read_sweep(sweep_file)
-    trials = trials_of(sweep, sweep_file.parent)
-    prepare(folder, sweep, trials)
+    trials = list_trials(sweep, sweep_file.parent)
+    prepare_folder(folder, sweep, trials)
     for trial in trials:
         train_here(folder, trial.name)
     return folder.path
@@ -116,18 +113,18 @@ def copied(finished_sweep: Path, tmp_path: Path) -> Callable[[], SweepFolder]:
 
 
 @pytest.fixture(scope="session")
-def study(finished_sweep: Path) -> Study:
+def sweep_runs(finished_sweep: Path) -> FinishedSweep:
     """What the report reads of the finished sweep."""
-    return read_study(SweepFolder(finished_sweep))
+    return read_finished_sweep(SweepFolder(finished_sweep))
 
 
 @pytest.fixture(scope="session")
-def model(study: Study) -> Model:
+def detector(sweep_runs: FinishedSweep) -> DetectorRuns:
     """The study's only model."""
-    return study.models[0]
+    return sweep_runs.detectors[0]
 
 
 @pytest.fixture(scope="session")
-def numbers(model: Model) -> Numbers:
+def metrics(detector: DetectorRuns) -> DetectorMetrics:
     """Its numbers, with few resamplings."""
-    return Numbers(model, resamples=30)
+    return DetectorMetrics(detector, resamples=30)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from pcdet_poly.commands.main import main
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, save_checkpoint
 from pcdet_poly.engine.run import start_run
-from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.export import export_onnx
-from pcdet_poly.models.export.__main__ import main
 from pcdet_poly.models.export.check import largest_difference
 from tests.models.foreign import norm
 
@@ -69,8 +69,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     run = start_run(tmp_path / "run", cfg, torch.device("cpu"), resume=False)
     weights = model_with_statistics("centerpoint_pillar").state_dict()
     save_checkpoint(run.checkpoint_at(1), Checkpoint(1, 1, config_values(cfg), weights, {}, {}))
-    monkeypatch.setattr("sys.argv", ["x", str(run.folder), "--onnx"])
-    assert run_command(main) == 0
+    assert main(["export", str(run.folder), "--onnx"]) == 0
     assert "opset 18" in capsys.readouterr().out
     description = json.loads((run.folder / "model.json").read_text())
     assert (description["columns"], description["rows"]) == (16, 8)

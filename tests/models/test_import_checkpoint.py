@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.commands.main import main
 from pcdet_poly.config.schema import Config
-from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.import_checkpoint import convert, read_foreign
-from pcdet_poly.models.import_checkpoint.__main__ import main
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, GroundTruth
 from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
@@ -159,9 +159,9 @@ def test_the_command_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "c.yaml").write_text(json.dumps(CONFIG))
     network = pcdet()
     torch.save({"model_state": network.state_dict()}, tmp_path / "a.pth")
-    words = ["x", str(tmp_path / "a.pth"), "--config", str(tmp_path / "c.yaml"), "--output", str(tmp_path / "run")]
-    monkeypatch.setattr("sys.argv", words)
-    assert run_command(main) == 0
+    files = [str(tmp_path / name) for name in ("a.pth", "c.yaml", "run")]
+    words = ["import-checkpoint", files[0], "--config", files[1], "--output", files[2]]
+    assert main(words) == 0
     assert "cos, sin -> sin, cos" in capsys.readouterr().out
 
     from pcdet_poly.engine.detector import Detector

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from pcdet_poly.commands.options import parse_natural_int, parse_path, parse_place, parse_positive_int
+from pcdet_poly.commands.options import add_plugin, parse_natural_int, parse_path, parse_place, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -63,6 +63,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--official", metavar="PYTHON", type=parse_place, help="interpreter with Waymo's package: compare with its op"
     )
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -87,7 +87,7 @@ def _join_sides(path: Path, labels: EvaluationSide[Objects]) -> EvaluationSet:
 def _read_store_labels(folder: Path) -> EvaluationSide[Objects]:
     store = Store(folder)
     frames = [store.read_labels(i).ground_truth for i in range(len(store))]
-    rows = tabulate_objects(frames, class_names=store.class_names, names=store.frame_ids)
+    rows = tabulate_objects(frames, class_names=store.class_names, frame_names=store.frame_ids)
     return EvaluationSide(rows, store.frame_ids)
 
 

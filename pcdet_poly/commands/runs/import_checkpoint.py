@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.configs import find_config
-from pcdet_poly.commands.options import add_output, add_overrides, parse_path, parse_place
+from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_path, parse_place
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -32,6 +32,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add_output(parser, "run folder to make (default: report only)")
     parser.add_argument("--partial", action="store_true", help="keep our starting weights for tensors it lacks")
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -70,7 +71,7 @@ def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) ->
     run = start_run(options.output, config, torch.device("cpu"), resume=False)
     weights = model.state_dict()
     save_checkpoint(run.checkpoint_at(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
-    print(f"{options.output}: config.yaml, checkpoints/; evaluate with: python test.py {options.output}")
+    print(f"{options.output}: config.yaml, checkpoints/; evaluate with: python -m pcdet_poly test {options.output}")
 
 
 def _print_conversion(conversion: Conversion) -> None:

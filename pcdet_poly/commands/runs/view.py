@@ -20,6 +20,7 @@ from pcdet_poly.commands.options import (
     add_device,
     add_min_score,
     add_overrides,
+    add_plugin,
     parse_path,
     split_run,
 )
@@ -46,6 +47,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--html", type=parse_path, metavar="FILE", help="write a page for the browser")
     parser.add_argument("--png", type=parse_path, metavar="FILE", help="write pictures, in perspective and from above")
     add_device(parser)
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
     add_output,
+    add_plugin,
     parse_path,
     parse_place,
     parse_positive_int,
@@ -33,6 +34,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add_checkpoint(parser, "default: last")
     add_device(parser)
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:

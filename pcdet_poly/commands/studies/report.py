@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_output, parse_natural_int, parse_path, parse_positive_int
+from pcdet_poly.commands.options import add_output, add_plugin, parse_natural_int, parse_path, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -27,6 +27,7 @@ def add_arguments(parser: CommandParser) -> None:
         default=16,
         help="frames for the histogram of P_t, a forward pass each (default: 16; 0: none)",
     )
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.configs import find_config
-from pcdet_poly.commands.options import add_output, add_overrides, parse_place, parse_positive_int
+from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_place, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -38,6 +38,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=parse_positive_int, help="trials at a time (default: cores / threads)"
     )
+    add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
-    print(f"{folder.path}: now pcdet-poly report {folder.path}")
+    print(f"{folder.path}: now python -m pcdet_poly report {folder.path}")
     return 1 if problems else 0
 
 
