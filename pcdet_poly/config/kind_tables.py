@@ -157,10 +157,10 @@ READERS = KindTable(
     "pcdet_poly.readers",
     {
         "npz": ReaderKind(
-            "pcdet_poly.data.convert.from_npz:read_npz_folder", "pcdet_poly.data.convert.from_npz:find_folders"
+            "pcdet_poly.data.convert.from_npz:read_npz_folder", "pcdet_poly.data.convert.from_npz:list_npz_sources"
         ),
         "waymo": ReaderKind(
-            "pcdet_poly.data.convert.from_waymo:read_waymo", "pcdet_poly.data.convert.from_waymo:find_waymo_sources"
+            "pcdet_poly.data.convert.from_waymo:read_waymo", "pcdet_poly.data.convert.from_waymo:list_waymo_sources"
         ),
     },
 )

@@ -40,6 +40,6 @@ class LossKind:
 class ReaderKind:
     """A reader of frames that `--reader` can name."""
 
-    # (path: Path, advance: bytes read -> None, report: UserError -> None) -> iterator of the frames of one segment
+    # (path, advance: bytes read -> None, report: UserError -> None) -> iterator of the Frames of one segment
     read: Function
-    find: Function | None = None  # (inputs: words of the command line) -> one path per segment; None: each is one
+    list_sources: Function | None = None  # (words of the command line) -> a Source per segment; None: one per word

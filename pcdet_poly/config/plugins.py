@@ -6,8 +6,10 @@ or an entry point of an installed package is imported.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import traceback
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -88,6 +90,29 @@ def find_object(name: str) -> Any:
             known = [each for each in vars(found) if not each.startswith("_")] if hasattr(found, "__dict__") else []
             raise UserError(f"{module_name} has no {object_name!r}{suggest_word(part, known)}")
         found = getattr(found, part)
+    return found
+
+
+def load_function(function: Callable[..., Any] | str, *arguments: Any, **named: Any) -> Callable[..., Any]:
+    """Return the function of a kind, imported if it is a name, after a look at whether it takes these arguments.
+
+    Args:
+        function: a function, or "module:function".
+        arguments: what it will be called with, or stand-ins.
+        named: the same by keyword.
+
+    Raises:
+        UserError: where it cannot be imported, is no function, or has other parameters.
+    """
+    found = find_object(function) if isinstance(function, str) else function
+    if not callable(found):
+        raise UserError(f"is {found!r}, which cannot be called")
+    signature = inspect.signature(found)
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as error:
+        shown = getattr(found, "__name__", repr(found))
+        raise UserError(f"{shown}{signature} does not take what it is called with: {error}") from None
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from pcdet_poly import __version__
+from pcdet_poly.config.plugins import list_plugins
 from pcdet_poly.errors import UserError
 
 _PACKAGES = ("torch", "numpy", "numba", "scipy", "pydantic", "protobuf", "pyarrow", "triton", "spconv")
@@ -30,6 +31,7 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
     """Everything but the config that may change a result, as plain types."""
     return {
         "command": shlex.join(sys.argv),
+        "plugins": list(list_plugins()),
         "git": _git_commit(),
         "pcdet_poly": __version__,
         "python": platform.python_version(),

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from pcdet_poly.config.kind_tables import LOSSES
+from pcdet_poly.config.plugins import load_function
 from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.errors import UserError
 from pcdet_poly.losses.gradient_shares import p_t_by_part
-from pcdet_poly.models.recipe import load_function
 
 
 class CellLoss(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pcdet_poly.config.kind_tables import DETECTORS
-from pcdet_poly.config.kinds import Function
-from pcdet_poly.config.plugins import find_object
+from pcdet_poly.config.plugins import load_function
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.errors import UserError
@@ -51,29 +49,6 @@ def build_recipe(cfg: Config) -> Recipe:
             "pcdet_poly.models.Recipe is needed"
         )
     return recipe
-
-
-def load_function(function: Function, *arguments: Any, **named: Any) -> Callable[..., Any]:
-    """Return the function of a kind, imported if it is a name, after a look at whether it takes these arguments.
-
-    Args:
-        function: a function, or "module:function".
-        arguments: what it will be called with, or stand-ins.
-        named: the same by keyword.
-
-    Raises:
-        UserError: where it cannot be imported, is no function, or has other parameters.
-    """
-    found = find_object(function) if isinstance(function, str) else function
-    if not callable(found):
-        raise UserError(f"is {found!r}, which cannot be called")
-    signature = inspect.signature(found)
-    try:
-        signature.bind(*arguments, **named)
-    except TypeError as error:
-        shown = getattr(found, "__name__", repr(found))
-        raise UserError(f"{shown}{signature} does not take what it is called with: {error}") from None
-    return found
 
 
 def make_grid(cfg: GridConfig) -> Grid:

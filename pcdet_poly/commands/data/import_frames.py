@@ -1,4 +1,4 @@
-"""Convert your own frames, one .npz file each, into a frame store to train from.
+"""Convert your own frames, one .npz file each or as a reader of your own reads them, into a frame store.
 
 FOLDER is one segment, and so is each folder in it that holds .npz files. Arrays of a file (P points,
 M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_precision, add_workers, parse_path, parse_place
+from pcdet_poly.commands.options import add_plugin, add_precision, add_workers, parse_path, parse_place
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.errors import UserError
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -38,6 +39,13 @@ def add_arguments(parser: CommandParser) -> None:
         default=[],
         help="repeat: --map car=VEHICLE",
     )
+    parser.add_argument(
+        "--reader",
+        metavar="NAME",
+        default="npz",
+        help="what reads FOLDER: npz, waymo, or your own, such as my_package.my_module:MyReader (default: npz)",
+    )
+    add_plugin(parser)
     add_workers(parser)
     add_precision(parser)
 
@@ -46,7 +54,20 @@ def run(options: argparse.Namespace) -> None:
     """Convert the frames, and print the summary."""
     from pcdet_poly.data.convert.conversion_summary import print_conversion
     from pcdet_poly.data.convert.from_npz import import_npz
+    from pcdet_poly.data.convert.from_reader import convert_with_reader
 
+    if options.reader != "npz":
+        if options.map:
+            raise UserError(f"--map: for .npz files; {options.reader} names the classes itself")
+        summary = convert_with_reader(
+            [str(options.folder)],
+            options.output,
+            options.reader,
+            precision=options.precision,
+            workers=options.workers,
+        )
+        print_conversion(summary, options.output)
+        return
     summary = import_npz(
         options.folder,
         options.output,

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
+from pcdet_poly.config.plugins import list_plugin_words
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 
 PROGRAM = ("-m", "pcdet_poly")  # as an installed package has it, too
@@ -28,7 +29,7 @@ def build_trial_command(folder: SweepFolder, name: str, gpus: float) -> list[str
         The program and its arguments.
     """
     words = ["trial", str(folder.path), name, "--num-gpus", str(math.ceil(gpus))]
-    return [sys.executable, *PROGRAM, *words]
+    return [sys.executable, *PROGRAM, *words, *list_plugin_words()]
 
 
 def build_train_command(folder: SweepFolder, name: str, *, num_gpus: int) -> list[str]:
@@ -46,7 +47,7 @@ def build_train_command(folder: SweepFolder, name: str, *, num_gpus: int) -> lis
     if num_gpus > 1:
         start += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_gpus}"]
     words = ["train", str(folder.config_path(name)), "--name", name, "--runs-folder", str(folder.runs), "--resume"]
-    return [*start, *PROGRAM, *words, "--device", "cuda" if num_gpus else "cpu"]
+    return [*start, *PROGRAM, *words, "--device", "cuda" if num_gpus else "cpu", *list_plugin_words()]
 
 
 def begin_trial(folder: SweepFolder, name: str) -> None:
