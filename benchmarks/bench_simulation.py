@@ -16,10 +16,10 @@ import numpy as np
 
 from pcdet_poly.simulation import simulate_segment
 from pcdet_poly.simulation.lidar.cast import MeshCaster, cast_solids
-from pcdet_poly.simulation.lidar.effects import measure
+from pcdet_poly.simulation.lidar.effects import measure_returns
 from pcdet_poly.simulation.lidar.rays import Hits
-from pcdet_poly.simulation.lidar.sensor import waymo_lidars
-from pcdet_poly.simulation.segment import SIGHT_M, beams_at
+from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
+from pcdet_poly.simulation.segment import SIGHT_M, place_beams
 from pcdet_poly.simulation.street.scene import build_scene
 from pcdet_poly.waymo import encode_scan
 
@@ -40,18 +40,18 @@ def stages(seed: int, repeat: int) -> None:
     """Rows for one frame's parts, with the TOP LiDAR."""
     times_s = np.zeros(1)
     scene = build_scene(np.random.default_rng(seed), times_s)
-    top = waymo_lidars(0)[0]
-    beams, _ = beams_at(scene, top, 0.0)
-    mesh, hits = MeshCaster(scene.mesh), Hits.none(top.shape)
-    index = scene.cast.near(0.0, beams.origin[0, :2], SIGHT_M)
-    instances = scene.cast.instances(scene.cast.motion(0.0, index), index)
+    top = build_waymo_lidars(0)[0]
+    beams, _ = place_beams(scene, top, 0.0)
+    mesh, hits = MeshCaster(scene.mesh), Hits.empty(top.shape)
+    index = scene.actors.find_near(0.0, beams.origin[0, :2], SIGHT_M)
+    instances = scene.actors.place_solids(scene.actors.move(0.0, index), index)
     rays, solids = int(top.fires.sum()), len(instances.shapes)
     row("build a scene", best(lambda: build_scene(np.random.default_rng(seed), times_s), repeat), "once per segment")
     cost = best(lambda: mesh.cast(beams, hits), repeat)
     row("TOP: mesh (open3d)", cost, f"{len(scene.mesh.triangles)} triangles, {rays / cost / 1e6:.1f} Mray/s")
     cost = best(lambda: cast_solids(beams, instances, hits, SEED), repeat)
     row("TOP: solids (numba)", cost, f"{solids} solids, {rays / cost / 1e6:.1f} Mray/s")
-    row("TOP: effects", best(lambda: measure(top, hits, scene.cast.tint, SEED), repeat), "")
+    row("TOP: effects", best(lambda: measure_returns(top, hits, scene.actors.tint, SEED), repeat), "")
     scan = next(simulate_segment(seed, num_frames=1))
     row("encode", best(lambda: encode_scan(scan), repeat), f"{len(encode_scan(scan)) / 1e6:.1f} MB, mostly zlib")
 

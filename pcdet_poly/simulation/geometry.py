@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 
-def rotations(roll: np.ndarray, pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
-    """(..., 3, 3) float64: Rz(yaw) Ry(pitch) Rx(roll) of angles (...) in radians."""
+def rotation_matrices(roll: np.ndarray, pitch: np.ndarray, yaw: np.ndarray) -> np.ndarray:
+    """Rotation matrices R = Rz(yaw) Ry(pitch) Rx(roll).
+
+    Args:
+        roll: Angles about x, radians, of any shape (...).
+        pitch: Angles about y, radians, of the same shape.
+        yaw: Angles about z, radians, of the same shape.
+
+    Returns:
+        (..., 3, 3) float64.
+    """
     cr, cp, cy = np.cos(roll), np.cos(pitch), np.cos(yaw)
     sr, sp, sy = np.sin(roll), np.sin(pitch), np.sin(yaw)
     rows = [
@@ -17,7 +26,7 @@ def rotations(roll: np.ndarray, pitch: np.ndarray, yaw: np.ndarray) -> np.ndarra
     return np.stack([np.stack(np.broadcast_arrays(*row), axis=-1) for row in rows], axis=-2)
 
 
-def pose(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+def pose_matrix(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     """(4, 4) float64 homogeneous transform."""
     matrix = np.eye(4)
     matrix[:3, :3] = rotation

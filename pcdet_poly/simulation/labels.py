@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.points_in_boxes import count_points
+from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.simulation.geometry import inside_polygon, wrap_angle
 from pcdet_poly.simulation.lidar.sensor import SWEEP_S
 from pcdet_poly.simulation.street.actors import Motion
-from pcdet_poly.simulation.street.scene import Scene
+from pcdet_poly.simulation.street.scene import StreetScene
 from pcdet_poly.structures import GroundTruth
 
 REACH_M = 75.0
@@ -16,7 +16,7 @@ _FEW_POINTS = 25  # objects seen by so few points are annotated as hard ...
 _HARD_SHARE = 0.3  # ... this often
 
 
-def swept_at(motion: Motion, world_from_vehicle: np.ndarray) -> Motion:
+def move_to_sweep(motion: Motion, world_from_vehicle: np.ndarray) -> Motion:
     """The objects where the TOP LiDAR's rotating beam meets them: where people draw their boxes.
 
     The sweep starts behind the vehicle and turns clockwise; half of it is over at the frame's instant.
@@ -27,21 +27,29 @@ def swept_at(motion: Motion, world_from_vehicle: np.ndarray) -> Motion:
 
 
 def label_objects(
-    scene: Scene,
+    scene: StreetScene,
     seen: Motion,
     index: np.ndarray,
     world_from_vehicle: np.ndarray,
     points: np.ndarray,
     frame: tuple[int, int],
 ) -> GroundTruth:
-    """Labels of the actors at `index`: those of a class, with points, and outside no-label zones.
+    """Labels of the actors that a person would have labelled: of a class, with points, outside no-label zones.
 
-    `seen` is their motion as `swept_at` gives it; `points` (P, 3) float32 are all measured ones in
-    the vehicle frame; `frame` is the segment's seed and the frame's number.
+    Args:
+        scene: The street with everything on it.
+        seen: Where the actors at `index` are when the beam meets them, as `move_to_sweep` gives it; world frame.
+        index: Numbers (A,) of the actors near the vehicle.
+        world_from_vehicle: (4, 4) pose of the frame.
+        points: (P, 3) float32, all measured points in the vehicle frame.
+        frame: Seed of the segment and number of the frame; they decide which objects count as hard.
+
+    Returns:
+        Boxes in the vehicle frame with class, level, number of points, track and speed.
     """
-    cast = scene.cast
-    labelled = (cast.label[index] >= 0) & ~_in_zones(seen.position[:, :2], scene.no_label_zones)
-    box = _boxes(seen, cast.size[index], cast.bottom_m[index], world_from_vehicle)
+    actors = scene.actors
+    labelled = (actors.label[index] >= 0) & ~_find_in_zones(seen.position[:, :2], scene.no_label_zones)
+    box = _build_boxes(seen, actors.size[index], actors.bottom_m[index], world_from_vehicle)
     labelled &= np.hypot(box[:, 0], box[:, 1]) < REACH_M
     index, box, velocity = index[labelled], box[labelled], seen.velocity[labelled]
     num_points = count_points(points, box)
@@ -49,15 +57,15 @@ def label_objects(
     index, box, velocity, num_points = index[visible], box[visible], velocity[visible], num_points[visible]
     return GroundTruth(
         box=box,
-        label=cast.label[index],
-        level=_levels(num_points, frame),
+        label=actors.label[index],
+        level=_draw_levels(num_points, frame),
         num_points=num_points,
         track=np.array([f"sim{frame[0]}-{actor}" for actor in index], dtype="<U32"),
         speed=velocity[:, :2].astype(np.float32),
     )
 
 
-def _boxes(motion: Motion, size: np.ndarray, bottom: np.ndarray, world_from_vehicle: np.ndarray) -> np.ndarray:
+def _build_boxes(motion: Motion, size: np.ndarray, bottom: np.ndarray, world_from_vehicle: np.ndarray) -> np.ndarray:
     """(A, 7) float32 in the vehicle frame."""
     turn = world_from_vehicle[:3, :3]
     up = motion.rotation[:, :, 2] * (bottom + size[:, 2] / 2)[:, None]
@@ -67,14 +75,14 @@ def _boxes(motion: Motion, size: np.ndarray, bottom: np.ndarray, world_from_vehi
     return np.column_stack([center, size, heading]).astype(np.float32)
 
 
-def _in_zones(position: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray:
+def _find_in_zones(position: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray:
     inside = np.zeros(len(position), bool)
     for zone in zones:
         inside |= inside_polygon(position, zone)
     return inside
 
 
-def _levels(num_points: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+def _draw_levels(num_points: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
     """Mostly 0, as in Waymo's files: the level then follows from the number of points."""
     rng = np.random.default_rng((*frame, 1))
     hard = (num_points <= _FEW_POINTS) & (rng.random(len(num_points)) < _HARD_SHARE)

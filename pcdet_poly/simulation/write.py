@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.simulation.segment import segment_timestamps_us, simulate_segment
+from pcdet_poly.simulation.segment import list_timestamps_us, simulate_segment
 from pcdet_poly.waymo.decode import decode_scan
 from pcdet_poly.waymo.encode import encode_scan
 from pcdet_poly.waymo.scan import Scan
@@ -34,7 +34,7 @@ class SegmentJob:
 
 
 @dataclass(frozen=True)
-class Written:
+class SegmentOutcome:
     """What became of one segment."""
 
     num_frames: int
@@ -42,7 +42,7 @@ class Written:
     was_there: bool
 
 
-def segment_jobs(
+def list_jobs(
     folder: str | Path,
     *,
     num_segments: int,
@@ -52,7 +52,23 @@ def segment_jobs(
     prefix: str,
     format: Format = "v1",
 ) -> list[SegmentJob]:
-    """One job per seed from `seed` on; `prefix` begins the names of v1 files."""
+    """List the segments to write, one job per seed.
+
+    Args:
+        folder: Where the records go.
+        num_segments: Number of segments, at least 1.
+        num_frames: Scans per segment, at least 1.
+        interval_s: Seconds between two scans, above 0.
+        seed: The first segment's seed; the others follow.
+        prefix: Start of the names of v1 files.
+        format: "v1" for TFRecords, "v2" for Parquet components.
+
+    Returns:
+        Jobs in ascending order of seed.
+
+    Raises:
+        UserError: If a number cannot be used, or `folder` is a file.
+    """
     _check(num_segments >= 1, "--segments", num_segments, "give at least 1")
     _check(num_frames >= 1, "--frames", num_frames, "give at least 1")
     _check(interval_s > 0, "--interval-s", interval_s, "give a positive number of seconds")
@@ -72,19 +88,19 @@ def segment_jobs(
     return jobs
 
 
-def write_segments(jobs: list[SegmentJob], *, workers: int) -> Iterator[tuple[SegmentJob, Written]]:
+def write_segments(jobs: list[SegmentJob], *, workers: int) -> Iterator[tuple[SegmentJob, SegmentOutcome]]:
     """Write what is missing, with a progress bar; yields each segment as soon as it is whole."""
     _check(workers >= 1, "--workers", workers, "give at least 1")
     total = sum(job.num_frames for job in jobs)
     return run_jobs(write_segment, jobs, workers=workers, title="simulating", total=total)
 
 
-def write_segment(job: SegmentJob, advance: Advance) -> Written:
+def write_segment(job: SegmentJob, advance: Advance) -> SegmentOutcome:
     """Write one segment, unless it is there whole already."""
-    num_objects = _objects_if_whole(job)
+    num_objects = _count_objects_if_whole(job)
     if num_objects is not None:
         advance(job.num_frames)
-        return Written(job.num_frames, num_objects, was_there=True)
+        return SegmentOutcome(job.num_frames, num_objects, was_there=True)
     num_objects = 0
 
     def scans() -> Iterator[Scan]:
@@ -94,7 +110,7 @@ def write_segment(job: SegmentJob, advance: Advance) -> Written:
             num_objects += len(scan.ground_truth)
             advance(1)
 
-    return Written(_write(job, scans()), num_objects, was_there=False)
+    return SegmentOutcome(_write(job, scans()), num_objects, was_there=False)
 
 
 def _write(job: SegmentJob, scans: Iterator[Scan]) -> int:
@@ -109,7 +125,7 @@ def _read(job: SegmentJob) -> Iterator[Scan]:
     return map(decode_scan, read_records(job.path))
 
 
-def _objects_if_whole(job: SegmentJob) -> int | None:
+def _count_objects_if_whole(job: SegmentJob) -> int | None:
     """Labels in the job's segment; None where it is missing or damaged and must be written."""
     if not job.path.exists():
         return None
@@ -118,7 +134,7 @@ def _objects_if_whole(job: SegmentJob) -> int | None:
     except UserError:
         return None
     found = list(objects)
-    if found != segment_timestamps_us(job.seed, job.num_frames, job.interval_s):
+    if found != list_timestamps_us(job.seed, job.num_frames, job.interval_s):
         raise UserError(
             f"{job.path}: holds {len(found)} frames simulated with other settings; delete it or write elsewhere"
         )

@@ -88,5 +88,5 @@ def test_scenes_are_dense_and_varied(seed: int) -> None:
 def test_scene_repeats_for_a_seed() -> None:
     first, again = (build_scene(np.random.default_rng(2), np.array([0.0, 1.0])) for _ in range(2))
     np.testing.assert_array_equal(first.mesh.vertices, again.mesh.vertices)
-    np.testing.assert_array_equal(first.cast.tracks, again.cast.tracks)
-    np.testing.assert_array_equal(first.cast.shapes.planes, again.cast.shapes.planes)
+    np.testing.assert_array_equal(first.actors.tracks, again.actors.tracks)
+    np.testing.assert_array_equal(first.actors.shapes.planes, again.actors.shapes.planes)

@@ -42,7 +42,7 @@ class MeshCaster:
         row, column = beams.lidar.pixels
         rays = np.empty((len(row), 6), np.float32)
         rays[:, :3] = beams.origin[column]
-        rays[:, 3:] = beams.directions(row, column)
+        rays[:, 3:] = beams.compute_directions(row, column)
         answer = self._scene.cast_rays(self._open3d.core.Tensor(rays), nthreads=1)
         triangle = answer["primitive_ids"].numpy()
         hits.range_m[0, row, column] = answer["t_hit"].numpy()
@@ -51,7 +51,14 @@ class MeshCaster:
 
 
 def cast_solids(beams: Beams, instances: Instances, hits: Hits, seed: np.uint64) -> None:
-    """Merge what the rays hit of `instances` into `hits`. `seed` decides where leaves stop a ray."""
+    """Merge what the rays hit of `instances` into `hits`.
+
+    Args:
+        beams: The LiDAR's columns when they fire, world frame.
+        instances: Objects at that instant with the solids they are made of, world frame.
+        hits: The two nearest surfaces along every ray; changed in place.
+        seed: Decides where leaves stop a ray.
+    """
     lidar, shapes = beams.lidar, instances.shapes
     cast_every_solid(
         (beams.origin, beams.world_from_lidar, lidar.delay_s),

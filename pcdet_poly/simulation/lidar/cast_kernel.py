@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
-from pcdet_poly.simulation.lidar.noise import mixed, uniform
+from pcdet_poly.ops.compiler.kernel import kernel
+from pcdet_poly.simulation.lidar.noise import draw_uniform, mix_hash
 from pcdet_poly.simulation.lidar.ray_entry import enter_solid
 from pcdet_poly.simulation.solids.materials import Material
 
@@ -29,25 +29,37 @@ _GLASS = Material.GLASS.value
 def cast_every_solid(
     columns: tuple, lidar: tuple, objects: tuple, solids: tuple, surfaces: tuple, hits: tuple, seed: np.uint64
 ) -> None:
-    """Merge the hits of all solids into `hits`."""
+    """Merge the hits of all solids into `hits`.
+
+    Args:
+        columns: `Beams.origin`, `Beams.world_from_lidar`, `Lidar.delay_s`.
+        lidar: `Lidar.azimuth_rad`, `.inclination_rad`, `.fires`, `.max_range_m`.
+        objects: `Instances.position`, `.velocity`, `.rotation`, `.owner`, `.instance_of_shape`.
+        solids: `Shapes.kind`, `.planes`, `.center`, `.size`, `.axis`, `.radius`, `.half_height`.
+        surfaces: `Shapes.material`, `.free_path_m`, `.glass_z`.
+        hits: `Hits.range_m`, `.cosine`, `.material`, `.owner`; changed in place.
+        seed: Decides where leaves stop a ray.
+    """
     azimuth, inclination, _, _ = lidar
     cosines = np.cos(azimuth), np.sin(azimuth), np.cos(inclination), np.sin(inclination)
     for s in range(len(solids[0])):
-        window = _window(s, columns, lidar, objects, solids)
+        window = _find_visible_pixels(s, columns, lidar, objects, solids)
         if window[0] < window[1]:
-            _cast_one(s, window, columns, lidar, cosines, objects, solids, surfaces, hits, seed)
+            _cast_solid(s, window, columns, lidar, cosines, objects, solids, surfaces, hits, seed)
 
 
 @kernel
-def _window(s: int, columns: tuple, lidar: tuple, objects: tuple, solids: tuple) -> tuple[int, int, int, int]:
+def _find_visible_pixels(
+    s: int, columns: tuple, lidar: tuple, objects: tuple, solids: tuple
+) -> tuple[int, int, int, int]:
     """First and last + 1 column (may pass W: wraps) and row from which solid `s` can be seen."""
     delay = columns[2]
     azimuth, inclination, _, max_range = lidar
     position, velocity, rotation, _, instance_of_shape = objects
     a, center, width = instance_of_shape[s], solids[2][s], len(azimuth)
-    offset = _out_of(rotation[a], (center[0], center[1], center[2]))
+    offset = _rotate(rotation[a], (center[0], center[1], center[2]))
     anchor = (position[a, 0] + offset[0], position[a, 1] + offset[1], position[a, 2] + offset[2])
-    column, near, flat, up = _column_of(anchor, velocity[a], columns, azimuth[0])
+    column, near, flat, up = _find_column(anchor, velocity[a], columns, azimuth[0])
     reach = solids[5][s] + _SLACK_M
     if near - reach > max_range:
         return 0, 0, 0, 0
@@ -55,7 +67,7 @@ def _window(s: int, columns: tuple, lidar: tuple, objects: tuple, solids: tuple)
     moved = (math.sqrt((velocity[a] ** 2).sum()) + _FAST_M_S) * (delay[-1] - delay[0])
     if min(column, width - 1 - column) * 2.0 * math.pi / width * flat < reach + moved:
         reach += moved
-    first, last = _rows_of(inclination, up, flat, reach, solids[6][s] + _TILT * reach)
+    first, last = _find_rows(inclination, up, flat, reach, solids[6][s] + _TILT * reach)
     if flat <= reach:
         return 0, width, first, last
     half = int(math.asin(reach / flat) / (2.0 * math.pi) * width) + 2
@@ -63,7 +75,7 @@ def _window(s: int, columns: tuple, lidar: tuple, objects: tuple, solids: tuple)
 
 
 @kernel
-def _cast_one(
+def _cast_solid(
     s: int,
     window: tuple,
     columns: tuple,
@@ -83,8 +95,8 @@ def _cast_one(
     fires, width, a = lidar[2], len(delay), instance_of_shape[s]
     for step in range(window[0], window[1]):
         j = step % width
-        turn = _turned_back(rotation[a], world_from_lidar[j])
-        o = _into(rotation[a], _gap(origin[j], position[a], velocity[a], delay[j]))
+        turn = _multiply_transposed(rotation[a], world_from_lidar[j])
+        o = _rotate_back(rotation[a], _subtract_moving(origin[j], position[a], velocity[a], delay[j]))
         for i in range(window[2], window[3]):
             if not fires[i, j]:
                 continue
@@ -98,20 +110,20 @@ def _cast_one(
             if enter > leave or leave <= 0.0:
                 continue
             if free_path[s] > 0.0:
-                draw = mixed(mixed(seed, i * width + j), s)
-                depth, cosine = max(enter, 0.0), _LEAST_LEAF_COSINE + (1 - _LEAST_LEAF_COSINE) * uniform(draw, 2)
+                draw = mix_hash(mix_hash(seed, i * width + j), s)
+                depth, cosine = max(enter, 0.0), _LEAST_LEAF_COSINE + (1 - _LEAST_LEAF_COSINE) * draw_uniform(draw, 2)
                 for layer in range(2):
-                    depth -= free_path[s] * math.log(uniform(draw, layer))
+                    depth -= free_path[s] * math.log(draw_uniform(draw, layer))
                     if depth < leave:
-                        _insert(hits, i, j, depth, cosine, material[s], owner[a])
+                        _insert_hit(hits, i, j, depth, cosine, material[s], owner[a])
             elif enter > 0.0:
                 height = o[2] + enter * d[2]
                 surface = _GLASS if glass_z[s, 0] < height < glass_z[s, 1] else material[s]
-                _insert(hits, i, j, enter, cosine, surface, owner[a])
+                _insert_hit(hits, i, j, enter, cosine, surface, owner[a])
 
 
 @kernel
-def _column_of(
+def _find_column(
     anchor: Vector, velocity: np.ndarray, columns: tuple, first_azimuth: float
 ) -> tuple[int, float, float, float]:
     """The column that sees a moving point, and the point's distance, horizontal distance and height there."""
@@ -119,7 +131,9 @@ def _column_of(
     width = len(delay)
     column, near, flat, up = width // 2, 0.0, 0.0, 0.0
     for _ in range(4):  # each pass looks at the instant found by the last
-        seen = _into(world_from_lidar[column], _gap(anchor, origin[column], velocity, -delay[column]))
+        seen = _rotate_back(
+            world_from_lidar[column], _subtract_moving(anchor, origin[column], velocity, -delay[column])
+        )
         turned = (first_azimuth - math.atan2(seen[1], seen[0])) / (2.0 * math.pi)
         column = int((turned - math.floor(turned)) * width + 0.5) % width
         flat, up = math.hypot(seen[0], seen[1]), seen[2]
@@ -128,7 +142,7 @@ def _column_of(
 
 
 @kernel
-def _rows_of(inclination: np.ndarray, up: float, flat: float, reach: float, half_height: float) -> tuple[int, int]:
+def _find_rows(inclination: np.ndarray, up: float, flat: float, reach: float, half_height: float) -> tuple[int, int]:
     """First and last + 1 row that can meet an upright cylinder at distance `flat` and height `up`."""
     first, last = 0, len(inclination)
     if flat <= reach:
@@ -144,7 +158,7 @@ def _rows_of(inclination: np.ndarray, up: float, flat: float, reach: float, half
 
 
 @kernel
-def _insert(hits: tuple, i: int, j: int, distance: float, cosine: float, material: int, owner: int) -> None:
+def _insert_hit(hits: tuple, i: int, j: int, distance: float, cosine: float, material: int, owner: int) -> None:
     """Keep the two nearest hits of pixel (i, j), the nearest first."""
     all_range, all_cosine, all_material, all_owner = hits
     if distance >= all_range[1, i, j]:
@@ -163,8 +177,8 @@ def _insert(hits: tuple, i: int, j: int, distance: float, cosine: float, materia
 
 
 @kernel
-def _gap(to: np.ndarray | Vector, start: np.ndarray, velocity: np.ndarray, time: float) -> Vector:
-    """to - start - velocity * time."""
+def _subtract_moving(to: np.ndarray | Vector, start: np.ndarray, velocity: np.ndarray, time: float) -> Vector:
+    """Compute to - start - velocity * time."""
     return (
         to[0] - start[0] - velocity[0] * time,
         to[1] - start[1] - velocity[1] * time,
@@ -173,8 +187,8 @@ def _gap(to: np.ndarray | Vector, start: np.ndarray, velocity: np.ndarray, time:
 
 
 @kernel
-def _out_of(rotation: np.ndarray, v: Vector) -> Vector:
-    """rotation v."""
+def _rotate(rotation: np.ndarray, v: Vector) -> Vector:
+    """Multiply a vector by a rotation matrix."""
     return (
         rotation[0, 0] * v[0] + rotation[0, 1] * v[1] + rotation[0, 2] * v[2],
         rotation[1, 0] * v[0] + rotation[1, 1] * v[1] + rotation[1, 2] * v[2],
@@ -183,8 +197,8 @@ def _out_of(rotation: np.ndarray, v: Vector) -> Vector:
 
 
 @kernel
-def _into(rotation: np.ndarray, v: Vector) -> Vector:
-    """rotation^T v."""
+def _rotate_back(rotation: np.ndarray, v: Vector) -> Vector:
+    """Multiply a vector by the transpose of a rotation matrix."""
     return (
         rotation[0, 0] * v[0] + rotation[1, 0] * v[1] + rotation[2, 0] * v[2],
         rotation[0, 1] * v[0] + rotation[1, 1] * v[1] + rotation[2, 1] * v[2],
@@ -193,9 +207,9 @@ def _into(rotation: np.ndarray, v: Vector) -> Vector:
 
 
 @kernel
-def _turned_back(outer: np.ndarray, inner: np.ndarray) -> tuple:
-    """outer^T inner: nine numbers, row by row."""
-    a = _into(outer, (inner[0, 0], inner[1, 0], inner[2, 0]))
-    b = _into(outer, (inner[0, 1], inner[1, 1], inner[2, 1]))
-    c = _into(outer, (inner[0, 2], inner[1, 2], inner[2, 2]))
+def _multiply_transposed(outer: np.ndarray, inner: np.ndarray) -> tuple:
+    """Multiply the transpose of `outer` by `inner`: nine numbers, row by row."""
+    a = _rotate_back(outer, (inner[0, 0], inner[1, 0], inner[2, 0]))
+    b = _rotate_back(outer, (inner[0, 1], inner[1, 1], inner[2, 1]))
+    c = _rotate_back(outer, (inner[0, 2], inner[1, 2], inner[2, 2]))
     return a[0], b[0], c[0], a[1], b[1], c[1], a[2], b[2], c[2]

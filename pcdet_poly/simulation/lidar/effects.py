@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
-from pcdet_poly.simulation.lidar.noise import mixed, normal, uniform
+from pcdet_poly.ops.compiler.kernel import kernel
+from pcdet_poly.simulation.lidar.noise import draw_normal, draw_uniform, mix_hash
 from pcdet_poly.simulation.lidar.rays import Hits
 from pcdet_poly.simulation.lidar.sensor import Lidar
-from pcdet_poly.simulation.solids.materials import Material, reflection_table
+from pcdet_poly.simulation.solids.materials import Material, tabulate_reflections
 
 ELONGATION_STEP = 0.00585532  # Waymo stores elongation in 255 steps of this
 RANGE_NOISE_M = 0.015  # standard deviation
@@ -34,21 +34,29 @@ _DRAW_SECOND, _DRAW_LAYER = 1, 100
 _DRAW_NOISE, _DRAW_SPREAD, _DRAW_ECHO, _DRAW_STRAY, _DRAW_PASS, _DRAW_FLAT, _DRAW_STRETCH, _DRAW_LONG = range(5, 13)
 
 
-def measure(lidar: Lidar, hits: Hits, tint: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
-    """First and second return: (H, W, 4) float32 each, channels as in Waymo's range images.
+def measure_returns(lidar: Lidar, hits: Hits, tint: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
+    """Turn hits into the two returns that a LiDAR reports.
 
-    `tint` (objects,) scales the intensity of tinted materials. Pixels without a return are -1 in all
-    channels; the last channel, the no-label zone, is -1 (outside) everywhere.
+    Args:
+        lidar: The LiDAR: its pixels, its reach, whether it rolls.
+        hits: The two nearest surfaces along every ray.
+        tint: (objects,) factor on the intensity of tinted materials, by owner.
+        seed: Decides noise and losses; equal seeds give equal images.
+
+    Returns:
+        First and second return, (H, W, 4) float32 each, channels as in Waymo's range images: range in metres, raw
+        intensity, elongation, no-label zone. Pixels without a return are -1 in all channels; the last channel is -1
+        (outside) everywhere.
     """
     images = np.full((2, *lidar.shape, 4), -1.0, np.float32)
     limits = lidar.min_range_m, lidar.max_range_m, _REACH_M[0] if lidar.rolls else _REACH_M[1]
     arrays = hits.range_m, hits.cosine, hits.material, hits.owner
-    _measure(*lidar.pixels, limits, lidar.rolls, arrays, tint, reflection_table(), seed, images)
+    _measure_pixels(*lidar.pixels, limits, lidar.rolls, arrays, tint, tabulate_reflections(), seed, images)
     return images[0], images[1]
 
 
 @kernel
-def _measure(
+def _measure_pixels(
     rows: np.ndarray,
     columns: np.ndarray,
     limits: tuple[float, float, float],
@@ -62,33 +70,35 @@ def _measure(
     distance, cosine, material, owner = hits
     for p in range(len(rows)):
         i, j = rows[p], columns[p]
-        draw = mixed(seed, i * distance.shape[2] + j)
+        draw = mix_hash(seed, i * distance.shape[2] + j)
         first = distance[0, i, j]
         if not limits[0] <= first <= limits[1]:
             continue
-        behind = _second(distance, material, i, j, draw)
+        behind = _find_second_surface(distance, material, i, j, draw)
         reported = 0
         for layer in range(2):
             source = behind if layer else (0, i, j)
             range_m = distance[source]
             if layer and not first + RETURNS_APART_M < range_m <= limits[1]:
                 break
-            one = mixed(draw, _DRAW_LAYER + layer)
+            one = mix_hash(draw, _DRAW_LAYER + layer)
             reflection = table[material[source]]
-            intensity = _intensity(reflection, cosine[source], owner[source], tint, one)
-            if uniform(one, _DRAW_PASS) < reflection[4] or _is_lost(intensity * (limits[2] / range_m) ** 2, one):
+            intensity = _draw_intensity(reflection, cosine[source], owner[source], tint, one)
+            if draw_uniform(one, _DRAW_PASS) < reflection[4] or _lose_pulse(
+                intensity * (limits[2] / range_m) ** 2, one
+            ):
                 continue
             echo = intensity * _SECOND_ECHO if layer else intensity
-            images[reported, i, j, 0] = range_m + RANGE_NOISE_M * normal(one, _DRAW_NOISE)
-            images[reported, i, j, 1] = _coarse(min(echo, _LARGEST_INTENSITY))
-            images[reported, i, j, 2] = _elongation(reflection[5], cosine[source], one, stretches)
+            images[reported, i, j, 0] = range_m + RANGE_NOISE_M * draw_normal(one, _DRAW_NOISE)
+            images[reported, i, j, 1] = _round_intensity(min(echo, _LARGEST_INTENSITY))
+            images[reported, i, j, 2] = _draw_elongation(reflection[5], cosine[source], one, stretches)
             reported += 1
 
 
 @kernel
-def _second(distance: np.ndarray, material: np.ndarray, i: int, j: int, draw: np.uint64) -> Pixel:
+def _find_second_surface(distance: np.ndarray, material: np.ndarray, i: int, j: int, draw: np.uint64) -> Pixel:
     """Where the rest of a pulse goes on to: through leaves, or past an edge; the pixel itself if nowhere."""
-    chance = uniform(draw, _DRAW_SECOND)
+    chance = draw_uniform(draw, _DRAW_SECOND)
     if material[0, i, j] == _LEAVES:
         return (1, i, j) if chance < _SECOND_IN_LEAVES else (0, i, j)
     best = 0, i, j
@@ -102,31 +112,34 @@ def _second(distance: np.ndarray, material: np.ndarray, i: int, j: int, draw: np
 
 
 @kernel
-def _intensity(reflection: np.ndarray, cosine: float, owner: int, tint: np.ndarray, draw: np.uint64) -> float:
+def _draw_intensity(reflection: np.ndarray, cosine: float, owner: int, tint: np.ndarray, draw: np.uint64) -> float:
     level, spread, tinted, glance = reflection[0], reflection[1], reflection[2], reflection[3]
     if tinted and owner >= 0:
         level *= tint[owner]
-    return level * (1.0 - glance * (1.0 - cosine)) * math.exp(spread * normal(draw, _DRAW_SPREAD))
+    return level * (1.0 - glance * (1.0 - cosine)) * math.exp(spread * draw_normal(draw, _DRAW_SPREAD))
 
 
 @kernel
-def _is_lost(echo: float, draw: np.uint64) -> bool:
-    return uniform(draw, _DRAW_ECHO) < _WEAK_ECHO / (_WEAK_ECHO + echo) or uniform(draw, _DRAW_STRAY) < _STRAY_LOSS
+def _lose_pulse(echo: float, draw: np.uint64) -> bool:
+    return (
+        draw_uniform(draw, _DRAW_ECHO) < _WEAK_ECHO / (_WEAK_ECHO + echo)
+        or draw_uniform(draw, _DRAW_STRAY) < _STRAY_LOSS
+    )
 
 
 @kernel
-def _elongation(mean: float, cosine: float, draw: np.uint64, stretches: bool) -> float:
+def _draw_elongation(mean: float, cosine: float, draw: np.uint64, stretches: bool) -> float:
     """Stretched pulses come from slanted and rough surfaces; side LiDARs report almost none."""
-    if not stretches and uniform(draw, _DRAW_FLAT) < _SIDE_WITHOUT_STRETCH:
+    if not stretches and draw_uniform(draw, _DRAW_FLAT) < _SIDE_WITHOUT_STRETCH:
         return 0.0
-    stretch = -mean * math.log(uniform(draw, _DRAW_STRETCH)) * (1.0 + 0.5 * (1.0 - cosine))
-    if uniform(draw, _DRAW_LONG) < _LONG_SHARE:
+    stretch = -mean * math.log(draw_uniform(draw, _DRAW_STRETCH)) * (1.0 + 0.5 * (1.0 - cosine))
+    if draw_uniform(draw, _DRAW_LONG) < _LONG_SHARE:
         stretch *= _LONG_FACTOR
     return min(math.floor(stretch / ELONGATION_STEP + 0.5), 255.0) * ELONGATION_STEP
 
 
 @kernel
-def _coarse(value: float) -> float:
+def _round_intensity(value: float) -> float:
     """Rounded to 9 significant bits, as precise as Waymo's intensities are."""
     fraction, exponent = math.frexp(value)
     return math.ldexp(math.floor(fraction * 512.0 + 0.5) / 512.0, exponent)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.simulation.solids.shapes import CONVEX, CYLINDER
 
 # Each function returns (enter, leave, cosine): distances along the unit direction at which the ray
@@ -18,7 +18,20 @@ MISS = (1.0, 0.0, 0.0)
 def enter_solid(
     kind: int, planes: np.ndarray, center: np.ndarray, size: np.ndarray, axis: np.ndarray, o: tuple, d: tuple
 ) -> tuple[float, float, float]:
-    """Ray from `o` along unit `d`, both in the object's frame, against one solid."""
+    """Where a ray enters and leaves one solid. All vectors are in the object's frame, in metres.
+
+    Args:
+        kind: CONVEX, CYLINDER or ELLIPSOID.
+        planes: (MAX_PLANES, 4) of a convex solid: inside where n . p <= d; zeros are unused.
+        center: (3,) centre of a cylinder or ellipsoid.
+        size: (3,) radii of an ellipsoid; radius, half length and 0 of a cylinder.
+        axis: (3,) unit vector along a cylinder.
+        o: The ray's origin, three numbers.
+        d: The ray's direction, three numbers of unit length.
+
+    Returns:
+        Distances along the ray at which it enters and leaves (enter > leave: it misses), and the cosine of incidence.
+    """
     if kind == CONVEX:
         return _enter_convex(planes, o, d)
     if kind == CYLINDER:

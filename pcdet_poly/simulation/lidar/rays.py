@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.compile import kernel
+from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.simulation.lidar.sensor import Lidar
 
 NOTHING = -1  # owner of ground and buildings
@@ -21,10 +21,10 @@ class Beams:
     origin: np.ndarray  # (W, 3) float64
     world_from_lidar: np.ndarray  # (W, 3, 3) float64
 
-    def directions(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    def compute_directions(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """(P, 3) float64 unit vectors in the world frame of the pixels at `row`, `column` (P,)."""
         lidar = self.lidar
-        return _directions(row, column, lidar.inclination_rad, lidar.azimuth_rad, self.world_from_lidar)
+        return _compute_directions(row, column, lidar.inclination_rad, lidar.azimuth_rad, self.world_from_lidar)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Hits:
     owner: np.ndarray  # (2, H, W) int32: object id, or NOTHING
 
     @staticmethod
-    def none(shape: tuple[int, int]) -> Hits:
-        """Open sky."""
+    def empty(shape: tuple[int, int]) -> Hits:
+        """Hits of rays that all go into the open sky."""
         full = (2, *shape)
         return Hits(
             range_m=np.full(full, np.inf),
@@ -49,7 +49,7 @@ class Hits:
 
 
 @kernel
-def _directions(
+def _compute_directions(
     row: np.ndarray, column: np.ndarray, inclination: np.ndarray, azimuth: np.ndarray, world_from_lidar: np.ndarray
 ) -> np.ndarray:
     directions = np.empty((len(row), 3))

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pcdet_poly.simulation.geometry import pose, rotations
+from pcdet_poly.simulation.geometry import pose_matrix, rotation_matrices
 from pcdet_poly.simulation.lidar.calibration import RIGS, SIDE_INCLINATION_EDGES_RAD, Mount, Rig
 from pcdet_poly.structures import LidarCalibration
 
@@ -49,25 +49,34 @@ class Lidar:
         return bool(self.delay_s.any())
 
 
-def waymo_lidars(
+def build_waymo_lidars(
     rig: int, *, top_shape: tuple[int, int] = TOP_SHAPE, side_shape: tuple[int, int] = SIDE_SHAPE
 ) -> tuple[Lidar, ...]:
-    """The five LiDARs of one of Waymo's vehicles, by ascending name. Smaller shapes are for tests."""
+    """The five LiDARs of one of Waymo's vehicles, by ascending name.
+
+    Args:
+        rig: Which vehicle; numbers beyond the last begin again at the first.
+        top_shape: Beams and columns of the TOP LiDAR; smaller shapes are for tests.
+        side_shape: Beams and columns of each side LiDAR.
+
+    Returns:
+        TOP, FRONT, SIDE_LEFT, SIDE_RIGHT, REAR.
+    """
     chosen = RIGS[rig % len(RIGS)]
-    sides = (_side(lidar, mount, side_shape) for lidar, mount in sorted(chosen.mounts.items()) if lidar != TOP)
-    return (_top(chosen, top_shape), *sides)
+    sides = (_build_side(lidar, mount, side_shape) for lidar, mount in sorted(chosen.mounts.items()) if lidar != TOP)
+    return (_build_top(chosen, top_shape), *sides)
 
 
-def _top(rig: Rig, shape: tuple[int, int]) -> Lidar:
+def _build_top(rig: Rig, shape: tuple[int, int]) -> Lidar:
     height, width = shape
     given = np.array(rig.top_inclination_rad)
     ascending = np.interp(np.linspace(0, len(given) - 1, height), np.arange(len(given)), given)
     low, high = rig.top_inclination_edges_rad
-    mount = _pose_of(rig.mounts[TOP])
+    mount = _build_pose(rig.mounts[TOP])
     return Lidar(
         calibration=LidarCalibration(TOP, mount, ascending, low, high),
         inclination_rad=ascending[::-1].copy(),
-        azimuth_rad=_azimuths(width, mount),
+        azimuth_rad=_compute_azimuths(width, mount),
         fires=np.ones(shape, bool),
         delay_s=((np.arange(width) // COLUMNS_PER_POSE + 0.5) * COLUMNS_PER_POSE / width - 0.5) * SWEEP_S,
         min_range_m=2.6,  # nearer ones are the car itself: the smallest range in real frames
@@ -75,24 +84,24 @@ def _top(rig: Rig, shape: tuple[int, int]) -> Lidar:
     )
 
 
-def _side(lidar: int, mount: Mount, shape: tuple[int, int]) -> Lidar:
+def _build_side(lidar: int, mount: Mount, shape: tuple[int, int]) -> Lidar:
     height, width = shape
     low, high = SIDE_INCLINATION_EDGES_RAD
     uniform = (np.arange(height) + 0.5) / height * (high - low) + low  # ascending, Waymo's rule
-    vehicle_from_lidar = _pose_of(mount)
-    azimuth, inclination = _azimuths(width, vehicle_from_lidar), uniform[::-1].copy()
+    vehicle_from_lidar = _build_pose(mount)
+    azimuth, inclination = _compute_azimuths(width, vehicle_from_lidar), uniform[::-1].copy()
     return Lidar(
         calibration=LidarCalibration(lidar, vehicle_from_lidar, np.zeros(0), low, high),
         inclination_rad=inclination,
         azimuth_rad=azimuth,
-        fires=_side_lattice(inclination, azimuth),
+        fires=_mark_side_lattice(inclination, azimuth),
         delay_s=np.zeros(width),
         min_range_m=0.4,
         max_range_m=20.0,
     )
 
 
-def _side_lattice(inclination: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+def _mark_side_lattice(inclination: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     """(H, W) bool. In real frames a side LiDAR fills about 4,000 of its 120,000 pixels.
 
     They lie on a lattice of about 0.03 x 0.04 rad whose rows bend, over the half space in front of
@@ -105,12 +114,12 @@ def _side_lattice(inclination: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     return row & column[None, :] & ((inclination > -1.4) & (inclination < 0.28))[:, None]
 
 
-def _azimuths(width: int, vehicle_from_lidar: np.ndarray) -> np.ndarray:
+def _compute_azimuths(width: int, vehicle_from_lidar: np.ndarray) -> np.ndarray:
     """(W,) azimuth of each column in the LiDAR's frame: column 0 looks back along the vehicle."""
     yaw = np.arctan2(vehicle_from_lidar[1, 0], vehicle_from_lidar[0, 0])
     return ((width - np.arange(width) - 0.5) / width * 2 - 1) * np.pi - yaw
 
 
-def _pose_of(mount: Mount) -> np.ndarray:
-    rotation = rotations(np.array(mount.roll), np.array(mount.pitch), np.array(mount.yaw))
-    return pose(rotation, np.array([mount.x, mount.y, mount.z]))
+def _build_pose(mount: Mount) -> np.ndarray:
+    rotation = rotation_matrices(np.array(mount.roll), np.array(mount.pitch), np.array(mount.yaw))
+    return pose_matrix(rotation, np.array([mount.x, mount.y, mount.z]))

@@ -67,6 +67,6 @@ REFLECTIONS: dict[Material, Reflection] = {
 }
 
 
-def reflection_table() -> np.ndarray:
+def tabulate_reflections() -> np.ndarray:
     """(materials, 6) float64: a row per `Material`, the columns of `Reflection`."""
     return np.array([REFLECTIONS[material] for material in Material], np.float64)

@@ -32,15 +32,34 @@ class Mesh:
         )
 
 
-def quads_mesh(vertices: np.ndarray, quads: np.ndarray, material: np.ndarray) -> Mesh:
-    """Quads (Q, 4) split into two triangles each; `material` (Q,)."""
+def build_quad_mesh(vertices: np.ndarray, quads: np.ndarray, material: np.ndarray) -> Mesh:
+    """Split quads into two triangles each.
+
+    Args:
+        vertices: (N, 3) float64 corners, world frame, metres.
+        quads: (Q, 4) indices of corners, in order around each quad.
+        material: (Q,) Material of each quad.
+
+    Returns:
+        The mesh of 2 Q triangles.
+    """
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     return Mesh(vertices, triangles, np.tile(material, 2))
 
 
-def box_mesh(base: np.ndarray, yaw: float, size: Sequence[float], material: Material) -> Mesh:
-    """A box standing on `base` (3,), with edge lengths `size` along its own axes."""
+def build_box_mesh(base: np.ndarray, yaw: float, size: Sequence[float], material: Material) -> Mesh:
+    """Build a box that stands on the ground.
+
+    Args:
+        base: (3,) middle of its floor, world frame, metres.
+        yaw: Its heading, radians counter-clockwise from +x.
+        size: Edge lengths along its own axes, metres: length, width, height.
+        material: The material of all its sides.
+
+    Returns:
+        The mesh of its 12 triangles.
+    """
     corners = _BOX_CORNERS * np.asarray(size, float)
     c, s = np.cos(yaw), np.sin(yaw)
     turned = corners @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]])
-    return quads_mesh(turned + base, _BOX_QUADS, np.full(6, int(material)))
+    return build_quad_mesh(turned + base, _BOX_QUADS, np.full(6, int(material)))

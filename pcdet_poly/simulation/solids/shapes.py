@@ -51,14 +51,26 @@ def block(
     pitch: float = 0.0,
     free_path_m: float = 0.0,
 ) -> Shapes:
-    """A box: centre, edge lengths along its own axes, turned by `pitch` and then `yaw`."""
+    """A box. Vectors are in the object's frame, in metres.
+
+    Args:
+        center: Its middle, three numbers.
+        size: Edge lengths along its own axes, three numbers.
+        material: What its surface is made of.
+        yaw: Turn about z, radians, after the pitch.
+        pitch: Turn about y, radians.
+        free_path_m: Mean depth at which a ray is stopped inside; 0 stops it at the surface.
+
+    Returns:
+        One solid.
+    """
     cp, sp, cy, sy = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
     axes = np.array([[cy * cp, sy * cp, -sp], [-sy, cy, 0.0], [cy * sp, sy * sp, cp]])
     normals = np.concatenate([axes, -axes])
     half = np.tile(np.asarray(size, float) / 2, 2)
     planes = np.column_stack([normals, half + normals @ np.asarray(center, float)])
     bounds = float(np.linalg.norm(size) / 2), float(np.abs(axes[:, 2]) @ half[:3])
-    return _shape(CONVEX, center, bounds, material, planes=planes, free_path_m=free_path_m)
+    return _build_shape(CONVEX, center, bounds, material, planes=planes, free_path_m=free_path_m)
 
 
 def prism(
@@ -68,10 +80,17 @@ def prism(
     *,
     glass_z: tuple[float, float] = (0.0, 0.0),
 ) -> Shapes:
-    """A side view pulled across: convex `profile` (x, z) counter-clockwise seen from the right (-y).
+    """A side view pulled across. Lengths are in metres, in the object's frame.
 
-    `half_width` holds at the profile's lowest and highest point, linear between, so that a cabin
-    narrows towards its roof.
+    Args:
+        profile: Convex outline (x, z), counter-clockwise seen from the right (-y).
+        half_width: Half width at the profile's lowest and at its highest point, linear between, so that a cabin narrows
+            towards its roof.
+        material: What its surface is made of.
+        glass_z: Between these two heights the surface is glass.
+
+    Returns:
+        One solid.
     """
     points = np.asarray(profile, float)
     low, high = points[:, 1].min(), points[:, 1].max()
@@ -85,23 +104,44 @@ def prism(
     middle = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, 0.0, (low + high) / 2])
     reach = np.abs(points - middle[[0, 2]]).max(axis=0)
     bounds = float(np.linalg.norm([*reach, max(half_width)])), float(high - low) / 2
-    return _shape(CONVEX, middle, bounds, material, planes=np.concatenate([around, sides]), glass_z=glass_z)
+    return _build_shape(CONVEX, middle, bounds, material, planes=np.concatenate([around, sides]), glass_z=glass_z)
 
 
 def cylinder(center: Vector, radius: float, length: float, material: Material, *, axis: Vector = (0, 0, 1)) -> Shapes:
-    """A closed cylinder of `length` along `axis`."""
+    """A closed cylinder. Vectors are in the object's frame, in metres.
+
+    Args:
+        center: Its middle, three numbers.
+        radius: Its radius.
+        length: Its length along `axis`.
+        material: What its surface is made of.
+        axis: Its direction, three numbers of any length.
+
+    Returns:
+        One solid.
+    """
     unit = np.asarray(axis, float) / np.linalg.norm(axis)
     bounds = float(np.hypot(radius, length / 2)), float(abs(unit[2]) * length / 2 + radius * np.hypot(*unit[:2]))
-    return _shape(CYLINDER, center, bounds, material, size=(radius, length / 2, 0.0), axis=unit)
+    return _build_shape(CYLINDER, center, bounds, material, size=(radius, length / 2, 0.0), axis=unit)
 
 
 def ellipsoid(center: Vector, radii: Vector, material: Material, *, free_path_m: float = 0.0) -> Shapes:
-    """An ellipsoid along the object's axes; `free_path_m` > 0 makes it a cloud of leaves."""
+    """An ellipsoid along the object's axes. Vectors are in the object's frame, in metres.
+
+    Args:
+        center: Its middle, three numbers.
+        radii: Its half axes along x, y and z.
+        material: What its surface is made of.
+        free_path_m: Mean depth at which a ray is stopped inside; above 0 it is a cloud of leaves.
+
+    Returns:
+        One solid.
+    """
     bounds = float(max(radii)), float(radii[2])
-    return _shape(ELLIPSOID, center, bounds, material, size=radii, free_path_m=free_path_m)
+    return _build_shape(ELLIPSOID, center, bounds, material, size=radii, free_path_m=free_path_m)
 
 
-def _shape(
+def _build_shape(
     kind: int,
     center: Vector,
     bounds: tuple[float, float],

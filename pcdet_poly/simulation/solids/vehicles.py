@@ -41,28 +41,28 @@ _VAN = _Profile(0.52, 0.45, 0.52, (0.0, 0.02), (0.72, 0.90), 0.20, 0.34)
 _PICKUP = _Profile(0.56, 0.53, 0.53, (0.38, 0.40), (0.60, 0.74), 0.28, 0.38)
 
 
-def random_vehicle(rng: np.random.Generator, *, large: float = 0.12) -> Vehicle:
+def build_vehicle(rng: np.random.Generator, *, large: float = 0.12) -> Vehicle:
     """A vehicle of a random kind; a share `large` of them are trucks and buses."""
     if rng.random() < large:
-        make = (_box_truck, _bus, _lorry)[rng.choice(3, p=(0.5, 0.25, 0.25))]
+        make = (_build_box_truck, _build_bus, _build_lorry)[rng.choice(3, p=(0.5, 0.25, 0.25))]
         return make(rng)
     kinds: list[tuple[float, Callable[[np.random.Generator], Vehicle]]] = [
-        (0.36, lambda r: _car(r, _SEDAN, (4.75, 1.96, 1.48))),
-        (0.17, lambda r: _car(r, _HATCH, (4.20, 1.88, 1.52))),
-        (0.29, lambda r: _car(r, _SUV, (4.80, 2.06, 1.76))),
-        (0.09, lambda r: _car(r, _PICKUP, (5.75, 2.14, 1.92))),
-        (0.09, lambda r: _car(r, _VAN, (5.30, 2.14, 2.20))),
+        (0.36, lambda r: _build_car(r, _SEDAN, (4.75, 1.96, 1.48))),
+        (0.17, lambda r: _build_car(r, _HATCH, (4.20, 1.88, 1.52))),
+        (0.29, lambda r: _build_car(r, _SUV, (4.80, 2.06, 1.76))),
+        (0.09, lambda r: _build_car(r, _PICKUP, (5.75, 2.14, 1.92))),
+        (0.09, lambda r: _build_car(r, _VAN, (5.30, 2.14, 2.20))),
     ]
     return kinds[rng.choice(len(kinds), p=[share for share, _ in kinds])][1](rng)
 
 
-def _varied(rng: np.random.Generator, size: Size) -> Size:
+def _vary_size(rng: np.random.Generator, size: Size) -> Size:
     length, width, height = (value * float(np.clip(rng.normal(1, 0.055), 0.88, 1.14)) for value in size)
     return length, width * 0.5 + size[1] * 0.5, height
 
 
-def _car(rng: np.random.Generator, profile: _Profile, typical: Size) -> Vehicle:
-    length, width, height = size = _varied(rng, typical)
+def _build_car(rng: np.random.Generator, profile: _Profile, typical: Size) -> Vehicle:
+    length, width, height = size = _vary_size(rng, typical)
     rear, front, half = -length / 2, length / 2, width / 2
     low, belt = profile.clearance_m, profile.belt * height
     x = [rear + part * length for part in (*profile.cabin_rear, *profile.cabin_front)]
@@ -79,11 +79,11 @@ def _car(rng: np.random.Generator, profile: _Profile, typical: Size) -> Vehicle:
     ]
     cabin = [(x[0], belt - 0.02), (x[3], belt - 0.02), (x[2], height), (x[1], height)]
     parts = [
-        prism(_convex(body), (half, half * 0.97), Material.CAR_PAINT),
+        prism(_compute_hull(body), (half, half * 0.97), Material.CAR_PAINT),
         prism(cabin, (half * 0.95, half * 0.74), Material.CAR_PAINT, glass_z=(belt + 0.04, height - 0.1)),
-        *_wheels(length, half, profile.wheel_m, (0.19, 0.80)),
-        *_mirrors(x[3] - 0.12, half, belt + 0.08),
-        *_lights(rear, front, half, belt),
+        *_build_wheels(length, half, profile.wheel_m, (0.19, 0.80)),
+        *_build_mirrors(x[3] - 0.12, half, belt + 0.08),
+        *_build_lights(rear, front, half, belt),
     ]
     if profile is _PICKUP:
         bed = (rear + x[0]) / 2
@@ -95,15 +95,15 @@ def _car(rng: np.random.Generator, profile: _Profile, typical: Size) -> Vehicle:
     return Vehicle(Shapes.join(parts), size)
 
 
-def _box_truck(rng: np.random.Generator) -> Vehicle:
-    return _truck(rng, (float(rng.uniform(6.0, 8.5)), 2.35, float(rng.uniform(2.7, 3.4))), cab_m=1.9)
+def _build_box_truck(rng: np.random.Generator) -> Vehicle:
+    return _build_truck(rng, (float(rng.uniform(6.0, 8.5)), 2.35, float(rng.uniform(2.7, 3.4))), cab_m=1.9)
 
 
-def _lorry(rng: np.random.Generator) -> Vehicle:
-    return _truck(rng, (float(rng.uniform(9.0, 13.0)), 2.55, float(rng.uniform(3.5, 3.9))), cab_m=2.3)
+def _build_lorry(rng: np.random.Generator) -> Vehicle:
+    return _build_truck(rng, (float(rng.uniform(9.0, 13.0)), 2.55, float(rng.uniform(3.5, 3.9))), cab_m=2.3)
 
 
-def _truck(rng: np.random.Generator, size: Size, *, cab_m: float) -> Vehicle:
+def _build_truck(rng: np.random.Generator, size: Size, *, cab_m: float) -> Vehicle:
     length, width, height = size
     rear, front, half = -length / 2, length / 2, width / 2
     cargo, cab_high = length - cab_m - 0.35, min(2.5, height * 0.85)
@@ -113,26 +113,26 @@ def _truck(rng: np.random.Generator, size: Size, *, cab_m: float) -> Vehicle:
         block((rear + cargo / 2, 0, (height + 0.95) / 2), (cargo, width, height - 0.95), Material.PLASTIC),
         prism(cab, (half * 0.96, half * 0.92), Material.CAR_PAINT, glass_z=(1.45, cab_high - 0.25)),
         block((0, 0, 0.75), (length - 0.6, width * 0.5, 0.3), Material.METAL),
-        *_wheels(length, half - 0.05, 0.48, (0.14, 0.23, 0.86) if length > 9 else (0.2, 0.85)),
-        *_lights(rear, front, half, 1.0),
+        *_build_wheels(length, half - 0.05, 0.48, (0.14, 0.23, 0.86) if length > 9 else (0.2, 0.85)),
+        *_build_lights(rear, front, half, 1.0),
     ]
     return Vehicle(Shapes.join(parts), size)
 
 
-def _bus(rng: np.random.Generator) -> Vehicle:
+def _build_bus(rng: np.random.Generator) -> Vehicle:
     length, width, height = size = (float(rng.uniform(9.5, 12.5)), 2.6, float(rng.uniform(2.95, 3.25)))
     front, half = length / 2, width / 2
     side = [(-front, 0.35), (front, 0.35), (front, 1.2), (front - 0.25, height), (-front, height)]
     parts = [
         prism(side, (half, half * 0.97), Material.CAR_PAINT, glass_z=(1.35, height - 0.6)),
-        *_wheels(length, half - 0.02, 0.48, (0.25, 0.78)),
-        *_mirrors(front - 0.1, half, 2.2),
-        *_lights(-front, front, half, 1.0),
+        *_build_wheels(length, half - 0.02, 0.48, (0.25, 0.78)),
+        *_build_mirrors(front - 0.1, half, 2.2),
+        *_build_lights(-front, front, half, 1.0),
     ]
     return Vehicle(Shapes.join(parts), size)
 
 
-def _wheels(length: float, half: float, radius: float, places: tuple[float, ...]) -> list[Shapes]:
+def _build_wheels(length: float, half: float, radius: float, places: tuple[float, ...]) -> list[Shapes]:
     return [
         cylinder(
             (-length / 2 + at * length, side * (half - 0.11), radius), radius, 0.22, Material.RUBBER, axis=(0, 1, 0)
@@ -142,11 +142,11 @@ def _wheels(length: float, half: float, radius: float, places: tuple[float, ...]
     ]
 
 
-def _mirrors(x: float, half: float, z: float) -> list[Shapes]:
+def _build_mirrors(x: float, half: float, z: float) -> list[Shapes]:
     return [block((x, side * (half + 0.06), z), (0.12, 0.18, 0.14), Material.PLASTIC) for side in (-1, 1)]
 
 
-def _lights(rear: float, front: float, half: float, z: float) -> list[Shapes]:
+def _build_lights(rear: float, front: float, half: float, z: float) -> list[Shapes]:
     """Rear lamps, number plates and head lamps: retroreflectors 1 cm proud of the body."""
     lamp, plate = (0.04, 0.22, 0.12), (0.03, 0.40, 0.11)
     return [
@@ -157,10 +157,10 @@ def _lights(rear: float, front: float, half: float, z: float) -> list[Shapes]:
     ]
 
 
-def _convex(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def _compute_hull(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The convex hull, counter-clockwise (Andrew's monotone chain)."""
 
-    def half_hull(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    def build_half(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
         hull: list[tuple[float, float]] = []
         for p in ordered:
             while len(hull) > 1 and _turn(hull[-2], hull[-1], p) <= 0:
@@ -169,7 +169,7 @@ def _convex(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         return hull[:-1]
 
     ordered = sorted(set(points))
-    return half_hull(ordered) + half_hull(ordered[::-1])
+    return build_half(ordered) + build_half(ordered[::-1])
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.simulation.geometry import rotations
+from pcdet_poly.simulation.geometry import rotation_matrices
 from pcdet_poly.simulation.lidar.cast import Instances
 from pcdet_poly.simulation.solids.shapes import Shapes
 from pcdet_poly.simulation.street.course import Street
@@ -57,12 +57,12 @@ class Motion:
     rotation: np.ndarray  # (A, 3, 3) world from object
 
 
-class Cast:
+class ActorTable:
     """All actors of a scene, as arrays."""
 
     def __init__(self, street: Street, actors: Sequence[Actor]) -> None:
         self.street = street
-        self.tracks = np.array([_row(actor.track) for actor in actors]).reshape(-1, 9)  # (A, 9)
+        self.tracks = np.array([_flatten_track(actor.track) for actor in actors]).reshape(-1, 9)  # (A, 9)
         self.upright = np.array([actor.upright for actor in actors], bool)
         self.size = np.array([actor.size for actor in actors]).reshape(-1, 3)
         self.bottom_m = np.array([actor.bottom_m for actor in actors])
@@ -71,7 +71,7 @@ class Cast:
         self.shapes = Shapes.join([actor.shapes for actor in actors])
         self.actor_of_shape = np.repeat(np.arange(len(actors)), [len(actor.shapes) for actor in actors])
 
-    def motion(self, time_s: float, index: np.ndarray) -> Motion:
+    def move(self, time_s: float, index: np.ndarray) -> Motion:
         """The actors at `index` after `time_s`."""
         tracks = self.tracks[index]
         moved, speed = travel(tracks, time_s)
@@ -89,10 +89,10 @@ class Cast:
         return Motion(
             position=position,
             velocity=direction * speed[:, None],
-            rotation=rotations(np.zeros(len(s)), pitch, street.heading(s) + facing),
+            rotation=rotation_matrices(np.zeros(len(s)), pitch, street.heading(s) + facing),
         )
 
-    def instances(self, motion: Motion, index: np.ndarray) -> Instances:
+    def place_solids(self, motion: Motion, index: np.ndarray) -> Instances:
         """Solids of the actors at `index`, which move as `motion` says."""
         place = np.full(len(self.label), -1)
         place[index] = np.arange(len(index))
@@ -106,8 +106,17 @@ class Cast:
             place[self.actor_of_shape[chosen]],
         )
 
-    def near(self, time_s: float, center: np.ndarray, reach_m: float) -> np.ndarray:
-        """Indices of the actors within `reach_m` of `center` (2,), world frame."""
+    def find_near(self, time_s: float, center: np.ndarray, reach_m: float) -> np.ndarray:
+        """Find the actors around a point.
+
+        Args:
+            time_s: The instant, seconds after the segment's start.
+            center: (2,) the point, world frame, metres.
+            reach_m: Greatest horizontal distance.
+
+        Returns:
+            Ascending indices of the actors within reach.
+        """
         moved, _ = travel(self.tracks, time_s)
         s, d = self.tracks[:, 0] + self.tracks[:, 3] * moved, self.tracks[:, 1] + self.tracks[:, 4] * moved
         away = self.street.position(s, d, ground=False)[:, :2] - center
@@ -134,7 +143,7 @@ class Occupancy:
 
     def claim(self, track: Track, size: tuple[float, float, float]) -> bool:
         """Take the space of an object if all of it is free at all times."""
-        centers, radius = self._circles(track, size)
+        centers, radius = self._place_circles(track, size)
         if len(self._radius):
             # (A, T, 3, 3) distances between its circles and everybody's.
             gap = np.abs(self._centers[:, :, 1, 0] - centers[None, :, 1, 0]).min(axis=1)
@@ -147,15 +156,15 @@ class Occupancy:
         self._radius = np.append(self._radius, radius)
         return True
 
-    def _circles(self, track: Track, size: tuple[float, float, float]) -> tuple[np.ndarray, float]:
-        moved, _ = travel(_row(track), self._times)
+    def _place_circles(self, track: Track, size: tuple[float, float, float]) -> tuple[np.ndarray, float]:
+        moved, _ = travel(_flatten_track(track), self._times)
         middle = np.stack([track.s + track.us * moved, track.d + track.ud * moved], axis=-1)  # (T, 2)
         axis = np.array([np.cos(track.facing_rad), np.sin(track.facing_rad)])
         offsets = np.array(_CIRCLES)[:, None] * size[0] * axis
         return middle[:, None, :] + offsets[None], float(np.hypot(size[1] / 2, size[0] * 0.15))
 
 
-def _row(track: Track) -> np.ndarray:
+def _flatten_track(track: Track) -> np.ndarray:
     return np.array(
         [track.s, track.d, track.facing_rad, track.us, track.ud, track.v, track.wave, track.omega, track.phase]
     )

@@ -58,7 +58,16 @@ class Street:
         return self.heading_rad + self.curvature * np.asarray(s, float)
 
     def position(self, s: np.ndarray | float, d: np.ndarray | float, *, ground: bool = True) -> np.ndarray:
-        """(..., 3) world position of street coordinates; z is the ground's height, or 0."""
+        """World position of street coordinates.
+
+        Args:
+            s: Metres along the centre line, any shape (...).
+            d: Metres to its left, any shape that broadcasts against `s`.
+            ground: Whether z is the ground's height; else it is 0.
+
+        Returns:
+            (..., 3) float64, metres.
+        """
         s, d = np.broadcast_arrays(np.asarray(s, float), np.asarray(d, float))
         heading, k = self.heading(s), self.curvature
         # The centre line: an arc (or a straight line) from the origin.
@@ -75,13 +84,23 @@ class Street:
         return swell + self.bank * beyond + KERB_M * raised
 
     def grade(self, s: np.ndarray, d: np.ndarray, us: np.ndarray, ud: np.ndarray) -> np.ndarray:
-        """Rise per metre when moving along the unit direction (us, ud), kerbs left out."""
+        """Rise per metre when moving along a direction, kerbs left out.
+
+        Args:
+            s: Metres along the centre line, any shape.
+            d: Metres to its left, same shape.
+            us: First component of the unit direction in street coordinates, along s.
+            ud: Its second component, along d.
+
+        Returns:
+            Metres up per metre of way, same shape.
+        """
         wave = 2 * np.pi / self.swell_length_m
         along = self.swell_m * wave * np.cos(wave * np.asarray(s, float) + self.swell_phase)
         return along * us + np.where(np.abs(d) > self.half_street_m, self.bank, 0.0) * ud
 
 
-def random_street(rng: np.random.Generator, length_m: float) -> Street:
+def draw_street(rng: np.random.Generator, length_m: float) -> Street:
     """A street of a random kind: narrow and residential to wide and urban."""
     num_lanes = int(rng.choice([1, 2, 2, 3]))
     swell_length = rng.uniform(150, 400)
@@ -93,7 +112,7 @@ def random_street(rng: np.random.Generator, length_m: float) -> Street:
         bike_lane_m=float(rng.choice([0.0, 1.6, 1.8])),
         parking_m=float(rng.choice([0.0, 2.4, 2.4, 2.5])),
         sidewalk_m=rng.uniform(3.0, 5.5),
-        crossings=_random_crossings(rng, length_m),
+        crossings=_draw_crossings(rng, length_m),
         swell_m=rng.uniform(0.0, 0.035) * swell_length / (2 * np.pi),  # at most 3.5 % steep
         swell_length_m=swell_length,
         swell_phase=rng.uniform(0, 2 * np.pi),
@@ -101,7 +120,7 @@ def random_street(rng: np.random.Generator, length_m: float) -> Street:
     )
 
 
-def _random_crossings(rng: np.random.Generator, length_m: float) -> tuple[tuple[float, float], ...]:
+def _draw_crossings(rng: np.random.Generator, length_m: float) -> tuple[tuple[float, float], ...]:
     crossings, s = [], rng.uniform(10, 60)
     while s < length_m - 20:
         crossings.append((float(s), float(rng.uniform(3.5, 7.0))))

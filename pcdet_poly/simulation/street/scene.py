@@ -11,10 +11,10 @@ from pcdet_poly.simulation.solids import furniture
 from pcdet_poly.simulation.solids.materials import Material
 from pcdet_poly.simulation.solids.mesh import Mesh
 from pcdet_poly.simulation.street import traffic
-from pcdet_poly.simulation.street.actors import UNLABELLED, Actor, Cast, Occupancy, Track, travel
-from pcdet_poly.simulation.street.course import Street, random_street
-from pcdet_poly.simulation.street.plots import lay_out, standing
-from pcdet_poly.simulation.street.terrain import terrain_mesh
+from pcdet_poly.simulation.street.actors import UNLABELLED, Actor, ActorTable, Occupancy, Track, travel
+from pcdet_poly.simulation.street.course import Street, draw_street
+from pcdet_poly.simulation.street.plots import lay_out_plots, stand_upright
+from pcdet_poly.simulation.street.terrain import build_terrain
 from pcdet_poly.structures import WAYMO_CLASSES
 
 SIGN = WAYMO_CLASSES.index("SIGN")
@@ -23,16 +23,16 @@ _MOST_TRAVEL_M = 400.0
 
 
 @dataclass(frozen=True)
-class Scene:
+class StreetScene:
     """The world of one segment. Street coordinates start MARGIN_M behind the ego."""
 
     street: Street
     mesh: Mesh
-    cast: Cast
+    actors: ActorTable
     ego: Track
     no_label_zones: tuple[np.ndarray, ...]  # polygons (K, 2), world frame
 
-    def ego_poses(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def compute_ego_poses(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Roll, pitch, yaw (T, 3) and position (T, 3) of the vehicle frame in the world."""
         moved, _ = travel(np.array([0, 0, 0, 1, 0, self.ego.v, self.ego.wave, self.ego.omega, self.ego.phase]), times_s)
         s, d = self.ego.s + moved, np.full(len(times_s), self.ego.d)
@@ -41,37 +41,45 @@ class Scene:
         return angles, self.street.position(s, d)
 
 
-def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> Scene:
+def build_scene(rng: np.random.Generator, times_s: np.ndarray) -> StreetScene:
     """A street with all that stands and moves on it, seen at `times_s`."""
     duration = float(times_s[-1] - times_s[0]) + 1.0
     v = 0.0 if rng.random() < 0.2 else min(float(rng.uniform(3, 13)), _MOST_TRAVEL_M / duration)
-    street = random_street(rng, 2 * MARGIN_M + v * duration * 1.2)
+    street = draw_street(rng, 2 * MARGIN_M + v * duration * 1.2)
     lane = int(rng.integers(street.num_lanes))
     ego = Track(MARGIN_M, street.lane_d(lane), 0.0, 1.0, 0.0, v, 0.2, 0.25, float(rng.uniform(0, 6.28)))
     occupancy = Occupancy(times_s if len(times_s) <= 60 else np.linspace(times_s[0], times_s[-1], 60))
     occupancy.claim(Track(ego.s + 1.5, ego.d, 0.0, 1.0, 0.0, v, ego.wave, ego.omega, ego.phase), (6.5, 2.6, 2.0))
-    plots = lay_out(rng, street)
+    plots = lay_out_plots(rng, street)
     actors = plots.actors
-    actors += [*traffic.parked_along(rng, street, float(rng.uniform(0.35, 0.9)))]
-    actors += [*traffic.driving(rng, street, ego, lane, duration), *traffic.in_side_streets(rng, street, duration)]
-    actors += [*_roadside(rng, street)]
-    actors = [actor for actor in actors if _claims(occupancy, actor)]
-    actors += [*traffic.cyclists(rng, street, occupancy, float(rng.uniform(0.03, 0.08)))]
-    actors += [*traffic.pedestrians(rng, street, occupancy, float(rng.uniform(0.09, 0.22)))]
+    actors += [*traffic.park_along_street(rng, street, float(rng.uniform(0.35, 0.9)))]
+    actors += [
+        *traffic.drive_in_lanes(rng, street, ego, lane, duration),
+        *traffic.fill_side_streets(rng, street, duration),
+    ]
+    actors += [*_furnish_roadside(rng, street)]
+    actors = [actor for actor in actors if _claim_space(occupancy, actor)]
+    actors += [*traffic.place_cyclists(rng, street, occupancy, float(rng.uniform(0.03, 0.08)))]
+    actors += [*traffic.place_pedestrians(rng, street, occupancy, float(rng.uniform(0.09, 0.22)))]
     plot = Material(rng.choice([Material.CONCRETE, Material.GRASS, Material.ASPHALT]))
-    mesh = Mesh.join([terrain_mesh(street, plot), *plots.meshes])
-    return Scene(street, mesh, Cast(street, actors), ego, _no_label_zones(rng, street))
+    mesh = Mesh.join([build_terrain(street, plot), *plots.meshes])
+    return StreetScene(street, mesh, ActorTable(street, actors), ego, _draw_no_label_zones(rng, street))
 
 
-def _claims(occupancy: Occupancy, actor: Actor) -> bool:
+def _claim_space(occupancy: Occupancy, actor: Actor) -> bool:
     if actor.label in (UNLABELLED, SIGN):  # leaves, lamps and plates overhead: one may stand under them
         return True
     return occupancy.claim(actor.track, (actor.size[0], actor.size[1] - 0.2, actor.size[2]))
 
 
-def _roadside(rng: np.random.Generator, street: Street) -> Iterator[Actor]:
+def _furnish_roadside(rng: np.random.Generator, street: Street) -> Iterator[Actor]:
     """Trees, lamps, signs, bins in the strip beside the kerb."""
-    makers = [furniture.tree, furniture.street_lamp, furniture.bin_or_box, furniture.traffic_light]
+    makers = [
+        furniture.build_tree,
+        furniture.build_street_lamp,
+        furniture.build_bin_or_cabinet,
+        furniture.build_traffic_light,
+    ]
     for side in (-1, 1):
         s = rng.uniform(0, 8)
         d = side * (street.half_road_m + 0.55)
@@ -79,20 +87,20 @@ def _roadside(rng: np.random.Generator, street: Street) -> Iterator[Actor]:
             if not street.crosses(s, 1.0):
                 facing = np.pi if side < 0 else 0.0  # towards those who drive by
                 if rng.random() < 0.3:
-                    yield from _sign(rng, s, d, facing)
+                    yield from _put_up_sign(rng, s, d, facing)
                 else:
-                    yield standing(makers[rng.choice(4, p=[0.5, 0.22, 0.2, 0.08])](rng), s, d, side * -np.pi / 2)
+                    yield stand_upright(makers[rng.choice(4, p=[0.5, 0.22, 0.2, 0.08])](rng), s, d, side * -np.pi / 2)
             s += rng.uniform(4, 9)
 
 
-def _sign(rng: np.random.Generator, s: float, d: float, facing: float) -> Iterator[Actor]:
-    plate, size, bottom = furniture.sign_plate(rng)
-    yield standing(furniture.pole(bottom + size[2], 0.04), s, d)
+def _put_up_sign(rng: np.random.Generator, s: float, d: float, facing: float) -> Iterator[Actor]:
+    plate, size, bottom = furniture.build_sign_plate(rng)
+    yield stand_upright(furniture.build_pole(bottom + size[2], 0.04), s, d)
     track = Track(s - 0.07 * np.cos(facing + np.pi), d, facing + rng.normal(0, 0.1))
     yield Actor(plate, size, track, SIGN, bottom_m=bottom, upright=True)
 
 
-def _no_label_zones(rng: np.random.Generator, street: Street) -> tuple[np.ndarray, ...]:
+def _draw_no_label_zones(rng: np.random.Generator, street: Street) -> tuple[np.ndarray, ...]:
     """In a third of the segments, land beyond one side's buildings carries no labels."""
     if rng.random() > 0.35:
         return ()

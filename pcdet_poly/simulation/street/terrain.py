@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pcdet_poly.simulation.solids.materials import Material
-from pcdet_poly.simulation.solids.mesh import Mesh, quads_mesh
+from pcdet_poly.simulation.solids.mesh import Mesh, build_quad_mesh
 from pcdet_poly.simulation.street.course import LANE_M, Street
 
 REACH_M = 90.0  # ground to the left and right of the centre line
@@ -13,19 +13,19 @@ _LINE_M = 0.12
 _DASH_M = 3.0
 
 
-def terrain_mesh(street: Street, plot_material: Material) -> Mesh:
+def build_terrain(street: Street, plot_material: Material) -> Mesh:
     """The ground of `street` between s = 0 and its length."""
-    s, d = _along(street), _across(street)
+    s, d = _list_edges_along(street), _list_edges_across(street)
     vertices = street.position(s[:, None], d[None, :], ground=False)
     # A kerb is a step: heights are taken a little inside each strip's own side of an edge.
     vertices[..., 2] = street.height(s[:, None], d[None, :])
     index = np.arange(len(s) * len(d)).reshape(len(s), len(d))
     quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], axis=-1)
-    material = _materials(street, (s[:-1] + s[1:]) / 2, (d[:-1] + d[1:]) / 2, plot_material)
-    return quads_mesh(vertices.reshape(-1, 3), quads.reshape(-1, 4), material.reshape(-1))
+    material = _choose_materials(street, (s[:-1] + s[1:]) / 2, (d[:-1] + d[1:]) / 2, plot_material)
+    return build_quad_mesh(vertices.reshape(-1, 3), quads.reshape(-1, 4), material.reshape(-1))
 
 
-def _along(street: Street) -> np.ndarray:
+def _list_edges_along(street: Street) -> np.ndarray:
     edges = [np.arange(0.0, street.length_m, _DASH_M)]
     for middle, half in street.crossings:
         for side in (-1, 1):
@@ -34,7 +34,7 @@ def _along(street: Street) -> np.ndarray:
     return np.unique(np.concatenate(edges))
 
 
-def _across(street: Street) -> np.ndarray:
+def _list_edges_across(street: Street) -> np.ndarray:
     kerb, plot = street.half_road_m, street.half_street_m
     edges = [0.0, _LINE_M, kerb - 0.01, kerb + 0.01, plot, *np.linspace(plot + 6, REACH_M, 10)]
     for lane in range(1, street.num_lanes + 1):
@@ -43,7 +43,7 @@ def _across(street: Street) -> np.ndarray:
     return np.concatenate([-right[:0:-1], right])
 
 
-def _materials(street: Street, s: np.ndarray, d: np.ndarray, plot_material: Material) -> np.ndarray:
+def _choose_materials(street: Street, s: np.ndarray, d: np.ndarray, plot_material: Material) -> np.ndarray:
     """(S, D) material of each cell with its middle at s, d."""
     material = np.full((len(s), len(d)), int(plot_material))
     across = np.abs(d)
