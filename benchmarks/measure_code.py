@@ -25,9 +25,9 @@ accumulate add adjust adopt advance align allow annotate append apply apportion 
 attach augment average await become begin belong bind bootstrap bring broadcast build cache calibrate call cast catch
 change check choose claim clamp classify clean clear clip clone close cluster collate collect color colour combine
 come compare compile complete compress compute concatenate configure connect contain convert copy count cover create
-crop cross cut decode decompress decorate define deflate delete derive describe destroy detach detect determine differentiate
-discard display divide download drain draw drive drop dump edit emit empty enable encode end enforce enlarge enter
-enumerate erase estimate evaluate examine exclude execute exit expand expect explain export extend extract fail
+crop cross cut decode decompress decorate define deflate delete derive describe destroy detach detect determine
+differentiate discard display divide download drain draw drive drop dump edit emit empty enable encode end enforce
+enlarge enter enumerate erase estimate evaluate examine exclude execute exit expand expect explain export extend extract fail
 fetch fill filter find finish fit fix flatten flip flush fold follow forget format forward free freeze furnish fuse
 gather generate get give go greet group grow guard guess halve hand handle has hash hide hold identify ignore import
 include index infer inflate initialise initialize insert inspect install interpolate intersect invert is iterate

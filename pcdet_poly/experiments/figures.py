@@ -1,4 +1,4 @@
-"""How the lab's figures look, and how they get onto disk."""
+"""The common look of all figures of experiments, and how they are saved."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ BASE_COLOUR = "#202020"  # the loss that others are compared with
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")
 
 
-def colour_of_epsilon(epsilon: float) -> Any:
-    """Blue below 0, black at 0, red above; from -1 to 2."""
+def pick_epsilon_colour(epsilon: float) -> Any:
+    """Pick the colour of an epsilon in [-1, 2]: blue below 0, the baseline's at 0, red above."""
     if epsilon == 0:
         return BASE_COLOUR
     return colormaps["coolwarm"](0.35 + 0.35 * max(epsilon, -1) if epsilon < 0 else 0.7 + 0.15 * min(epsilon, 2))
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure that needs no display."""
+def create_figure(width_in: float, height_in: float) -> Figure:
+    """Create an empty figure that needs no display; sizes are in inches."""
     return Figure(figsize=(width_in, height_in), dpi=110, layout="constrained")
 
 
 def finish_axes(axes: Axes, **settings: Any) -> None:
-    """Labels and limits as in `Axes.set`, a light grid, no frame above and right."""
+    """Set labels and limits as `Axes.set` does, add a light grid, and remove the frame above and to the right."""
     axes.set(**settings)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG, whole or not at all."""
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, whole or not at all, and return its path."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png")
     return path

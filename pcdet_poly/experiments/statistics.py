@@ -1,4 +1,4 @@
-"""What paired differences over seeds and segments allow to say.
+"""Tests and intervals of paired differences over seeds and segments.
 
 A study trains every arm with the same S seeds and evaluates on the same G segments. d[s], the difference of an arm
 from the baseline with seed s, varies for two reasons: the seed, and the choice of segments. In the usual model
@@ -9,8 +9,8 @@ the variance of the mean over both is Va/S + Vb/G + Ve/(S G). The spread of d ov
 third part, a bootstrap of whole segments the second and the third; the third, which comes twice, is known from how
 much more a single seed's difference varies under the bootstrap than the mean over seeds does.
 
-All functions work on arrays: seeds (or resamplings) in front, any further axes behind. Where there are too few
-seeds or segments for an interval, limits and p are NaN.
+All functions take arrays whose first axis is the seeds (or the resamplings); any further axes are kept. Where there
+are too few seeds or segments for an interval, its limits and p are NaN.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEVEL = 0.05  # of the tests, two-sided; intervals cover 1 - LEVEL
 
 @dataclass(frozen=True)
 class Estimate:
-    """Means with 95 % intervals and two-sided p against 0; arrays of one shape."""
+    """Means with 95 % intervals and two-sided p against 0; the four arrays have one shape."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -37,8 +37,17 @@ class Estimate:
     p: np.ndarray
 
     @classmethod
-    def of(cls, mean: np.ndarray, variance: np.ndarray, freedom: np.ndarray | float) -> Estimate:
-        """From a mean, the variance of that mean, and the degrees of freedom of the variance (Student's t)."""
+    def from_variance(cls, mean: np.ndarray, variance: np.ndarray, freedom: np.ndarray | float) -> Estimate:
+        """Build Student's t interval and test of a mean.
+
+        Args:
+            mean: any shape.
+            variance: the variance of that mean, of the same shape.
+            freedom: the degrees of freedom of the variance, of the same shape or one number; NaN for no interval.
+
+        Returns:
+            An estimate of the same shape.
+        """
         mean, variance = np.asarray(mean, np.float64), np.asarray(variance, np.float64)
         error = np.sqrt(variance)
         half_width = student.ppf(1 - LEVEL / 2, freedom) * error
@@ -48,45 +57,64 @@ class Estimate:
         return cls(mean, mean - half_width, mean + half_width, p)
 
 
-def over_seeds(differences: np.ndarray) -> Estimate:
-    """Paired t over seeds (S, ...): would other seeds, on these segments, tell the same?"""
+def estimate_over_seeds(differences: np.ndarray) -> Estimate:
+    """Test paired differences (S, ...) over seeds: would other seeds, on these segments, tell the same?"""
     num = len(differences)
-    return Estimate.of(differences.mean(0), _variance(differences) / num, num - 1 if num > 1 else math.nan)
+    variance = _sample_variance(differences) / num
+    return Estimate.from_variance(differences.mean(0), variance, num - 1 if num > 1 else math.nan)
 
 
-def over_segments(differences: np.ndarray, resampled: np.ndarray, num_segments: int) -> Estimate:
+def estimate_over_segments(differences: np.ndarray, resampled: np.ndarray, num_segments: int) -> Estimate:
     """Bootstrap over segments: would these trained networks tell the same on other segments?
 
-    `differences` (S, ...) on all segments; `resampled` (R, S, ...) on R draws of whole segments, one draw for both
-    arms and all seeds. The interval is t times the bootstrap's standard error: percentiles are too narrow for the
-    ten or twenty segments that a small study has.
+    The interval is t times the bootstrap's standard error: percentiles are too narrow for the ten or twenty segments
+    that a small study has.
+
+    Args:
+        differences: (S, ...) paired differences of S seeds on all segments.
+        resampled: (R, S, ...) the same on R draws of whole segments, each draw the same for both arms and all seeds.
+        num_segments: how many segments there are.
+
+    Returns:
+        An estimate of the mean over seeds, of shape (...).
     """
     variance = _bootstrap_variance(resampled.mean(1), num_segments)
-    return Estimate.of(differences.mean(0), variance, num_segments - 1 if num_segments > 1 else math.nan)
+    return Estimate.from_variance(differences.mean(0), variance, num_segments - 1 if num_segments > 1 else math.nan)
 
 
-def over_both(differences: np.ndarray, resampled: np.ndarray, num_segments: int) -> Estimate:
-    """Other seeds and other segments: what a claim about an arm needs. Arguments as in `over_segments`."""
+def estimate_over_both(differences: np.ndarray, resampled: np.ndarray, num_segments: int) -> Estimate:
+    """Estimate what other seeds on other segments would tell, which is what a claim about an arm needs.
+
+    Args:
+        differences: (S, ...) paired differences of S seeds on all segments.
+        resampled: (R, S, ...) the same on R draws of whole segments, each draw the same for both arms and all seeds.
+        num_segments: how many segments there are.
+
+    Returns:
+        An estimate of the mean over seeds, of shape (...).
+    """
     num = len(differences)
     if num < 2 or num_segments < 2:
-        nothing = np.full(differences.shape[1:], math.nan)
-        return Estimate(differences.mean(0), nothing, nothing, nothing)
-    of_seeds = _variance(differences) / num
-    of_segments = _bootstrap_variance(resampled.mean(1), num_segments)
-    of_one_seed = _bootstrap_variance(resampled, num_segments).mean(0)
-    in_both = np.clip((of_one_seed - of_segments) / (num - 1), 0, of_segments)  # Ve / (S G)
-    of_segments_alone = of_segments - in_both
-    variance = of_seeds + of_segments_alone
-    # Satterthwaite's degrees of freedom, where segments have the larger part; they err on the bold side elsewhere.
+        unknown = np.full(differences.shape[1:], math.nan)
+        return Estimate(differences.mean(0), unknown, unknown, unknown)
+    seed_variance = _sample_variance(differences) / num
+    segment_variance = _bootstrap_variance(resampled.mean(1), num_segments)
+    one_seed_variance = _bootstrap_variance(resampled, num_segments).mean(0)
+    shared_variance = np.clip((one_seed_variance - segment_variance) / (num - 1), 0, segment_variance)  # Ve / (S G)
+    segment_only_variance = segment_variance - shared_variance
+    variance = seed_variance + segment_only_variance
+    # Satterthwaite's degrees of freedom, where segments have the larger part; elsewhere they are too many.
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = variance**2 / (of_seeds**2 / (num - 1) + of_segments_alone**2 / (num_segments - 1))
-    return Estimate.of(differences.mean(0), variance, np.where(of_seeds >= of_segments_alone, num - 1, freedom))
+        freedom = variance**2 / (seed_variance**2 / (num - 1) + segment_only_variance**2 / (num_segments - 1))
+    freedom = np.where(seed_variance >= segment_only_variance, num - 1, freedom)
+    return Estimate.from_variance(differences.mean(0), variance, freedom)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p of a family (K,): rejecting where it is at most 0.05 errs in at most 5 % of families.
+def adjust_by_holm(p: np.ndarray) -> np.ndarray:
+    """Adjust the p of a family of tests (K,) by Holm's method.
 
-    NaN (no test was possible) stays NaN and does not count as a member of the family.
+    Rejecting where the adjusted p is at most 0.05 is wrong in at most 5 % of families. NaN (no test was possible) stays
+    NaN and does not count as a member of the family.
     """
     p = np.asarray(p, np.float64)
     adjusted = np.full(p.shape, math.nan)
@@ -97,48 +125,68 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def power(effect: float, num: int) -> float:
-    """Chance that a paired t test of `num` pairs finds a true mean of `effect` standard deviations.
+def t_test_power(effect: float, num: int) -> float:
+    """The chance that a paired t test of `num` pairs finds a true mean of `effect` standard deviations.
 
-    A normal probability averaged over the measured standard deviation: scipy's noncentral t gives NaN in its tails.
+    This is a normal probability averaged over the measured standard deviation, because scipy's noncentral t gives NaN
+    in its tails.
     """
     freedom, shift = num - 1, effect * math.sqrt(num)
-    nodes, weights = _nodes()
+    nodes, weights = _compute_quadrature()
     measured_sd = np.sqrt(chi2.ppf((nodes + 1) / 2, freedom) / freedom)
     limit = student.ppf(1 - LEVEL / 2, freedom) * measured_sd
-    found = norm.sf(limit - shift) + norm.cdf(-limit - shift)
-    return float(found @ weights / 2)
+    chance = norm.sf(limit - shift) + norm.cdf(-limit - shift)
+    return float(chance @ weights / 2)
 
 
-def detectable(sd: float, num: int, wanted: float = 0.8) -> float:
-    """Smallest true mean difference that `num` pairs with standard deviation `sd` find with power `wanted`."""
-    return sd * _detectable_sds(num, wanted) if num > 1 else math.nan
+def detectable_difference(sd: float, num: int, power: float = 0.8) -> float:
+    """The smallest true mean difference that a paired t test finds with a given power; NaN for fewer than two pairs.
+
+    Args:
+        sd: standard deviation of the paired differences.
+        num: number of pairs.
+        power: chance to find the difference.
+
+    Returns:
+        The difference, in the unit of `sd`.
+    """
+    return sd * _solve_detectable_effect(num, power) if num > 1 else math.nan
 
 
-def pairs_needed(sd: float, effect: float, wanted: float = 0.8) -> int:
-    """Fewest seeds, at least 2, with which a true mean difference `effect` is found with power `wanted`."""
+def count_required_pairs(sd: float, effect: float, power: float = 0.8) -> int:
+    """Count the pairs that a paired t test needs to find a true mean difference with a given power.
+
+    Args:
+        sd: standard deviation of the paired differences.
+        effect: the true mean difference, in the unit of `sd`.
+        power: chance to find the difference.
+
+    Returns:
+        The smallest sufficient number of pairs, at least 2.
+    """
     too_few, enough = 1, 2
-    while power(effect / sd, enough) < wanted:
+    while t_test_power(effect / sd, enough) < power:
         too_few, enough = enough, 2 * enough
     while enough - too_few > 1:
         middle = (too_few + enough) // 2
-        too_few, enough = (middle, enough) if power(effect / sd, middle) < wanted else (too_few, middle)
+        too_few, enough = (middle, enough) if t_test_power(effect / sd, middle) < power else (too_few, middle)
     return enough
 
 
 @cache
-def _detectable_sds(num: int, wanted: float) -> float:
-    return float(brentq(lambda effect: power(effect, num) - wanted, 1e-6, 100.0))
+def _solve_detectable_effect(num: int, power: float) -> float:
+    """Find the smallest effect, in standard deviations, that `num` pairs find with the given power."""
+    return float(brentq(lambda effect: t_test_power(effect, num) - power, 1e-6, 100.0))
 
 
 @cache
-def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Places in (-1, 1) and weights of a quadrature; slow to compute."""
+def _compute_quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Compute the nodes in (-1, 1) and the weights of a quadrature, which is slow."""
     return np.polynomial.legendre.leggauss(400)
 
 
-def _variance(values: np.ndarray) -> np.ndarray:
-    """Sample variance over the first axis; NaN for fewer than two."""
+def _sample_variance(values: np.ndarray) -> np.ndarray:
+    """The sample variance over the first axis; NaN for fewer than two values."""
     if len(values) < 2:
         return np.full(values.shape[1:], math.nan)
     variance: np.ndarray = values.var(0, ddof=1, dtype=np.float64)
@@ -146,7 +194,7 @@ def _variance(values: np.ndarray) -> np.ndarray:
 
 
 def _bootstrap_variance(resampled: np.ndarray, num_units: int) -> np.ndarray:
-    """Variance over the resamplings, without the bootstrap's bias of (n - 1) / n."""
+    """The variance over the resamplings, corrected for the bootstrap's bias of (n - 1) / n."""
     if num_units < 2:
         return np.full(resampled.shape[1:], math.nan)
-    return _variance(resampled) * num_units / (num_units - 1)
+    return _sample_variance(resampled) * num_units / (num_units - 1)

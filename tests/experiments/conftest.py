@@ -12,6 +12,7 @@ import yaml
 
 from pcdet_poly.commands.main import call_command
 from pcdet_poly.data.store.frame_store import write_store
+from pcdet_poly.experiments.report.detector_report import DetectorReport, ReportSizes, build_report
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedSweep
 from pcdet_poly.experiments.report.metrics import DetectorMetrics
 from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
@@ -120,11 +121,17 @@ def sweep_runs(finished_sweep: Path) -> FinishedSweep:
 
 @pytest.fixture(scope="session")
 def detector(sweep_runs: FinishedSweep) -> DetectorRuns:
-    """The study's only model."""
+    """The runs of the study's only detector."""
     return sweep_runs.detectors[0]
 
 
 @pytest.fixture(scope="session")
 def metrics(detector: DetectorRuns) -> DetectorMetrics:
-    """Its numbers, with few resamplings."""
+    """Its metrics, with few resamplings."""
     return DetectorMetrics(detector, resamples=30)
+
+
+@pytest.fixture(scope="session")
+def small_report(detector: DetectorRuns) -> DetectorReport:
+    """Its report, of few resamplings, frames and points."""
+    return build_report(detector, ReportSizes(resamples=10, histogram_frames=4, shown_frames=2, shown_points=100))

@@ -12,11 +12,12 @@ from torch import Tensor
 from pcdet_poly.errors import UserError
 
 NUM_CLASSES = 10
+NUM_DIGITS = 1797  # in the data set
 
 
 @dataclass(frozen=True)
-class Split:
-    """Images (N, 1, 8, 8) in [0, 1] and labels (N,) to train on, and others to test on."""
+class DigitsSplit:
+    """Images (N, 1, 8, 8) in [0, 1] and labels (N,) int64 to train on, and others to test on."""
 
     train_image: Tensor
     train_label: Tensor
@@ -24,16 +25,16 @@ class Split:
     test_label: Tensor
 
 
-def split_digits(seed: int, *, num_train: int) -> Split:
-    """`num_train` digits to train on, all others to test on; another split for every seed."""
-    image, label = _digits()
+def split_digits(seed: int, *, num_train: int) -> DigitsSplit:
+    """Split the digits at random: `num_train` to train on and all others to test on, another split for every seed."""
+    image, label = _load_digits()
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(label)))
     train, test = order[:num_train], order[num_train:]
-    return Split(image[train], label[train], image[test], label[test])
+    return DigitsSplit(image[train], label[train], image[test], label[test])
 
 
 @lru_cache(maxsize=1)
-def _digits() -> tuple[Tensor, Tensor]:
+def _load_digits() -> tuple[Tensor, Tensor]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:

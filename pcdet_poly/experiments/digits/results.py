@@ -10,9 +10,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm
-from pcdet_poly.experiments.digits.train import Outcome, Plan
+from pcdet_poly.experiments.digits.data import NUM_DIGITS
+from pcdet_poly.experiments.digits.train import TrainingOutcome, TrainingSchedule
 
-Outcomes = Mapping[Arm, Sequence[Outcome]]  # of each arm, one per seed, in one order
+OutcomesByArm = Mapping[Arm, Sequence[TrainingOutcome]]  # for each arm one outcome per seed, in the same order of seeds
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One arm. Accuracies in percent; differences are paired by seed, against the baseline."""
+class ArmRow:
+    """One arm in the table. Accuracies are in per cent; differences are from the baseline, paired by seed."""
 
     arm: str
     accuracy: float
@@ -40,45 +41,67 @@ class Row:
     mean_p_t: float
 
 
-def rows(outcomes: Outcomes) -> list[Row]:
-    """One row per arm, in the order given."""
-    baseline = _accuracies(outcomes[BASELINE])
-    return [_row(arm, found, baseline) for arm, found in outcomes.items()]
+def build_rows(outcomes: OutcomesByArm) -> list[ArmRow]:
+    """Build one row per arm, in the order given."""
+    baseline = _list_accuracies(outcomes[BASELINE])
+    return [_build_row(arm, found, baseline) for arm, found in outcomes.items()]
 
 
-def paired_interval(differences: np.ndarray) -> Interval:
-    """Mean of (N,) paired differences, N >= 2, with its 95 % interval."""
+def estimate_difference(differences: np.ndarray) -> Interval:
+    """Estimate the mean of (N,) paired differences, N >= 2, with its 95 % interval."""
     error = differences.std(ddof=1) / math.sqrt(len(differences))
     return Interval(float(differences.mean()), float(student.ppf(0.975, len(differences) - 1) * error))
 
 
-def detectable(differences: np.ndarray) -> float:
-    """Smallest true mean difference that a two-sided 5 % test of as many seeds finds in 80 % of studies (about)."""
+def estimate_detectable(differences: np.ndarray) -> float:
+    """Estimate the smallest true mean difference that a two-sided 5 % test of as many seeds finds with 80 % power.
+
+    This is the usual sum of two quantiles, which is a little larger than the exact value.
+    """
     freedom = len(differences) - 1
     error = differences.std(ddof=1) / math.sqrt(len(differences))
     return float((student.ppf(0.975, freedom) + student.ppf(0.8, freedom)) * error)
 
 
-def markdown(found: Sequence[Row], outcomes: Outcomes, plan: Plan) -> str:
-    """The table, with what was run above it and what it may not be taken for below."""
+def format_markdown(rows: Sequence[ArmRow], outcomes: OutcomesByArm, schedule: TrainingSchedule) -> str:
+    """Write the table as Markdown, with what was run above it and what it does not say below.
+
+    Args:
+        rows: the table, the baseline first.
+        outcomes: what the rows were computed from.
+        schedule: length and size of the trainings.
+
+    Returns:
+        The text of table.md.
+    """
     num_seeds = len(outcomes[BASELINE])
-    error = max(outcome.largest_error for arm in outcomes.values() for outcome in arm)
+    error = max(share.largest_error for arm in outcomes.values() for found in arm for share in found.first_shares)
     head = (
-        f"{num_seeds} seeds, {plan.num_train} digits to train on and {1797 - plan.num_train} to test on, another split "
-        f"per seed; {plan.epochs} epochs; differences from cross-entropy are paired by seed, with 95 % intervals.\n\n"
+        f"{num_seeds} seeds, {schedule.num_train} digits to train on and {NUM_DIGITS - schedule.num_train} to test on, "
+        f"another split per seed; {schedule.epochs} epochs; differences from cross-entropy are paired by seed, "
+        "with 95 % intervals.\n\n"
         "| loss | accuracy % (sd) | difference, points | detectable | cross-entropy | calibration error | mean P_t |\n"
         "|---|---|---|---|---|---|---|\n"
     )
-    body = "".join(_line(row) for row in found)
-    return head + body + _caveats(len(found) - 1, error)
+    body = "".join(_format_row(row) for row in rows)
+    return head + body + _format_caveats(len(rows) - 1, error)
 
 
-def as_json(found: Sequence[Row], plan: Plan, num_seeds: int) -> dict[str, object]:
-    """The same as plain types."""
-    return {"plan": asdict(plan), "seeds": num_seeds, "rows": [asdict(row) for row in found]}
+def to_json(rows: Sequence[ArmRow], schedule: TrainingSchedule, num_seeds: int) -> dict[str, object]:
+    """Convert the table to the plain types of results.json.
+
+    Args:
+        rows: the table.
+        schedule: length and size of the trainings.
+        num_seeds: trainings per arm.
+
+    Returns:
+        The content of results.json.
+    """
+    return {"plan": asdict(schedule), "seeds": num_seeds, "rows": [asdict(row) for row in rows]}
 
 
-def _caveats(num_arms: int, error: float) -> str:
+def _format_caveats(num_arms: int, error: float) -> str:
     by_chance = f"{0.05 * num_arms:.1f}"
     return (
         f"\nOf {num_arms} intervals about {by_chance} exclude 0 by chance alone. `detectable`: the smallest true "
@@ -87,7 +110,7 @@ def _caveats(num_arms: int, error: float) -> str:
     )
 
 
-def _line(row: Row) -> str:
+def _format_row(row: ArmRow) -> str:
     compared = " | " if row.arm == BASELINE.name else f"{row.difference} | {row.detectable:.2f}"
     return (
         f"| {row.arm} | {row.accuracy:.2f} ({row.accuracy_sd:.2f}) | {compared} | {row.cross_entropy:.3f} "
@@ -95,19 +118,19 @@ def _line(row: Row) -> str:
     )
 
 
-def _row(arm: Arm, found: Sequence[Outcome], baseline: np.ndarray) -> Row:
-    accuracy = _accuracies(found)
-    return Row(
+def _build_row(arm: Arm, outcomes: Sequence[TrainingOutcome], baseline: np.ndarray) -> ArmRow:
+    accuracy = _list_accuracies(outcomes)
+    return ArmRow(
         arm=arm.name,
         accuracy=float(accuracy.mean()),
         accuracy_sd=float(accuracy.std(ddof=1)),
-        difference=paired_interval(accuracy - baseline),
-        detectable=detectable(accuracy - baseline),
-        cross_entropy=float(np.mean([outcome.cross_entropy for outcome in found])),
-        calibration_error=float(np.mean([outcome.calibration_error for outcome in found])),
-        mean_p_t=float(np.mean([outcome.mean_p_t for outcome in found])),
+        difference=estimate_difference(accuracy - baseline),
+        detectable=estimate_detectable(accuracy - baseline),
+        cross_entropy=float(np.mean([outcome.cross_entropy for outcome in outcomes])),
+        calibration_error=float(np.mean([outcome.calibration_error for outcome in outcomes])),
+        mean_p_t=float(np.mean([outcome.mean_p_t for outcome in outcomes])),
     )
 
 
-def _accuracies(found: Sequence[Outcome]) -> np.ndarray:
-    return 100 * np.array([outcome.accuracy for outcome in found])
+def _list_accuracies(outcomes: Sequence[TrainingOutcome]) -> np.ndarray:
+    return 100 * np.array([outcome.accuracy for outcome in outcomes])

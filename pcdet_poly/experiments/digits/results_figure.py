@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm
-from pcdet_poly.experiments.digits.results import Outcomes, Row, rows
+from pcdet_poly.experiments.digits.results import ArmRow, OutcomesByArm, build_rows
 from pcdet_poly.experiments.digits.train import SHARE_EVERY
-from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, finish_axes, new_figure
+from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, create_figure, finish_axes
 
 
-def draw(outcomes: Outcomes) -> Figure:
-    """Drop-N, epsilon, mean P_t, and the share of the first polynomial during training."""
-    by_arm = dict(zip(outcomes, rows(outcomes), strict=True))
-    figure = new_figure(12, 8)
+def draw_results(outcomes: OutcomesByArm) -> Figure:
+    """Draw four panels: Drop-N, epsilon, mean P_t, and the share of the first polynomial during training."""
+    by_arm = dict(zip(outcomes, build_rows(outcomes), strict=True))
+    figure = create_figure(12, 8)
     panels = figure.subplots(2, 2)
     _draw_drop_n(panels[0, 0], by_arm)
     _draw_epsilons(panels[0, 1], by_arm)
@@ -26,7 +26,7 @@ def draw(outcomes: Outcomes) -> Figure:
     return figure
 
 
-def _draw_drop_n(axes: Axes, by_arm: dict[Arm, Row]) -> None:
+def _draw_drop_n(axes: Axes, by_arm: dict[Arm, ArmRow]) -> None:
     base = by_arm[BASELINE]
     label = "cross-entropy, mean and sd over seeds"
     axes.axhspan(base.accuracy - base.accuracy_sd, base.accuracy + base.accuracy_sd, color="0.85", label=label)
@@ -43,7 +43,7 @@ def _draw_drop_n(axes: Axes, by_arm: dict[Arm, Row]) -> None:
     finish_axes(axes, title="The first N polynomials alone", xlabel="N", ylabel="accuracy, %", xscale="log")
 
 
-def _draw_epsilons(axes: Axes, by_arm: dict[Arm, Row]) -> None:
+def _draw_epsilons(axes: Axes, by_arm: dict[Arm, ArmRow]) -> None:
     found = [(arm.epsilon, row) for arm, row in by_arm.items() if arm.epsilon and arm.rate_factor == 1]
     epsilons, chosen = zip(*sorted(found, key=lambda pair: pair[0]), strict=True)
     mean, half = [row.difference.mean for row in chosen], [row.difference.half_width for row in chosen]
@@ -53,7 +53,7 @@ def _draw_epsilons(axes: Axes, by_arm: dict[Arm, Row]) -> None:
     finish_axes(axes, title=title, xlabel="epsilon", ylabel="difference in accuracy, points")
 
 
-def _draw_p_t(axes: Axes, by_arm: dict[Arm, Row]) -> None:
+def _draw_p_t(axes: Axes, by_arm: dict[Arm, ArmRow]) -> None:
     found = sorted(
         (arm.epsilon, row.mean_p_t) for arm, row in by_arm.items() if arm.num_terms is None and arm.rate_factor == 1
     )
@@ -61,9 +61,9 @@ def _draw_p_t(axes: Axes, by_arm: dict[Arm, Row]) -> None:
     finish_axes(axes, title="Confidence in the right digit", xlabel="epsilon", ylabel="mean P_t on test digits")
 
 
-def _draw_shares(axes: Axes, outcomes: Outcomes) -> None:
-    measured = _mean_over_seeds([outcome.first_share for outcome in outcomes[BASELINE]])
-    expected = _mean_over_seeds([outcome.expected_share for outcome in outcomes[BASELINE]])
+def _draw_shares(axes: Axes, outcomes: OutcomesByArm) -> None:
+    measured = _average_seeds([[share.measured for share in found.first_shares] for found in outcomes[BASELINE]])
+    expected = _average_seeds([[share.expected for share in found.first_shares] for found in outcomes[BASELINE]])
     steps = SHARE_EVERY * np.arange(len(measured))
     axes.plot(steps, measured, color=COLOURS[0], linewidth=3, alpha=0.5, label="measured by autograd")
     axes.plot(steps, expected, color=BASE_COLOUR, linewidth=1, label="P_t, weighted by 1 - P_t")
@@ -72,6 +72,6 @@ def _draw_shares(axes: Axes, outcomes: Outcomes) -> None:
     finish_axes(axes, title=title, xlabel="step", ylabel="share of sum |dL/dlogit|", ylim=(0, 1))
 
 
-def _mean_over_seeds(series: Sequence[Sequence[float]]) -> np.ndarray:
+def _average_seeds(series: Sequence[Sequence[float]]) -> np.ndarray:
     mean: np.ndarray = np.mean(np.array(series), axis=0)
     return mean

@@ -1,4 +1,4 @@
-"""The heatmap loss's gradient on a small street, cell by cell."""
+"""The heatmap loss's gradient on a small example with cars and walkers, cell by cell."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from pcdet_poly.config.sections.output import TargetsConfig
-from pcdet_poly.experiments.figures import new_figure
+from pcdet_poly.experiments.figures import create_figure
 from pcdet_poly.losses import gaussian_poly1_focal
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 
 EPSILONS = (-1.0, 0.0, 1.0, 2.0)
 CLASSES = ("vehicle", "pedestrian")
-PRIOR = 0.1  # what a fresh heatmap says everywhere
+PRIOR = 0.1  # the probability that an untrained head gives every cell
 GRID = Grid((-6.4, -6.4, -3.0), (6.4, 6.4, 5.0), (0.32, 0.32, 8.0))  # 40 x 40 cells of a CenterPoint-pillar map
 BOXES = (
     (-2.0, 1.5, 1.0, 4.7, 2.1, 1.7, 0.3, 0),  # x y z length width height heading label
@@ -27,10 +27,10 @@ BOXES = (
 )
 
 
-def street() -> tuple[Tensor, Tensor]:
-    """Logits and target heatmap (2, 40, 40) of two cars and three walkers, as the assigner draws them.
+def build_example_heatmap() -> tuple[Tensor, Tensor]:
+    """Build logits and target heatmap, both (2, 40, 40), of two cars and three walkers, as the assigner draws them.
 
-    The prediction is that of a network half-way: the prior everywhere, and over it bumps of height
+    The prediction is that of a half-trained network: the prior everywhere, and over it bumps of height
     0.5 that lie one cell off.
     """
     rows = torch.tensor(BOXES)
@@ -48,32 +48,41 @@ def street() -> tuple[Tensor, Tensor]:
     return torch.logit(predicted), heatmap
 
 
-def gradients(logits: Tensor, heatmap: Tensor, epsilon: float) -> Tensor:
-    """dL/dlogit per cell, before any division by the number of objects."""
+def compute_gradients(logits: Tensor, heatmap: Tensor, epsilon: float) -> Tensor:
+    """Compute dL/dlogit of every cell, before any division by the number of objects.
+
+    Args:
+        logits: (K, H, W) class logits.
+        heatmap: (K, H, W) targets in [0, 1], 1 at the objects' centres.
+        epsilon: Poly-1's coefficient.
+
+    Returns:
+        (K, H, W) gradient.
+    """
     x = logits.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(gaussian_poly1_focal(x, heatmap, epsilon=epsilon).sum(), x)
     return gradient
 
 
 def background_share(gradient: Tensor, heatmap: Tensor) -> float:
-    """Part of sum |gradient| that lies on cells that are no peaks."""
+    """The part of sum |gradient| that lies on cells that are no peaks; both arguments have the same shape."""
     size = gradient.abs()
     return float((size * (heatmap < 1)).sum() / size.sum())
 
 
-def draw_street() -> Figure:
-    """Target, prediction, and the gradient at several epsilons; a row per class."""
-    logits, heatmap = street()
-    found = {epsilon: gradients(logits, heatmap, epsilon) for epsilon in EPSILONS}
-    largest = max(float(gradient.abs().max()) for gradient in found.values())
+def draw_heatmap_gradients() -> Figure:
+    """Draw target, prediction, and the gradient at several epsilons; a row per class."""
+    logits, heatmap = build_example_heatmap()
+    gradients = {epsilon: compute_gradients(logits, heatmap, epsilon) for epsilon in EPSILONS}
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
     norm = SymLogNorm(linthresh=1e-3, vmin=-largest, vmax=largest)
-    figure = new_figure(15, 5.6)
-    axes = figure.subplots(len(CLASSES), 2 + len(found), sharex=True, sharey=True)
+    figure = create_figure(15, 5.6)
+    axes = figure.subplots(len(CLASSES), 2 + len(gradients), sharex=True, sharey=True)
     for k, (name, row) in enumerate(zip(CLASSES, axes, strict=True)):
         for panel, values, title in ((row[0], heatmap[k], "target"), (row[1], logits[k].sigmoid(), "prediction p")):
             panel.imshow(values.numpy(), origin="lower", cmap="magma", vmin=0, vmax=1)
             panel.set_title(f"{name}: {title}", fontsize=10)
-        for panel, (epsilon, gradient) in zip(row[2:], found.items(), strict=True):
+        for panel, (epsilon, gradient) in zip(row[2:], gradients.items(), strict=True):
             image = panel.imshow(gradient[k].numpy(), origin="lower", cmap="RdBu_r", norm=norm)
             share = background_share(gradient[k], heatmap[k])
             panel.set_title(f"eps = {epsilon:g}: {share:.0%} background", fontsize=10)

@@ -1,4 +1,4 @@
-"""Studies of runs -> one figure: histograms of P_t, calibration, gradient share over training."""
+"""Examined runs -> one figure: histograms of P_t, calibration, gradient share over training."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, finish_axes, new_figure
-from pcdet_poly.experiments.loss_lab.examine_run import NUM_BINS, RIGHT_IOU, RunStudy
+from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, create_figure, finish_axes
+from pcdet_poly.experiments.loss_lab.examine_run import NUM_BINS, RIGHT_IOU, ExaminedRun
 
 
-def draw_runs(studies: Sequence[RunStudy]) -> Figure:
-    """Every run in its colour, in all four panels."""
-    figure = new_figure(12, 8)
+def draw_runs(runs: Sequence[ExaminedRun]) -> Figure:
+    """Draw every run in its own colour in all four panels."""
+    figure = create_figure(12, 8)
     panels = figure.subplots(2, 2)
-    for number, study in enumerate(studies):
+    for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
-        _draw_histogram(panels[0, 0], study.peaks, colour, _label(study, "peaks"))
-        _draw_histogram(panels[0, 1], study.background, colour, _label(study, "background"))
-        _draw_calibration(panels[1, 0], study, colour)
-        _draw_shares(panels[1, 1], study, colour)
+        _draw_histogram(panels[0, 0], run.peaks, colour, _format_label(run, "peaks"))
+        _draw_histogram(panels[0, 1], run.background, colour, _format_label(run, "background"))
+        _draw_calibration(panels[1, 0], run, colour)
+        _draw_shares(panels[1, 1], run, colour)
     panels[1, 0].plot([0, 1], [0, 1], color=BASE_COLOUR, linewidth=0.8, linestyle=":")
     finish_axes(panels[0, 0], title="Peaks (target 1)", xlabel="P_t = p", ylabel="share of cells", xlim=(0, 1))
     background = {"xlabel": "P_t = 1 - p", "ylabel": "share of cells", "yscale": "log", "xlim": (0, 1)}
@@ -36,9 +36,9 @@ def draw_runs(studies: Sequence[RunStudy]) -> Figure:
     return figure
 
 
-def _label(study: RunStudy, cells: str) -> str:
-    mean = f", mean {study.mean_p_t[cells]:.3f}" if cells in study.mean_p_t else ""
-    return f"{study.name} ({study.epsilon}){mean}"
+def _format_label(run: ExaminedRun, part: str) -> str:
+    mean = f", mean {run.mean_p_t[part]:.3f}" if part in run.mean_p_t else ""
+    return f"{run.name} ({run.epsilon}){mean}"
 
 
 def _draw_histogram(axes: Axes, counts: np.ndarray, colour: str, label: str) -> None:
@@ -46,14 +46,13 @@ def _draw_histogram(axes: Axes, counts: np.ndarray, colour: str, label: str) -> 
     axes.stairs(counts / max(counts.sum(), 1), edges, color=colour, label=label, linewidth=1.4)
 
 
-def _draw_calibration(axes: Axes, study: RunStudy, colour: str) -> None:
-    score, right, count = study.calibration()
-    label = f"{study.name}: error {study.calibration_error():.3f}, {count.sum()} detections"
-    axes.plot(score, right, color=colour, marker="o", markersize=4, linewidth=1.4, label=label)
+def _draw_calibration(axes: Axes, run: ExaminedRun, colour: str) -> None:
+    curve = run.calibration
+    label = f"{run.name}: error {curve.error:.3f}, {curve.count.sum()} detections"
+    axes.plot(curve.mean_score, curve.share_right, color=colour, marker="o", markersize=4, linewidth=1.4, label=label)
 
 
-def _draw_shares(axes: Axes, study: RunStudy, colour: str) -> None:
-    for name, style in (("peaks", "--"), ("background", "-")):
-        axes.plot(
-            study.share_steps, study.shares[name], style, color=colour, linewidth=1.2, label=f"{study.name}: {name}"
-        )
+def _draw_shares(axes: Axes, run: ExaminedRun, colour: str) -> None:
+    for part, style in (("peaks", "--"), ("background", "-")):
+        shares, label = run.shares.by_part[part], f"{run.name}: {part}"
+        axes.plot(run.shares.steps, shares, style, color=colour, linewidth=1.2, label=label)

@@ -1,14 +1,14 @@
-"""What the numbers allow to say, in sentences."""
+"""What the metrics allow to say, in sentences."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from pcdet_poly.experiments.report.epsilon_choice import Choice, epsilon_arms
-from pcdet_poly.experiments.report.loss_behaviour import Behaviour
-from pcdet_poly.experiments.report.metrics import MEAN, Corrected, Difference, Numbers
-from pcdet_poly.experiments.statistics import LEVEL, Estimate, pairs_needed
+from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice, find_epsilon_arms
+from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
+from pcdet_poly.experiments.report.metrics import MEAN, AdjustedP, ArmDifference, DetectorMetrics, TableCell
+from pcdet_poly.experiments.statistics import LEVEL, Estimate, count_required_pairs
 
 _TARGET = 0.5  # points: about what the paper reports
 _DOUBTS = {
@@ -17,76 +17,84 @@ _DOUBTS = {
 }
 
 
-def findings(
-    numbers: Numbers, corrected: dict[tuple[str, str], Corrected], choices: Sequence[Choice], loss: Sequence[Behaviour]
+def write_findings(
+    metrics: DetectorMetrics,
+    adjusted_p: dict[tuple[str, str], AdjustedP],
+    choices: Sequence[EpsilonChoice],
+    losses: Sequence[LossBehaviour],
 ) -> list[str]:
-    """Sentences in plain text, the most important first."""
-    means = numbers.differences((MEAN, *numbers.main))
+    """Write the findings as sentences.
+
+    Args:
+        metrics: of the detector's runs.
+        adjusted_p: by arm and class, in the ranking metric.
+        choices: of epsilon, on each half of the segments.
+        losses: what the loss of each arm did.
+
+    Returns:
+        Sentences in plain text, the most important first.
+    """
+    means = metrics.compare_arms(TableCell(MEAN, *metrics.ranking))
     return [
-        *_differences(numbers, corrected),
-        *_controls(numbers, means),
-        *_choices(choices, numbers.model.baseline),
-        *_detectable(numbers, means),
-        *_order_of_p_t(numbers, loss),
+        *_describe_differences(metrics, adjusted_p),
+        *_describe_controls(metrics, means),
+        *_describe_choices(choices, metrics.detector.baseline),
+        *_describe_detectable(means),
+        *_describe_order_of_p(metrics, losses),
     ]
 
 
-def name_of(cell: tuple[str, int, str]) -> str:
-    """`3D LEVEL_2 APH`."""
-    part, level, metric = cell
-    return f"{part} LEVEL_{level} {metric.upper()}"
-
-
-def _differences(numbers: Numbers, corrected: dict[tuple[str, str], Corrected]) -> list[str]:
-    baseline, metric = numbers.model.baseline, name_of(numbers.main)
-    if not corrected:
+def _describe_differences(metrics: DetectorMetrics, adjusted_p: dict[tuple[str, str], AdjustedP]) -> list[str]:
+    baseline = metrics.detector.baseline
+    if not adjusted_p:
         return [f"No arm can be compared with {baseline}."]
-    if all(math.isnan(p.over_everything) for p in corrected.values()):
+    if all(math.isnan(p.over_everything) for p in adjusted_p.values()):
         return ["One seed per arm, and nothing else to tell chance from effect: no difference can be tested."]
-    found = [place for place, p in corrected.items() if p.over_everything <= LEVEL]
-    claims = [numbers.difference(arm, (kind, *numbers.main)).claim for arm, kind in found]
-    named = [f"{arm} ({kind.lower()} {_signed(claim)})" for (arm, kind), claim in zip(found, claims, strict=True)]
-    loose = sum(p.over_classes <= LEVEL < p.over_everything for p in corrected.values())
-    family = f"{len(corrected)} comparisons ({metric}; Holm over all arms and classes)"
+    different = [pair for pair, p in adjusted_p.items() if p.over_everything <= LEVEL]
+    claims = [metrics.compare_arm(arm, TableCell(name, *metrics.ranking)).claim for arm, name in different]
+    listed = [f"{arm} ({name.lower()} {format_gain(e)})" for (arm, name), e in zip(different, claims, strict=True)]
+    loose = sum(p.over_classes <= LEVEL < p.over_everything for p in adjusted_p.values())
+    family = f"{len(adjusted_p)} comparisons ({metrics.ranking}; Holm over all arms and classes)"
     first = (
-        f"Different from {baseline} after correction for {family}: {'; '.join(named)}."
-        if named
+        f"Different from {baseline} after correction for {family}: {'; '.join(listed)}."
+        if listed
         else f"After correction for {family} no arm differs from {baseline} by more than chance explains."
     )
     rest = f"{loose} more would pass if each arm were the only one tested: not enough for a claim."
     return [first, rest] if loose else [first]
 
 
-def _controls(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
+def _describe_controls(metrics: DetectorMetrics, means: Sequence[ArmDifference]) -> list[str]:
     lines = []
     for one in means:
-        expected = numbers.model.expected.get(one.arm)
+        expected = metrics.detector.expected.get(one.arm)
         if expected is None:
             continue
+        start = f"Control {one.arm} should be {expected}: {format_gain(one.claim)}"
         if math.isnan(one.claim.p):
-            lines.append(f"Control {one.arm} should be {expected}: {_signed(one.claim)}, which one seed cannot judge.")
+            lines.append(f"{start}, which one seed cannot judge.")
             continue
         worse = bool(one.claim.high < 0)
         verdict = "as expected" if worse == (expected == "worse") else _DOUBTS[expected]
-        lines.append(f"Control {one.arm} should be {expected}: {_signed(one.claim)}, {verdict}.")
+        lines.append(f"{start}, {verdict}.")
     return lines
 
 
-def _choices(choices: Sequence[Choice], baseline: str) -> list[str]:
+def _describe_choices(choices: Sequence[EpsilonChoice], baseline: str) -> list[str]:
     lines = []
     for half, choice in zip(("one half", "the other half"), choices, strict=False):
         start = f"Epsilon chosen on {half} of the segments: "
-        if choice.unseen is None:
+        if choice.held_out_gain is None:
             lines.append(f"{start}that of {baseline} itself, so there is no gain to report.")
         else:
             lines.append(
-                f"{start}{choice.epsilon:g} ({choice.arm}), {choice.seen:+.2f} there; "
-                f"on the segments not looked at {_signed(choice.unseen)} points."
+                f"{start}{choice.epsilon:g} ({choice.arm}), {choice.chosen_gain:+.2f} there; "
+                f"on the segments not looked at {format_gain(choice.held_out_gain)} points."
             )
     return lines or ["Too few segments, or incomplete seeds, to choose epsilon on one half and report on the other."]
 
 
-def _detectable(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
+def _describe_detectable(means: Sequence[ArmDifference]) -> list[str]:
     known = [one for one in means if math.isfinite(one.detectable) and one.detectable > 0]
     if not known:
         return ["One seed per arm says nothing about the spread: no smallest detectable effect."]
@@ -97,15 +105,15 @@ def _detectable(numbers: Numbers, means: Sequence[Difference]) -> list[str]:
     return [
         f"Smallest true difference of the mean over classes that these seeds find with 80 % power: {points} "
         f"points. Smaller ones that are not seen are not refuted. To find {_TARGET:g} points at the "
-        f"median arm's spread (paired sd {sd:.2f}) would take {pairs_needed(sd, _TARGET)} seeds per arm."
+        f"median arm's spread (paired sd {sd:.2f}) would take {count_required_pairs(sd, _TARGET)} seeds per arm."
     ]
 
 
-def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
-    """The check that even small studies pass: a larger epsilon lowers p everywhere."""
-    at_end = {one.arm: one.at_end for one in loss}
+def _describe_order_of_p(metrics: DetectorMetrics, losses: Sequence[LossBehaviour]) -> list[str]:
+    """Describe the check that even small studies pass: a larger epsilon lowers p everywhere."""
+    at_end = {one.arm: one.at_end for one in losses}
     right = next((name for name in ("p_t/peaks", "p_t/positives") if any(name in end for end in at_end.values())), "")
-    arms = [arm for arm in epsilon_arms(numbers.model) if right in at_end.get(arm, {})]
+    arms = [arm for arm in find_epsilon_arms(metrics.detector) if right in at_end.get(arm, {})]
     if len(arms) < 2:
         return []
     peaks = [at_end[arm][right] for arm in arms]
@@ -120,7 +128,7 @@ def _order_of_p_t(numbers: Numbers, loss: Sequence[Behaviour]) -> list[str]:
     ]
 
 
-def _signed(e: Estimate) -> str:
-    """Mean and interval; the mean alone where there is no interval."""
+def format_gain(e: Estimate) -> str:
+    """Write a mean with its interval, or the mean alone where there is no interval: `+1.20 [+0.30, +2.10]`."""
     limits = "" if math.isnan(e.low) else f" [{float(e.low):+.2f}, {float(e.high):+.2f}]"
     return f"{float(e.mean):+.2f}{limits}"

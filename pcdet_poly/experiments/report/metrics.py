@@ -1,7 +1,6 @@
 """Metrics of every run, on all segments and resampled -> values, and differences with intervals.
 
-A cell of the tables is (class, part, level, metric), such as ("VEHICLE", "3D", 2, "aph"). The class MEAN is the mean
-over all classes. Everything is in points: 100 times the metric.
+Everything is in points: 100 times the metric.
 """
 
 from __future__ import annotations
@@ -10,24 +9,56 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from pcdet_poly.evaluation import draw_segments, resampled
-from pcdet_poly.experiments.report.finished_sweep import Model, Trained
-from pcdet_poly.experiments.statistics import Estimate, detectable, holm, over_both, over_seeds, over_segments
+from pcdet_poly.evaluation import draw_segments, resample_metrics
+from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedRun
+from pcdet_poly.experiments.statistics import (
+    Estimate,
+    adjust_by_holm,
+    detectable_difference,
+    estimate_over_both,
+    estimate_over_seeds,
+    estimate_over_segments,
+)
 
-MEAN = "MEAN"
+MEAN = "MEAN"  # the class that is the mean over all classes
 METRICS = ("ap", "aph")
-Cell = tuple[str, str, int, str]  # class or RANGE shard, part, level, metric
+
+
+class RankingMetric(NamedTuple):
+    """The metric that decides."""
+
+    box_type: str  # "3D" or "BEV"
+    level: int  # of difficulty
+    metric: str  # "ap" or "aph"
+
+    def __str__(self) -> str:
+        return f"{self.box_type} LEVEL_{self.level} {self.metric.upper()}"
+
+
+class TableCell(NamedTuple):
+    """A cell of the tables, such as ("VEHICLE", "3D", 2, "aph")."""
+
+    class_name: str  # a class, MEAN, or the name of another shard: "RANGE_TYPE_VEHICLE_[0, 30)"
+    box_type: str
+    level: int
+    metric: str
+
+    @property
+    def ranking(self) -> RankingMetric:
+        """The cell without its class."""
+        return RankingMetric(self.box_type, self.level, self.metric)
 
 
 @dataclass(frozen=True)
-class Difference:
+class ArmDifference:
     """An arm minus the baseline in one cell, points."""
 
     arm: str
-    cell: Cell
+    cell: TableCell
     seeds: tuple[int, ...]
     by_seed: tuple[float, ...]
     over_seeds: Estimate
@@ -41,120 +72,137 @@ class Difference:
         return self.over_seeds if np.isnan(self.over_both.p) else self.over_both
 
 
-class Numbers:
-    """The metrics of one model's runs."""
+class DetectorMetrics:
+    """The metrics of one detector's runs.
 
-    def __init__(self, model: Model, *, resamples: int, seed: int = 0) -> None:
-        self.model = model
-        self.segments = sorted(set(model.labels.segments))
+    Args:
+        detector: the runs.
+        resamples: how many times to draw segments.
+        seed: of these draws.
+    """
+
+    def __init__(self, detector: DetectorRuns, *, resamples: int, seed: int = 0) -> None:
+        self.detector = detector
+        self.segments = sorted(set(detector.labels.segments))
         num = len(self.segments)
         one_table = np.ones((1, num))
         self._draws = np.concatenate([one_table, draw_segments(num, resamples, seed)])
-        # (arm, seed) -> (1 + resamples, parts, shards, levels, 2) points; the first is the table of all segments.
-        self._values = {
-            (arm, seed): self.on(trained, self._draws)
-            for arm, runs in model.runs.items()
-            for seed, trained in runs.items()
+        # (arm, seed) -> (1 + resamples, box types, shards, levels, 2) points; the first is the table of all segments.
+        self._points = {
+            (arm, seed): self.compute_points(run, self._draws)
+            for arm, runs in detector.runs.items()
+            for seed, run in runs.items()
         }
 
     @staticmethod
-    def on(trained: Trained, draws: np.ndarray) -> np.ndarray:
-        """(draws, parts, shards, levels, 2) points of a run, each segment as often as its draw says."""
-        return 100 * resampled(trained.evaluator, draws)[..., : len(METRICS)].astype(np.float64)
+    def compute_points(run: FinishedRun, draws: np.ndarray) -> np.ndarray:
+        """Compute a run's points (D, box types, shards, levels, 2) on draws (D, G): how often each segment counts."""
+        return 100 * resample_metrics(run.evaluator, draws)[..., : len(METRICS)].astype(np.float64)
 
     @cached_property
-    def parts(self) -> tuple[str, ...]:
+    def box_types(self) -> tuple[str, ...]:
         """Box types that were evaluated, BEV first as in the paper."""
-        return tuple(sorted(self.model.config.evaluation.metrics.box_types, reverse=True))
+        return tuple(sorted(self.detector.config.evaluation.metrics.box_types, reverse=True))
+
+    @cached_property
+    def _shards(self) -> Sequence[str]:
+        """Names of the shards that were evaluated: classes, and classes by range."""
+        first = next(run for runs in self.detector.runs.values() for run in runs.values())
+        return first.evaluator.counter.layout.shards
 
     @property
     def levels(self) -> tuple[int, ...]:
         """Difficulty levels that were evaluated."""
-        return self.model.config.evaluation.metrics.levels
+        return self.detector.config.evaluation.metrics.levels
 
     @property
-    def shown(self) -> tuple[str, ...]:
+    def classes(self) -> tuple[str, ...]:
+        """The detector's classes."""
+        return self.detector.config.data.classes
+
+    @property
+    def shown_classes(self) -> tuple[str, ...]:
         """Every class, then MEAN where it is not the same as the only class."""
-        classes = self.model.config.data.classes
-        return (*classes, MEAN) if len(classes) > 1 else classes
-
-    def cells(self, *names: str) -> list[Cell]:
-        """All cells of the given classes (default: those shown)."""
-        wanted = names or self.shown
-        return list(itertools.product(wanted, self.parts, self.levels, METRICS))
+        return (*self.classes, MEAN) if len(self.classes) > 1 else self.classes
 
     @property
-    def main(self) -> tuple[str, int, str]:
-        """Part, level and metric that decide: Waymo's ranking, LEVEL_2 APH."""
-        return "3D" if "3D" in self.parts else self.parts[0], max(self.levels), "aph"
+    def ranking(self) -> RankingMetric:
+        """The metric that decides: Waymo's ranking, 3D LEVEL_2 APH, or what comes nearest to it."""
+        box_type = "3D" if "3D" in self.box_types else self.box_types[0]
+        return RankingMetric(box_type, max(self.levels), "aph")
 
-    def column(self, values: np.ndarray, cell: Cell) -> np.ndarray:
-        """`values` (..., parts, shards, levels, 2) in one cell (...)."""
-        name, part, level, metric = cell
-        if name == MEAN:
-            classes = self.model.config.data.classes
-            mean: np.ndarray = np.mean([self.column(values, (c, part, level, metric)) for c in classes], axis=0)
+    def list_cells(self, *class_names: str) -> list[TableCell]:
+        """List all cells of the given classes (default: those shown)."""
+        wanted = class_names or self.shown_classes
+        return [TableCell(*each) for each in itertools.product(wanted, self.box_types, self.levels, METRICS)]
+
+    def select_cell(self, points: np.ndarray, cell: TableCell) -> np.ndarray:
+        """Select one cell (...) of points (..., box types, shards, levels, 2)."""
+        if cell.class_name == MEAN:
+            columns = [self.select_cell(points, cell._replace(class_name=name)) for name in self.classes]
+            mean: np.ndarray = np.mean(columns, axis=0)
             return mean
-        cfg = self.model.config.evaluation.metrics
-        layout = next(iter(self._trained())).evaluator.plan.layout
-        shard = name if name in layout.shards else f"OBJECT_TYPE_TYPE_{name}"
-        return values[
-            ..., cfg.box_types.index(part), layout.shards.index(shard), cfg.levels.index(level), METRICS.index(metric)
-        ]  # fmt: skip
+        cfg = self.detector.config.evaluation.metrics
+        shard = cell.class_name if cell.class_name in self._shards else f"OBJECT_TYPE_TYPE_{cell.class_name}"
+        return points[
+            ...,
+            cfg.box_types.index(cell.box_type),
+            self._shards.index(shard),
+            cfg.levels.index(cell.level),
+            METRICS.index(cell.metric),
+        ]
 
-    def values(self, arm: str, cell: Cell) -> np.ndarray:
-        """(S,) points of the arm's runs."""
-        return np.array([self.column(self._values[arm, seed], cell)[0] for seed in self.model.runs[arm]])
+    def get_points(self, arm: str, cell: TableCell) -> np.ndarray:
+        """Get the points (S,) of the arm's runs, on all segments."""
+        return np.array([self._select_run(arm, seed, cell)[0] for seed in self.detector.runs[arm]])
 
-    def difference(self, arm: str, cell: Cell) -> Difference:
-        """The arm minus the baseline, paired by seed and by segment."""
-        seeds = self.model.common_seeds(arm)
-        apart = np.stack([self._column(arm, s, cell) - self._column(self.model.baseline, s, cell) for s in seeds], 1)
+    def compare_arm(self, arm: str, cell: TableCell) -> ArmDifference:
+        """Subtract the baseline from the arm, paired by seed and by segment."""
+        seeds, baseline = self.detector.list_common_seeds(arm), self.detector.baseline
+        apart = np.stack([self._select_run(arm, s, cell) - self._select_run(baseline, s, cell) for s in seeds], 1)
         by_seed, drawn, num = apart[0], apart[1:], len(self.segments)
         sd = float(by_seed.std(ddof=1)) if len(seeds) > 1 else float("nan")
-        return Difference(
+        return ArmDifference(
             arm,
             cell,
             tuple(seeds),
             tuple(by_seed.tolist()),
-            over_seeds(by_seed),
-            over_segments(by_seed, drawn, num),
-            over_both(by_seed, drawn, num),
-            detectable(sd, len(seeds)),
+            estimate_over_seeds(by_seed),
+            estimate_over_segments(by_seed, drawn, num),
+            estimate_over_both(by_seed, drawn, num),
+            detectable_difference(sd, len(seeds)),
         )
 
-    def differences(self, cell: Cell) -> list[Difference]:
-        """Of every arm with a pair of runs."""
-        return [self.difference(arm, cell) for arm in self.compared_arms]
+    def compare_arms(self, cell: TableCell) -> list[ArmDifference]:
+        """Compare every arm that has a pair of runs."""
+        return [self.compare_arm(arm, cell) for arm in self.compared_arms]
 
     @property
     def compared_arms(self) -> list[str]:
         """Arms other than the baseline with at least one pair of runs."""
-        return [arm for arm in self.model.runs if arm != self.model.baseline and self.model.common_seeds(arm)]
+        detector = self.detector
+        return [arm for arm in detector.runs if arm != detector.baseline and detector.list_common_seeds(arm)]
 
-    def _column(self, arm: str, seed: int, cell: Cell) -> np.ndarray:
-        return self.column(self._values[arm, seed], cell)
-
-    def _trained(self) -> list[Trained]:
-        return [trained for runs in self.model.runs.values() for trained in runs.values()]
+    def _select_run(self, arm: str, seed: int, cell: TableCell) -> np.ndarray:
+        return self.select_cell(self._points[arm, seed], cell)
 
 
 @dataclass(frozen=True)
-class Corrected:
+class AdjustedP:
     """p of one arm and class after Holm's correction."""
 
     over_classes: float  # family: the arm's classes
     over_everything: float  # family: all arms and classes
 
 
-def corrected(found: Sequence[Difference]) -> dict[tuple[str, str], Corrected]:
-    """Holm's p by (arm, class) of differences in one part, level and metric; MEAN is in no family."""
-    tested = [one for one in found if one.cell[0] != MEAN]
-    everything = holm(np.array([one.claim.p for one in tested]))
-    result: dict[tuple[str, str], Corrected] = {}
+def adjust_p(differences: Sequence[ArmDifference]) -> dict[tuple[str, str], AdjustedP]:
+    """Adjust p, by (arm, class), of differences in one box type, level and metric; MEAN is in no family."""
+    tested = [one for one in differences if one.cell.class_name != MEAN]
+    everything = adjust_by_holm(np.array([one.claim.p for one in tested]))
+    adjusted: dict[tuple[str, str], AdjustedP] = {}
     for arm in dict.fromkeys(one.arm for one in tested):
-        places = [i for i, one in enumerate(tested) if one.arm == arm]
-        of_arm = holm(np.array([tested[i].claim.p for i in places]))
-        for p, i in zip(of_arm, places, strict=True):
-            result[arm, tested[i].cell[0]] = Corrected(float(p), float(everything[i]))
-    return result
+        family = [i for i, one in enumerate(tested) if one.arm == arm]
+        over_classes = adjust_by_holm(np.array([tested[i].claim.p for i in family]))
+        for p, i in zip(over_classes, family, strict=True):
+            adjusted[arm, tested[i].cell.class_name] = AdjustedP(float(p), float(everything[i]))
+    return adjusted

@@ -10,50 +10,60 @@ from collections.abc import Sequence
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.folder import SweepFolder
-from pcdet_poly.experiments.sweep.trial import trial_command
+from pcdet_poly.experiments.sweep.trial import build_trial_command
 
 
 class LocalExecutor:
-    """Starts trials in free places; place i has its own GPUs, or its share of one."""
+    """Starts trials in free slots; slot i has its own GPUs, or its share of one.
+
+    Args:
+        folder: the sweep's folder.
+        workers: trials that run at a time, one in each slot.
+        threads: CPU threads of a trial.
+        gpus: GPUs of a trial: 0 for none, less than 1 for a share of one, otherwise a whole number.
+
+    Raises:
+        UserError: there are not as many GPUs.
+    """
 
     def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float) -> None:
         self._folder, self._threads, self._gpus = folder, threads, gpus
-        self._devices = visible_gpus() if gpus else []
+        self._devices = list_visible_gpus() if gpus else []
         if gpus and len(self._devices) < math.ceil(workers * gpus):
             raise UserError(
                 f"gpus: {workers} trials at a time on {gpus:g} each, but torch sees {len(self._devices)}; "
                 "lower --workers, or gpus in the sweep's file"
             )
-        self._free = list(range(workers))
+        self._free_slots = list(range(workers))
         self._running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
 
     def has_room(self) -> bool:
         """Whether another trial may start now."""
-        return bool(self._free)
+        return bool(self._free_slots)
 
     def start(self, name: str) -> None:
         """Start a trial; what it prints goes to its log."""
-        place = self._free.pop(0)
-        self._folder.log(name).parent.mkdir(parents=True, exist_ok=True)
-        with open(self._folder.log(name), "ab") as log:
+        slot, path = self._free_slots.pop(0), self._folder.log_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as log:
             process = subprocess.Popen(
-                trial_command(self._folder, name, self._gpus),
+                build_trial_command(self._folder, name, self._gpus),
                 stdout=log,
                 stderr=log,
-                env=os.environ | self._environment(place),
+                env=os.environ | self._build_environment(slot),
                 start_new_session=True,  # Ctrl-C reaches it through `stop`, once
             )
-        self._running[name] = (place, process)
+        self._running[name] = (slot, process)
 
-    def ended(self) -> list[tuple[str, int]]:
-        """Names and exit codes of trials that have ended since the last call."""
-        found = []
-        for name, (place, process) in list(self._running.items()):
+    def collect_ended(self) -> list[tuple[str, int]]:
+        """Collect names and exit codes of trials that have ended since the last call."""
+        ended = []
+        for name, (slot, process) in list(self._running.items()):
             if (code := process.poll()) is not None:
                 del self._running[name]
-                self._free.append(place)
-                found.append((name, code))
-        return found
+                self._free_slots.append(slot)
+                ended.append((name, code))
+        return ended
 
     def stop(self) -> None:
         """Let running trials finish their step and save, as Ctrl-C does."""
@@ -62,17 +72,17 @@ class LocalExecutor:
         for _, process in self._running.values():
             process.wait()
 
-    def _environment(self, place: int) -> dict[str, str]:
+    def _build_environment(self, slot: int) -> dict[str, str]:
         threads = {"OMP_NUM_THREADS": str(self._threads)}
         if not self._gpus:
             return threads
-        first, num = int(place * self._gpus), math.ceil(self._gpus)
+        first, num = int(slot * self._gpus), math.ceil(self._gpus)
         return threads | {"CUDA_VISIBLE_DEVICES": ",".join(self._devices[first : first + num])}
 
 
-def visible_gpus() -> Sequence[str]:
-    """Names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
+def list_visible_gpus() -> Sequence[str]:
+    """List the GPUs that this process may use, named as CUDA_VISIBLE_DEVICES takes them."""
     import torch
 
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]

@@ -3,70 +3,88 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.data.load.loader import training_batches
-from pcdet_poly.engine.frames import training_frames
-from pcdet_poly.engine.plan import plan_of
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.data.load.loader import load_training_batches
+from pcdet_poly.engine.frames import open_training_frames
+from pcdet_poly.engine.plan import build_timeline
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.warm_start import warm_start
+from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Batch
 
 NUM_BATCHES = 2  # of the first epoch, and of the last
 
 
-def pairing_of(config: Config, folder: Path) -> dict[str, Any]:
-    """Hashes of what the config's training in the new run `folder` starts from: by tensor of the network, by batch.
+class Pairing(BaseModel, frozen=True):
+    """The content of pairing.json: what a training starts from."""
+
+    seed: int
+    weights: dict[str, str]  # name of a tensor of the network -> hash
+    batches: dict[str, dict[str, str]]  # "epoch 0, batch 1" -> "frames", "points" or "boxes" -> hash
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read pairing.json. Raises UserError where it is damaged."""
+        try:
+            return cls.model_validate_json(path.read_text())
+        except ValueError:
+            raise UserError(f"{path.name}: not JSON, or cut off") from None
+
+
+def compute_pairing(config: Config, folder: Path) -> Pairing:
+    """Hash what the config's training in the new run `folder` starts from.
 
     An arm may add parts to the network; those that two arms share must be equal.
     """
-    recipe = seeded_recipe(config, torch.device("cpu"))
+    recipe = build_seeded_recipe(config, torch.device("cpu"))
     warm_start(recipe.model, config, folder)
-    weights = {name: _hash(tensor) for name, tensor in recipe.model.state_dict().items()}
-    batches = {place: _hash_of_batch(batch) for place, batch in _some_batches(config)}
-    return {"seed": config.train.seed, "weights": weights, "batches": batches}
+    weights = {name: _hash_tensor(tensor) for name, tensor in recipe.model.state_dict().items()}
+    batches = {name: _hash_batch(batch) for name, batch in _load_compared_batches(config)}
+    return Pairing(seed=config.train.seed, weights=weights, batches=batches)
 
 
-def first_mismatch(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str | None:
-    """What two trainings that should be paired do not share, in words; None where they share everything."""
-    if ours["seed"] != theirs["seed"]:
-        return f"seed {ours['seed']} against {theirs['seed']}"
-    for name in ours["weights"].keys() & theirs["weights"].keys():
-        if ours["weights"][name] != theirs["weights"][name]:
+def find_mismatch(ours: Pairing, theirs: Pairing) -> str | None:
+    """Say what two trainings that should be paired do not share; None where they share everything."""
+    if ours.seed != theirs.seed:
+        return f"seed {ours.seed} against {theirs.seed}"
+    for name in ours.weights.keys() & theirs.weights.keys():
+        if ours.weights[name] != theirs.weights[name]:
             return f"other first weights ({name})"
-    for place, batch in ours["batches"].items():
+    for name, batch in ours.batches.items():
         for part, value in batch.items():
-            if theirs["batches"].get(place, {}).get(part) != value:
-                return f"other {part} in {place}"
+            if theirs.batches.get(name, {}).get(part) != value:
+                return f"other {part} in {name}"
     return None
 
 
-def _some_batches(config: Config) -> Iterator[tuple[str, Batch]]:
-    """The first batches of the first and of the last epoch, as training gets them."""
-    frames = training_frames(config)
+def _load_compared_batches(config: Config) -> Iterator[tuple[str, Batch]]:
+    """Load the first batches of the first and of the last epoch, as training gets them."""
+    frames = open_training_frames(config)
     here = config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
-    for epoch in sorted({0, plan_of(config, frames).epochs - 1}):
-        for number, batch in enumerate(islice(training_batches(here, frames, epoch=epoch), NUM_BATCHES)):
+    for epoch in sorted({0, build_timeline(config, frames).epochs - 1}):
+        for number, batch in enumerate(islice(load_training_batches(here, frames, epoch=epoch), NUM_BATCHES)):
             yield f"epoch {epoch}, batch {number}", batch
 
 
-def _hash_of_batch(batch: Batch) -> dict[str, str]:
+def _hash_batch(batch: Batch) -> dict[str, str]:
     boxes = [rows.box for rows in batch.ground_truth]
     return {
         "frames": hashlib.sha256("\n".join(batch.frame_ids).encode()).hexdigest()[:16],
-        "points": _hash(batch.points),
-        "boxes": _hash(torch.cat(boxes)),
+        "points": _hash_tensor(batch.points),
+        "boxes": _hash_tensor(torch.cat(boxes)),
     }
 
 
-def _hash(tensor: Tensor) -> str:
+def _hash_tensor(tensor: Tensor) -> str:
     values = np.ascontiguousarray(tensor.detach().cpu().numpy())
     return hashlib.sha256(str(values.shape).encode() + values.tobytes()).hexdigest()[:16]

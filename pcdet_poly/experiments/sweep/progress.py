@@ -18,8 +18,8 @@ from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.schema import Trial
 
 
-class Show(Protocol):
-    """Is told which trials run, again and again."""
+class ProgressDisplay(Protocol):
+    """Something that shows progress, and is told again and again which trials run."""
 
     def __call__(self, running: Sequence[str]) -> None:
         """Bring what is shown up to date."""
@@ -33,87 +33,88 @@ class Progress:
     trials: Sequence[Trial]
     total_steps: Mapping[str, int]  # by trial
     start_s: float = field(default_factory=time.monotonic)
-    first_steps: int = 0  # done before this start
+    first_steps: int = 0  # steps that were done before this start
 
     def __post_init__(self) -> None:
-        self.first_steps = self.steps()
+        self.first_steps = self.count_steps()
 
-    def steps(self) -> int:
-        """Steps done in all trials that may still end well."""
-        return sum(self.folder.done_steps(trial.name) for trial in self._alive())
+    def count_steps(self) -> int:
+        """Count the steps done in all trials that may still end well."""
+        return sum(self.folder.count_done_steps(trial.name) for trial in self._list_unfailed())
 
-    def left(self) -> str:
-        """Time to go, as text; empty while nobody can know."""
-        done, total = self.steps(), sum(self.total_steps[trial.name] for trial in self._alive())
+    def estimate_time_left(self) -> str:
+        """Estimate the time to go, as text; empty before the first step, when nobody can know."""
+        done, total = self.count_steps(), sum(self.total_steps[trial.name] for trial in self._list_unfailed())
         gained = done - self.first_steps
-        return _clock((time.monotonic() - self.start_s) / gained * (total - done)) if gained > 0 else ""
+        return _format_duration((time.monotonic() - self.start_s) / gained * (total - done)) if gained > 0 else ""
 
-    def cell(self, trial: Trial, running: Sequence[str]) -> str:
-        """One trial in the table."""
-        status, _ = self.folder.status(trial.name)
+    def format_cell(self, trial: Trial, running: Sequence[str]) -> str:
+        """Write one trial's cell of the table, with rich's colours."""
+        status = self.folder.read_end(trial.name).status
         if status == "done":
-            return f"[green]{100 * self._score(trial):.2f}[/]"
+            return f"[green]{100 * self._read_score(trial):.2f}[/]"
         if trial.name in running:
-            return f"[cyan]{self.folder.done_steps(trial.name) / self.total_steps[trial.name]:4.0%}[/]"
+            return f"[cyan]{self.folder.count_done_steps(trial.name) / self.total_steps[trial.name]:4.0%}[/]"
         return "[red]failed[/]" if status == "failed" else "[dim]waiting[/]"
 
-    def _score(self, trial: Trial) -> float:
-        lines = (self.folder.run(trial.name) / "log.jsonl").read_text().splitlines()
+    def _read_score(self, trial: Trial) -> float:
+        lines = (self.folder.run_path(trial.name) / "log.jsonl").read_text().splitlines()
         return float(json.loads(lines[-1])["score"])  # the evaluation after the last step
 
-    def _alive(self) -> list[Trial]:
-        return [trial for trial in self.trials if self.folder.status(trial.name)[0] != "failed"]
+    def _list_unfailed(self) -> list[Trial]:
+        return [trial for trial in self.trials if self.folder.read_end(trial.name).status != "failed"]
 
 
-def table_of(progress: Progress, running: Sequence[str]) -> Table:
-    """Arms in rows, seeds in columns: score of finished trials, share done of running ones."""
-    left = progress.left()
-    num_done = sum(progress.folder.status(trial.name)[0] == "done" for trial in progress.trials)
+def build_table(progress: Progress, running: Sequence[str]) -> Table:
+    """Build a table with arms in rows and seeds in columns: finished trials' scores, running trials' share done."""
+    left = progress.estimate_time_left()
+    num_done = sum(progress.folder.read_end(trial.name).status == "done" for trial in progress.trials)
     title = f"{num_done}/{len(progress.trials)} trials{f', {left} left' if left else ''}"
     caption = "evaluation.best_by, per cent; share of steps done"
     table = Table(title=title, caption=caption, box=SIMPLE_HEAD)
     seeds = list(dict.fromkeys(trial.seed for trial in progress.trials))
-    several = len({trial.model for trial in progress.trials}) > 1
+    several = len({trial.detector for trial in progress.trials}) > 1
     table.add_column("arm", no_wrap=True)
     for seed in seeds:
         table.add_column(f"seed {seed}", justify="right", no_wrap=True)
-    cells = {(t.model, t.arm, t.seed): progress.cell(t, running) for t in progress.trials}
-    for model, arm in dict.fromkeys((trial.model, trial.arm) for trial in progress.trials):
-        name = f"{model} {arm}" if several else arm
-        table.add_row(name, *(cells[model, arm, seed] for seed in seeds))
+    cells = {(t.detector, t.arm, t.seed): progress.format_cell(t, running) for t in progress.trials}
+    for detector, arm in dict.fromkeys((trial.detector, trial.arm) for trial in progress.trials):
+        name = f"{detector} {arm}" if several else arm
+        table.add_row(name, *(cells[detector, arm, seed] for seed in seeds))
     return table
 
 
 @contextmanager
-def shown(progress: Progress) -> Iterator[Show]:
+def show_progress(progress: Progress) -> Iterator[ProgressDisplay]:
     """Show progress on stderr until the block ends."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(progress, console)
+        yield _LinePrinter(progress, console)
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda running: live.update(table_of(progress, running), refresh=True)
+        yield lambda running: live.update(build_table(progress, running), refresh=True)
 
 
-class _Lines:
-    """One line for every trial that has ended."""
+class _LinePrinter:
+    """Prints one line for every trial that has ended."""
 
     def __init__(self, progress: Progress, console: Console) -> None:
-        self.progress, self.console = progress, console
-        self.told = set(self._ended())
+        self._progress, self._console = progress, console
+        self._printed = set(self._list_ended())
 
     def __call__(self, running: Sequence[str]) -> None:
-        for name in [name for name in self._ended() if name not in self.told]:
-            self.told.add(name)
-            status, reason = self.progress.folder.status(name)
-            text = f"{name}: {status}{f' ({reason})' if reason else ''}  {self.progress.left()} left"
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        for name in [name for name in self._list_ended() if name not in self._printed]:
+            self._printed.add(name)
+            end = self._progress.folder.read_end(name)
+            reason = f" ({end.reason})" if end.reason else ""
+            text = f"{name}: {end.status}{reason}  {self._progress.estimate_time_left()} left"
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _ended(self) -> list[str]:
-        names = [trial.name for trial in self.progress.trials]
-        return [name for name in names if self.progress.folder.status(name)[0] != "waiting"]
+    def _list_ended(self) -> list[str]:
+        names = [trial.name for trial in self._progress.trials]
+        return [name for name in names if self._progress.folder.read_end(name).status != "waiting"]
 
 
-def _clock(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, hours = int(seconds // 60) % 60, int(seconds // 3600)
     return f"{hours}:{minutes:02d}:{int(seconds) % 60:02d}" if hours else f"{minutes}:{int(seconds) % 60:02d}"

@@ -9,55 +9,60 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pcdet_poly.data.convert.ray_jobs import cluster
+from pcdet_poly.data.convert.ray_jobs import connect_to_cluster
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.folder import SweepFolder
-from pcdet_poly.experiments.sweep.trial import trial_command
+from pcdet_poly.experiments.sweep.trial import build_trial_command
 
-_UNWIND_S = 60  # for a trial to finish its step and save
+_STOP_S = 60  # what a trial gets to finish its step and save
 
 
 class RayExecutor:
     """Hands every trial to Ray at once; Ray starts as many as its CPUs and GPUs allow.
 
-    `address` is a cluster's; None starts one here with enough CPUs for `workers` trials.
+    Args:
+        folder: the sweep's folder, which all machines of the cluster see.
+        workers: trials at a time, on a cluster that is started here.
+        threads: CPU threads of a trial.
+        gpus: GPUs of a trial, or its share of one.
+        address: a cluster's address; None starts one here with enough CPUs for `workers` trials.
     """
 
     def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float, address: str | None) -> None:
-        self._ray = _imported_ray()
+        self._ray = _import_ray()
         self._folder = SweepFolder(folder.path.resolve())
         self._threads, self._gpus = threads, gpus
         self._connection = ExitStack()
-        self._connection.enter_context(cluster(self._ray, workers * threads, address))
+        self._connection.enter_context(connect_to_cluster(self._ray, workers * threads, address))
         self._task = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run_trial)
         self._running: dict[Any, str] = {}
 
     def has_room(self) -> bool:
-        """Always: Ray keeps the queue."""
+        """Whether another trial may be handed over: always, because Ray keeps the queue."""
         return True
 
     def start(self, name: str) -> None:
         """Queue a trial."""
-        command = trial_command(self._folder, name, self._gpus)
-        task = self._task.remote(command, str(self._folder.log(name)), os.getcwd(), self._threads)
+        command = build_trial_command(self._folder, name, self._gpus)
+        task = self._task.remote(command, str(self._folder.log_path(name)), os.getcwd(), self._threads)
         self._running[task] = name
 
-    def ended(self) -> list[tuple[str, int]]:
-        """Names and exit codes of trials that have ended since the last call; 1 where Ray lost the machine."""
+    def collect_ended(self) -> list[tuple[str, int]]:
+        """Collect names and exit codes of trials that have ended since the last call; 1 where Ray lost the machine."""
         if not self._running:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        return [(self._running.pop(task), self._exit_code(task)) for task in done]
+        return [(self._running.pop(task), self._get_exit_code(task)) for task in done]
 
     def stop(self) -> None:
         """Cancel all tasks, which passes Ctrl-C on to their trials, and leave the cluster."""
         for task in self._running:
             self._ray.cancel(task, force=False)
         if self._running:
-            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_UNWIND_S)
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=_STOP_S)
         self._connection.close()
 
-    def _exit_code(self, task: Any) -> int:
+    def _get_exit_code(self, task: Any) -> int:
         try:
             return int(self._ray.get(task))
         except self._ray.exceptions.RayError:
@@ -65,7 +70,7 @@ class RayExecutor:
 
 
 def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
-    """In a worker of Ray: run the trial to its end. Ray has set CUDA_VISIBLE_DEVICES."""
+    """Run a trial to its end, in a worker process of Ray, which has set CUDA_VISIBLE_DEVICES."""
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     with open(log, "ab") as file:
@@ -77,7 +82,7 @@ def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
             return process.wait()
 
 
-def _imported_ray() -> Any:
+def _import_ray() -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
     try:
         import ray

@@ -1,4 +1,4 @@
-"""A sweep's YAML file -> its trials: models x arms x seeds, each with a whole config."""
+"""A sweep's YAML file -> its trials: detectors x arms x seeds, each with a whole config."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from pcdet_poly.config.sections.section import Count, NotNegative, Section
 from pcdet_poly.errors import UserError
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", name):
         raise ValueError(f"{name!r}: a name goes into folder names: letters, digits, '.', '+' and '-' only")
     return name
 
 
-Name = Annotated[str, AfterValidator(_checked_name)]
+Name = Annotated[str, AfterValidator(_check_name)]
 Overrides = dict[str, Any]  # "section.key" -> value, as on the command line
 
 
 class Arm(Section):
-    """One way to train."""
+    """One way to train, which is compared with the others."""
 
     name: Name
-    """What tables call it."""
+    """Its name in tables and folders."""
     overrides: Overrides = Field(default_factory=dict)
     """Settings that make this arm: `classification.epsilon: 1`."""
     expect: Literal["worse", "not worse"] | None = None
@@ -41,14 +41,14 @@ class Arm(Section):
 
 
 class Sweep(Section):
-    """Models x arms x seeds."""
+    """The content of a sweep's file: every detector is trained with every arm and every seed."""
 
     models: dict[Name, str] = Field(min_length=1)
-    """Name -> config file, relative to the sweep's file."""
+    """Name of a detector -> its config file, relative to the sweep's file."""
     overrides: Overrides = Field(default_factory=dict)
     """Settings that win over the config file's in every trial."""
     arms: tuple[Arm, ...] = ()
-    """Arms by name."""
+    """Arms that are listed one by one."""
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """Setting -> values: an arm for every combination, named by the last word of each setting and its value."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
@@ -64,7 +64,7 @@ class Sweep(Section):
     are too few segments: neighbouring pieces are alike, so intervals become too short."""
 
     @model_validator(mode="after")
-    def _arms_are_told_apart(self) -> Self:
+    def _check_arms(self) -> Self:
         names = [arm.name for arm in self.all_arms]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"arms: two are called {twice[0]!r}; give each its own name")
@@ -80,10 +80,10 @@ class Sweep(Section):
     def all_arms(self) -> tuple[Arm, ...]:
         """The arms by name, then those of the grid."""
         combinations = itertools.product(*self.grid.values()) if self.grid else ()
-        return (*self.arms, *(_grid_arm(tuple(self.grid), values) for values in combinations))
+        return (*self.arms, *(_build_grid_arm(tuple(self.grid), values) for values in combinations))
 
 
-def _grid_arm(settings: Sequence[str], values: Sequence[Any]) -> Arm:
+def _build_grid_arm(settings: Sequence[str], values: Sequence[Any]) -> Arm:
     pairs = zip(settings, values, strict=True)
     words = [f"{setting.rpartition('.')[2].replace('_', '-')}{value}" for setting, value in pairs]
     return Arm(name="-".join(words), overrides=dict(zip(settings, values, strict=True)))
@@ -91,9 +91,9 @@ def _grid_arm(settings: Sequence[str], values: Sequence[Any]) -> Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training."""
+    """One training: a detector, an arm and a seed."""
 
-    model: str
+    detector: str
     arm: str
     seed: int
     config: Config
@@ -101,11 +101,11 @@ class Trial:
     @property
     def name(self) -> str:
         """Name of its run folder."""
-        return f"{self.model}_{self.arm}_seed{self.seed}"
+        return f"{self.detector}_{self.arm}_seed{self.seed}"
 
 
 def read_sweep(path: Path) -> Sweep:
-    """The sweep that a YAML file describes. Raises UserError with the file and the key."""
+    """Read a sweep's YAML file. Raises UserError that names the file and the key."""
     if not path.is_file():
         raise UserError(f"{path}: no such sweep file; the ones that come with the project are in configs/sweeps/")
     try:
@@ -121,22 +121,33 @@ def read_sweep(path: Path) -> Sweep:
         raise UserError(f"{path}: {place + ': ' if place else ''}{reason}") from None
 
 
-def trials_of(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[Trial]:
-    """Every trial: seeds in the outer loop, so that comparisons are complete as early as can be.
+def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[Trial]:
+    """List every trial, seeds in the outer loop, so that comparisons are complete as early as can be.
 
-    `folder` is where the sweep's file lies; `extra` are overrides from the command line, for all trials.
+    Args:
+        sweep: content of the sweep's file.
+        folder: where that file lies; the detectors' config files are relative to it.
+        extra: overrides from the command line, for all trials: `train.epochs=2`.
+
+    Returns:
+        The trials, each with a whole config.
+
+    Raises:
+        UserError: an arm's config is wrong.
     """
     trials = []
-    for seed, (model, file), arm in itertools.product(sweep.seeds, sweep.models.items(), sweep.all_arms):
+    for seed, (detector, file), arm in itertools.product(sweep.seeds, sweep.models.items(), sweep.all_arms):
         fixed = {"train.seed": seed, "train.threads": sweep.threads}
-        words = [*_words(sweep.overrides), *_words(arm.overrides), *extra, *_words(fixed)]
+        # Later words win.
+        words = [*_format_overrides(sweep.overrides), *_format_overrides(arm.overrides)]
+        words += [*extra, *_format_overrides(fixed)]
         try:
             config = load_config(folder / file, words)
         except UserError as error:
             raise UserError(f"arm {arm.name}: {error}") from None
-        trials.append(Trial(model, arm.name, seed, config))
+        trials.append(Trial(detector, arm.name, seed, config))
     return trials
 
 
-def _words(overrides: Mapping[str, Any]) -> list[str]:
+def _format_overrides(overrides: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in overrides.items()]

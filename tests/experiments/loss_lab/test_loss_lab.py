@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from pcdet_poly.commands.main import call_command
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.store.frame_store import write_store
-from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.run import Run, start_run
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
-from pcdet_poly.experiments.loss_lab import draw as loss_lab
-from pcdet_poly.experiments.loss_lab import examine_run as loss_lab_runs
-from pcdet_poly.experiments.loss_lab.examine_run import RunStudy, right_detections
-from pcdet_poly.experiments.loss_lab.heatmap_gradients import background_share, gradients, street
-from pcdet_poly.experiments.loss_lab.loss_curves import curves, evaluate, polynomial_coefficients
+from pcdet_poly.experiments.loss_lab.examine_run import _find_share, find_right_detections, read_shares
+from pcdet_poly.experiments.loss_lab.heatmap_gradients import background_share, build_example_heatmap, compute_gradients
+from pcdet_poly.experiments.loss_lab.loss_curves import differentiate_curve, list_curves, polynomial_coefficients
 from pcdet_poly.structures import Detections, Frame, GroundTruth
 
 TINY = {
@@ -42,7 +41,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = [str(folder / "store")]
     config = Config.model_validate(TINY | {"data": {"workers": 0, "train": store, "val": store}})
     run = start_run(folder / "runs" / "tiny", config, torch.device("cpu"), resume=False)
-    train(run, seeded_recipe(config, run.device), training_frames(config), None)
+    train(run, build_seeded_recipe(config, run.device), open_training_frames(config), None)
     return run.folder
 
 
@@ -72,31 +71,33 @@ def test_coefficients_are_the_facts() -> None:
 
 def test_every_curve_is_the_integral_of_its_slope() -> None:
     p_t = torch.linspace(0.05, 0.95, 2001, dtype=torch.float64)
-    for row in curves().values():
+    for row in list_curves().values():
         for curve in row:
-            loss, slope, of_logit = evaluate(curve, p_t)
+            loss, slope, of_logit = differentiate_curve(curve, p_t)
             torch.testing.assert_close(torch.trapezoid(slope, p_t), loss[0] - loss[-1], rtol=1e-4, atol=0)
             torch.testing.assert_close(of_logit, slope * p_t * (1 - p_t))
 
 
 def test_epsilon_moves_gradient_from_peaks_to_background() -> None:
-    logits, heatmap = street()
+    logits, heatmap = build_example_heatmap()
     assert heatmap.shape == (2, 40, 40)
     assert [int((row == 1).sum()) for row in heatmap] == [2, 3]  # the cars and the walkers
-    shares = [background_share(gradients(logits, heatmap, epsilon), heatmap) for epsilon in (-1.0, 0.0, 1.0, 2.0)]
+    shares = [
+        background_share(compute_gradients(logits, heatmap, epsilon), heatmap) for epsilon in (-1.0, 0.0, 1.0, 2.0)
+    ]
     assert shares == sorted(shares)
     assert shares[0] < 0.6 < shares[-1]
 
 
 def test_command_without_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert loss_lab.main(["--output", str(tmp_path)]) == 0
+    assert call_command("loss-lab", ["--output", str(tmp_path)]) == 0
     written = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert [path.name for path in written] == ["coefficients.png", "curves.png", "heatmap.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
 
 
 def test_command_on_a_finished_run(finished_run: Path, tmp_path: Path) -> None:
-    assert loss_lab.main(["--output", str(tmp_path), "--run", str(finished_run), "--frames", "2"]) == 0
+    assert call_command("loss-lab", ["--output", str(tmp_path), "--run", str(finished_run), "--frames", "2"]) == 0
     (summary,) = json.loads((tmp_path / "runs.json").read_text())
     log = [json.loads(line) for line in (finished_run / "log.jsonl").read_text().splitlines()]
     last = [line for line in log if "first_term_share/all" in line][-1]
@@ -107,22 +108,7 @@ def test_command_on_a_finished_run(finished_run: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a run"):
-        loss_lab.main(["--output", str(tmp_path), "--run", str(tmp_path / "nothing")])
-
-
-def _study(score: list[float], right: list[bool]) -> RunStudy:
-    none = np.zeros(0)
-    return RunStudy("a", "eps 0", none, none, {}, np.array(score), np.array(right, bool), none, {})
-
-
-def test_calibration_by_hand() -> None:
-    study = _study([0.05, 0.15, 0.17, 0.95, 1.0], [False, True, False, True, True])
-    score, right, count = study.calibration()
-    assert score == pytest.approx([0.05, 0.16, 0.975])
-    assert right == pytest.approx([0, 0.5, 1])
-    assert count.tolist() == [1, 2, 2]
-    assert study.calibration_error() == pytest.approx((0.05 + 2 * 0.34 + 2 * 0.025) / 5)
-    assert _study([], []).calibration_error() == 0
+        call_command("loss-lab", ["--output", str(tmp_path), "--run", str(tmp_path / "nothing")])
 
 
 def test_a_right_detection_overlaps_a_label_of_its_class() -> None:
@@ -133,8 +119,8 @@ def test_a_right_detection_overlaps_a_label_of_its_class() -> None:
     labels = GroundTruth(
         torch.tensor([car]), torch.tensor([0]), torch.ones(1), torch.ones(1), np.array(["x"]), torch.zeros(1, 2)
     )
-    assert right_detections(detections, labels).tolist() == [True, True, False, False]
-    assert right_detections(detections, labels[:0]).tolist() == [False] * 4
+    assert find_right_detections(detections, labels).tolist() == [True, True, False, False]
+    assert find_right_detections(detections, labels[:0]).tolist() == [False] * 4
 
 
 def test_shares_are_read_with_their_steps(tmp_path: Path) -> None:
@@ -143,13 +129,13 @@ def test_shares_are_read_with_their_steps(tmp_path: Path) -> None:
         '{"event": "step", "step": 10, "first_term_share/all": 0.5, "first_term_share/background": 0.4}\n'
         '{"event": "evaluation", "step": 10, "score": 1}\n'
     )
-    steps, shares = loss_lab_runs.logged_shares(run)
-    assert steps.tolist() == [10]
-    assert shares["all"].tolist() == [0.5]
-    assert np.isnan(shares["peaks"]).all()  # a batch without objects
+    shares = read_shares(run)
+    assert shares.steps.tolist() == [10]
+    assert shares.by_part["all"].tolist() == [0.5]
+    assert np.isnan(shares.by_part["peaks"]).all()  # a batch without objects
 
 
 def test_an_anchor_heads_positives_count_as_peaks() -> None:
     line = {"first_term_share/positives": 0.25, "first_term_share/all": 0.5}
-    assert loss_lab_runs._share(line, ("peaks", "positives")) == 0.25
-    assert np.isnan(loss_lab_runs._share(line, ("background",)))
+    assert _find_share(line, ("peaks", "positives")) == 0.25
+    assert np.isnan(_find_share(line, ("background",)))

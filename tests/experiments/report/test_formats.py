@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcdet_poly.experiments.report import write as report
-from pcdet_poly.experiments.report.detector_report import Sizes, results_of
-from pcdet_poly.experiments.report.finished_sweep import Model, read_study
+from pcdet_poly.commands.main import call_command
+from pcdet_poly.experiments.report.detector_report import ReportSizes, build_reports
+from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
 from pcdet_poly.experiments.report.formats.differences_figure import draw_differences
-from pcdet_poly.experiments.report.metrics import MEAN, Numbers
+from pcdet_poly.experiments.report.metrics import MEAN, DetectorMetrics, RankingMetric, TableCell
+from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 
-MAIN = ("3D", 2, "aph")
+MAIN = RankingMetric("3D", 2, "aph")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 # What a hand on the mouse does: the cloud must look different afterwards.
@@ -47,11 +48,11 @@ def written(finished_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """What the command writes."""
     output = tmp_path_factory.mktemp("report")
     words = ["--resamples", "30", "--frames", "2", "--points", "500", "--histogram-frames", "2"]
-    assert report.main([str(finished_sweep), "--output", str(output), *words]) == 0
+    assert call_command("report", [str(finished_sweep), "--output", str(output), *words]) == 0
     return output
 
 
-def test_markdown_and_csv(written: Path, numbers: Numbers) -> None:
+def test_markdown_and_csv(written: Path, metrics: DetectorMetrics) -> None:
     text = (written / "report.md").read_text()
     assert "All 6 trials are in the numbers." in text
     assert "| vehicle | *paper: PointPillars, focal* | 82.5/81.5 | 73.9/72.9 | 63.3/62.7 | 55.2/54.7 |" in text
@@ -60,10 +61,12 @@ def test_markdown_and_csv(written: Path, numbers: Numbers) -> None:
     assert len(_rows(written / "runs.csv")) == 3 * 2 * 4 * 2 * 2 * 2  # arms, seeds, classes, parts, levels, metrics
     where = {"part": "BEV", "level": "1", "metric": "ap"}
     (run,) = _rows(written / "runs.csv", arm="drop1", seed="1", **where, **{"class": "VEHICLE"})
-    assert float(run["points"]) == pytest.approx(numbers.values("drop1", ("VEHICLE", "BEV", 1, "ap"))[1], abs=1e-6)
+    assert float(run["points"]) == pytest.approx(
+        metrics.get_points("drop1", TableCell("VEHICLE", "BEV", 1, "ap"))[1], abs=1e-6
+    )
     assert len(_rows(written / "differences.csv")) == 2 * 4 * 2 * 2 * 2
     (one,) = _rows(written / "differences.csv", arm="drop1", **where, **{"class": MEAN})
-    expected = numbers.difference("drop1", (MEAN, "BEV", 1, "ap"))
+    expected = metrics.compare_arm("drop1", TableCell(MEAN, "BEV", 1, "ap"))
     assert float(one["seeds_low"]) == pytest.approx(float(expected.over_seeds.low), rel=1e-4)
 
 
@@ -84,14 +87,14 @@ def test_the_page_stands_alone(written: Path) -> None:
     assert "/*" + "DATA*/" not in page
 
 
-def test_the_page_holds_the_numbers(written: Path, model: Model, numbers: Numbers) -> None:
+def test_the_page_holds_the_numbers(written: Path, detector: DetectorRuns, metrics: DetectorMetrics) -> None:
     (shown,) = _data((written / "report.html").read_text())["models"]
     assert shown["values"]["VEHICLE|3D|2|aph"]["drop1"] == pytest.approx(
-        numbers.values("drop1", ("VEHICLE", *MAIN)), rel=1e-4
+        metrics.get_points("drop1", TableCell("VEHICLE", *MAIN)), rel=1e-4
     )
     points = np.frombuffer(base64.b64decode(shown["scenes"][0]["points"]), "<i2").reshape(-1, 3) / 100
-    index = model.labels.frame_ids.index(shown["scenes"][0]["frame"])
-    cloud = model.labels.frame(index).points[:, :3]
+    index = detector.labels.frame_ids.index(shown["scenes"][0]["frame"])
+    cloud = detector.labels.read_frame(index).points[:, :3]
     distance = np.abs(points[:, None] - cloud[None]).max(2).min(1)
     assert distance.max() <= 0.0051  # whole centimetres
 
@@ -116,12 +119,12 @@ def test_a_browser_draws_the_page(written: Path, tmp_path: Path) -> None:
 
 
 def test_the_figure_shows_every_arm(finished_sweep: Path) -> None:
-    sizes = Sizes(resamples=30, histogram_frames=0, scene_frames=0, scene_points=0)
-    (result,) = results_of(read_study(SweepFolder(finished_sweep)), sizes)
+    sizes = ReportSizes(resamples=30, histogram_frames=0, shown_frames=0, shown_points=0)
+    (result,) = build_reports(read_finished_sweep(SweepFolder(finished_sweep)), sizes)
     panels = [axes for axes in draw_differences(result).axes if axes.get_visible()]
     assert [axes.get_title() for axes in panels] == ["vehicle", "pedestrian", "cyclist", "mean over classes"]
-    for axes, kind in zip(panels, [*result.model.config.data.classes, MEAN], strict=True):
+    for axes, kind in zip(panels, [*result.detector.config.data.classes, MEAN], strict=True):
         assert [text.get_text() for text in axes.get_xticklabels()] == result.arms
         drawn = {float(y) for line in axes.lines if line.get_marker() == "o" for y in line.get_ydata()}
-        means = {float(one.claim.mean) for one in result.main_differences() if one.cell[0] == kind}
+        means = {float(one.claim.mean) for one in result.list_ranking_differences() if one.cell[0] == kind}
         assert drawn == means | {0.0}

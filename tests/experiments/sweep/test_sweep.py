@@ -17,16 +17,16 @@ import yaml
 from rich.console import Console
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.experiments.report.detector_report import Sizes, results_of
-from pcdet_poly.experiments.report.finished_sweep import read_study
-from pcdet_poly.experiments.report.formats.markdown import differences_csv, runs_csv
-from pcdet_poly.experiments.sweep import run as command
-from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare, read_description
+from pcdet_poly.experiments.report.detector_report import ReportSizes, build_reports
+from pcdet_poly.experiments.report.formats.csv_files import format_differences_csv, format_runs_csv
+from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
+from pcdet_poly.experiments.sweep import run_trials as command
+from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder, read_description
 from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
-from pcdet_poly.experiments.sweep.pairing import first_mismatch, pairing_of
-from pcdet_poly.experiments.sweep.progress import Progress, table_of
-from pcdet_poly.experiments.sweep.schema import Sweep, read_sweep, trials_of
-from pcdet_poly.experiments.sweep.trial import TRAIN, train_command
+from pcdet_poly.experiments.sweep.pairing import Pairing, compute_pairing, find_mismatch
+from pcdet_poly.experiments.sweep.progress import Progress, build_table
+from pcdet_poly.experiments.sweep.schema import Sweep, list_trials, read_sweep
+from pcdet_poly.experiments.sweep.trial import build_train_command
 from tests.experiments.conftest import SWEEP, train_here
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,7 +37,7 @@ def planned(sweep_file: Path, **changes: object) -> Sweep:
 
 
 def test_trials_are_models_by_arms_by_seeds_with_whole_configs(sweep_file: Path) -> None:
-    trials = trials_of(read_sweep(sweep_file), sweep_file.parent, ["train.epochs=7"])
+    trials = list_trials(read_sweep(sweep_file), sweep_file.parent, ["train.epochs=7"])
     assert [trial.name for trial in trials] == [
         "tiny_focal_seed0", "tiny_drop1_seed0", "tiny_epsilon1_seed0",
         "tiny_focal_seed1", "tiny_drop1_seed1", "tiny_epsilon1_seed1",
@@ -79,25 +79,28 @@ def test_mistakes_in_a_sweep_file_name_the_file_and_the_key(
 def test_a_mistake_in_an_override_names_the_arm(sweep_file: Path) -> None:
     wrong = planned(sweep_file, arms=[{"name": "focal", "overrides": {"classification.epsilom": 1}}])
     with pytest.raises(UserError, match=r"arm focal: .*did you mean 'epsilon'"):
-        trials_of(wrong, sweep_file.parent)
+        list_trials(wrong, sweep_file.parent)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_sweep_file_plans(path: Path) -> None:
     sweep = read_sweep(path)
-    trials = trials_of(sweep, path.parent)
+    trials = list_trials(sweep, path.parent)
     assert len(trials) == len(sweep.models) * len(sweep.all_arms) * len(sweep.seeds)
 
 
 def test_arms_of_a_seed_start_alike_and_seeds_do_not(finished_sweep: Path) -> None:
     folder = SweepFolder(finished_sweep)
-    pairing = {path.name: json.loads((path / "pairing.json").read_text()) for path in folder.runs.iterdir()}
+    pairing = {path.name: Pairing.read(path / "pairing.json") for path in folder.runs.iterdir()}
     for seed in (0, 1):
         for arm in ("drop1", "epsilon1"):
-            assert first_mismatch(pairing[f"tiny_{arm}_seed{seed}"], pairing[f"tiny_focal_seed{seed}"]) is None
-    one, other = pairing["tiny_focal_seed0"], pairing["tiny_focal_seed1"] | {"seed": 0}
-    assert "other first weights" in str(first_mismatch(one, other))
-    assert "other frames in epoch 0, batch 0" in str(first_mismatch(one, other | {"weights": one["weights"]}))
+            assert find_mismatch(pairing[f"tiny_{arm}_seed{seed}"], pairing[f"tiny_focal_seed{seed}"]) is None
+    one = pairing["tiny_focal_seed0"]
+    other = pairing["tiny_focal_seed1"].model_copy(update={"seed": 0})
+    assert "other first weights" in str(find_mismatch(one, other))
+    assert "other frames in epoch 0, batch 0" in str(
+        find_mismatch(one, other.model_copy(update={"weights": one.weights}))
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,17 +114,17 @@ def test_arms_of_a_seed_start_alike_and_seeds_do_not(finished_sweep: Path) -> No
 )
 def test_pairing_sees_what_may_not_differ(sweep_file: Path, tmp_path: Path, change: str, says: str | None) -> None:
     sweep = read_sweep(sweep_file)
-    base = trials_of(sweep, sweep_file.parent)[0].config
-    ours = trials_of(sweep, sweep_file.parent, [change])[0].config
-    mismatch = first_mismatch(pairing_of(ours, tmp_path), pairing_of(base, tmp_path))
+    base = list_trials(sweep, sweep_file.parent)[0].config
+    ours = list_trials(sweep, sweep_file.parent, [change])[0].config
+    mismatch = find_mismatch(compute_pairing(ours, tmp_path), compute_pairing(base, tmp_path))
     assert mismatch is None if says is None else says in str(mismatch)
 
 
 def test_a_sweep_does_not_go_on_with_other_settings(copied: Callable[[], SweepFolder], sweep_file: Path) -> None:
     folder, sweep = copied(), read_sweep(sweep_file)
     with pytest.raises(UserError, match=r"tiny_focal_seed0: was made with train.epochs = 4, the sweep now has 5"):
-        prepare(folder, sweep, trials_of(sweep, sweep_file.parent, ["train.epochs=5"]))
-    prepare(folder, sweep, trials_of(sweep, sweep_file.parent, ["data.workers=1"]))  # changes no number
+        prepare_folder(folder, sweep, list_trials(sweep, sweep_file.parent, ["train.epochs=5"]))
+    prepare_folder(folder, sweep, list_trials(sweep, sweep_file.parent, ["data.workers=1"]))  # changes no number
 
 
 class Scripted:
@@ -139,10 +142,10 @@ class Scripted:
         self.started.append(name)
         self.open.append(name)
         if name in self.fails:
-            self.folder.log(name).parent.mkdir(exist_ok=True)
-            self.folder.log(name).write_text(f"train 1/9\nerror: {self.fails[name]}\n")
+            self.folder.log_path(name).parent.mkdir(exist_ok=True)
+            self.folder.log_path(name).write_text(f"train 1/9\nerror: {self.fails[name]}\n")
 
-    def ended(self) -> list[tuple[str, int]]:
+    def collect_ended(self) -> list[tuple[str, int]]:
         ended, self.open = [(name, 2 if name in self.fails else 0) for name in self.open], []
         return ended
 
@@ -155,36 +158,36 @@ def test_failures_are_isolated_named_and_tried_again(
 ) -> None:
     monkeypatch.setattr(command, "_POLL_S", 0.0)
     folder, sweep = SweepFolder(tmp_path), read_sweep(sweep_file)
-    trials = trials_of(sweep, sweep_file.parent)
-    prepare(folder, sweep, trials)
+    trials = list_trials(sweep, sweep_file.parent)
+    prepare_folder(folder, sweep, trials)
     total = {trial.name: 16 for trial in trials}
     first = Scripted(folder, {"tiny_drop1_seed0": "step 3: loss = nan"})
     command.run_trials(folder, trials, total, first)
     assert first.started == [trial.name for trial in trials]
-    assert command.failures(folder, trials) == ["tiny_drop1_seed0: failed: step 3: loss = nan"]
+    assert command.list_failures(folder, trials) == ["tiny_drop1_seed0: failed: step 3: loss = nan"]
     assert "tiny_drop1_seed0: failed (step 3: loss = nan)" in capsys.readouterr().err
     again = Scripted(folder, {})
     command.run_trials(folder, trials, total, again)
     assert again.started == ["tiny_drop1_seed0"]
-    assert command.failures(folder, trials) == []
+    assert command.list_failures(folder, trials) == []
 
 
 def test_the_table_while_it_runs(copied: Callable[[], SweepFolder], sweep_file: Path) -> None:
     folder, sweep = copied(), read_sweep(sweep_file)
-    trials = trials_of(sweep, sweep_file.parent)
-    folder.end("tiny_focal_seed1").unlink()
-    folder.note_end("tiny_drop1_seed1", 2, 1.0)
-    folder.end("tiny_epsilon1_seed1").unlink()
+    trials = list_trials(sweep, sweep_file.parent)
+    folder.end_path("tiny_focal_seed1").unlink()
+    folder.record_end("tiny_drop1_seed1", 2, 1.0)
+    folder.end_path("tiny_epsilon1_seed1").unlink()
     progress = Progress(folder, trials, {trial.name: 32 for trial in trials})
-    assert progress.left() == ""  # nothing was gained yet
-    log = folder.run("tiny_focal_seed1") / "log.jsonl"
+    assert progress.estimate_time_left() == ""  # nothing was gained yet
+    log = folder.run_path("tiny_focal_seed1") / "log.jsonl"
     log.write_text(log.read_text() + '{"event": "step", "step": 24}\n')
     progress.start_s -= 60  # 8 steps in a minute; 5 trials that are alive lack 3 * 16 + 8 + 16
-    assert progress.left().startswith("9:0")
+    assert progress.estimate_time_left().startswith("9:0")
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(table_of(progress, ["tiny_focal_seed1"]))
+    console.print(build_table(progress, ["tiny_focal_seed1"]))
     text = console.export_text()
-    score = json.loads((folder.run("tiny_focal_seed0") / "log.jsonl").read_text().splitlines()[-1])["score"]
+    score = json.loads((folder.run_path("tiny_focal_seed0") / "log.jsonl").read_text().splitlines()[-1])["score"]
     assert "3/6 trials" in text
     assert f"{100 * score:.2f}" in text
     assert "75%" in text
@@ -193,10 +196,11 @@ def test_the_table_while_it_runs(copied: Callable[[], SweepFolder], sweep_file: 
 
 
 def test_several_gpus_go_through_torchrun(tmp_path: Path) -> None:
-    two = train_command(SweepFolder(tmp_path), "a", num_gpus=2)
-    assert two[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(TRAIN)]
+    two = build_train_command(SweepFolder(tmp_path), "a", num_gpus=2)
+    assert two[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    assert two[6:8] == ["pcdet_poly", "train"]
     assert two[-2:] == ["--device", "cuda"]
-    assert train_command(SweepFolder(tmp_path), "a", num_gpus=0)[-2:] == ["--device", "cpu"]
+    assert build_train_command(SweepFolder(tmp_path), "a", num_gpus=0)[-2:] == ["--device", "cpu"]
 
 
 def test_places_share_or_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +208,7 @@ def test_places_share_or_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def devices(workers: int, gpus: float) -> list[str]:
         executor = LocalExecutor(SweepFolder(tmp_path), workers=workers, threads=1, gpus=gpus)
-        return [executor._environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(workers)]
+        return [executor._build_environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(workers)]
 
     assert devices(4, 0.5) == ["4", "4", "5", "5"]
     assert devices(2, 2) == ["4,5", "6,7"]
@@ -217,8 +221,8 @@ def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tm
     long = ["train.epochs=20"]
     never = SweepFolder(tmp_path / "never")
     sweep = read_sweep(sweep_file).model_copy(update={"seeds": (0,), "arms": read_sweep(sweep_file).arms[:1]})
-    trials = trials_of(sweep, sweep_file.parent, long)
-    prepare(never, sweep, trials)
+    trials = list_trials(sweep, sweep_file.parent, long)
+    prepare_folder(never, sweep, trials)
     for trial in trials:
         train_here(never, trial.name)
     short = sweep_file.with_name("short.yaml")
@@ -229,22 +233,22 @@ def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tm
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 240
-    while killed.done_steps(trials[0].name) < 20 and time.monotonic() < deadline_s:
+    while killed.count_done_steps(trials[0].name) < 20 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     for pid in children:
         os.kill(int(pid), signal.SIGKILL)
     process.wait()
-    assert 20 <= killed.done_steps(trials[0].name) < 80
+    assert 20 <= killed.count_done_steps(trials[0].name) < 80
     result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr
     assert read_description(killed) == read_description(never)
-    tables = [results_of(read_study(folder), Sizes(20, 0, 0)) for folder in (killed, never)]
-    assert runs_csv(tables[0]) == runs_csv(tables[1])
-    assert differences_csv(tables[0]) == differences_csv(tables[1])
+    tables = [build_reports(read_finished_sweep(folder), ReportSizes(20, 0, 0)) for folder in (killed, never)]
+    assert format_runs_csv(tables[0]) == format_runs_csv(tables[1])
+    assert format_differences_csv(tables[0]) == format_differences_csv(tables[1])
     for trial in trials:
-        logs = [(folder.run(trial.name) / "log.jsonl").read_text() for folder in (killed, never)]
+        logs = [(folder.run_path(trial.name) / "log.jsonl").read_text() for folder in (killed, never)]
         assert logs[0] == logs[1]
 
 
@@ -264,9 +268,9 @@ def test_ray_runs_trials_and_tells_how_they_ended(tmp_path: Path, monkeypatch: p
             executor.start(name)
         ended: dict[str, int] = {}
         while len(ended) < 2:
-            ended |= dict(executor.ended())
+            ended |= dict(executor.collect_ended())
             time.sleep(0.05)
     finally:
         executor.stop()
     assert ended == {"good": 0, "bad": 3}
-    assert folder.log("good").read_text() == "good\n"
+    assert folder.log_path("good").read_text() == "good\n"
