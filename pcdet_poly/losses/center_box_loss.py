@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.center_code import decode_boxes
+from pcdet_poly.ops.center_box_coder import decode_boxes
 from pcdet_poly.ops.heading_bins import heading_of, heading_to_bin
 from pcdet_poly.ops.iou import iou_3d_matched
 from pcdet_poly.structures import Grid

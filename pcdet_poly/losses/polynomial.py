@@ -84,8 +84,9 @@ class _FocalPolynomial(torch.autograd.Function):
         loss = loss if weight is None else loss * weight
         gradient = None
         if ctx.needs_input_grad[0]:
-            slope = differentiate_series(z, q, p, epsilons, num_terms)
-            gradient = _assemble_gradient(slope, p, series, power, gamma, sign, weight)
+            gradient = _assemble_gradient(  # no name for S here: its memory goes as soon as it is used
+                differentiate_series(z, q, p, epsilons, num_terms), p, series, power, gamma, sign, weight
+            )
         ctx.gamma, ctx.num_terms = gamma, num_terms
         ctx.numbers = tuple(None if isinstance(epsilon, Tensor) else epsilon for epsilon in epsilons)
         ctx.save_for_backward(x, sign, weight, gradient, *(e for e in epsilons if isinstance(e, Tensor)))

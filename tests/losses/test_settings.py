@@ -64,7 +64,7 @@ CASES: dict[str, tuple[dict[str, Any], Tensor]] = {
     "gamma + 1": ({"alpha": 3}, _at(0.0, alpha=3.0)),
     "background weight": ({"epsilon": 1, "background_weight": 0.6}, _split(_at(1.0), 0.6 * _at(1.0))),
     "total weight is the criterion's": ({"weight": 1.6}, _at(0.0)),
-    "below -1, for the curious": ({"epsilon": -2, "allow_non_monotone": True}, _at(-2.0)),
+    "below -1, where that is allowed": ({"epsilon": -2, "allow_non_monotone": True}, _at(-2.0)),
 }
 
 

@@ -6,35 +6,37 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Real, Section, number_from_text
 
 
-class PolyConfig(Section):
+class PolyConfig(LossSection):
     """PolyLoss coefficients of a classification loss. `epsilon: 0` is the plain loss, through the same code."""
 
     epsilon: Real | tuple[Real, ...] = 0.0
-    """Poly-1: added to the coefficient of the leading polynomial. One number, or one per class. At least -1."""
+    """Poly-1: added to the coefficient of the leading polynomial; one number, or one per class; at least -1."""
     epsilon_background: Real | tuple[Real, ...] | None = None
-    """The same for background alone; None: as `epsilon`."""
+    """The epsilon of background alone. None: the same as `epsilon`."""
     epsilons: tuple[Real, ...] = Field(default=(), max_length=10)
-    """Poly-N, N at most 10: eps_1 to eps_N, added for the powers of 1 - P_t in place of `epsilon`. At least -1/j."""
+    """Poly-N, in place of `epsilon`: eps_1 to eps_N, N at most 10; eps_j, at least -1/j, is added to the coefficient of
+    the j-th power of 1 - P_t."""
     applies_to: Literal["both", "positives", "background"] = "both"
-    """Where epsilon counts; elsewhere the loss is the plain one."""
+    """Where epsilon changes the loss; elsewhere the loss is the plain one."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How epsilon gets from 0 to its value: at once, linearly, or along half a cosine."""
+    """How epsilon rises from 0 to its value: at once, linearly, or along half a cosine."""
     schedule_until: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)] = 1.0
-    """Share of the training after which epsilon has its value."""
+    """Share of the training after which epsilon has its full value."""
     num_terms: Count | None = None
     """Drop-N: keep only this many polynomials of the plain loss. None: all."""
     allow_non_monotone: bool = False
-    """Accept coefficients below -1/j. Such a loss punishes confidence beyond some P_t: for the curious."""
+    """Accept coefficients below -1/j, for experiments. Such a loss punishes confidence beyond some P_t."""
     background_weight: NotNegative = 1.0
-    """Control: weight of background against positives."""
+    """Weight of background against positives; a control that changes their balance without PolyLoss."""
     weight: NotNegative = 1.0
     """Weight of this loss in the total."""
 
     @model_validator(mode="after")
-    def _coefficients_make_sense(self) -> Self:
+    def _check_coefficients(self) -> Self:
         one_term = {"epsilon": self.epsilon, "epsilon_background": self.epsilon_background}
         named = {name: value for name, value in one_term.items() if value not in (None, 0.0)}
         if self.num_terms is not None and (named or self.epsilons):
@@ -55,6 +57,7 @@ class PolyConfig(Section):
 
 
 def _refuse_non_monotone(name: str, number: float, power: int) -> None:
+    """Raise where eps_j, j = `power`, lets the loss rise with P_t."""
     if number < -1 / power:
         least = "-1" if power == 1 else f"-1/{power}"
         raise ValueError(
@@ -63,11 +66,11 @@ def _refuse_non_monotone(name: str, number: float, power: int) -> None:
         )
 
 
-class ClassificationConfig(PolyConfig):
+class HeatmapFocalConfig(PolyConfig):
     """Heatmap loss: Gaussian focal loss with PolyLoss coefficients. `epsilon: 0` is the focal loss."""
 
     kind: Literal["heatmap"] = "heatmap"
-    """Which loss; follows from the model."""
+    """Name of the loss. It follows from the model and can be left out."""
     alpha: NotNegative = 2.0
     """Focusing exponent (PolyLoss's gamma); 3 is the control "gamma + 1"."""
     beta: NotNegative = 4.0
@@ -77,19 +80,19 @@ class ClassificationConfig(PolyConfig):
 
 
 class SigmoidFocalConfig(PolyConfig):
-    """Alpha-balanced sigmoid focal loss with PolyLoss coefficients: anchor heads, RSN's segmentation."""
+    """Alpha-balanced sigmoid focal loss with PolyLoss coefficients, of anchor heads and of RSN's segmentation."""
 
     kind: Literal["sigmoid"] = "sigmoid"
-    """Which loss; follows from the model."""
+    """Name of the loss. It follows from the model and can be left out."""
     alpha: Fraction | None = 0.25
-    """Weight of positives, 1 - alpha that of background, on both terms. None: no balance."""
+    """Weight of positives, on both terms; background has 1 - alpha. None: no balance."""
     gamma: NotNegative = 2.0
     """Focusing exponent; 0 is cross-entropy, 3 the control "gamma + 1"."""
     balance_epsilon: bool = True
-    """False: leave alpha off the epsilon term, as some public ports do. A control, not a recommendation."""
+    """False leaves alpha off the epsilon term, as some public ports do. This is a control, not a recommendation."""
 
     @model_validator(mode="after")
-    def _control_is_poly1(self) -> Self:
+    def _check_balance_control(self) -> Self:
         if not self.balance_epsilon and (self.alpha in (None, 0, 1) or self.epsilons or self.num_terms is not None):
             raise ValueError(
                 "balance_epsilon: false needs 0 < alpha < 1 and a plain epsilon, no epsilons, no num_terms"
@@ -97,8 +100,8 @@ class SigmoidFocalConfig(PolyConfig):
         return self
 
 
-class RegressionConfig(Section):
-    """L1 losses at object centres: box codes, and what else the head says of a box."""
+class CenterBoxLossConfig(Section):
+    """Losses of a centre head at object centres: L1 of box codes, and of IoU and velocity where the head has them."""
 
     weight: NotNegative = 2.0
     """Weight of the box codes' loss in the total."""
@@ -111,7 +114,7 @@ class RegressionConfig(Section):
     """Weight of model.velocity's loss in the total; 0.4 is a fifth of the box's, as in nuScenes recipes."""
 
     @model_validator(mode="after")
-    def _one_weight_per_code(self) -> Self:
+    def _check_code_weights(self) -> Self:
         if len(self.code_weights) != 8:
             raise ValueError(f"code_weights: {len(self.code_weights)} numbers for 8 codes")
         return self
