@@ -66,6 +66,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if (arguments.output is None) == (arguments.compare is None):
         parser.error("give either OUTPUT.json or --compare BEFORE.json AFTER.json")
+    if missing := [path for path in arguments.compare or () if not path.is_file()]:
+        parser.error(f"{missing[0]}: no such file")
     if arguments.compare:
         return compare_files(*arguments.compare)
     record(arguments.output, arguments.only or list(PARTS))
