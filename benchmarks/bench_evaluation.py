@@ -108,7 +108,7 @@ def compare(problem: EvaluationSet, official: str | None, official_frames: int) 
         if official:
             part = first_frames(problem, official_frames)
             results = run_waymo_op(part, cfg, official)
-            theirs_ms = 1e3 * sum(result["cpu_seconds"] for result in results.values()) / part.num_frames
+            theirs_ms = 1e3 * sum(result.cpu_seconds for result in results.values()) / part.num_frames
             worst, _ = find_largest_difference(evaluate_set(part, cfg), results)
             row = [f"{theirs_ms:.1f}", f"{theirs_ms / ours_ms:.0f}", f"{worst:.1e}"]
         print(f"| {' + '.join(box_types)} | {ours_ms:.3f} | {' | '.join(row)} |", flush=True)

@@ -1,4 +1,4 @@
-"""AP of every breakdown, box type and level: a table that compares and goes to files; `report.py` prints it."""
+"""AP of every breakdown, box type and level: a table that compares and goes to files; `table_text.py` prints it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any, Self
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta, EvaluationMeta, Meta, read_meta
 from pcdet_poly.evaluation.kernels.average_precision import compute_average_precisions
 from pcdet_poly.evaluation.match_counter import MatchCounter
 
 Entries = Mapping[str, Mapping[str, Mapping[str, float]]]
+Interval = tuple[float, float]  # low, high
 LEADERBOARD_TYPES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")  # whose mean is Waymo's ALL_NS
 
 
@@ -22,31 +24,31 @@ LEADERBOARD_TYPES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")  # whose mean is Waymo'
 class ApTable:
     """Part ("3D", "BEV", ...) -> official breakdown name -> metric ("ap", "aph"; LET's "apl") -> value.
 
-    `intervals`, where a bootstrap was made, is alike with (low, high) in place of values. `meta` says what was
-    evaluated; its `within` is the limit beyond which boxes of both sides were left out, None for none.
+    `intervals`, where a bootstrap was made, has the same keys and (low, high) in place of values. `meta` says what
+    was evaluated.
     """
 
     entries: Entries
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    intervals: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] = field(default_factory=dict)
+    meta: Meta = field(default_factory=EvaluationMeta)
+    intervals: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
 
     def __getitem__(self, part: str) -> Mapping[str, Mapping[str, float]]:
         return self.entries[part]
 
     def iterate_rows(self) -> Iterator[tuple[str, str, str, float]]:
-        """(part, breakdown, metric, value) of everything in the table."""
+        """Yield part, breakdown, metric and value of everything in the table."""
         for part, breakdowns in self.entries.items():
             for name, metrics in breakdowns.items():
                 for metric, value in metrics.items():
                     yield part, name, metric, value
 
     def compute_all_ns(self, part: str, level: int) -> dict[str, float]:
-        """Mean over vehicles, pedestrians and cyclists: the leaderboard's ALL_NS."""
+        """Return the mean of each metric over vehicles, pedestrians and cyclists: the leaderboard's ALL_NS."""
         rows = [self.entries[part][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}"] for kind in LEADERBOARD_TYPES]
         return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
 
     def subtract(self, other: ApTable) -> ApTable:
-        """This table minus `other`, value by value; both must have the same rows."""
+        """Return this table minus `other`, value by value. Raises UserError where the two have different rows."""
         ours, theirs = list(self.iterate_rows()), list(other.iterate_rows())
         if [row[:3] for row in ours] != [row[:3] for row in theirs]:
             raise UserError("difference: the tables have different rows; evaluate both with one config")
@@ -55,18 +57,18 @@ class ApTable:
             part: {name: {metric: next(values) for metric in row} for name, row in breakdowns.items()}
             for part, breakdowns in self.entries.items()
         }
-        return ApTable(entries, {"difference": True, "first": dict(self.meta), "second": dict(other.meta)})
+        return ApTable(entries, DifferenceMeta(self.meta, other.meta))
 
     def to_json(self) -> dict[str, Any]:
-        """What metrics.json holds: the parts, then `meta`; with a bootstrap, `ap_interval` beside `ap` and so on."""
+        """Return what metrics.json holds: the parts, then `meta`; with a bootstrap `ap_interval` beside `ap`."""
         return {
             part: {name: self._build_cell(part, name) for name in breakdowns}
             for part, breakdowns in self.entries.items()
-        } | {"meta": dict(self.meta)}
+        } | {"meta": self.meta.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The table that `to_json` gave."""
+        """Return the table that `to_json` was called on. Keys of `meta` that are not ours are left out."""
         parts = {part: rows for part, rows in value.items() if part != "meta"}
         suffix = "_interval"
         entries = {
@@ -81,10 +83,10 @@ class ApTable:
             for part, rows in parts.items()
             if any(k.endswith(suffix) for row in rows.values() for k in row)
         }
-        return cls(entries, value.get("meta", {}), intervals)
+        return cls(entries, read_meta(value.get("meta", {})), intervals)
 
     def to_csv(self) -> str:
-        """One line per value: part, breakdown, metric, value, low, high (empty without a bootstrap)."""
+        """Return one line per value: part, breakdown, metric, value, low, high (empty without a bootstrap)."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("part", "breakdown", "metric", "value", "low", "high"))
@@ -92,8 +94,17 @@ class ApTable:
             writer.writerow((part, name, metric, value, *(self.get_interval(part, name, metric) or ("", ""))))
         return text.getvalue()
 
-    def get_interval(self, part: str, name: str, metric: str) -> tuple[float, float] | None:
-        """The bootstrap's interval of a value, if one was made."""
+    def get_interval(self, part: str, name: str, metric: str) -> Interval | None:
+        """Return the bootstrap's interval of a value, or None where no bootstrap was made.
+
+        Args:
+            part: "3D", "BEV" and so on.
+            name: official name of the breakdown, with its level.
+            metric: "ap", "aph" or "apl".
+
+        Returns:
+            (low, high), as shares like the value itself.
+        """
         return self.intervals[part][name][metric] if part in self.intervals else None
 
     def _build_cell(self, part: str, name: str) -> dict[str, Any]:
@@ -103,20 +114,18 @@ class ApTable:
         return row
 
 
-def compute_values(counts: np.ndarray, plan: MatchCounter) -> np.ndarray:
-    """(parts, shards, levels, 3) float32 AP, APH, APL of counts (parts, shards, NUM_COUNTS, C)."""
-    cfg = plan.cfg
+def compute_values(counts: np.ndarray, counter: MatchCounter) -> np.ndarray:
+    """Compute AP, APH and APL, (parts, shards, levels, 3) float32, of counts (parts, shards, NUM_COUNTS, C)."""
+    cfg = counter.cfg
     levels = np.array(cfg.levels)
     return np.stack([compute_average_precisions(part, levels, cfg.min_precision, cfg.recall_delta) for part in counts])
 
 
-def name_values(values: np.ndarray, plan: MatchCounter) -> dict[str, dict[str, dict[str, Any]]]:
-    """Values (parts, shards, levels, 3, ...) under their official names."""
-    names = [f"{shard}_LEVEL_{level}" for shard in plan.layout.shards for level in plan.cfg.levels]
-    flat = values.reshape(len(plan.comparisons), len(names), 3, *values.shape[4:]).tolist()
+def name_values(values: np.ndarray, counter: MatchCounter) -> dict[str, dict[str, dict[str, Any]]]:
+    """Put values (parts, shards, levels, 3, ...) under their official names, as in `ApTable.entries`."""
+    names = [f"{shard}_LEVEL_{level}" for shard in counter.layout.shards for level in counter.cfg.levels]
+    flat = values.reshape(len(counter.comparisons), len(names), 3, *values.shape[4:]).tolist()
     return {
-        overlap.name: {
-            name: dict(zip(overlap.metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)
-        }
-        for overlap, rows in zip(plan.comparisons, flat, strict=True)
+        part.name: {name: dict(zip(part.metrics, row, strict=False)) for name, row in zip(names, rows, strict=True)}
+        for part, rows in zip(counter.comparisons, flat, strict=True)
     }

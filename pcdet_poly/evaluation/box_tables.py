@@ -1,4 +1,4 @@
-"""Predictions and labelled objects of many frames as two flat tables."""
+"""The two sides of an evaluation, predictions and labelled objects of many frames, as flat tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Predictions(Rows):
 
     @classmethod
     def empty(cls) -> Self:
-        """No boxes."""
+        """Return a table without boxes."""
         return cls(
             frame=np.zeros(0, np.int64),
             box=np.zeros((0, 7), np.float32),
@@ -36,7 +36,7 @@ class Predictions(Rows):
 
 @dataclass(frozen=True)
 class Objects(Rows):
-    """Labelled boxes that count, N rows: those without a LiDAR point are gone, every level is decided."""
+    """Labelled boxes that count, N rows: boxes without a LiDAR point are left out, and every level is decided."""
 
     frame: Column  # (N,) int64
     box: Column  # (N, 7) float32
@@ -48,7 +48,7 @@ class Objects(Rows):
 
     @classmethod
     def empty(cls) -> Self:
-        """No boxes."""
+        """Return a table without boxes."""
         return cls(
             frame=np.zeros(0, np.int64),
             box=np.zeros((0, 7), np.float32),
@@ -60,18 +60,19 @@ class Objects(Rows):
         )
 
 
-AnyBoxes = TypeVar("AnyBoxes", Predictions, Objects)
+BoxTable = Predictions | Objects
+AnyTable = TypeVar("AnyTable", Predictions, Objects)
 
 
 @dataclass(frozen=True)
-class EvaluationSide(Generic[AnyBoxes]):
-    """One side of an evaluation: rows in any order, `rows.frame` points into `frames`."""
+class EvaluationSide(Generic[AnyTable]):
+    """One side of an evaluation: rows in any order, whose `frame` points into `frames`."""
 
-    rows: AnyBoxes
+    rows: AnyTable
     frames: tuple[str, ...]  # ids, "segment/timestamp"
 
-    def renumber_frames(self, position: dict[str, int]) -> AnyBoxes:
-        """The rows with frames numbered by `position`, sorted by frame; rows of a frame keep their order."""
+    def renumber_frames(self, position: dict[str, int]) -> AnyTable:
+        """Return the rows with frames numbered by `position`, sorted by frame; rows of a frame keep their order."""
         number = np.array([position[frame] for frame in self.frames], np.int64)
         frame = number[self.rows.frame] if len(number) else self.rows.frame
         order = np.argsort(frame, kind="stable")
@@ -80,26 +81,30 @@ class EvaluationSide(Generic[AnyBoxes]):
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What is evaluated: F frames, and the boxes of both sides."""
+    """What is evaluated: F frames and the boxes of both sides."""
 
     predictions: Predictions  # sorted by frame, then as given
-    objects: Objects
+    objects: Objects  # sorted by frame, then as given
     frames: tuple[str, ...]
     segments: tuple[str, ...]  # name of each frame's segment, for the bootstrap
 
     @classmethod
     def empty(cls) -> Self:
-        """No frames."""
+        """Return a set without frames."""
         return cls(Predictions.empty(), Objects.empty(), (), ())
 
     @property
     def num_frames(self) -> int:
-        """Frames, those without any box included."""
+        """Number of frames, those without any box included."""
         return len(self.frames)
 
     @classmethod
     def join(cls, predictions: EvaluationSide[Predictions], objects: EvaluationSide[Objects]) -> Self:
-        """All frames of either side: a frame that one side lacks is empty there, as officially."""
+        """Join the two sides by the ids of their frames.
+
+        The set has the frames of either side in the order of their ids. A frame that one side lacks is empty on
+        that side, as in Waymo's tool.
+        """
         frames = tuple(sorted({*predictions.frames, *objects.frames}))
         position = {frame: i for i, frame in enumerate(frames)}
         segments = tuple(frame.rpartition("/")[0] for frame in frames)
@@ -107,6 +112,14 @@ class EvaluationSet:
 
 
 def decide_level(annotated: np.ndarray, num_points: np.ndarray) -> np.ndarray:
-    """(N,) uint8 difficulty: the annotated level, else LEVEL_2 for at most five LiDAR points, else LEVEL_1."""
+    """Return the difficulty of objects: the annotated level, else LEVEL_2 for at most five points, else LEVEL_1.
+
+    Args:
+        annotated: (N,) level that a person gave: 1, 2, or 0 for none.
+        num_points: (N,) LiDAR points in each box.
+
+    Returns:
+        (N,) uint8, 1 or 2.
+    """
     by_points = np.where(num_points <= 5, 2, 1)
     return np.where(annotated > 0, annotated, by_points).astype(np.uint8)

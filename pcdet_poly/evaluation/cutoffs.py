@@ -9,7 +9,7 @@ from pcdet_poly.errors import UserError
 
 
 def list_cutoffs(cfg: MetricsConfig) -> np.ndarray:
-    """(C,) float32 ascending, of a config that does not leave them to be estimated."""
+    """Return the cut-offs of `cfg`, (C,) float32 ascending. Raises UserError where it leaves them to be estimated."""
     if isinstance(cfg.score_cutoffs, int):
         raise UserError(
             f"score_cutoffs: {cfg.score_cutoffs} cut-offs would have to be estimated from all scores at once; "
@@ -21,9 +21,9 @@ def list_cutoffs(cfg: MetricsConfig) -> np.ndarray:
 
 
 def estimate_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
-    """(C,) float32 ascending: Waymo's choice of `num` cut-offs for the scores (N,) of all classes.
+    """Choose `num` cut-offs for the scores (N,) of all classes as Waymo does, (C,) float32 ascending.
 
-    The smallest score, the starts of near-equal buckets of sorted scores, and 1; uniform steps where there
+    They are the smallest score, the starts of near-equal buckets of sorted scores, and 1; uniform steps where there
     are no more scores than cut-offs; just 0 for one cut-off.
     """
     if num == 1:
@@ -40,6 +40,7 @@ def estimate_cutoffs(scores: np.ndarray, num: int) -> np.ndarray:
 
 
 def _list_uniform_cutoffs(step: np.float32) -> np.ndarray:
+    """Return 0, `step`, ... 1 as Waymo adds them up, in float32."""
     values, here, end = [], np.float32(0), np.float32(1)
     while here < end:
         values.append(here)
@@ -50,6 +51,6 @@ def _list_uniform_cutoffs(step: np.float32) -> np.ndarray:
 
 
 def find_highest_cutoff(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    """(N,) int64 position of the highest cut-off that each score reaches; -1 for none and for NaN."""
+    """Return the position (N,) int64 of the highest cut-off that each score reaches; -1 for none and for NaN."""
     position = np.searchsorted(cutoffs, scores.astype(np.float32), side="right") - 1
     return np.where(np.isnan(scores), -1, position)

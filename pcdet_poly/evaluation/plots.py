@@ -20,7 +20,16 @@ _RANGES = ("[0, 30)", "[30, 50)", "[50, +inf)")
 
 
 def write_plots(evaluator: Evaluator, table: ApTable, folder: str | Path) -> list[Path]:
-    """Draw what the config's breakdowns allow, one picture per part and kind; return the files."""
+    """Draw what the config's breakdowns allow, one picture per part and kind.
+
+    Args:
+        evaluator: its counts give the curves.
+        table: the evaluator's table, which gives AP per range.
+        folder: where the pictures are written.
+
+    Returns:
+        The files written.
+    """
     written = []
     for k, part in enumerate(table.entries):
         if "OBJECT_TYPE" in evaluator.counter.cfg.breakdowns:
@@ -33,6 +42,7 @@ def write_plots(evaluator: Evaluator, table: ApTable, folder: str | Path) -> lis
 
 
 def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
+    """Return a figure and its axes (columns,), side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * columns, 3.8), layout="constrained")
@@ -42,21 +52,22 @@ def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
 
 
 def _save_figure(figure: Figure, path: Path) -> Path:
+    """Write `figure` as a PNG and return its path."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path
 
 
 def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
-    """Measured points at the score cut-offs, one panel per type, one line per level."""
-    plan, counts = evaluator.counter, evaluator.sum_counts()[part_index]
-    first = plan.layout.find_first_row("OBJECT_TYPE")
+    """Draw the measured points at the score cut-offs, one panel per type, one line per level."""
+    counter, counts = evaluator.counter, evaluator.sum_counts()[part_index]
+    first = counter.layout.find_first_row("OBJECT_TYPE")
     figure, axes = _create_figure(f"{part}: precision and recall at the score cut-offs", len(TYPES))
     for axis, kind, row in zip(axes, TYPES, counts[first : first + len(TYPES)], strict=True):
-        for level in plan.cfg.levels:
-            points = precision_recall_curve(row, level, plan.cfg.min_precision)
-            seen = points[RECALL] > 0
-            axis.plot(points[RECALL][seen], points[PRECISION][seen], ".-", label=f"LEVEL_{level}")
+        for level in counter.cfg.levels:
+            points = precision_recall_curve(row, level, counter.cfg.min_precision)
+            found = points[RECALL] > 0
+            axis.plot(points[RECALL][found], points[PRECISION][found], ".-", label=f"LEVEL_{level}")
         axis.set(title=kind.lower(), xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.grid(alpha=0.3)
         axis.legend(loc="upper right")
@@ -64,7 +75,7 @@ def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
 
 
 def _draw_ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
-    """AP of each type near, farther and far, one bar per level."""
+    """Draw AP of each type near, farther and far, one bar per level."""
     levels = evaluator.counter.cfg.levels
     figure, axes = _create_figure(f"{part}: AP by distance", len(TYPES))
     width = 0.8 / len(levels)

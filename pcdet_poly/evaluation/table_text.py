@@ -10,15 +10,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from pcdet_poly.evaluation.ap_table import LEADERBOARD_TYPES, ApTable
+from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta
 
 BORDER = 3  # characters between two columns of a table
 
 
 def print_table(table: ApTable, *, title: str = "", console: Console | None = None) -> None:
-    """One row per breakdown, one column per part and metric, in per cent; rows of 0 everywhere are left out.
+    """Print one row per breakdown and one column per part and metric, in per cent; rows of 0 everywhere are left out.
 
     Parts that do not fit into the terminal beside the others get a table of their own below; what goes
     to a file or a pipe has no such limit.
+
+    Args:
+        table: what is printed.
+        title: a line above each table.
+        console: where it is printed; by default to standard output.
     """
     console = console or Console()
     rows, heads = list(_format_rows(table)), [f"{part} {metric.upper()}" for part, metric in _list_columns(table)]
@@ -28,7 +34,7 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     console.width = max(console.width, limit)
     groups = _group_columns(_list_columns(table), widths, limit - name_width)
     for group in groups:
-        grid = Table(title=title or None, caption=write_caption(table) if group is groups[-1] else None)
+        grid = Table(title=title or None, caption=build_caption(table) if group is groups[-1] else None)
         grid.add_column("breakdown", no_wrap=True)
         for column in group:
             grid.add_column(heads[column], justify="right", no_wrap=True)
@@ -38,7 +44,7 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
 
 
 def _group_columns(columns: list[tuple[str, str]], widths: list[int], limit: int) -> list[list[int]]:
-    """Positions of the columns, cut between parts into groups of at most `limit` characters where that can be."""
+    """Cut the positions of the columns between parts into groups of at most `limit` characters where that can be."""
     groups: list[list[int]] = []
     used = 0
     for _, positions in groupby(range(len(columns)), key=lambda column: columns[column][0]):
@@ -54,34 +60,36 @@ def _group_columns(columns: list[tuple[str, str]], widths: list[int], limit: int
 
 
 def to_markdown(table: ApTable) -> str:
-    """The same table in Markdown."""
+    """Return the same table in Markdown."""
     heads = ["breakdown", *(f"{part} {metric.upper()}" for part, metric in _list_columns(table))]
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in _format_rows(table)]
-    return "\n".join([*lines, "", write_caption(table)]) + "\n"
+    return "\n".join([*lines, "", build_caption(table)]) + "\n"
 
 
-def write_caption(table: ApTable) -> str:
-    """What was evaluated, in one line."""
+def build_caption(table: ApTable) -> str:
+    """Return one line that says what was evaluated."""
     meta = table.meta
-    if meta.get("difference"):
+    if isinstance(meta, DifferenceMeta):
         parts = ["first minus second, per cent"]
     else:
-        counted = f"{meta['frames']} frames, {meta['predictions']} predictions, {meta['ground_truths']} objects"
-        parts = [f"{counted}, {meta['seconds']:.2f} s"]
-        if meta["within"]:
-            x0, y0, x1, y1 = meta["within"]
+        counted = f"{meta.frames} frames, {meta.predictions} predictions, {meta.ground_truths} objects"
+        parts = [f"{counted}, {meta.seconds:.2f} s"]
+        if meta.within:
+            x0, y0, x1, y1 = meta.within
             parts.append(f"only boxes with centre in x {x0:g}..{x1:g}, y {y0:g}..{y1:g} m, on both sides")
     if table.intervals:
-        parts.append(f"95 % intervals from {meta['resamples']} resamplings of {meta['segments']} segments")
+        parts.append(f"95 % intervals from {meta.resamples} resamplings of {meta.segments} segments")
     return "; ".join(parts)
 
 
 def _list_columns(table: ApTable) -> list[tuple[str, str]]:
+    """Return part and metric of every column."""
     return [(part, metric) for part, rows in table.entries.items() for metric in next(iter(rows.values()))]
 
 
 def _format_rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
+    """Yield the short name and the cells of every row that is not 0 everywhere, ALL_NS last."""
     columns, first = _list_columns(table), next(iter(table.entries.values()))
     for name in first:
         if any(table[part][name][metric] for part, metric in columns):

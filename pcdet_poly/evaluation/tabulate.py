@@ -21,19 +21,30 @@ def build_evaluation_set(
     no_label_zone: Sequence[np.ndarray] | None = None,
     segments: Sequence[str] | None = None,
 ) -> EvaluationSet:
-    """Frame i has `detections[i]` and `ground_truth[i]`; labels of both point into `class_names`.
+    """Put the detections and labels of F frames into one set.
 
-    `no_label_zone[i]` (N,) says which detections lie in a no-label zone; `segments[i]` names the frame's segment.
+    Args:
+        detections: of each frame, boxes in the vehicle frame.
+        ground_truth: labels of each frame, in the same order.
+        class_names: Waymo's names of the classes that the labels of both sides point into.
+        no_label_zone: per frame, (N,) bool, which detections lie in a no-label zone; by default none does.
+        segments: name of each frame's segment; by default all frames are of one without a name.
+
+    Returns:
+        The set; its frames are called "0", "1" and so on.
+
+    Raises:
+        UserError: the lists differ in length, or a box, label or class is one that the metrics cannot take.
     """
     num = len(detections)
     for name, given in (("ground truths", ground_truth), ("no_label_zone", no_label_zone), ("segments", segments)):
         if given is not None and len(given) != num:
             raise UserError(f"{num} frames of detections but {len(given)} of {name}; give one for each frame")
-    names = tuple(str(i) for i in range(num))
+    frames = tuple(str(i) for i in range(num))
     return EvaluationSet(
-        tabulate_predictions(detections, class_names=class_names, names=names, no_label_zone=no_label_zone),
-        tabulate_objects(ground_truth, class_names=class_names, names=names),
-        names,
+        tabulate_predictions(detections, class_names=class_names, frame_names=frames, no_label_zone=no_label_zone),
+        tabulate_objects(ground_truth, class_names=class_names, frame_names=frames),
+        frames,
         tuple(segments) if segments is not None else ("",) * num,
     )
 
@@ -42,13 +53,26 @@ def tabulate_predictions(
     detections: Sequence[Detections],
     *,
     class_names: Sequence[str],
-    names: Sequence[str],
+    frame_names: Sequence[str],
     no_label_zone: Sequence[np.ndarray] | None = None,
 ) -> Predictions:
-    """All detections in one table; `names` are what errors call the frames."""
+    """Put the detections of all frames into one table.
+
+    Args:
+        detections: of each frame, boxes in the vehicle frame.
+        class_names: Waymo's names of the classes that the labels point into.
+        frame_names: what error messages call each frame.
+        no_label_zone: per frame, (N,) bool, which detections lie in a no-label zone; by default none does.
+
+    Returns:
+        The table, frame by frame; `frame` is the position in `detections`.
+
+    Raises:
+        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type of Waymo's.
+    """
     types, parts = waymo_types(class_names), [Predictions.empty()]
     for i, frame in enumerate(detections):
-        rows, place = frame.numpy(), f"detections of frame {names[i]}"
+        rows, place = frame.numpy(), f"detections of frame {frame_names[i]}"
         zone = np.zeros(len(rows), bool) if no_label_zone is None else np.asarray(no_label_zone[i], bool)
         parts.append(
             Predictions(
@@ -64,12 +88,24 @@ def tabulate_predictions(
 
 
 def tabulate_objects(
-    ground_truth: Sequence[GroundTruth], *, class_names: Sequence[str], names: Sequence[str]
+    ground_truth: Sequence[GroundTruth], *, class_names: Sequence[str], frame_names: Sequence[str]
 ) -> Objects:
-    """All labelled objects that count in one table: those with a LiDAR point, their level decided."""
+    """Put the labelled objects of all frames that count into one table: those with a LiDAR point.
+
+    Args:
+        ground_truth: labels of each frame, boxes in the vehicle frame.
+        class_names: Waymo's names of the classes that the labels point into.
+        frame_names: what error messages call each frame.
+
+    Returns:
+        The table, frame by frame; `frame` is the position in `ground_truth`, `level` is decided.
+
+    Raises:
+        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type of Waymo's.
+    """
     types, parts = waymo_types(class_names), [Objects.empty()]
     for i, frame in enumerate(ground_truth):
-        rows, place = frame.numpy(), f"ground truth of frame {names[i]}"
+        rows, place = frame.numpy(), f"ground truth of frame {frame_names[i]}"
         every = Objects(
             frame=np.full(len(rows), i, np.int64),
             box=check_boxes(rows.box, place),
@@ -84,7 +120,7 @@ def tabulate_objects(
 
 
 def waymo_types(class_names: Sequence[str]) -> np.ndarray:
-    """(K,) uint8 Label.Type of each class."""
+    """Return Waymo's Label.Type of each class, (K,) uint8. Raises UserError for a class that Waymo does not know."""
     unknown = [name for name in class_names if name not in WAYMO_CLASSES]
     if unknown:
         raise UserError(f"class {unknown[0]!r}: Waymo's metrics know {', '.join(WAYMO_CLASSES)}; map it to one of them")
@@ -92,6 +128,7 @@ def waymo_types(class_names: Sequence[str]) -> np.ndarray:
 
 
 def _look_up_types(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:
+    """Return the type (N,) uint8 of each label (N,), which points into `types` (K,)."""
     outside = np.flatnonzero((label < 0) | (label >= len(types)))
     if len(outside):
         row = outside[0]
@@ -100,9 +137,20 @@ def _look_up_types(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarr
 
 
 def check_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
-    """The boxes as float32 (N, 7), or an error that names the first one with a NaN.
+    """Return the boxes as float32, or raise an error that names the first one with a NaN or an infinite heading.
 
-    The official tool aborts on NaN and on infinite headings. An infinite centre or size overlaps nothing, as there.
+    Waymo's tool aborts on these. An infinite centre or size is taken: such a box overlaps nothing, as there.
+
+    Args:
+        box: (N, 7) x y z length width height heading.
+        place: where the boxes come from, for the error message.
+        first: number of the first box in its file, for the error message.
+
+    Returns:
+        (N, 7) float32, contiguous.
+
+    Raises:
+        UserError: a box has a NaN or an infinite heading.
     """
     single = np.ascontiguousarray(box, np.float32).reshape(-1, 7)
     bad = np.flatnonzero(np.isnan(single).any(axis=1) | np.isinf(single[:, 6]))
@@ -113,7 +161,19 @@ def check_boxes(box: np.ndarray, place: str, first: int = 0) -> np.ndarray:
 
 
 def check_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
-    """(N,) uint8 types, or an error that names the first one that Waymo does not know."""
+    """Return the types as uint8, or raise an error that names the first one that Waymo does not know.
+
+    Args:
+        types: (N,) integers, Waymo's Label.Type.
+        place: where the types come from, for the error message.
+        first: number of the first box in its file, for the error message.
+
+    Returns:
+        (N,) uint8.
+
+    Raises:
+        UserError: a type is not one of 0 to 4.
+    """
     bad = np.flatnonzero((types < 0) | (types > len(WAYMO_CLASSES)))
     if len(bad):
         raise UserError(
@@ -122,16 +182,16 @@ def check_types(types: np.ndarray, place: str, first: int = 0) -> np.ndarray:
     return types.astype(np.uint8)
 
 
-def crop_to_limits(problem: EvaluationSet, within: Limits | None) -> EvaluationSet:
-    """The problem without boxes, on either side, whose centre lies outside `within`."""
+def crop_to_limits(boxes: EvaluationSet, within: Limits | None) -> EvaluationSet:
+    """Return the set without boxes, on either side, whose centre lies outside `within`; as it is for None."""
     if within is None:
-        return problem
+        return boxes
     x0, y0, x1, y1 = within
 
-    def kept(box: np.ndarray) -> np.ndarray:
+    def is_inside(box: np.ndarray) -> np.ndarray:
         return (box[:, 0] >= x0) & (box[:, 1] >= y0) & (box[:, 0] <= x1) & (box[:, 1] <= y1)
 
-    predictions, objects = problem.predictions, problem.objects
+    predictions, objects = boxes.predictions, boxes.objects
     return EvaluationSet(
-        predictions[kept(predictions.box)], objects[kept(objects.box)], problem.frames, problem.segments
+        predictions[is_inside(predictions.box)], objects[is_inside(objects.box)], boxes.frames, boxes.segments
     )

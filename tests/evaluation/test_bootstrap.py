@@ -61,7 +61,7 @@ def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
     samples = resample_metrics(evaluator, draw_segments(3, 200, 3))[:, 0, 0, 0, 0]
     assert 0.93 <= ((samples >= low) & (samples <= high)).mean() <= 1
     assert low < high
-    assert table.meta["segments"] == 3
+    assert table.meta.segments == 3
 
 
 def test_equal_detectors_do_not_differ() -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from pcdet_poly.evaluation import (
     write_detections,
     write_labels,
 )
-from pcdet_poly.evaluation.table_text import write_caption
-from pcdet_poly.evaluation.waymo_comparison import flatten_set, run_waymo_op
+from pcdet_poly.evaluation.files.flat_arrays import flatten_set
+from pcdet_poly.evaluation.table_text import build_caption
+from pcdet_poly.evaluation.waymo_comparison import run_waymo_op
 from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.random_sets import random_problem
@@ -48,7 +50,7 @@ def sure() -> ApTable:
 def test_json_round_trip(table: ApTable, sure: ApTable) -> None:
     for one in (table, sure):
         again = ApTable.from_json(json.loads(json.dumps(one.to_json())))
-        assert (again.entries, again.intervals) == (one.entries, one.intervals)
+        assert again == one
 
 
 def test_json_has_the_official_names(table: ApTable) -> None:
@@ -91,9 +93,9 @@ def test_all_ns_is_the_mean_without_signs(table: ApTable) -> None:
 
 
 def test_the_caption_says_what_was_left_out(table: ApTable) -> None:
-    limited = ApTable(table.entries, dict(table.meta) | {"within": (-10, -20, 30, 20)})
-    assert "only boxes with centre in x -10..30, y -20..20 m, on both sides" in write_caption(limited)
-    assert "only" not in write_caption(table)
+    limited = ApTable(table.entries, replace(table.meta, within=(-10, -20, 30, 20)))
+    assert "only boxes with centre in x -10..30, y -20..20 m, on both sides" in build_caption(limited)
+    assert "only" not in build_caption(table)
 
 
 @pytest.fixture

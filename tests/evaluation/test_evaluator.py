@@ -60,7 +60,7 @@ def test_objects_without_points_do_not_count_and_few_points_are_level_2() -> Non
     truth = labels([CAR, BIKE], [1, 0], num_points=[0, 5])
     evaluator = Evaluator(class_names=CLASSES)
     evaluator.update([Detections.empty()], [truth])
-    assert evaluator.compute().meta["ground_truths"] == 1
+    assert evaluator.compute().meta.ground_truths == 1
     misses = evaluator.sum_counts()[0, [0, 3]][:, [2, 3], 0]  # vehicle, cyclist; LEVEL_1, LEVEL_2
     assert misses.tolist() == [[0, 0], [0, 1]]
 
@@ -92,8 +92,8 @@ def test_within_leaves_boxes_out_on_both_sides_and_says_so() -> None:
         [found([CAR, BIKE], [1, 1])], [labels([CAR, far], [1, 1])], class_names=CLASSES, within=(0, -20, 50, 20)
     )
     assert table["3D"][VEHICLE_1]["ap"] == pytest.approx(1)
-    assert table.meta["within"] == (0, -20, 50, 20)
-    assert (table.meta["predictions"], table.meta["ground_truths"]) == (1, 1)
+    assert table.meta.within == (0, -20, 50, 20)
+    assert (table.meta.predictions, table.meta.ground_truths) == (1, 1)
 
 
 def test_updates_add_up() -> None:
@@ -103,7 +103,7 @@ def test_updates_add_up() -> None:
         evaluator.update([rows], [truth])
     together = evaluate(*zip(*frames, strict=True), class_names=CLASSES)
     assert evaluator.compute().entries == together.entries
-    assert evaluator.compute().meta["frames"] == 2
+    assert evaluator.compute().meta.frames == 2
 
 
 def test_memory_grows_with_segments_not_frames() -> None:
@@ -119,7 +119,7 @@ def test_an_evaluator_travels_between_processes() -> None:
     evaluator.update([found([CAR], [1])], [labels([CAR], [1])])
     other = pickle.loads(pickle.dumps(evaluator))
     other.merge(evaluator)
-    assert other.compute().meta["frames"] == 2
+    assert other.compute().meta.frames == 2
     assert other.compute().entries == evaluator.compute().entries
 
 

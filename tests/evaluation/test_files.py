@@ -13,10 +13,9 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions, write_submission
 from pcdet_poly.evaluation.box_tables import EvaluationSet
 from pcdet_poly.evaluation.files.any_file import read_labels, read_predictions
-from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, read_flat_arrays
+from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, flatten_set, read_flat_arrays
 from pcdet_poly.evaluation.files.message_chunks import read_message_chunks
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
-from pcdet_poly.evaluation.waymo_comparison import flatten_set
 from pcdet_poly.protos.metrics import Object, Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.random_sets import random_problem

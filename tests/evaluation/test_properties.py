@@ -59,8 +59,7 @@ def test_merging_equals_one_pass(seed: int) -> None:
     right.add(part_of(problem, 3, 7))
     right.merge(left)
     assert right.compute().entries == whole.compute().entries
-    for key in ("frames", "predictions", "ground_truths"):
-        assert right.compute().meta[key] == whole.compute().meta[key]
+    assert replace(right.compute().meta, seconds=0) == replace(whole.compute().meta, seconds=0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -18,7 +18,7 @@ def read_predictions(path: Path) -> EvaluationSide[Predictions]:
     path = find_detections_file(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
-        rows = tabulate_predictions(file.detections, class_names=file.class_names, names=file.frame_ids)
+        rows = tabulate_predictions(file.detections, class_names=file.class_names, frame_names=file.frame_ids)
         return EvaluationSide(rows, file.frame_ids)
     if path.suffix == ".bin":
         return read_prediction_file(path)

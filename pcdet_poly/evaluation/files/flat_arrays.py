@@ -1,4 +1,4 @@
-"""Flat arrays (one .npz holding both sides) -> `EvaluationSet`."""
+"""Flat arrays (one .npz holding both sides) -> `EvaluationSet`, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEEDED = ("pd_frame", "pd_box", "pd_type", "pd_score", "gt_frame", "gt_box", "g
 
 
 def read_flat_arrays(path: str | Path) -> EvaluationSet:
-    """A problem from one .npz: `pd_frame box type score nlz`, `gt_frame box type difficulty num_points speed`.
+    """Read a set from one .npz: `pd_frame box type score nlz`, `gt_frame box type difficulty num_points speed`.
 
     `pd_nlz`, `gt_difficulty`, `gt_num_points` and `gt_speed` may be missing. Frames are those of either side, in
     ascending order.
@@ -25,7 +25,7 @@ def read_flat_arrays(path: str | Path) -> EvaluationSet:
 
 
 def build_set_of_arrays(arrays: Mapping[str, np.ndarray], place: str) -> EvaluationSet:
-    """As `read_arrays`, of arrays at hand; `place` is what errors call them."""
+    """Build the set of the arrays that an .npz holds; `place` is what error messages call them."""
     missing = [name for name in _NEEDED if name not in arrays]
     if missing:
         raise UserError(f"{place}: no array {missing[0]!r}; needed are {', '.join(_NEEDED)}")
@@ -35,41 +35,84 @@ def build_set_of_arrays(arrays: Mapping[str, np.ndarray], place: str) -> Evaluat
             raise UserError(
                 f"{place}: {name} has {len(values)} rows, {first} {len(arrays[first])}; give one row per box"
             )
-    frames = np.union1d(arrays["pd_frame"], arrays["gt_frame"])
+    predictions, objects = (
+        {name.removeprefix(side): values for name, values in arrays.items() if name.startswith(side)}
+        for side in ("pd_", "gt_")
+    )
+    frames = np.union1d(predictions["frame"], objects["frame"])
     return EvaluationSet(
-        _tabulate_predictions(arrays, frames, place),
-        _tabulate_objects(arrays, frames, place),
+        _tabulate_predictions(frames, f"{place}: pd_", **predictions),
+        _tabulate_objects(frames, f"{place}: gt_", **objects),
         tuple(map(str, frames)),
         ("",) * len(frames),
     )
 
 
-def _tabulate_predictions(arrays: Mapping[str, np.ndarray], frames: np.ndarray, place: str) -> Predictions:
-    num = len(arrays["pd_frame"])
+def _tabulate_predictions(
+    frames: np.ndarray,
+    place: str,
+    *,
+    frame: np.ndarray,
+    box: np.ndarray,
+    type: np.ndarray,
+    score: np.ndarray,
+    nlz: np.ndarray | None = None,
+    **_: np.ndarray,
+) -> Predictions:
+    """Return the predictions, sorted by their position in `frames` (F,)."""
+    num = len(frame)
     rows = Predictions(
-        frame=np.searchsorted(frames, arrays["pd_frame"]),
-        box=check_boxes(arrays["pd_box"], f"{place}: pd_box"),
-        type=check_types(arrays["pd_type"], f"{place}: pd_type"),
-        score=arrays["pd_score"].astype(np.float32),
-        in_no_label_zone=np.asarray(arrays.get("pd_nlz", np.zeros(num, bool)), bool),
+        frame=np.searchsorted(frames, frame),
+        box=check_boxes(box, f"{place}box"),
+        type=check_types(type, f"{place}type"),
+        score=score.astype(np.float32),
+        in_no_label_zone=np.zeros(num, bool) if nlz is None else np.asarray(nlz, bool),
         image=np.zeros(num, np.uint8),
     )
     return rows[np.argsort(rows.frame, kind="stable")]
 
 
-def _tabulate_objects(arrays: Mapping[str, np.ndarray], frames: np.ndarray, place: str) -> Objects:
-    num = len(arrays["gt_frame"])
-    annotated = arrays.get("gt_difficulty", np.zeros(num, np.uint8))
-    points = arrays.get("gt_num_points")
+def _tabulate_objects(
+    frames: np.ndarray,
+    place: str,
+    *,
+    frame: np.ndarray,
+    box: np.ndarray,
+    type: np.ndarray,
+    difficulty: np.ndarray | None = None,
+    num_points: np.ndarray | None = None,
+    speed: np.ndarray | None = None,
+    **_: np.ndarray,
+) -> Objects:
+    """Return the objects that count, sorted by their position in `frames` (F,)."""
+    num = len(frame)
+    annotated = np.zeros(num, np.uint8) if difficulty is None else difficulty
     rows = Objects(
-        frame=np.searchsorted(frames, arrays["gt_frame"]),
-        box=check_boxes(arrays["gt_box"], f"{place}: gt_box"),
-        type=check_types(arrays["gt_type"], f"{place}: gt_type"),
-        level=annotated.astype(np.uint8) if points is None else decide_level(annotated, points),
-        speed=arrays.get("gt_speed", np.zeros((num, 2))).astype(np.float32),
+        frame=np.searchsorted(frames, frame),
+        box=check_boxes(box, f"{place}box"),
+        type=check_types(type, f"{place}type"),
+        level=annotated.astype(np.uint8) if num_points is None else decide_level(annotated, num_points),
+        speed=np.zeros((num, 2), np.float32) if speed is None else speed.astype(np.float32),
         image=np.zeros(num, np.uint8),
         camera=np.full(num, -1, np.int8),
     )
-    if points is not None:
-        rows = rows[points > 0]
+    if num_points is not None:
+        rows = rows[num_points > 0]
     return rows[np.argsort(rows.frame, kind="stable")]
+
+
+def flatten_set(boxes: EvaluationSet) -> dict[str, np.ndarray]:
+    """Return the arrays that `read_flat_arrays` reads and Waymo's op takes; an unknown speed becomes 0."""
+    predictions, objects = boxes.predictions, boxes.objects
+    return {
+        "pd_frame": predictions.frame,
+        "pd_box": predictions.box,
+        "pd_type": predictions.type,
+        "pd_score": predictions.score,
+        "pd_nlz": predictions.in_no_label_zone,
+        "gt_frame": objects.frame,
+        "gt_box": objects.box,
+        "gt_type": objects.type,
+        "gt_difficulty": objects.level,
+        "gt_speed": np.nan_to_num(objects.speed, nan=0.0),
+    }

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
+from pcdet_poly.ops.arrays.rotated_overlap import rotated_rectangle_overlap
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu.rotated_overlap import overlap_turned
 
 BOX_3D, BOX_BEV, BOX_AA_2D = 0, 1, 2  # codes of a box type inside the kernels
 
@@ -85,7 +85,7 @@ def box_iou(box_type: int, dx: float, dy: float, dz: float, a: np.record, b: np.
         along, across = _interval_overlap(a.length, b.length, dx), _interval_overlap(a.width, b.width, dy)
         shared = max(along, 0.0) * max(across, 0.0)
     else:
-        shared = overlap_turned(dx, dy, a.length, a.width, a.cos, a.sin, b.length, b.width, b.cos, b.sin) * height
+        shared = rotated_rectangle_overlap(dx, dy, a.length, a.width, a.cos, a.sin, b.length, b.width, b.cos, b.sin) * height
     union = size_a + size_b - shared
     return max(min(shared / union, 1.0), 0.0) if union > SMALLEST_UNION else 0.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.ops.cpu.points_in_boxes import count_points
+from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.structures import Detections, GroundTruth
 from pcdet_poly.visualization.html import build_html_page
 from pcdet_poly.visualization.viewer.colours import (

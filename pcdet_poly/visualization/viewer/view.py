@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.ops.cpu.points_in_boxes import first_box
+from pcdet_poly.ops.arrays.points_in_boxes import first_box
 from pcdet_poly.structures import Detections, Frame, GroundTruth
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.optional_libraries import open3d
+from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.visualization.boxes import EDGES, box_corners
 from pcdet_poly.visualization.perspective import GROUND
 from pcdet_poly.visualization.viewer.colours import (
@@ -34,7 +34,7 @@ _PALER = 0.55  # labels against detections: lines have one width
 
 def build_geometries(view: View, mode: ColourMode, *, labels: bool = True, detections: bool = True) -> list[Any]:
     """The points as an open3d PointCloud, the boxes as LineSets: labels paler than detections."""
-    library = open3d()
+    library = load_open3d()
     cloud = library.geometry.PointCloud(library.utility.Vector3dVector(view.xyz.astype(np.float64)))
     cloud.colors = library.utility.Vector3dVector(point_colours(view, mode) / 255)
     found = [cloud]
@@ -47,7 +47,7 @@ def build_geometries(view: View, mode: ColourMode, *, labels: bool = True, detec
 
 def _build_line_set(box: np.ndarray, colour: np.ndarray) -> Any:
     """Boxes (N, 7) in colours (N, 3) from 0 to 1."""
-    library, corners = open3d(), box_corners(box.astype(np.float64))  # (N, 10, 3)
+    library, corners = load_open3d(), box_corners(box.astype(np.float64))  # (N, 10, 3)
     edges = EDGES + corners.shape[1] * np.arange(len(box))[:, None, None]
     lines = library.geometry.LineSet(
         library.utility.Vector3dVector(corners.reshape(-1, 3)),
@@ -98,7 +98,7 @@ class Window:
 
 def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> None:
     """Open the window; returns when it is closed. Raises UserError where there is no display."""
-    viewer = open3d().visualization.VisualizerWithKeyCallback()
+    viewer = load_open3d().visualization.VisualizerWithKeyCallback()
     if not viewer.create_window(views.title, 1400, 800):
         raise UserError("no window can be opened here (no display, or one without OpenGL); use --html or --png")
 
