@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -12,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import Field, create_model
 
 from pcdet_poly.config.kinds import DetectorKind, LossKind, ReaderKind
-from pcdet_poly.config.plugins import find_object, import_plugin, is_admitted, list_entry_points, list_plugins
+from pcdet_poly.config.plugins import find_object, is_admitted, list_entry_points, list_loaded_modules
 from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.centerpoint import CenterPointPillarConfig, CenterPointVoxelConfig
 from pcdet_poly.config.sections.detector import DetectorSection
@@ -62,30 +63,34 @@ class KindTable(Generic[Kind]):
         return self._check(find_object(entries[0].value), entries[0].value)
 
     def list_available(self) -> dict[str, Kind]:
-        """Return ours, those in modules that were admitted, and those that installed packages register."""
-        found = dict(self.ours)
-        for module in list_plugins():
-            for name, value in vars(import_plugin(module)).items():
-                if isinstance(value, self.kind_type):
-                    found[f"{module}:{name}"] = self.find(f"{module}:{name}")
-        for entry in list_entry_points(self.group):
-            found[entry.name] = self.find(entry.name)
+        """Return ours, those in modules that were admitted, and those that installed packages register; whole ones."""
+        names = list(self.ours)
+        for module in list_loaded_modules():
+            names += [f"{module.__name__}:{name}" for name, value in vars(module).items() if self._is_kind(value)]
+        names += [entry.name for entry in list_entry_points(self.group)]
+        found: dict[str, Kind] = {}
+        for name in names:
+            with suppress(UserError):
+                found[name] = self.find(name)
         return found
+
+    def _is_kind(self, value: Any) -> bool:
+        return isinstance(value, self.kind_type)
 
     def _check(self, found: Any, name: str) -> Kind:
         """Return `found`, which is called `name`, if it is a whole kind of this sort."""
         type_name = self.kind_type.__name__
-        if not isinstance(found, self.kind_type):
+        if not self._is_kind(found):
             what = "a class" if isinstance(found, type) else f"a {type(found).__name__}"
             raise UserError(f"{name} is {what}, where a pcdet_poly.config.kinds.{type_name}(...) is needed")
         settings = getattr(found, "settings", None)
         if self.section and not (isinstance(settings, type) and issubclass(settings, self.section)):
             shown = settings.__name__ if isinstance(settings, type) else repr(settings)
             base = f"{self.section.__module__}.{self.section.__name__}"
-            raise UserError(f"{name}: its settings, {shown}, are no subclass of {base}")
+            raise UserError(f"its settings, {shown}, are no subclass of {base}")
         if isinstance(found, LossKind) and "weight" not in found.settings.model_fields:
             shown = found.settings.__name__
-            raise UserError(f"{name}: its settings, {shown}, have no field weight; derive them from CellLossConfig")
+            raise UserError(f"its settings, {shown}, have no field weight; derive them from CellLossConfig")
         return found
 
 
