@@ -13,16 +13,16 @@ T = TypeVar("T")
 
 
 def world_size() -> int:
-    """Number of processes that train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """This process among them, from 0. Process 0 alone writes files and prints."""
+    """Return the number of this process among them, from 0. Process 0 alone writes files and prints."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
-class _Sum(torch.autograd.Function):
+class _SumOverProcesses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
         total = value.clone(memory_format=torch.contiguous_format)
@@ -37,18 +37,28 @@ class _Sum(torch.autograd.Function):
 
 
 def sum_over_processes(value: Tensor) -> Tensor:
-    """Sum of every process's `value`, in all of them; its gradient is that of the sum of all processes' losses."""
+    """Return the sum of every process's `value`, in all of them.
+
+    Its gradient is that of the sum of all processes' losses.
+    """
     if world_size() == 1:
         return value
-    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
+    total: Tensor = _SumOverProcesses.apply(value)  # type: ignore[no-untyped-call]
     return total
 
 
-def weights_in_step(counts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
-    """What to multiply each batch's losses by, so that their mean over batches and processes is the large batch's.
+def compute_loss_weights(counts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Return what to multiply the losses of each batch by, so that a step's mean loss is that of one large batch.
 
-    `counts[i]` says how many things each loss of this process's batch i is a mean over (1 where there are
-    none): a mean of means would weigh a thing by how few others its own batch has.
+    Each loss of a batch is a mean over some things, say objects. A mean of such means over batches and processes would
+    weigh an object by how few others its own batch has; these weights make up for that.
+
+    Args:
+        counts: for each batch of this process, the number of things that each loss is a mean over (1 where there are
+            none), as a scalar tensor by name.
+
+    Returns:
+        For each batch the factor of each loss, a scalar tensor by name; a loss without one keeps its value.
     """
     if not counts[0] or len(counts) * world_size() == 1:
         return [{} for _ in counts]  # means over frames, of which all batches have the same number; or one batch
@@ -58,8 +68,8 @@ def weights_in_step(counts: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Te
     return [dict(zip(one, row.unbind(), strict=True)) for one, row in zip(counts, weights, strict=True)]
 
 
-def anywhere(flag: bool) -> bool:
-    """Whether `flag` is set in any process; returns once all have asked. Does not wait for a GPU."""
+def is_set_in_any_process(flag: bool) -> bool:
+    """Return whether `flag` is true in any process. Returns once all have asked, and does not wait for a GPU."""
     if world_size() == 1:
         return flag
     asked = torch.tensor(int(flag))
@@ -67,8 +77,13 @@ def anywhere(flag: bool) -> bool:
     return bool(asked)
 
 
-def from_first(value: T) -> T:
-    """Process 0's `value`, in all of them."""
+def wait_for_all() -> None:
+    """Return once every process has called this; one that ends or fails meanwhile ends the others."""
+    is_set_in_any_process(False)
+
+
+def broadcast_from_first(value: T) -> T:
+    """Return process 0's `value` in all processes."""
     if world_size() == 1:
         return value
     values = [value]
@@ -76,8 +91,8 @@ def from_first(value: T) -> T:
     return values[0]
 
 
-def gathered(value: T) -> list[T]:
-    """Every process's `value` by rank, in process 0; an empty list in the others."""
+def gather_to_first(value: T) -> list[T]:
+    """Return every process's `value` by rank in process 0, and an empty list in the others."""
     if world_size() == 1:
         return [value]
     values: list[Any] = [None] * world_size() if rank() == 0 else []

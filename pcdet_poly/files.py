@@ -11,17 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pcdet_poly.paths import Place, RemotePath, place
+from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 
 
 @contextmanager
-def atomic_path(path: str | Place) -> Iterator[Path]:
+def atomic_path(path: str | AnyPath) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success, delete it on any error.
 
     A reader sees the old file or the new one, never a part. The data is on disk before the rename.
     Where `path` is a URL, the temporary file is a local one, and is uploaded on success.
     """
-    path = place(path)
+    path = parse_path(path)
     if isinstance(path, RemotePath):
         with TemporaryDirectory() as folder:
             yield Path(folder) / path.name
@@ -42,7 +42,7 @@ def atomic_path(path: str | Place) -> Iterator[Path]:
         raise
 
 
-def write_json(path: str | Place, value: Any) -> None:
+def write_json(path: str | AnyPath, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")

@@ -7,8 +7,11 @@ from typing import Any
 
 
 @cache
-def open3d() -> Any:
-    """The module open3d. It needs libusb-1.0, which slim machines lack: the pip package brings one."""
+def load_open3d() -> Any:
+    """Return the module open3d.
+
+    It needs libusb-1.0, which slim machines lack: the pip package libusb-package brings one.
+    """
     import ctypes
 
     import libusb_package

@@ -54,33 +54,33 @@ class RemotePath:
 
     def is_file(self) -> bool:
         """Whether a file is there."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             return bool(files.isfile(path))
 
     def is_dir(self) -> bool:
         """Whether anything is below it: object stores have no other folders."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             return bool(files.isdir(path))
 
     def open(self, mode: str = "rb") -> IO[bytes]:
         """The file as a stream, fetched block by block."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             opened: IO[bytes] = files.open(path, mode)
             return opened
 
     def read_bytes(self, start: int | None = None, end: int | None = None) -> bytes:
         """The file, or its bytes from `start` to before `end`, in one request."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             return bytes(files.cat_file(path, start=start, end=end))
 
-    def num_bytes(self) -> int:
-        """Size of the file."""
-        with self._opened() as (files, path):
+    def get_num_bytes(self) -> int:
+        """Return the size of a file."""
+        with self._open_file_system() as (files, path):
             return int(files.size(path))
 
     def upload(self, local: Path) -> None:
         """Put a local file here. Object stores show the old object or the new one, never a part."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             try:
                 files.put_file(str(local), path)
             except FileNotFoundError:  # where folders exist at all, they must be made
@@ -89,30 +89,33 @@ class RemotePath:
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file."""
-        with self._opened() as (files, path):
+        with self._open_file_system() as (files, path):
             if not missing_ok or files.exists(path):
                 files.rm_file(path)
 
-    def files_below(self) -> list[RemotePath]:
+    def list_files(self) -> list[RemotePath]:
         """All files at any depth."""
-        with self._opened() as (files, path):
-            return [self._named(name) for name in files.find(path)]
+        with self._open_file_system() as (files, path):
+            return [self._restore_url(name) for name in files.find(path)]
 
-    def matches(self) -> list[RemotePath]:
-        """The files and folders that fit this name as a pattern."""
-        with self._opened() as (files, path):
-            return [self._named(name) for name in files.glob(path)]
+    def find_matches(self) -> list[RemotePath]:
+        """Return the files and folders that fit `pattern`; ** stands for any folders."""
+        with self._open_file_system() as (files, path):
+            return [self._restore_url(name) for name in files.glob(path)]
 
-    def _named(self, name: str) -> RemotePath:
-        """The URL of a name that the file system gave; some put a slash in front of all of theirs."""
+    def _restore_url(self, name: str) -> RemotePath:
+        """Return the URL of a name that the file system gave.
+
+        Some file systems put a slash in front of all of their names.
+        """
         protocol, _, rest = self.url.partition("://")
         return RemotePath(f"{protocol}://{name if rest.startswith('/') else name.lstrip('/')}")
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Any, str]]:
+    def _open_file_system(self) -> Iterator[tuple[Any, str]]:
         """The file system (fsspec keeps one per process) and the path in it; its errors become one line."""
         try:
-            yield _file_system(self.url)
+            yield _find_file_system(self.url)
         except (FileNotFoundError, PermissionError) as error:  # often without a number or a name
             number = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
             raise type(error)(number, os.strerror(number), self.url) from error
@@ -125,28 +128,37 @@ class RemotePath:
             ) from error
 
 
-Place = Path | RemotePath
+AnyPath = Path | RemotePath
 
 
-def place(name: str | Place) -> Place:
-    """A URL's RemotePath, any other name's Path; file:// is a path."""
+def parse_path(name: str | AnyPath) -> AnyPath:
+    """Return the RemotePath of a URL, and the Path of any other name.
+
+    file:// stands for a path, and `~` for the home folder.
+    """
     if isinstance(name, RemotePath):
         return name
     text = str(name)
     if "://" not in text:
-        return Path(text)
+        return Path(os.path.expanduser(text))
     if text.startswith("file://"):
         return Path(text.removeprefix("file://"))
     return RemotePath(text.rstrip("/"))
 
 
-def num_bytes(path: Place) -> int:
+def get_num_bytes(path: AnyPath) -> int:
     """Size of a file."""
-    return path.stat().st_size if isinstance(path, Path) else path.num_bytes()
+    return path.stat().st_size if isinstance(path, Path) else path.get_num_bytes()
 
 
-def read_range(path: Place, start: int, end: int) -> bytes:
-    """The bytes of a file from `start` to before `end`; fewer where it ends earlier."""
+def read_range(path: AnyPath, start: int, end: int) -> bytes:
+    """Read the bytes of a file from `start` to before `end`; fewer where it ends earlier.
+
+    Args:
+        path: the file, here or behind a URL.
+        start: position of the first byte, from 0.
+        end: position after the last byte.
+    """
     if isinstance(path, RemotePath):
         return path.read_bytes(start, end)
     with open(path, "rb") as file:
@@ -154,36 +166,36 @@ def read_range(path: Place, start: int, end: int) -> bytes:
         return file.read(end - start)
 
 
-def files_below(folder: Place) -> list[Place]:
-    """All files in `folder`, at any depth."""
+def list_files_below(folder: AnyPath) -> list[AnyPath]:
+    """Return all files in `folder`, at any depth."""
     if isinstance(folder, RemotePath):
-        return list(folder.files_below())
+        return list(folder.list_files())
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def matches(pattern: Place) -> list[Place]:
+def find_matches(pattern: AnyPath) -> list[AnyPath]:
     """The files and folders that fit `pattern`; ** stands for any folders."""
     if isinstance(pattern, RemotePath):
-        return list(pattern.matches())
+        return list(pattern.find_matches())
     return [Path(match) for match in glob.glob(str(pattern), recursive=True)]
 
 
-def _file_system(url: str) -> tuple[Any, str]:
+def _find_file_system(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        wanted = " ".join(["fsspec", *_package(url)])
+        wanted = " ".join(["fsspec", *_list_packages(url)])
         raise UserError(f"{url}: names with :// need fsspec; run: pip install {wanted}") from error
     try:
         # Listings are not kept: other processes and machines write into the same folders.
         return fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
-        wanted = " ".join(_package(url)) or str(error)
+        wanted = " ".join(_list_packages(url)) or str(error)
         raise UserError(f"{url}: a library for this kind of address is missing; run: pip install {wanted}") from error
     except ValueError as error:
         raise UserError(f"{url}: {error}; use gs://, s3://, file:// or a path") from error
 
 
-def _package(url: str) -> list[str]:
+def _list_packages(url: str) -> list[str]:
     protocol = url.partition("://")[0]
     return [_PACKAGES[protocol]] if protocol in _PACKAGES else []

@@ -9,24 +9,28 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Stop:
+class StopRequest:
     """Whether somebody asked to stop."""
 
     asked = False
 
-    def check(self) -> None:
-        """Raise KeyboardInterrupt if the one that the signal raised was lost: Python drops those raised in __del__."""
+    def raise_if_asked(self) -> None:
+        """Raise KeyboardInterrupt if somebody asked: Python drops the one that a signal raises inside a __del__."""
         if self.asked:
             raise KeyboardInterrupt
 
 
 @contextmanager
-def stoppable(*, at_once: bool = True) -> Iterator[Stop]:
-    """Inside, SIGINT and SIGTERM (a scheduler that wants the machine back) raise KeyboardInterrupt, and are noted.
+def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
+    """Note SIGINT and SIGTERM (a scheduler that wants the machine back) inside, and raise KeyboardInterrupt for them.
 
-    With `at_once` false they are noted only, for processes that must agree when to stop.
+    Args:
+        at_once: raise where the signal arrives; otherwise it is noted only, for processes that must agree when to stop.
+
+    Yields:
+        Whether somebody asked to stop.
     """
-    stop = Stop()
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers, and only it gets signals
         return
@@ -45,7 +49,7 @@ def stoppable(*, at_once: bool = True) -> Iterator[Stop]:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def hold_stop_signals() -> Iterator[None]:
     """Hold SIGINT and SIGTERM back until the block ends, so that a model is never left between two steps.
 
     A process that is forked inside keeps holding SIGINT back for good.

@@ -16,7 +16,7 @@ class _Clock:
         self._name, self._since = OTHER, time.process_time()
 
     def switch(self, name: str) -> str:
-        """Start to count for `name`; returns what was counted for until now."""
+        """Start to count for `name`; return what was counted for until now."""
         now = time.process_time()
         self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
         before, self._name, self._since = self._name, name, now
@@ -27,10 +27,11 @@ _running: ContextVar[_Clock | None] = ContextVar("_running", default=None)
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Count the CPU time inside for `name`, and not for the stage around it. Nothing happens outside `measured`.
+def time_stage(name: str) -> Iterator[None]:
+    """Count the CPU time inside for `name`, and not for the stage around it.
 
-    Takes 2 microseconds. Keep `yield` out of such blocks: the consumer's time would count too.
+    Nothing happens outside `measure_stages`. A call takes 2 microseconds. Keep `yield` out of such blocks: the
+    consumer's time would count too.
     """
     clock = _running.get()
     if clock is None:
@@ -44,8 +45,11 @@ def stage(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def measured() -> Iterator[Mapping[str, float]]:
-    """Stage -> CPU seconds of this process inside the block; complete when it ends. Sums to all of them."""
+def measure_stages() -> Iterator[Mapping[str, float]]:
+    """Yield CPU seconds of this process by stage, for the time inside the block.
+
+    The numbers are complete when the block ends, and their sum is all of its time.
+    """
     clock = _Clock()
     token = _running.set(clock)
     try:

@@ -32,12 +32,22 @@ def run_jobs(
 ) -> Iterator[tuple[Job, Result]]:
     """Yield `(job, function(job, advance))` for every job, each as soon as it is done.
 
-    `function` calls `advance(n)` to move the progress bar, which ends at `total`. With one worker
-    the jobs run here and in order; with more they run in spawned processes, so `function` must
-    live at the top of a module. An error in a job stops all others and is raised here; so does
-    Ctrl-C. Jobs that are stopped unwind their `with` blocks, so `atomic_path` leaves nothing behind.
+    With one worker the jobs run here and in order; with more they run in spawned processes. An error in a job stops all
+    others and is raised here; so does Ctrl-C. Jobs that are stopped unwind their `with` blocks, so `atomic_path` leaves
+    nothing behind.
+
+    Args:
+        function: what is done with a job. It lives at the top of a module, and calls `advance(n)` to move the bar.
+        jobs: its first arguments; they can be pickled.
+        workers: processes, at most one per job.
+        title: text in front of the progress bar.
+        total: where the bar ends.
+        unit: what the bar counts.
+
+    Raises:
+        UserError: where a worker process was killed.
     """
-    with progress(title, total, unit) as show:
+    with show_progress(title, total, unit) as show:
         if min(workers, len(jobs)) <= 1:
             yield from _run_here(function, jobs, show)
         else:
@@ -122,8 +132,17 @@ def _advance_shared(amount: int) -> None:
 
 
 @contextmanager
-def progress(title: str, total: int, unit: Literal["frames", "bytes"]) -> Iterator[Advance]:
-    """A bar on stderr with rate and time left; silent where stderr is not a terminal."""
+def show_progress(title: str, total: int, unit: Literal["frames", "bytes"]) -> Iterator[Advance]:
+    """Show a bar on stderr with rate and time left; silent where stderr is not a terminal.
+
+    Args:
+        title: text in front of the bar.
+        total: where the bar ends.
+        unit: what the bar counts.
+
+    Yields:
+        What sets the amount done so far.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

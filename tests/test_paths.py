@@ -11,7 +11,7 @@ import pytest
 
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.files import atomic_path, write_json
-from pcdet_poly.paths import Place, RemotePath, files_below, matches, num_bytes, place, read_range
+from pcdet_poly.paths import AnyPath, RemotePath, find_matches, get_num_bytes, list_files_below, parse_path, read_range
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -23,35 +23,35 @@ def memory() -> Iterator[RemotePath]:
 
 
 @pytest.fixture(params=["path", "file", "local", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: RemotePath) -> Place:
+def folder(request: pytest.FixtureRequest, tmp_path: Path, memory: RemotePath) -> AnyPath:
     """The same empty folder by each kind of name."""
     names = {"path": str(tmp_path), "file": f"file://{tmp_path}", "local": f"local://{tmp_path}", "memory": memory.url}
-    return place(names[request.param])
+    return parse_path(names[request.param])
 
 
-def write(path: Place, data: bytes) -> Place:
+def write(path: AnyPath, data: bytes) -> AnyPath:
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
     return path
 
 
 def test_names() -> None:
-    path = place("gs://bucket/a/b.tar.gz/")
+    path = parse_path("gs://bucket/a/b.tar.gz/")
     assert isinstance(path, RemotePath)
     assert (str(path), path.name, path.stem, path.suffix) == ("gs://bucket/a/b.tar.gz", "b.tar.gz", "b.tar", ".gz")
-    assert path.parent / "c" == place("gs://bucket/a/c")
-    assert place(path) is path
-    assert place("file:///a/b") == place("/a/b") == Path("/a/b")
+    assert path.parent / "c" == parse_path("gs://bucket/a/c")
+    assert parse_path(path) is path
+    assert parse_path("file:///a/b") == parse_path("/a/b") == Path("/a/b")
     assert pickle.loads(pickle.dumps(path)) == path
 
 
-def test_files_come_and_go(folder: Place) -> None:
+def test_files_come_and_go(folder: AnyPath) -> None:
     path = write(folder / "deep" / "a.bin", b"0123456789")
     assert path.is_file()
     assert (folder / "deep").is_dir()
     assert not (folder / "deep" / "b").is_file()
     assert not (folder / "other").is_dir()
-    assert num_bytes(path) == 10
+    assert get_num_bytes(path) == 10
     assert path.read_bytes() == b"0123456789"
     assert read_range(path, 3, 6) == b"345"
     assert read_range(path, 8, 20) == b"89"
@@ -65,17 +65,17 @@ def test_files_come_and_go(folder: Place) -> None:
     assert not path.is_file()
 
 
-def test_finding_files(folder: Place) -> None:
+def test_finding_files(folder: AnyPath) -> None:
     found = [write(folder / "x" / name, b"") for name in ("1.a", "2.a", "3.b")]
     deep = write(folder / "x" / "y" / "4.a", b"")
-    assert sorted(files_below(folder / "x")) == sorted([*found, deep])
-    assert sorted(matches(folder / "x" / "*.a")) == found[:2]
-    assert sorted(matches(folder / "**" / "*.a")) == sorted([*found[:2], deep])
-    assert matches(folder / "*.c") == []
-    assert files_below(folder / "nothing") == []
+    assert sorted(list_files_below(folder / "x")) == sorted([*found, deep])
+    assert sorted(find_matches(folder / "x" / "*.a")) == found[:2]
+    assert sorted(find_matches(folder / "**" / "*.a")) == sorted([*found[:2], deep])
+    assert find_matches(folder / "*.c") == []
+    assert list_files_below(folder / "nothing") == []
 
 
-def test_an_error_uploads_nothing(folder: Place) -> None:
+def test_an_error_uploads_nothing(folder: AnyPath) -> None:
     def write_half() -> None:
         with atomic_path(folder / "a") as temporary:
             temporary.write_text("half")
@@ -83,7 +83,7 @@ def test_an_error_uploads_nothing(folder: Place) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         write_half()
-    assert files_below(folder) == []
+    assert list_files_below(folder) == []
 
 
 def test_json(memory: RemotePath) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pcdet_poly.signals import stoppable, uninterrupted
+from pcdet_poly.signals import catch_stop_signals, hold_stop_signals
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -16,8 +16,8 @@ def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
     reached = []
 
     def work() -> None:
-        with stoppable():
-            with uninterrupted():
+        with catch_stop_signals():
+            with hold_stop_signals():
                 signal.raise_signal(signum)
                 signal.raise_signal(signum)
                 reached.append("end of the block")
@@ -30,7 +30,7 @@ def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
 
 def test_without_a_signal_the_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with stoppable(), uninterrupted():
+    with catch_stop_signals(), hold_stop_signals():
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
@@ -39,7 +39,7 @@ def test_both_do_nothing_in_other_threads() -> None:
     reached = []
 
     def work() -> None:
-        with stoppable(), uninterrupted():
+        with catch_stop_signals(), hold_stop_signals():
             reached.append(True)
 
     thread = threading.Thread(target=work)
@@ -55,9 +55,9 @@ def test_a_signal_lost_in_a_finalizer_is_noticed(monkeypatch: pytest.MonkeyPatch
 
     lost = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)
-    with stoppable() as stop:
-        stop.check()
+    with catch_stop_signals() as stop:
+        stop.raise_if_asked()
         Closing()
         assert len(lost) == 1
         with pytest.raises(KeyboardInterrupt):
-            stop.check()
+            stop.raise_if_asked()

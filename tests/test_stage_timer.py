@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pcdet_poly.malloc import keep_freed_memory
-from pcdet_poly.stage_timer import measured, stage
+from pcdet_poly.stage_timer import measure_stages, time_stage
 
 
 def burn(seconds: float) -> None:
@@ -18,14 +18,14 @@ def burn(seconds: float) -> None:
 
 def test_stages_share_all_of_the_time() -> None:
     start = time.process_time()
-    with measured() as cpu_s:
+    with measure_stages() as cpu_s:
         burn(0.01)
-        with stage("outer"):
+        with time_stage("outer"):
             burn(0.02)
-            with stage("inner"):
+            with time_stage("inner"):
                 burn(0.03)
             burn(0.01)
-        with stage("inner"):
+        with time_stage("inner"):
             burn(0.01)
     spent = time.process_time() - start
     assert cpu_s == pytest.approx({"other": 0.01, "outer": 0.03, "inner": 0.04}, abs=0.004)
@@ -33,8 +33,8 @@ def test_stages_share_all_of_the_time() -> None:
 
 
 def test_an_error_leaves_its_stage() -> None:
-    with measured() as cpu_s:
-        with pytest.raises(ValueError, match="x"), stage("a"):
+    with measure_stages() as cpu_s:
+        with pytest.raises(ValueError, match="x"), time_stage("a"):
             raise ValueError("x")
         burn(0.01)
     assert cpu_s["a"] < 0.005
@@ -42,9 +42,9 @@ def test_an_error_leaves_its_stage() -> None:
 
 
 def test_outside_nothing_is_counted() -> None:
-    with stage("a"):
+    with time_stage("a"):
         pass
-    with measured() as cpu_s:
+    with measure_stages() as cpu_s:
         pass
     assert set(cpu_s) == {"other"}
 

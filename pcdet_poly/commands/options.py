@@ -129,12 +129,24 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, help: str, *, default: str | None = "last") -> None:
-    """Add --checkpoint: `best`, `last`, or a file of the run or elsewhere."""
+    """Add --checkpoint: `best`, `last`, or a file of the run or elsewhere.
+
+    Args:
+        parser: the command's parser.
+        help: what it is for.
+        default: what is used otherwise.
+    """
     parser.add_argument("--checkpoint", metavar="best|last|FILE", type=parse_place, default=default, help=help)
 
 
 def add_min_score(parser: argparse.ArgumentParser, help: str, *, default: float) -> None:
-    """Add --min-score, which some commands called --score before."""
+    """Add --min-score, which some commands called --score before.
+
+    Args:
+        parser: the command's parser.
+        help: what it is for.
+        default: what is used otherwise.
+    """
     parser.add_argument("--min-score", "--score", metavar="S", type=parse_score, default=default, help=help)
 
 

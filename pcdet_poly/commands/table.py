@@ -29,13 +29,15 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("build-bank", "data.build_bank", "collect labelled objects to paste into training frames"),
     ),
     "Runs": (
-        Command("demo", "runs.demo", "simulate, convert, train and evaluate, all of it small"),
-        Command("train", "runs.train", "train a detector"),
-        Command("test", "runs.test", "evaluate a run: metrics, detections, pictures"),
-        Command("detect", "runs.detect", "detect objects in point cloud files"),
-        Command("view", "runs.view", "look at the frames of a run or a store"),
-        Command("export", "runs.export", "write a run's network as an ONNX file"),
-        Command("import-checkpoint", "runs.import_checkpoint", "make a run from OpenPCDet's or CenterPoint's weights"),
+        Command("demo", "detectors.demo", "simulate, convert, train and evaluate, all of it small"),
+        Command("train", "detectors.train", "train a detector"),
+        Command("test", "detectors.test", "evaluate a run: metrics, detections, pictures"),
+        Command("detect", "detectors.detect", "detect objects in point cloud files"),
+        Command("view", "detectors.view", "look at the frames of a run or a store"),
+        Command("export", "detectors.export", "write a run's network as an ONNX file"),
+        Command(
+            "import-checkpoint", "detectors.import_checkpoint", "turn OpenPCDet's or CenterPoint's weights into a run"
+        ),
     ),
     "Metrics": (
         Command("evaluate", "metrics.evaluate", "compute Waymo's detection metrics of files"),

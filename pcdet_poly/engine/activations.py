@@ -13,8 +13,8 @@ from torch.utils.checkpoint import checkpoint
 from pcdet_poly.errors import UserError
 
 
-def stages_of(model: nn.Module) -> list[nn.Module]:
-    """The modules in every list called `stages`. Raises UserError where there is none."""
+def list_stages(model: nn.Module) -> list[nn.Module]:
+    """Return the modules in every list called `stages`. Raises UserError where there is none."""
     lists = [getattr(module, "stages", None) for module in model.modules()]
     stages = [stage for list_ in lists if isinstance(list_, (nn.ModuleList, nn.Sequential)) for stage in list_]
     if not stages:
@@ -28,21 +28,24 @@ def checkpoint_stages(model: nn.Module, *, compiled: bool = False) -> None:
     Gradients and running statistics stay what they are. With `compiled`, compile each stage. A copy of
     `model` would go on computing with the stages of `model`.
     """
-    for stage in stages_of(model):
+    for stage in list_stages(model):
         inside = torch.compile(stage.forward) if compiled else stage.forward
-        twice = partial(checkpoint, inside, use_reentrant=False, context_fn=partial(_contexts, stage))
+        twice = partial(checkpoint, inside, use_reentrant=False, context_fn=partial(_build_contexts, stage))
         # The compiler would want to know the contexts.
         stage.forward = torch.compiler.disable(twice)  # type: ignore[no-untyped-call]
 
 
-def _contexts(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What surrounds the first and the second pass."""
-    return nullcontext(), _without_statistics(stage)
+def _build_contexts(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Return what surrounds the first and the second forward pass of a stage."""
+    return nullcontext(), _keep_statistics(stage)
 
 
 @contextmanager
-def _without_statistics(stage: nn.Module) -> Iterator[None]:
-    """Batch norms would take the same batch into their running statistics twice: give them copies meanwhile."""
+def _keep_statistics(stage: nn.Module) -> Iterator[None]:
+    """Let batch norms change copies of their running statistics inside, and forget the copies afterwards.
+
+    Otherwise the second pass would take the same batch into the statistics once more.
+    """
     buffers = [(part, name, buffer) for part in stage.modules() for name, buffer in part.named_buffers(recurse=False)]
     for part, name, buffer in buffers:
         setattr(part, name, buffer.clone())

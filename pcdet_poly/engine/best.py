@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.engine.table import is_of
+from pcdet_poly.engine.table import belongs_to_classes
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.match_counter import MatchCounter
 
 
-def best_by(config: Config) -> tuple[str, ...]:
-    """Names of the metrics whose mean `evaluation.best_by` asks for, such as "3D/RANGE_TYPE_SIGN_[0, 30)_LEVEL_1/ap".
+def list_ranking_metrics(config: Config) -> tuple[str, ...]:
+    """Return the names of the metrics whose mean `evaluation.best_by` asks for.
 
-    "3D" and "BEV" alone stand for Waymo's ranking, the mean LEVEL_2 APH over the config's classes.
-    Raises UserError where the evaluation gives no such metric.
+    A name is like "3D/RANGE_TYPE_SIGN_[0, 30)_LEVEL_1/ap". "3D" and "BEV" alone stand for Waymo's ranking, the mean
+    LEVEL_2 APH over the config's classes. Raises UserError where the evaluation gives no such metric.
     """
-    wanted, known = config.evaluation.best_by, _names(config)
+    wanted, known = config.evaluation.best_by, _list_metrics(config)
     names: tuple[str, ...] = (wanted,)
     if "/" not in wanted:
         names = tuple(f"{wanted}/OBJECT_TYPE_TYPE_{name}_LEVEL_2/aph" for name in config.data.classes)
@@ -32,8 +32,8 @@ def best_by(config: Config) -> tuple[str, ...]:
     return names
 
 
-def score_of(metrics: Mapping[str, Any], config: Config) -> float:
-    """The score of an evaluation (the content of metrics.json): mean of the metrics that `best_by` names."""
+def compute_score(metrics: Mapping[str, Any], config: Config) -> float:
+    """Return the mean of the metrics that `evaluation.best_by` names. `metrics` is the content of metrics.json."""
     values = {
         f"{box}/{breakdown}/{name}": value
         for box, rows in metrics.items()
@@ -41,19 +41,19 @@ def score_of(metrics: Mapping[str, Any], config: Config) -> float:
         for breakdown, row in rows.items()
         for name, value in row.items()
     }
-    names = best_by(config)
+    names = list_ranking_metrics(config)
     return float(sum(values[name] for name in names) / len(names))
 
 
-def _names(config: Config) -> list[str]:
-    """All metrics of the config's classes."""
+def _list_metrics(config: Config) -> list[str]:
+    """Return the names of all metrics that the evaluation of `config` gives for its classes."""
     cfg = config.evaluation.metrics
-    plan = MatchCounter(cfg.model_copy(update={"score_cutoffs": None}))  # they change no name
+    counter = MatchCounter(cfg.model_copy(update={"score_cutoffs": None}))  # they change no name
     return [
         f"{overlap.name}/{shard}_LEVEL_{level}/{metric}"
-        for overlap in plan.comparisons
-        for shard in plan.layout.shards
+        for overlap in counter.comparisons
+        for shard in counter.layout.shards
         for level in cfg.levels
-        if is_of(config.data.classes, f"{shard}_LEVEL_{level}")
+        if belongs_to_classes(config.data.classes, f"{shard}_LEVEL_{level}")
         for metric in overlap.metrics
     ]

@@ -16,7 +16,14 @@ _ROUNDING = 1e-6
 
 
 def show_evaluation(run: Run, evaluator: Evaluator, pictures: Path, step: int) -> None:
-    """Write a curve per part and class at the hardest level, and the PNGs in `pictures`, under `step`."""
+    """Write precision-recall curves and pictures to TensorBoard.
+
+    Args:
+        run: whose TensorBoard events are written.
+        evaluator: counts of the evaluation; every part and class gets a curve at the hardest level.
+        pictures: folder whose PNG files are shown.
+        step: steps done, under which all of it is shown.
+    """
     from PIL import Image
 
     level = max(evaluator.counter.cfg.levels)
@@ -34,13 +41,13 @@ def show_evaluation(run: Run, evaluator: Evaluator, pictures: Path, step: int) -
 
 
 def _add_curve(run: Run, tag: str, counts: np.ndarray, evaluator: Evaluator, level: int, step: int) -> None:
-    """`counts` (NUM_COUNTS, C) at the evaluation's cut-offs, read off at TensorBoard's thresholds."""
-    plan = evaluator.counter
-    points = precision_recall_curve(counts, level, plan.cfg.min_precision)
+    """Add one curve. `counts` (NUM_COUNTS, C) at the evaluation's cut-offs is read off at TensorBoard's thresholds."""
+    counter = evaluator.counter
+    points = precision_recall_curve(counts, level, counter.cfg.min_precision)
     thresholds = np.linspace(0, 1, NUM_THRESHOLDS)
-    place = np.searchsorted(plan.cutoffs, thresholds - _ROUNDING)  # the first cut-off that is not below
-    beyond = place == len(plan.cutoffs)  # where nothing is detected any more
-    at = np.minimum(place, len(plan.cutoffs) - 1)
+    place = np.searchsorted(counter.cutoffs, thresholds - _ROUNDING)  # the first cut-off that is not below
+    beyond = place == len(counter.cutoffs)  # where nothing is detected any more
+    at = np.minimum(place, len(counter.cutoffs) - 1)
     misses = counts[FN_1 if level == 1 else FN_2]
     run.tensorboard.add_pr_curve_raw(
         tag,

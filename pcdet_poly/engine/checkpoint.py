@@ -40,17 +40,17 @@ class Checkpoint:
 
 
 def config_values(config: Config) -> dict[str, Any]:
-    """All settings as plain types, nested as in YAML."""
+    """Return all settings as plain types, nested as in YAML."""
     return config.model_dump(mode="json")
 
 
 def config_hash(values: Mapping[str, Any]) -> str:
-    """Twelve hex digits that differ where any setting differs."""
+    """Return twelve hex digits that differ where any setting differs."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def model_signature(model: Mapping[str, Tensor]) -> dict[str, list[int]]:
-    """Shape of every tensor of a state dict, by name."""
+    """Return the shape of every tensor of a state dict, by name."""
     return {name: list(tensor.shape) for name, tensor in model.items()}
 
 
@@ -84,8 +84,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__ if name in content})
 
 
-def chosen_weights(checkpoint: Checkpoint, path: Path, which: Weights | None = None) -> Mapping[str, Tensor]:
-    """State dict of the last step's weights (`raw`) or of their moving average (`ema`, the default if there is one)."""
+def choose_weights(checkpoint: Checkpoint, path: Path, which: Weights | None = None) -> Mapping[str, Tensor]:
+    """Return the state dict of the last step's weights, or that of their moving average.
+
+    Args:
+        checkpoint: the checkpoint that holds them.
+        path: its file, for the error.
+        which: `raw` for the last step's, `ema` for the average; by default the average where there is one.
+
+    Raises:
+        UserError: where an average is asked for and there is none.
+    """
     if which == "ema" and checkpoint.average is None:
         raise UserError(f"{path}: holds no averaged weights (the run had no train.ema); use --weights raw")
     return checkpoint.model if which == "raw" or checkpoint.average is None else checkpoint.average
@@ -94,42 +103,64 @@ def chosen_weights(checkpoint: Checkpoint, path: Path, which: Weights | None = N
 def load_model(
     model: nn.Module, checkpoint: Checkpoint, path: Path, config: Config, *, weights: Weights | None = None
 ) -> None:
-    """Copy `chosen_weights` into `model`. Raises UserError at the first tensor that does not fit."""
-    state = chosen_weights(checkpoint, path, weights)
+    """Copy the weights of a checkpoint into `model`.
+
+    Args:
+        model: the network; changed in place.
+        checkpoint: where the weights come from.
+        path: its file, for the error.
+        config: the settings that `model` was built from, for the error.
+        weights: `raw` or `ema`, see `choose_weights`.
+
+    Raises:
+        UserError: at the first tensor that does not fit.
+    """
+    state = choose_weights(checkpoint, path, weights)
     wanted, found = model_signature(model.state_dict()), model_signature(state)
     for name in [*wanted, *(found.keys() - wanted.keys())]:
         if wanted.get(name) != found.get(name):
             raise UserError(
-                f"{path}: made by another model: {name} is {_shape(found, name)} there and {_shape(wanted, name)} here"
-                f"{_differing_setting(checkpoint.config, config)}; use the config that it was trained with"
+                f"{path}: made by another model: {name} is {_describe_shape(found, name)} there and "
+                f"{_describe_shape(wanted, name)} here"
+                f"{_describe_difference(checkpoint.config, config)}; use the config that it was trained with"
             )
     model.load_state_dict(dict(state))
 
 
-def first_difference(
+def find_first_difference(
     there: Mapping[str, Any], here: Mapping[str, Any], *, ignore: frozenset[str] = frozenset(), prefix: str = ""
 ) -> tuple[str, Any, Any] | None:
-    """Key and both values of the first setting that differs, dots between sections; None where none does."""
+    """Return key and both values of the first setting that differs, or None where none does.
+
+    Args:
+        there: settings as plain types, nested.
+        here: others, in whose order differences are looked for.
+        ignore: keys, dots between sections, that may differ.
+        prefix: what stands in front of all keys, "" for whole configs.
+
+    Returns:
+        The key with dots between sections, the value in `there`, the value in `here`.
+    """
     for name in [*here, *(there.keys() - here.keys())]:
         key, old, new = f"{prefix}{name}", there.get(name), here.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            if (inner := first_difference(old, new, ignore=ignore, prefix=f"{key}.")) is not None:
+            if (inner := find_first_difference(old, new, ignore=ignore, prefix=f"{key}.")) is not None:
                 return inner
         elif old != new and key not in ignore:
             return key, old, new
     return None
 
 
-def _differing_setting(there: Mapping[str, Any], config: Config) -> str:
+def _describe_difference(there: Mapping[str, Any], config: Config) -> str:
     here = config_values(config)
     for section in ("model", "grid", "data"):
         only = frozenset({"data.train", "data.val", "data.workers"})
-        difference = first_difference({section: there.get(section)}, {section: here[section]}, ignore=only)
+        difference = find_first_difference({section: there.get(section)}, {section: here[section]}, ignore=only)
         if difference is not None:
             key, old, new = difference
             return f" ({key} = {old} there, {new} here)"
     return ""
 
 
-def _shape(signature: Mapping[str, list[int]], name: str) -> str:
+def _describe_shape(signature: Mapping[str, list[int]], name: str) -> str:
     return f"{tuple(signature[name])}" if name in signature else "missing"

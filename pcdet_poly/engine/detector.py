@@ -10,12 +10,12 @@ import torch
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.convert.point_clouds import COLUMNS
-from pcdet_poly.data.load.loader import batch_of_frames
+from pcdet_poly.data.load.loader import make_batch
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.engine.run import Run, open_run
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.structures import Batch, Detections, Frame, GroundTruth
@@ -38,32 +38,44 @@ class Detector:
 
     @classmethod
     def load(cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto") -> Detector:
-        """The detector that train.py left in the folder `run`. `checkpoint`: last, best or a file; `device`: auto,
-        cpu or cuda. Raises UserError where there is none."""
-        return cls.of_run(open_run(Path(run), [], pick_device(device)), checkpoint=checkpoint)
+        """Load the detector that a training left in a folder.
+
+        Args:
+            run: folder of the run.
+            checkpoint: `last`, `best`, or a file.
+            device: `auto`, `cpu` or `cuda`.
+
+        Raises:
+            UserError: where there is no run or no checkpoint.
+        """
+        return cls.from_run(open_run(Path(run), [], pick_device(device)), checkpoint=checkpoint)
 
     @classmethod
-    def of_run(cls, run: Run, *, checkpoint: str) -> Detector:
-        """The same for a run that is open, with the settings it was opened with."""
+    def from_run(cls, run: Run, *, checkpoint: str) -> Detector:
+        """Load the detector of a run that is open, with the settings it was opened with."""
         path = run.find_checkpoint(checkpoint)
-        recipe = seeded_recipe(run.config, run.device)
+        recipe = build_seeded_recipe(run.config, run.device)
         load_model(recipe.model, load_checkpoint(path), path, run.config)
         return cls(recipe, run.config, run.device)
 
     def __call__(self, points: np.ndarray) -> Detections:
-        """Detections in one cloud, by descending score, on the host.
+        """Detect in one cloud.
 
-        `points` (P, 3 to 5): x, y, z in metres (x forward, y left, z up, ground near z = 0), raw
-        intensity, elongation; columns that are missing count as 0. Labels point into `class_names`.
+        Args:
+            points: (P, 3 to 5) x, y, z in metres (x forward, y left, z up, ground near z = 0), raw intensity,
+                elongation; columns that are missing count as 0.
+
+        Returns:
+            Boxes by descending score, on the host. Labels point into `class_names`.
         """
-        return self.detect([frame_of_points(points)])[0]
+        return self.detect([build_frame(points)])[0]
 
     def detect(self, frames: list[Frame]) -> tuple[Detections, ...]:
-        """Detections in each frame, in one pass of the network."""
-        return self.detect_batch(batch_of_frames(frames, self.config))
+        """Detect in each frame, in one pass of the network."""
+        return self.detect_batch(make_batch(frames, self.config))
 
     def detect_batch(self, batch: Batch) -> tuple[Detections, ...]:
-        """Detections in each frame of a batch made for this config."""
+        """Detect in each frame of a batch that was made for this config."""
         return detect(
             self._recipe,
             batch,
@@ -73,8 +85,8 @@ class Detector:
         )
 
 
-def frame_of_points(points: np.ndarray) -> Frame:
-    """A frame of nothing but points (P, 3 to 5)."""
+def build_frame(points: np.ndarray) -> Frame:
+    """Return a frame of nothing but points (P, 3 to 5)."""
     points = np.asarray(points)
     if points.ndim != 2 or not 3 <= points.shape[1] <= len(COLUMNS):
         raise ValueError(f"points: shape {points.shape} given, (P, 3 to 5) needed: {', '.join(COLUMNS)}")

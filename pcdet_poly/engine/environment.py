@@ -21,22 +21,22 @@ _PACKAGES = ("torch", "numpy", "numba", "scipy", "pydantic", "protobuf", "pyarro
 
 
 def pick_device(name: str) -> torch.device:
-    """`cpu`, `cuda`, or for `auto` the GPU where there is one."""
+    """Return the device called `cpu` or `cuda`, or for `auto` the GPU where there is one."""
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here; use --device cpu, or a CUDA build of torch")
     return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
 def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
-    """Everything but the config that may change a result, as plain types."""
+    """Return everything but the config that may change a result, as plain types."""
     return {
         "command": shlex.join(sys.argv),
         "plugins": list(list_plugins()),
-        "git": _git_commit(),
+        "git": _read_git_commit(),
         "pcdet_poly": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        "packages": {name: found for name in _PACKAGES if (found := _find_version(name)) is not None},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -44,8 +44,8 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
     }
 
 
-def _git_commit() -> str | None:
-    """Commit of the code, with `+` where files differ from it; None outside a repository."""
+def _read_git_commit() -> str | None:
+    """Return the commit of the code, with `+` where files differ from it; None outside a repository."""
     folder = Path(__file__).parent
     try:
         command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
@@ -54,7 +54,7 @@ def _git_commit() -> str | None:
         return None
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -16,10 +16,10 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.train import MixedPrecision
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_evaluation_batches
-from pcdet_poly.distributed import anywhere, gathered, rank, world_size
+from pcdet_poly.distributed import gather_to_first, rank, wait_for_all, world_size
 from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.precision import autocast
-from pcdet_poly.engine.progress import progress
+from pcdet_poly.engine.progress import report_progress
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
 from pcdet_poly.evaluation import ApTable, Evaluator, find_boxes_in_zones, write_detections
@@ -43,7 +43,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Examined:
+class _ExaminedBatch:
     """What is kept of one batch, on the host."""
 
     frame_ids: tuple[str, ...]
@@ -61,16 +61,27 @@ def evaluate_run(
     output: Path | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
-    """Evaluate the weights that `recipe` has after `step` steps. Writes metrics.json, detections.parquet and
-    pictures/ into `output`, the run's folder by default, and prints the table. See `evaluate_recipe`."""
+    """Evaluate a run; write metrics.json, detections.parquet and pictures/, and print the table.
+
+    Args:
+        run: the run whose settings count.
+        recipe: its detector, with the weights to evaluate.
+        frames: labelled frames.
+        step: steps after which the detector has these weights.
+        output: folder to write into, by default the run's.
+        check: called before every batch, see `evaluate_recipe`.
+
+    Returns:
+        What was found; None in all processes but the first.
+    """
     config, folder = run.config, output or run.folder
     evaluation = evaluate_recipe(config, recipe, frames, run.device, pictures=folder / "pictures", check=check)
     if evaluation is None:
         return None
-    metrics = metrics_of(evaluation, {"run": run.folder.name, "step": step, "data": list(config.data.val)}, config)
+    metrics = build_metrics(evaluation, {"run": run.folder.name, "step": step, "data": list(config.data.val)}, config)
     write_detections(folder / "detections.parquet", evaluation.frame_ids, evaluation.detections, config.data.classes)
     write_json(folder / "metrics.json", metrics)
-    print_table(metrics, config.data.classes, title=_title(run, step, len(frames)))
+    print_table(metrics, config.data.classes, title=_write_title(run, step, len(frames)))
     return evaluation
 
 
@@ -83,15 +94,26 @@ def evaluate_recipe(
     pictures: Path,
     check: Callable[[], None] = lambda: None,
 ) -> Evaluation | None:
-    """Run the detector over `frames` and compare with their labels; draw some of them into the folder `pictures`.
+    """Run a detector over frames and compare with their labels.
 
-    Of several processes that work together each takes every n-th batch; the first returns what one
-    process would have found, the others None. Before each batch, all call `check`.
+    Of several processes that work together each takes every n-th batch, and the first gathers what one process would
+    have found.
+
+    Args:
+        config: settings of the evaluation, of loading and of the classes.
+        recipe: the detector.
+        frames: labelled frames.
+        device: where the network runs.
+        pictures: folder for pictures of some frames; what is in it is removed first.
+        check: called by all processes before every batch; may raise to stop.
+
+    Returns:
+        What was found; None in all processes but the first.
     """
     if rank() == 0:
         shutil.rmtree(pictures, ignore_errors=True)
-    anywhere(False)  # nobody draws before
-    of_processes = gathered(_examine(config, recipe, frames, device, pictures, check))
+    wait_for_all()  # nobody draws before
+    of_processes = gather_to_first(_examine_batches(config, recipe, frames, device, pictures, check))
     if rank() > 0:
         return None
     batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
@@ -108,19 +130,19 @@ def evaluate_recipe(
     return Evaluation(evaluator, evaluator.compute(), frame_ids, detections)
 
 
-def _examine(
+def _examine_batches(
     config: Config,
     recipe: Recipe,
     frames: FrameDataset,
     device: torch.device,
     pictures: Path,
     check: Callable[[], None],
-) -> list[_Examined]:
-    """This process's batches."""
+) -> list[_ExaminedBatch]:
+    """Detect in the batches of this process."""
     size, examined = config.evaluation.batch_size, []
     batches = load_evaluation_batches(config, frames, rank=rank(), world_size=world_size())
-    to_draw = _evenly_spaced(config.evaluation.pictures, len(frames))
-    with progress("evaluate", 0, len(frames)) as report:
+    to_draw = _space_evenly(config.evaluation.pictures, len(frames))
+    with report_progress("evaluate", 0, len(frames)) as report:
         for start in range(0, len(frames), size * world_size()):  # all processes turn as often
             check()
             if (batch := next(batches, None)) is None:
@@ -129,17 +151,23 @@ def _examine(
             found = detect(recipe, batch, device, mixed_precision=config.train.mixed_precision, flips=flips)
             labels = tuple(rows.numpy() for rows in batch.ground_truth)
             in_zone = map(find_boxes_in_zones, (rows.box for rows in found), batch.no_label_zones)
-            examined.append(_Examined(batch.frame_ids, labels, found, tuple(in_zone)))
+            examined.append(_ExaminedBatch(batch.frame_ids, labels, found, tuple(in_zone)))
             first = start + size * rank()
             for index in to_draw & set(range(first, first + batch.size)):
-                _draw(pictures, batch, index - first, labels[index - first], found[index - first], config)
+                _draw_frame(pictures, batch, index - first, labels[index - first], found[index - first], config)
             done = min(start + size * world_size(), len(frames))
             report(done, done - start)
     return examined
 
 
-def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Content of metrics.json: the table, and under "meta" what it is a table of. No wall-clock time."""
+def build_metrics(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Return the content of metrics.json. It holds no wall-clock time, so that equal runs have equal files.
+
+    Args:
+        evaluation: what was found.
+        meta: what to put under "meta" beside the config's hash and the table's own.
+        config: the settings that the hash is of.
+    """
     metrics = evaluation.table.to_json()
     of_table = {name: value for name, value in metrics["meta"].items() if name != "seconds"}
     return metrics | {"meta": {**meta, "config_hash": config_hash(config_values(config)), **of_table}}
@@ -149,9 +177,17 @@ def metrics_of(evaluation: Evaluation, meta: Mapping[str, Any], config: Config) 
 def detect(
     recipe: Recipe, batch: Batch, device: torch.device, *, mixed_precision: MixedPrecision, flips: Flips = "none"
 ) -> tuple[Detections, ...]:
-    """Detections of each frame of `batch`, on the host. Leaves the model in evaluation mode.
+    """Detect in each frame of a batch; leaves the model in evaluation mode.
 
-    `flips`: average the maps over mirror images of each frame, for a centre head.
+    Args:
+        recipe: the detector.
+        batch: frames, on any device.
+        device: where the network runs.
+        mixed_precision: arithmetic of the network, as in `train.mixed_precision`.
+        flips: average the maps over mirror images of each frame, for a centre head.
+
+    Returns:
+        Detections per frame, on the host.
     """
     recipe.model.eval()
     on_device = batch.to(device, non_blocking=True)
@@ -160,12 +196,12 @@ def detect(
     return tuple(rows.numpy() for rows in recipe.decode(maps))
 
 
-def _evenly_spaced(count: int, length: int) -> frozenset[int]:
-    """At most `count` positions spread over range(length)."""
+def _space_evenly(count: int, length: int) -> frozenset[int]:
+    """Return at most `count` positions spread over range(length)."""
     return frozenset(np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist())
 
 
-def _draw(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: Detections, config: Config) -> None:
+def _draw_frame(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: Detections, config: Config) -> None:
     frame_id = batch.frame_ids[index]
     (x0, y0, _), (x1, y1, _) = config.grid.lower, config.grid.upper
     draw_bev(
@@ -180,7 +216,7 @@ def _draw(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: De
     )
 
 
-def _title(run: Run, step: int, num_frames: int) -> str:
+def _write_title(run: Run, step: int, num_frames: int) -> str:
     within = run.config.evaluation.within
     where = (
         ""

@@ -15,7 +15,7 @@ FINAL_DIVISION = 1e4
 
 
 def build_optimizer(model: nn.Module, cfg: TrainConfig) -> torch.optim.Optimizer:
-    """Adam over all parameters of `model`.
+    """Return Adam over all parameters of `model`.
 
     `adamw` multiplies every parameter by 1 - rate * decay before Adam's step: biases and
     batch-norm parameters too, because fastai's `true_wd` with `bn_wd`, which OpenPCDet trains
@@ -26,55 +26,81 @@ def build_optimizer(model: nn.Module, cfg: TrainConfig) -> torch.optim.Optimizer
     return kind(model.parameters(), lr=cfg.learning_rate, betas=betas, weight_decay=cfg.weight_decay, fused=True)
 
 
-def warmup_steps(total_steps: int, cfg: TrainConfig) -> int:
-    """Steps before the peak of the schedule."""
+def count_warmup_steps(total_steps: int, cfg: TrainConfig) -> int:
+    """Return the number of steps before the peak of the learning rate."""
     return cfg.warmup if isinstance(cfg.warmup, int) else int(cfg.warmup * total_steps)
 
 
-def schedule(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
-    """Learning rate and beta1 of the step after `step` done ones, 0 <= step < total_steps."""
+def compute_rates(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
+    """Return learning rate and beta1 of one step, as `train.schedule` says.
+
+    Args:
+        step: steps done before it, 0 <= step < total_steps.
+        total_steps: steps of the whole run.
+        cfg: settings of the training.
+    """
     match cfg.schedule:
         case "one_cycle":
             return one_cycle(step, total_steps, cfg)
         case "cosine":
-            return cosine(step, total_steps, cfg), cfg.momentum[0]
+            return warmup_cosine(step, total_steps, cfg), cfg.momentum[0]
         case _:
             assert_never(cfg.schedule)
 
 
 def one_cycle(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
-    """Learning rate and beta1 as in OpenPCDet's `adam_onecycle`.
+    """Return learning rate and beta1 as in OpenPCDet's `adam_onecycle`.
 
-    A cosine leads from learning_rate / division up to learning_rate in the first
-    `warmup_steps`, a second one down to learning_rate / division / 1e4, which
-    would be reached at `total_steps`. beta1 goes the other way, from momentum[0] to momentum[1] and back.
+    A cosine leads from learning_rate / division up to learning_rate in the warm-up, a second one down to
+    learning_rate / division / 1e4, which would be reached at `total_steps`. beta1 goes the other way, from momentum[0]
+    to momentum[1] and back.
+
+    Args:
+        step: steps done before it, 0 <= step < total_steps.
+        total_steps: steps of the whole run.
+        cfg: settings of the training.
     """
     start, high, low = cfg.momentum[0], cfg.momentum[1], cfg.learning_rate / cfg.division
-    peak = warmup_steps(total_steps, cfg)
+    peak = count_warmup_steps(total_steps, cfg)
     if step < peak:
         share = step / peak
-        return _cosine(low, cfg.learning_rate, share), _cosine(start, high, share)
+        return _interpolate_cosine(low, cfg.learning_rate, share), _interpolate_cosine(start, high, share)
     share = (step - peak) / (total_steps - peak)
-    return _cosine(cfg.learning_rate, low / FINAL_DIVISION, share), _cosine(high, start, share)
+    return _interpolate_cosine(cfg.learning_rate, low / FINAL_DIVISION, share), _interpolate_cosine(high, start, share)
 
 
-def cosine(step: int, total_steps: int, cfg: TrainConfig) -> float:
-    """Learning rate as in lingvo: a line from learning_rate / division up to learning_rate in the first
-    `warmup_steps`, then a cosine that would reach 0 at `total_steps`."""
-    peak = warmup_steps(total_steps, cfg)
+def warmup_cosine(step: int, total_steps: int, cfg: TrainConfig) -> float:
+    """Return the learning rate as in lingvo.
+
+    A line leads from learning_rate / division up to learning_rate in the warm-up, then a cosine down that would reach
+    0 at `total_steps`.
+
+    Args:
+        step: steps done before it, 0 <= step < total_steps.
+        total_steps: steps of the whole run.
+        cfg: settings of the training.
+    """
+    peak = count_warmup_steps(total_steps, cfg)
     if step < peak:
         first = cfg.learning_rate / cfg.division
         return first + (cfg.learning_rate - first) * step / peak
-    return _cosine(cfg.learning_rate, 0, (step - peak) / (total_steps - peak))
+    return _interpolate_cosine(cfg.learning_rate, 0, (step - peak) / (total_steps - peak))
 
 
-def set_schedule(optimizer: torch.optim.Optimizer, step: int, total_steps: int, cfg: TrainConfig) -> None:
-    """Give `optimizer` the learning rate and beta1 of the step after `step` done ones."""
-    learning_rate, beta1 = schedule(step, total_steps, cfg)
+def set_rates(optimizer: torch.optim.Optimizer, step: int, total_steps: int, cfg: TrainConfig) -> None:
+    """Give `optimizer` the learning rate and beta1 of one step.
+
+    Args:
+        optimizer: changed in place, all of its groups alike.
+        step: steps done before it, 0 <= step < total_steps.
+        total_steps: steps of the whole run.
+        cfg: settings of the training.
+    """
+    learning_rate, beta1 = compute_rates(step, total_steps, cfg)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
         group["betas"] = (beta1, group["betas"][1])
 
 
-def _cosine(first: float, last: float, share: float) -> float:
+def _interpolate_cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) / 2 * (1 + math.cos(math.pi * share))

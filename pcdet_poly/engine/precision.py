@@ -10,12 +10,12 @@ from pcdet_poly.errors import UserError
 
 
 def autocast(device: torch.device, kind: MixedPrecision) -> torch.autocast:
-    """The context for a forward pass in `kind`."""
+    """Return the context for a forward pass in `kind`."""
     return torch.autocast(device.type, torch.float16 if kind == "fp16" else torch.bfloat16, enabled=bool(kind))
 
 
 def build_scaler(device: torch.device, kind: MixedPrecision) -> torch.amp.GradScaler:
-    """Loss scale for float16, whose smallest gradients would be 0; does nothing for other kinds.
+    """Return the loss scale for float16, whose smallest gradients would be 0; it does nothing for other kinds.
 
     A step whose scaled gradients overflow is skipped, and the scale halved.
     """

@@ -13,21 +13,24 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from pcdet_poly.distributed import anywhere, sum_over_processes, world_size
+from pcdet_poly.distributed import is_set_in_any_process, sum_over_processes, world_size
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.errors import UserError
-from pcdet_poly.signals import Stop
+from pcdet_poly.signals import StopRequest
 
 
 @contextmanager
-def joined_processes(device_name: str) -> Iterator[torch.device]:
-    """This process's device; inside, it belongs to the group that torchrun started, where torchrun did."""
+def join_processes(device_name: str) -> Iterator[torch.device]:
+    """Yield this process's device; inside, it belongs to the group of processes that torchrun started.
+
+    Where torchrun started none, there is no group.
+    """
     device = pick_device(device_name)
     if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         yield device
         return
     if device.type == "cuda":
-        device = _own_gpu(int(os.environ["LOCAL_RANK"]))
+        device = _choose_gpu(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
@@ -35,7 +38,7 @@ def joined_processes(device_name: str) -> Iterator[torch.device]:
         dist.destroy_process_group()
 
 
-def _own_gpu(number: int) -> torch.device:
+def _choose_gpu(number: int) -> torch.device:
     if number >= torch.cuda.device_count():
         raise UserError(
             f"torchrun: process {number} of this machine has no GPU, there are {torch.cuda.device_count()}; "
@@ -72,15 +75,15 @@ def share_buffers(model: nn.Module) -> None:
             dist.broadcast(buffer, src=0)
 
 
-def rerun_command(option: str) -> str:
-    """The command that started this program, with `option` added."""
+def build_rerun_command(option: str) -> str:
+    """Return the command that started this program, with `option` added."""
     command = [*sys.argv, *(() if option in sys.argv else (option,))]
     if dist.is_initialized():
         return shlex.join(["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], *command])
     return shlex.join([Path(sys.executable).name, *command])
 
 
-def check_everywhere(stop: Stop) -> None:
+def stop_if_asked_anywhere(stop: StopRequest) -> None:
     """Raise KeyboardInterrupt in all processes if somebody asked one of them to stop. All must call it."""
-    stop.asked = anywhere(stop.asked)
-    stop.check()
+    stop.asked = is_set_in_any_process(stop.asked)
+    stop.raise_if_asked()

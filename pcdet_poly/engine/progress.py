@@ -24,27 +24,38 @@ class Reporter(Protocol):
 
 
 @contextmanager
-def progress(title: str, first: int, total: int) -> Iterator[Reporter]:
-    """Report steps from `first` to `total` on stderr, with time left, frames per second and given values.
+def report_progress(title: str, first: int, total: int) -> Iterator[Reporter]:
+    """Report steps on stderr, with time left, frames per second and given values.
 
     Of several processes that work together, the first alone reports.
+
+    Args:
+        title: what is done.
+        first: steps done before.
+        total: steps in all.
+
+    Yields:
+        What to tell of every step.
     """
     if rank() > 0:
         yield lambda done, num_frames, values=None: None
         return
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(title, first, total)
+        yield _PlainLines(title, first, total)
         return
-    count, left = MofNCompleteColumn(table_column=_fixed()), TimeRemainingColumn(table_column=_fixed())
+    count, left = (
+        MofNCompleteColumn(table_column=_build_fixed_column()),
+        TimeRemainingColumn(table_column=_build_fixed_column()),
+    )
     columns = (TextColumn("{task.description}"), BarColumn(16), count, left)
     with Progress(*columns, TextColumn("{task.fields[text]}", table_column=Column()), console=console) as bar:
         task = bar.add_task(title, total=total, completed=first, text="")
         yield _Bar(bar, task)
 
 
-def _fixed() -> Column:
-    """In a narrow terminal the last column wraps, not these."""
+def _build_fixed_column() -> Column:
+    """Return a column that does not wrap: in a narrow terminal the last one shall."""
     return Column(no_wrap=True)
 
 
@@ -68,10 +79,10 @@ class _Bar:
         rate = self.rate.add(num_frames)
         self.bar.update(self.task, completed=done)
         if values is not None:
-            self.bar.update(self.task, text=f"{_text(values)}  {rate:.1f} frames/s")
+            self.bar.update(self.task, text=f"{_format_values(values)}  {rate:.1f} frames/s")
 
 
-class _Lines:
+class _PlainLines:
     """At most one line in ten seconds, and one at the end."""
 
     def __init__(self, title: str, first: int, total: int) -> None:
@@ -88,9 +99,9 @@ class _Lines:
         self.shown_s = now_s
         left_s = (now_s - self.rate.start_s) / (done - self.first) * (self.total - done)
         left = f"{int(left_s) // 60}:{int(left_s) % 60:02d}"
-        text = f"{self.title} {done}/{self.total}  {left} left  {rate:.1f} frames/s  {_text(self.values)}"
+        text = f"{self.title} {done}/{self.total}  {left} left  {rate:.1f} frames/s  {_format_values(self.values)}"
         Console(stderr=True, soft_wrap=True, highlight=False).print(text.rstrip(), markup=False)
 
 
-def _text(values: Mapping[str, float]) -> str:
+def _format_values(values: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in values.items())

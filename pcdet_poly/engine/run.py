@@ -12,8 +12,8 @@ import torch
 
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.config.schema import Config
-from pcdet_poly.distributed import anywhere, rank
-from pcdet_poly.engine.checkpoint import config_values, first_difference
+from pcdet_poly.distributed import rank, wait_for_all
+from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.environment import describe_environment
 from pcdet_poly.engine.trackers import Tracker, open_tracker
 from pcdet_poly.errors import UserError
@@ -50,28 +50,28 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
-    def best(self) -> Path:
+    def best_checkpoint(self) -> Path:
         """Checkpoint with the best evaluation so far."""
         return self.checkpoints / "best.pt"
 
-    def checkpoint_at(self, step: int) -> Path:
+    def checkpoint_path(self, step: int) -> Path:
         """Checkpoint after `step` steps."""
         return self.checkpoints / f"step_{step:08d}.pt"
 
-    def newest_checkpoints(self) -> list[Path]:
-        """Checkpoints by step, the newest first, `best` not among them."""
+    def list_checkpoints(self) -> list[Path]:
+        """Return the checkpoints by step, the newest first, `best` not among them."""
         return sorted(self.checkpoints.glob("step_*.pt"), reverse=True)
 
     def find_checkpoint(self, which: str) -> Path:
         """Path of `best`, of `last`, or of the file called `which`."""
         if which == "last":
-            saved = self.newest_checkpoints()
+            saved = self.list_checkpoints()
             if not saved:
                 raise UserError(f"{self.checkpoints}: no checkpoint yet; train with train.py --resume")
             return saved[0]
-        if which == "best" and not self.best.is_file():
-            raise UserError(f"{self.best}: no evaluation has chosen one yet; use --checkpoint last")
-        return self.best if which == "best" else Path(which)
+        if which == "best" and not self.best_checkpoint.is_file():
+            raise UserError(f"{self.best_checkpoint}: no evaluation has chosen one yet; use --checkpoint last")
+        return self.best_checkpoint if which == "best" else Path(which)
 
     @cached_property
     def tensorboard(self) -> SummaryWriter:
@@ -84,7 +84,12 @@ class Run:
     def log(self, event: str, step: int, values: dict[str, float]) -> None:
         """Append one line to log.jsonl, and the values to TensorBoard and the tracker.
 
-        No wall-clock time: equal runs log equally.
+        It holds no wall-clock time, so that equal runs log equally.
+
+        Args:
+            event: what the line is about: step or evaluation.
+            step: steps done.
+            values: numbers by name; nine digits of each are kept.
         """
         if rank() > 0:
             return
@@ -104,13 +109,13 @@ class Run:
             self.tracker.close()
 
     def read_log(self) -> list[dict[str, Any]]:
-        """The lines of log.jsonl so far; a half-written last line is left out."""
+        """Return the lines of log.jsonl so far; a half-written last line is left out."""
         path = self.folder / "log.jsonl"
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def has_logged(self, event: str, step: int) -> bool:
-        """Whether the log has a line of that event at that step."""
+        """Return whether the log has a line of that event at that step."""
         return any(line["event"] == event and line["step"] == step for line in self.read_log())
 
     def rewind_log(self, step: int) -> None:
@@ -123,26 +128,45 @@ class Run:
 
 
 def start_run(folder: Path, config: Config, device: torch.device, *, resume: bool) -> Run:
-    """Make the run folder, or with `resume` go on in the one that is there (or make it)."""
+    """Make a run's folder, or go on in the one that is there.
+
+    Args:
+        folder: the run's folder.
+        config: settings of the run; a run that goes on must have been started with the same ones.
+        device: where the network runs.
+        resume: go on where the folder is there; without it, a folder with something in it is refused.
+
+    Raises:
+        UserError: where something is there that cannot be gone on with.
+    """
     exists = folder.is_dir() and any(folder.iterdir())
     if exists and not resume:
         raise UserError(f"{folder}: already there; go on with --resume, or choose another --name")
     if exists:
         _check_same_settings(folder, config)
     run = Run(folder, config, device)
-    anywhere(False)  # all processes have looked
+    wait_for_all()  # all processes have looked
     if rank() == 0:
         run.checkpoints.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "config.yaml") as temporary:
             temporary.write_text(dump_config(config))
-        _note_environment(run)
+        _record_environment(run)
         run = replace(run, tracker=open_tracker(config.train, folder, config_values(config), run.read_log()))
-    anywhere(False)  # the folder is there
+    wait_for_all()  # the folder is there
     return run
 
 
 def open_run(folder: Path, overrides: list[str], device: torch.device) -> Run:
-    """The run in `folder`, with its own settings and `overrides` on top."""
+    """Open the run in `folder`.
+
+    Args:
+        folder: the run's folder.
+        overrides: `section.key=value` settings that win over the run's own.
+        device: where the network runs.
+
+    Raises:
+        UserError: where there is no run, or a setting is wrong.
+    """
     if not (folder / "config.yaml").is_file():
         others = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))
         here = f"runs in {folder.parent}: {', '.join(others)}" if others else "make one with train.py"
@@ -154,7 +178,7 @@ def _check_same_settings(folder: Path, config: Config) -> None:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: something else than a run is there (no config.yaml); choose another --name")
     before = config_values(load_config(folder / "config.yaml"))
-    difference = first_difference(before, config_values(config), ignore=MAY_CHANGE)
+    difference = find_first_difference(before, config_values(config), ignore=MAY_CHANGE)
     if difference is not None:
         key, old, new = difference
         raise UserError(
@@ -163,8 +187,8 @@ def _check_same_settings(folder: Path, config: Config) -> None:
         )
 
 
-def _note_environment(run: Run) -> None:
-    """environment.json: one entry for every start of the run, the first one first."""
+def _record_environment(run: Run) -> None:
+    """Add an entry for this start to environment.json, behind those of former starts."""
     path = run.folder / "environment.json"
     starts = json.loads(path.read_text())["starts"] if path.exists() else []
     write_json(path, {"starts": [*starts, describe_environment(run.device, run.config.train.seed)]})

@@ -9,30 +9,44 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.distributed import world_size
-from pcdet_poly.engine.activations import stages_of
-from pcdet_poly.engine.best import best_by
-from pcdet_poly.engine.plan import plan_of
+from pcdet_poly.engine.activations import list_stages
+from pcdet_poly.engine.best import list_ranking_metrics
 from pcdet_poly.engine.precision import check_precision
 from pcdet_poly.engine.run import Run, start_run
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.state import build_seeded_recipe
+from pcdet_poly.engine.timeline import build_timeline
 from pcdet_poly.engine.trackers import check_tracker
 from pcdet_poly.engine.warm_start import warm_start
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
 
-def start(
+def prepare_run(
     config: Config, frames: FrameDataset, folder: Path, device: torch.device, *, resume: bool
 ) -> tuple[Run, Recipe]:
-    """The run in `folder` and its detector, made for training, with the weights that a new run begins with."""
-    plan_of(config, frames)
-    best_by(config)
+    """Build a detector for training and make the run's folder. What can be refused is refused before that.
+
+    Args:
+        config: settings of the run.
+        frames: frames to train on.
+        folder: the run's folder.
+        device: where the network runs.
+        resume: go on where the run is there.
+
+    Returns:
+        The run, and the detector with the weights that a new run begins with.
+
+    Raises:
+        UserError: where a setting or the folder cannot be used.
+    """
+    build_timeline(config, frames)
+    list_ranking_metrics(config)
     check_precision(device, config.train.mixed_precision)
     check_tracker(config.train)
-    recipe = seeded_recipe(config, device)
+    recipe = build_seeded_recipe(config, device)
     if config.train.sync_norm and world_size() > 1:
         synchronize_norms(recipe.model)
     if config.train.checkpoint_activations:
-        stages_of(recipe.model)
+        list_stages(recipe.model)
     warm_start(recipe.model, config, folder)
     return start_run(folder, config, device, resume=resume), recipe

@@ -12,17 +12,17 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.distributed import rank, world_size
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, load_model, save_checkpoint
 from pcdet_poly.engine.ema import start_average
+from pcdet_poly.engine.loss_window import LossWindow
 from pcdet_poly.engine.optim import build_optimizer
-from pcdet_poly.engine.plan import Plan
 from pcdet_poly.engine.precision import build_scaler
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.window import Window
+from pcdet_poly.engine.timeline import Timeline
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import Recipe, build_recipe
 
 
 @dataclass
-class State:
+class TrainingState:
     """Everything that a run needs to go on exactly where it stopped.
 
     Random numbers are not in it: those of a step come from the seed and the step's number alone
@@ -33,15 +33,24 @@ class State:
     average: nn.Module | None  # moving average of the model's weights, where `train.ema` asks for one
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    window: Window
+    window: LossWindow
     step: int = 0  # steps done
 
-    def checkpoint(self, config: Config, plan: Plan, score: float | None = None) -> Checkpoint:
-        """This state as a record to save. Raises UserError where a loss since the last log line is not finite."""
+    def to_checkpoint(self, config: Config, timeline: Timeline, score: float | None = None) -> Checkpoint:
+        """Return this state as a record to save.
+
+        Args:
+            config: settings of the run.
+            timeline: its steps.
+            score: of the evaluation that chose this state as the best one, where one did.
+
+        Raises:
+            UserError: where a loss since the last log line is not finite.
+        """
         self.window.check()
         return Checkpoint(
             step=self.step,
-            steps_per_epoch=plan.steps_per_epoch,
+            steps_per_epoch=timeline.steps_per_epoch,
             config=config_values(config),
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict(),
@@ -53,8 +62,8 @@ class State:
         )
 
 
-def seeded_recipe(config: Config, device: torch.device) -> Recipe:
-    """The config's detector on `device`, with weights that depend on `train.seed` alone."""
+def build_seeded_recipe(config: Config, device: torch.device) -> Recipe:
+    """Build the config's detector on `device`, with weights that depend on `train.seed` alone."""
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     torch.manual_seed(config.train.seed)
@@ -71,13 +80,24 @@ def seed_step(seed: int, step: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence((seed, step, rank())).generate_state(1, np.uint64)[0]))
 
 
-def restore_state(run: Run, recipe: Recipe, plan: Plan) -> State:
-    """The state of the run's newest checkpoint, or a fresh one where there is none."""
+def restore_state(run: Run, recipe: Recipe, timeline: Timeline) -> TrainingState:
+    """Return the state of the run's newest checkpoint, or a fresh one where there is none.
+
+    Lines of the log after that checkpoint are dropped.
+
+    Args:
+        run: the run to go on with.
+        recipe: its detector; the weights are changed in place.
+        timeline: its steps.
+
+    Raises:
+        UserError: where the checkpoint was made by other processes, other data or another model.
+    """
     model, cfg = recipe.model, run.config.train
     average = None if cfg.ema is None else start_average(model)
     scaler = build_scaler(run.device, cfg.mixed_precision)
-    state = State(model, average, build_optimizer(model, cfg), scaler, Window())
-    saved = run.newest_checkpoints()
+    state = TrainingState(model, average, build_optimizer(model, cfg), scaler, LossWindow())
+    saved = run.list_checkpoints()
     if saved:
         checkpoint = load_checkpoint(saved[0])
         if checkpoint.world_size != world_size():
@@ -85,34 +105,47 @@ def restore_state(run: Run, recipe: Recipe, plan: Plan) -> State:
                 f"{saved[0]}: {checkpoint.world_size} processes trained it, now there are {world_size()}; resume with "
                 "as many (torchrun --nproc-per-node; one without torchrun), or choose another --name"
             )
-        if checkpoint.steps_per_epoch != plan.steps_per_epoch:
+        if checkpoint.steps_per_epoch != timeline.steps_per_epoch:
             raise UserError(
                 f"{saved[0]}: an epoch had {checkpoint.steps_per_epoch} steps, with this data it has "
-                f"{plan.steps_per_epoch}; resume with the same data.train, or choose another --name"
+                f"{timeline.steps_per_epoch}; resume with the same data.train, or choose another --name"
             )
         load_model(model, checkpoint, saved[0], run.config, weights="raw")
         if average is not None:
             load_model(average, checkpoint, saved[0], run.config, weights="ema")
         state.optimizer.load_state_dict(dict(checkpoint.optimizer))
         state.scaler.load_state_dict(dict(checkpoint.scaler))
-        state.window = Window.from_state_dict(checkpoint.window, run.device)
+        state.window = LossWindow.from_state_dict(checkpoint.window, run.device)
         state.step = checkpoint.step
     run.rewind_log(state.step)
     return state
 
 
-def save_state(run: Run, plan: Plan, state: State) -> None:
-    """Write the checkpoint of this step, then delete the ones that are older than `train.keep_checkpoints`."""
-    checkpoint = state.checkpoint(run.config, plan)
+def save_state(run: Run, timeline: Timeline, state: TrainingState) -> None:
+    """Write the checkpoint of this step, then delete those that are older than `train.keep_checkpoints`.
+
+    Args:
+        run: the run to write into.
+        timeline: its steps.
+        state: what to save.
+    """
+    checkpoint = state.to_checkpoint(run.config, timeline)
     if rank() > 0:
         return
-    save_checkpoint(run.checkpoint_at(state.step), checkpoint)
-    for path in run.newest_checkpoints()[run.config.train.keep_checkpoints :]:
+    save_checkpoint(run.checkpoint_path(state.step), checkpoint)
+    for path in run.list_checkpoints()[run.config.train.keep_checkpoints :]:
         path.unlink()
 
 
-def save_if_best(run: Run, plan: Plan, state: State, score: float) -> None:
-    """Write `best.pt` if no earlier step had at least this score."""
-    before = load_checkpoint(run.best).score if run.best.is_file() else None
+def save_if_best(run: Run, timeline: Timeline, state: TrainingState, score: float) -> None:
+    """Write `best.pt` if no earlier step had at least this score.
+
+    Args:
+        run: the run to write into.
+        timeline: its steps.
+        state: what to save.
+        score: of the evaluation of this state.
+    """
+    before = load_checkpoint(run.best_checkpoint).score if run.best_checkpoint.is_file() else None
     if before is None or score > before:
-        save_checkpoint(run.best, state.checkpoint(run.config, plan, score))
+        save_checkpoint(run.best_checkpoint, state.to_checkpoint(run.config, timeline, score))

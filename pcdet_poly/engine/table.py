@@ -13,9 +13,15 @@ _PREFIX = "OBJECT_TYPE_TYPE_"
 
 
 def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: str) -> None:
-    """Print one row per shard of `classes`: AP/APH in per cent, for every box type and level. Fits 80 columns."""
+    """Print one row per shard of the classes: AP/APH in per cent, for every box type and level. Fits 80 columns.
+
+    Args:
+        metrics: content of metrics.json.
+        classes: names of the classes whose rows are shown.
+        title: line above the table.
+    """
     boxes = [name for name in metrics if name != "meta"]
-    names = [_split(name) for name in metrics[boxes[0]] if is_of(classes, name)]
+    names = [_split_breakdown(name) for name in metrics[boxes[0]] if belongs_to_classes(classes, name)]
     columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]
     headings = (Column(f"{box} L{level[-1]}", justify="right", no_wrap=True) for box, level in columns)
     table = Table(Column("AP/APH", no_wrap=True), *headings, title=title, box=SIMPLE_HEAD, pad_edge=False)
@@ -26,24 +32,24 @@ def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: st
     Console().print(table, markup=False)
 
 
-def _split(breakdown: str) -> tuple[str, str]:
-    """`OBJECT_TYPE_TYPE_SIGN_LEVEL_1` to `OBJECT_TYPE_TYPE_SIGN` and `LEVEL_1`."""
+def _split_breakdown(breakdown: str) -> tuple[str, str]:
+    """Split `OBJECT_TYPE_TYPE_SIGN_LEVEL_1` into `OBJECT_TYPE_TYPE_SIGN` and `LEVEL_1`."""
     shard, _, number = breakdown.rpartition("_LEVEL_")
     return shard, f"LEVEL_{number}"
 
 
-def flat_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """AP and APH of `classes` by short names, such as `BEV/VEHICLE_LEVEL_1/aph`."""
+def flatten_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
+    """Return AP and APH of `classes` by short names, such as `BEV/VEHICLE_LEVEL_1/aph`."""
     return {
         f"{box}/{breakdown.removeprefix(_PREFIX)}/{name}": rows[breakdown][name]
         for box, rows in metrics.items()
         if box != "meta"
         for breakdown in rows
-        if breakdown.startswith(_PREFIX) and is_of(classes, breakdown)
+        if breakdown.startswith(_PREFIX) and belongs_to_classes(classes, breakdown)
         for name in ("ap", "aph")
     }
 
 
-def is_of(classes: Sequence[str], breakdown: str) -> bool:
-    """Whether it is a row of one of `classes`, or of no particular class."""
+def belongs_to_classes(classes: Sequence[str], breakdown: str) -> bool:
+    """Return whether a breakdown is of one of `classes`, or of no particular class."""
     return "_TYPE_" not in breakdown or any(f"_TYPE_{name}_" in breakdown for name in classes)

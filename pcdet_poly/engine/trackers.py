@@ -59,7 +59,7 @@ class Tracker:
             action()
         except Exception as error:  # every tracker has its own kinds; none is worth a lost training
             self._works = False
-            print(f"warning: the tracker failed ({_first_line(error)}); log.jsonl has everything", file=sys.stderr)
+            print(f"warning: the tracker failed ({_take_first_line(error)}); log.jsonl has everything", file=sys.stderr)
 
 
 def check_tracker(cfg: TrainConfig) -> None:
@@ -78,14 +78,24 @@ def check_tracker(cfg: TrainConfig) -> None:
 def open_tracker(
     cfg: TrainConfig, folder: Path, config: Mapping[str, Any], log: Sequence[Mapping[str, Any]]
 ) -> Tracker | None:
-    """The tracker of the run in `folder`, None for none. A run that was tracked before goes on there.
+    """Open the tracker of a run; a run that was tracked before goes on there.
 
-    `log`: the lines that the run's log has, before any of them are dropped to go on from an older checkpoint.
+    Args:
+        cfg: settings of the training, which name the tracker and its project.
+        folder: the run's folder.
+        config: all settings, to show there.
+        log: lines that the run's log has, before any are dropped to go on from an older checkpoint.
+
+    Returns:
+        The tracker, or None where the settings name none.
+
+    Raises:
+        UserError: where the package is missing or the tracker cannot be reached.
     """
     if cfg.tracker == "none":
         return None
     check_tracker(cfg)
-    known = _known(cfg, folder)
+    known = _read_tracked_run(cfg, folder)
     service: Service
     try:
         if cfg.tracker == "wandb":
@@ -93,22 +103,25 @@ def open_tracker(
         else:
             service = _Mlflow(cfg.tracker_project, folder, config, known["id"])
     except Exception as error:  # not logged in, no network, a run that was deleted there
-        raise UserError(f"train.tracker = {cfg.tracker}: {_first_line(error)}; {_OFFLINE[cfg.tracker]}") from error
-    marks = _marks(known, log)
+        raise UserError(f"train.tracker = {cfg.tracker}: {_take_first_line(error)}; {_OFFLINE[cfg.tracker]}") from error
+    marks = _find_last_steps(known, log)
     write_json(folder / FILE, {**known, "id": service.id, "marks": marks})
     return Tracker(service, marks)
 
 
-def _known(cfg: TrainConfig, folder: Path) -> dict[str, Any]:
-    """Content of tracker.json; without an id where the run has not been on this tracker."""
+def _read_tracked_run(cfg: TrainConfig, folder: Path) -> dict[str, Any]:
+    """Return the content of tracker.json; without an id where the run has not been on this tracker."""
     fresh: dict[str, Any] = {"tracker": cfg.tracker, "project": cfg.tracker_project, "id": None, "marks": {}}
     path = folder / FILE
     found = json.loads(path.read_text()) if path.is_file() else fresh
     return found if all(found[name] == fresh[name] for name in ("tracker", "project")) else fresh
 
 
-def _marks(known: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Event -> last step that the tracker has: of the log, or of a log that was longer before an earlier start."""
+def _find_last_steps(known: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the last step of each event that the tracker has.
+
+    It is that of the log, or of a log that was longer before an earlier start.
+    """
     marks: dict[str, int] = dict(known["marks"])
     for line in log if known["id"] else ():
         marks[line["event"]] = max(marks.get(line["event"], -1), line["step"])
@@ -145,7 +158,7 @@ class _Mlflow:
         found = self._client.get_experiment_by_name(project)
         experiment = found.experiment_id if found else self._client.create_experiment(project)
         self.id = self._client.create_run(experiment, run_name=folder.name).info.run_id
-        params = [self._entities.Param(name, str(value)) for name, value in _flat(config)]
+        params = [self._entities.Param(name, str(value)) for name, value in _flatten_settings(config)]
         for start in range(0, len(params), _PARAMS_PER_REQUEST):
             self._client.log_batch(self.id, params=params[start : start + _PARAMS_PER_REQUEST])
 
@@ -158,13 +171,15 @@ class _Mlflow:
         self._client.set_terminated(self.id)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Settings by their whole keys, such as train.epochs."""
+def _flatten_settings(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return settings by their whole keys, such as train.epochs."""
     found: list[tuple[str, Any]] = []
     for name, value in values.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+        found += (
+            _flatten_settings(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+        )
     return found
 
 
-def _first_line(error: Exception) -> str:
+def _take_first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__

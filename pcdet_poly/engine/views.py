@@ -10,7 +10,7 @@ from pcdet_poly.data.load.collate import collate, relabel_objects
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import get_range_image_config, prepare_frame
 from pcdet_poly.data.store.frame_store import Store
-from pcdet_poly.engine.checkpoint import config_values, first_difference
+from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.engine.run import Run, open_run
@@ -23,38 +23,48 @@ DETECTIONS = "detections.parquet"
 _ABOUT_FILES = frozenset({"data.train", "data.val", "data.val_every", "data.workers"})
 
 
-def views_of(
+def open_views(
     folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str = "auto"
 ) -> ViewSource:
-    """The frames of a store with their labels, or the validation frames of a run with labels and detections.
+    """Open the frames of a store with their labels, or the validation frames of a run with labels and detections.
 
     A run's detections are those that its evaluation left in detections.parquet, unless a checkpoint is named or
     settings other than `data` are overridden: then, or where the file is missing or lacks a frame, the detector runs
     on each frame that is looked at.
+
+    Args:
+        folder: a run's folder or a frame store.
+        overrides: `section.key=value` settings that win over the run's own.
+        checkpoint: `last`, `best` or a file; None for the saved detections.
+        min_score: smallest score of a detection that is shown.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UserError: where `folder` is neither, or an option does not fit it.
     """
     if (folder / "config.yaml").is_file():
-        return _views_of_run(folder, overrides, checkpoint=checkpoint, min_score=min_score, device=device)
+        return _open_run_views(folder, overrides, checkpoint=checkpoint, min_score=min_score, device=device)
     if not (folder / "manifest.json").is_file():
         raise UserError(f"{folder}: neither a run (config.yaml) nor a frame store (manifest.json); name one of those")
     given = f"override {overrides[0]}" if overrides else f"--checkpoint {checkpoint}"
     if overrides or checkpoint:
         raise UserError(f"{folder}: {given} is for runs, and this is a store of frames; leave it out, or name a run")
-    return _views_of_store(folder, min_score)
+    return _open_store_views(folder, min_score)
 
 
-def _views_of_store(folder: Path, min_score: float) -> ViewSource:
+def _open_store_views(folder: Path, min_score: float) -> ViewSource:
     store = Store(folder)
     if not len(store):
         raise UserError(f"{folder}: no frames in it; convert some data first")
 
-    def at(index: int) -> View:
+    def load_view(index: int) -> View:
         frame = store[index]
         return build_view(frame, frame.ground_truth, None, frame.class_names, min_score=min_score)
 
-    return ViewSource(folder.resolve().name, store.frame_ids, at)
+    return ViewSource(folder.resolve().name, store.frame_ids, load_view)
 
 
-def _views_of_run(
+def _open_run_views(
     folder: Path, overrides: Sequence[str], *, checkpoint: str | None, min_score: float, device: str
 ) -> ViewSource:
     run = open_run(folder, list(overrides), pick_device(device))
@@ -62,21 +72,25 @@ def _views_of_run(
     if not cfg.val:
         raise UserError("data.val: the run names no store to look at; add data.val=[FOLDER]")
     frames = FrameDataset(cfg.val, every=cfg.val_every)
-    find = _saved_detections(run, frames.frame_ids, checkpoint) or _detector(run, frames, checkpoint or "last")
+    find = _read_saved_detections(run, frames.frame_ids, checkpoint) or _detect_on_demand(
+        run, frames, checkpoint or "last"
+    )
 
-    def at(index: int) -> View:
+    def load_view(index: int) -> View:
         frame = frames[index]
-        return build_view(frame, relabel_objects(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score)
+        return build_view(
+            frame, relabel_objects(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score
+        )
 
-    return ViewSource(folder.resolve().name, frames.frame_ids, at)
+    return ViewSource(folder.resolve().name, frames.frame_ids, load_view)
 
 
-def _saved_detections(
+def _read_saved_detections(
     run: Run, frame_ids: tuple[str, ...], checkpoint: str | None
 ) -> Callable[[int, Frame], Detections] | None:
-    """Those of the file; None, with a note, where it cannot serve."""
+    """Return what looks up saved detections; None, with a note on stderr, where the file does not fit the frames."""
     path = run.folder / DETECTIONS
-    if checkpoint or not path.is_file() or not _detects_as_it_did(run):
+    if checkpoint or not path.is_file() or not _is_detector_unchanged(run):
         return None
     saved = read_detections(path)
     of_frame = dict(zip(saved.frame_ids, saved.detections, strict=True))
@@ -86,18 +100,20 @@ def _saved_detections(
     return lambda index, frame: of_frame[frame.frame_id]
 
 
-def _detects_as_it_did(run: Run) -> bool:
-    """Whether no override changes what the detector finds in a frame."""
+def _is_detector_unchanged(run: Run) -> bool:
+    """Return whether no override changes what the detector finds in a frame."""
     own = open_run(run.folder, [], run.device).config
-    return first_difference(config_values(own), config_values(run.config), ignore=_ABOUT_FILES) is None
+    return find_first_difference(config_values(own), config_values(run.config), ignore=_ABOUT_FILES) is None
 
 
-def _detector(run: Run, frames: FrameDataset, checkpoint: str) -> Callable[[int, Frame], Detections]:
-    detector, cfg = Detector.of_run(run, checkpoint=checkpoint), run.config
+def _detect_on_demand(run: Run, frames: FrameDataset, checkpoint: str) -> Callable[[int, Frame], Detections]:
+    detector, cfg = Detector.from_run(run, checkpoint=checkpoint), run.config
 
     def find(index: int, frame: Frame) -> Detections:
         past = frames.read_frames_before(index, cfg.data.sweeps - 1)
-        (found,) = detector.detect_batch(collate([prepare_frame(frame, past, cfg)], cfg.data.classes, get_range_image_config(cfg)))
+        (found,) = detector.detect_batch(
+            collate([prepare_frame(frame, past, cfg)], cfg.data.classes, get_range_image_config(cfg))
+        )
         return found
 
     return find

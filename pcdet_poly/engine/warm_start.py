@@ -10,33 +10,41 @@ from torch import nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.distributed import rank
-from pcdet_poly.engine.checkpoint import chosen_weights, load_checkpoint
+from pcdet_poly.engine.checkpoint import choose_weights, load_checkpoint
 from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
 
 
 def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
-    """Copy into `model` what fits by name and shape of `train.initial_weights`, averaged weights where there are some.
+    """Copy into `model` the weights of `train.initial_weights` that fit by name and shape.
 
-    A run whose `folder` has a checkpoint goes on from that instead. Says on stderr what was left out;
-    raises UserError where nothing fits.
+    Averaged weights are taken where there are some. A run that has a checkpoint goes on from that instead. What was
+    left out is said on stderr.
+
+    Args:
+        model: the network; changed in place.
+        config: settings of the run.
+        folder: the run's folder.
+
+    Raises:
+        UserError: where nothing fits.
     """
     source, device = config.train.initial_weights, torch.device("cpu")
-    if source is None or Run(folder, config, device).newest_checkpoints():
+    if source is None or Run(folder, config, device).list_checkpoints():
         return
     path = Path(source)
     if path.is_dir():
         path = Run(path, config, device).find_checkpoint("last")
-    found, wanted = chosen_weights(load_checkpoint(path), path), model.state_dict()
+    found, wanted = choose_weights(load_checkpoint(path), path), model.state_dict()
     fitting = {name: tensor for name, tensor in found.items() if name in wanted and wanted[name].shape == tensor.shape}
     if not fitting:
         raise UserError(f"train.initial_weights = {source}: no tensor fits this model; name a run of a similar config")
     model.load_state_dict(fitting, strict=False)
     if rank() == 0:
-        print(f"{path}: {_summary(list(wanted), set(fitting), set(found))}", file=sys.stderr)
+        print(f"{path}: {_summarize_weights(list(wanted), set(fitting), set(found))}", file=sys.stderr)
 
 
-def _summary(wanted: list[str], fitting: set[str], found: set[str]) -> str:
+def _summarize_weights(wanted: list[str], fitting: set[str], found: set[str]) -> str:
     fresh = [name for name in wanted if name not in fitting]
     text = f"{len(fitting)} of {len(wanted)} tensors to start from"
     if fresh:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.engine.activations import checkpoint_stages
-from pcdet_poly.engine.frames import training_frames
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.frames import open_training_frames
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 
 CPU = torch.device("cpu")
@@ -17,10 +17,10 @@ CPU = torch.device("cpu")
 
 def test_gradients_and_running_statistics_stay(tiny) -> None:
     config = tiny()
-    batch = next(load_training_batches(config, training_frames(config), epoch=0))
+    batch = next(load_training_batches(config, open_training_frames(config), epoch=0))
     found: list[dict[str, Tensor]] = []
     for checkpointed in (False, True):
-        recipe = seeded_recipe(config, CPU)
+        recipe = build_seeded_recipe(config, CPU)
         passes = count_passes(recipe.model.backbone.stages[0])
         if checkpointed:
             checkpoint_stages(recipe.model)
@@ -42,7 +42,7 @@ def count_passes(stage: nn.Module) -> list[bool]:
 
 
 def test_names_of_weights_stay(tiny) -> None:
-    model = seeded_recipe(tiny(), CPU).model
+    model = build_seeded_recipe(tiny(), CPU).model
     names = model.state_dict().keys()
     checkpoint_stages(model)
     assert model.state_dict().keys() == names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.engine.best import best_by, score_of
+from pcdet_poly.engine.best import compute_score, list_ranking_metrics
 from pcdet_poly.errors import UserError
 
 
@@ -40,7 +40,7 @@ METRICS = {
     ],
 )
 def test_score_is_the_mean_of_what_is_named(best: str, score: float) -> None:
-    assert score_of(METRICS, config(best)) == pytest.approx(score)
+    assert compute_score(METRICS, config(best)) == pytest.approx(score)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_score_is_the_mean_of_what_is_named(best: str, score: float) -> None:
 )
 def test_what_the_evaluation_does_not_give_is_refused_with_the_nearest(best: str, metrics: dict, says: str) -> None:
     with pytest.raises(UserError, match=says) as error:
-        best_by(config(best, **metrics))
+        list_ranking_metrics(config(best, **metrics))
     assert "\n" not in str(error.value)
 
 
 def test_estimated_cut_offs_and_let_do_not_matter_for_names() -> None:
-    assert best_by(config("LET-3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/apl", let={}, score_cutoffs=10)) == (
+    assert list_ranking_metrics(config("LET-3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/apl", let={}, score_cutoffs=10)) == (
         "LET-3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/apl",
     )

@@ -13,9 +13,9 @@ from tensorboard.util.tensor_util import make_ndarray
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.engine.board import show_evaluation
-from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.run import Run, start_run
-from pcdet_poly.engine.start import start
+from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.train import train
 from pcdet_poly.evaluation import Evaluator
 from pcdet_poly.structures import Detections, GroundTruth
@@ -63,12 +63,12 @@ def test_curves_hold_the_counts_at_every_threshold(tmp_path: Path, cutoffs: tupl
 def test_training_shows_each_evaluation_once_resumed_or_not(tmp_path: Path, tiny) -> None:
     settings = tiny(epochs=2, evaluate_every=1)
     settings = settings.model_copy(update={"evaluation": settings.evaluation.model_copy(update={"pictures": 2})})
-    frames = training_frames(settings)
+    frames = open_training_frames(settings)
     for again in (False, True):
-        run, recipe = start(settings, frames, tmp_path / "a", CPU, resume=again)
+        run, recipe = prepare_run(settings, frames, tmp_path / "a", CPU, resume=again)
         train(run, recipe, frames, frames)
         if not again:  # as if it had been killed after the first epoch's checkpoint
-            run.checkpoint_at(6).unlink()
+            run.checkpoint_path(6).unlink()
     board = board_of(run)
     assert [event.step for event in board.Tensors("3D/VEHICLE_LEVEL_2")] == [3, 6]
     pictures = [tag for tag in board.Tags()["tensors"] if tag.startswith("pictures/")]

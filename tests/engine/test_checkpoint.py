@@ -14,7 +14,7 @@ from pcdet_poly.engine.checkpoint import (
     Checkpoint,
     config_hash,
     config_values,
-    first_difference,
+    find_first_difference,
     load_checkpoint,
     load_model,
     save_checkpoint,
@@ -150,7 +150,7 @@ def test_missing_and_foreign_formats_are_named(tmp_path: Path) -> None:
 
 def test_first_difference_names_the_key() -> None:
     there, here = {"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 5}, "d": 4}
-    assert first_difference(there, here) == ("a.c", 2, 5)
-    assert first_difference(there, here, ignore=frozenset({"a.c"})) == ("d", 3, 4)
-    assert first_difference(there, there) is None
-    assert first_difference({"a": {}}, {"a": {"new": 1}}) == ("a.new", None, 1)
+    assert find_first_difference(there, here) == ("a.c", 2, 5)
+    assert find_first_difference(there, here, ignore=frozenset({"a.c"})) == ("d", 3, 4)
+    assert find_first_difference(there, there) is None
+    assert find_first_difference({"a": {}}, {"a": {"new": 1}}) == ("a.new", None, 1)

@@ -13,9 +13,9 @@ from pcdet_poly.commands.main import main
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.evaluate import evaluate_recipe
-from pcdet_poly.engine.frames import training_frames
-from pcdet_poly.engine.start import start
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.frames import open_training_frames
+from pcdet_poly.engine.start import prepare_run
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
 from tests.engine.conftest import frame
 
@@ -24,17 +24,17 @@ from tests.engine.conftest import frame
 def folder(tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     config = tiny(evaluate_every=0)
-    frames = training_frames(config)
+    frames = open_training_frames(config)
     folder = tmp_path_factory.mktemp("detector") / "run"
-    run, recipe = start(config, frames, folder, torch.device("cpu"), resume=False)
+    run, recipe = prepare_run(config, frames, folder, torch.device("cpu"), resume=False)
     train(run, recipe, frames, None)
     return folder
 
 
 def test_equal_to_the_evaluation_of_the_run(folder: Path, tmp_path: Path) -> None:
     detector = Detector.load(folder)
-    frames = training_frames(detector.config)
-    recipe = seeded_recipe(detector.config, torch.device("cpu"))
+    frames = open_training_frames(detector.config)
+    recipe = build_seeded_recipe(detector.config, torch.device("cpu"))
     (path,) = sorted((folder / "checkpoints").glob("step_*.pt"))[-1:]
     load_model(recipe.model, load_checkpoint(path), path, detector.config)
     evaluation = evaluate_recipe(detector.config, recipe, frames, torch.device("cpu"), pictures=tmp_path / "pictures")

@@ -11,9 +11,9 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.loader import load_evaluation_batches
 from pcdet_poly.engine.evaluate import detect, evaluate_recipe
-from pcdet_poly.engine.frames import training_frames, validation_frames
-from pcdet_poly.engine.start import start
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
+from pcdet_poly.engine.start import prepare_run
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.evaluation import read_detections
 
@@ -30,9 +30,9 @@ def every_option(config: Config) -> Config:
 
 def test_a_run_with_every_option(tiny, tmp_path: Path) -> None:
     config = every_option(tiny(epochs=1, accumulate=2, log_every=1))
-    frames = training_frames(config)
-    run, recipe = start(config, frames, tmp_path / "run", CPU, resume=False)
-    train(run, recipe, frames, validation_frames(config))
+    frames = open_training_frames(config)
+    run, recipe = prepare_run(config, frames, tmp_path / "run", CPU, resume=False)
+    train(run, recipe, frames, open_validation_frames(config))
     lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     logged = {name for line in lines for name in line}
     assert {"loss/heatmap", "loss/box", "loss/iou", "loss/velocity"} <= logged
@@ -43,7 +43,7 @@ def test_a_run_with_every_option(tiny, tmp_path: Path) -> None:
 
 def test_the_evaluation_averages_over_mirror_images(tiny, tmp_path: Path) -> None:
     config = every_option(tiny())
-    recipe, frames = seeded_recipe(config, CPU), training_frames(config)
+    recipe, frames = build_seeded_recipe(config, CPU), open_training_frames(config)
     evaluation = evaluate_recipe(config, recipe, frames, CPU, pictures=tmp_path)
     assert evaluation is not None
     for flips, equal in (("xy", True), ("none", False)):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.sections.train import TrainConfig
-from pcdet_poly.engine.optim import build_optimizer, cosine, one_cycle, schedule, set_schedule
+from pcdet_poly.engine.optim import build_optimizer, compute_rates, one_cycle, set_rates, warmup_cosine
 
 
 def fastai_one_cycle(step: int, total: int, peak_rate: float) -> tuple[float, float]:
@@ -61,13 +61,13 @@ def test_schedule_agrees_with_torch_where_their_definitions_coincide() -> None:
 
 def test_cosine_is_rsns_schedule() -> None:
     cfg = TrainConfig(schedule="cosine", optimizer="adam", learning_rate=6e-3, division=2, warmup=5000, steps=120_000)
-    rates = {step: cosine(step, 120_000, cfg) for step in (0, 2500, 5000, 62_500, 119_999)}
+    rates = {step: warmup_cosine(step, 120_000, cfg) for step in (0, 2500, 5000, 62_500, 119_999)}
     assert rates[0] == pytest.approx(3e-3)
     assert rates[2500] == pytest.approx(4.5e-3)
     assert rates[5000] == pytest.approx(6e-3)
     assert rates[62_500] == pytest.approx(3e-3)  # halfway down
     assert 0 < rates[119_999] < 1e-8
-    assert [schedule(step, 120_000, cfg) for step in rates] == [(rate, 0.95) for rate in rates.values()]
+    assert [compute_rates(step, 120_000, cfg) for step in rates] == [(rate, 0.95) for rate in rates.values()]
 
 
 def test_cosine_agrees_with_torch() -> None:
@@ -77,7 +77,7 @@ def test_cosine_agrees_with_torch() -> None:
     down = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=80)
     theirs = torch.optim.lr_scheduler.SequentialLR(optimizer, [line, down], milestones=[20])
     for step in range(100):
-        assert cosine(step, 100, cfg) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        assert warmup_cosine(step, 100, cfg) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
         theirs.step()
 
@@ -85,10 +85,10 @@ def test_cosine_agrees_with_torch() -> None:
 def test_warm_up_as_a_number_of_steps_or_as_a_share() -> None:
     for name in ("one_cycle", "cosine"):
         share, number = (TrainConfig(schedule=name, warmup=warmup) for warmup in (0.25, 25))
-        assert [schedule(step, 100, share) for step in range(100)] == [
-            schedule(step, 100, number) for step in range(100)
+        assert [compute_rates(step, 100, share) for step in range(100)] == [
+            compute_rates(step, 100, number) for step in range(100)
         ]
-        assert schedule(0, 100, TrainConfig(schedule=name, warmup=0))[0] == pytest.approx(3e-3)
+        assert compute_rates(0, 100, TrainConfig(schedule=name, warmup=0))[0] == pytest.approx(3e-3)
 
 
 def network() -> nn.Module:
@@ -99,7 +99,7 @@ def network() -> nn.Module:
 def test_decoupled_decay_shrinks_every_parameter_norms_and_biases_too() -> None:
     model = network()
     optimizer = build_optimizer(model, TrainConfig(weight_decay=0.1))
-    set_schedule(optimizer, 40, 100, TrainConfig(learning_rate=0.5))
+    set_rates(optimizer, 40, 100, TrainConfig(learning_rate=0.5))
     before = [parameter.detach().clone() for parameter in model.parameters()]
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -115,7 +115,7 @@ def test_adamw_steps_equal_a_naive_version() -> None:
     value, first, second, beta1_power = parameter.detach().double().clone(), 0.0, 0.0, 1.0
     for step in range(6):
         gradient = torch.tensor([0.3, -0.1, 2.0]) * (step + 1)
-        set_schedule(optimizer, step, 6, cfg)
+        set_rates(optimizer, step, 6, cfg)
         parameter.grad = gradient.clone()
         optimizer.step()
         rate, beta1 = one_cycle(step, 6, cfg)

@@ -22,13 +22,20 @@ from two_processes import MODELS, config_of, gradients_of_steps, norm_cases, thr
 
 from pcdet_poly.config.load import dump_config
 from pcdet_poly.data.store.frame_store import write_store
-from pcdet_poly.distributed import anywhere, from_first, gathered, rank, sum_over_processes, weights_in_step
+from pcdet_poly.distributed import (
+    broadcast_from_first,
+    compute_loss_weights,
+    gather_to_first,
+    is_set_in_any_process,
+    rank,
+    sum_over_processes,
+)
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.evaluate import evaluate_run
-from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.start import start
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.start import prepare_run
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
@@ -100,12 +107,18 @@ def test_words_between_processes(results: list[dict[str, Any]]) -> None:
 
 
 def test_a_process_alone_talks_to_itself() -> None:
-    assert (rank(), anywhere(True), anywhere(False), from_first(3), gathered(4)) == (0, True, False, 3, [4])
+    assert (
+        rank(),
+        is_set_in_any_process(True),
+        is_set_in_any_process(False),
+        broadcast_from_first(3),
+        gather_to_first(4),
+    ) == (0, True, False, 3, [4])
     value = torch.ones(2)
     assert sum_over_processes(value) is value
-    assert weights_in_step([{"a": torch.tensor(3)}]) == [{}]
-    assert weights_in_step([{}, {}]) == [{}, {}]
-    shared = weights_in_step([{"a": torch.tensor(3)}, {"a": torch.tensor(1)}])
+    assert compute_loss_weights([{"a": torch.tensor(3)}]) == [{}]
+    assert compute_loss_weights([{}, {}]) == [{}, {}]
+    shared = compute_loss_weights([{"a": torch.tensor(3)}, {"a": torch.tensor(1)}])
     assert [weight["a"].item() for weight in shared] == [1.5, 0.5]
 
 
@@ -142,7 +155,7 @@ def test_losses_gradients_and_statistics_of_a_step_equal_the_large_batchs(
     results: list[dict[str, Any]], uneven: Path, model: str
 ) -> None:
     config = config_of(uneven, model, batch_size=2)
-    wanted = gradients_of_steps(config, training_frames(config))
+    wanted = gradients_of_steps(config, open_training_frames(config))
     assert len(wanted) == len(results[0][model]) == 3
     for step, *ours in zip(wanted, *(result[model] for result in results), strict=True):
         for name, tensor in step.items():
@@ -167,7 +180,7 @@ def test_a_training_by_two_processes_is_that_of_one_with_large_batches(two: Path
             for name in ("loss", "loss/heatmap", "loss/box", "learning_rate"):
                 # Adam makes whole steps of rounding errors where gradients are next to nothing.
                 assert ours[name] == pytest.approx(wanted[name], rel=2e-4 * ours["step"]), (ours["step"], name)
-    first = seeded_recipe(config, CPU).model.state_dict()
+    first = build_seeded_recipe(config, CPU).model.state_dict()
     ours, wanted = (torch.load(two / name / "checkpoints/step_00000009.pt")["model"] for name in ("two", "one"))
     for name, tensor in wanted.items():
         if name.endswith("weight"):
@@ -180,16 +193,16 @@ def test_one_process_writes_a_whole_run_folder_with_all_frames_in_order(two: Pat
     assert [path.name for path in (folder / "tensorboard").iterdir() if "events" in path.name][1:] == []
     assert len(list((folder / "pictures").glob("*.png"))) == 2
     found = read_detections(folder / "detections.parquet")
-    assert found.frame_ids == training_frames(config_of(uneven)).frame_ids
+    assert found.frame_ids == open_training_frames(config_of(uneven)).frame_ids
     assert json.loads((folder / "metrics.json").read_text())["meta"]["frames"] == 5
 
 
 def test_evaluation_by_two_processes_finds_what_one_finds(two: Path, uneven: Path, tmp_path: Path) -> None:
     config = config_of(uneven, batch_size=1)
     run = Run(two / "two", config, CPU)
-    recipe, path = seeded_recipe(config, CPU), run.find_checkpoint("last")
+    recipe, path = build_seeded_recipe(config, CPU), run.find_checkpoint("last")
     load_model(recipe.model, load_checkpoint(path), path, config)
-    evaluate_run(run, recipe, training_frames(config), step=9, output=tmp_path)
+    evaluate_run(run, recipe, open_training_frames(config), step=9, output=tmp_path)
     ours, wanted = (json.loads((folder / "metrics.json").read_text()) for folder in (two / "two", tmp_path))
     assert ours == wanted
     assert {path.name for path in (two / "two/pictures").iterdir()} == {
@@ -210,8 +223,8 @@ def test_all_stop_when_one_is_asked_and_go_on_as_if_nothing_had_happened(
 
 def test_another_number_of_processes_cannot_resume(two: Path, uneven: Path) -> None:
     config = config_of(uneven, batch_size=1)
-    frames = training_frames(config)
-    run, recipe = start(config, frames, two / "two", CPU, resume=True)
+    frames = open_training_frames(config)
+    run, recipe = prepare_run(config, frames, two / "two", CPU, resume=True)
     with pytest.raises(UserError, match="2 processes trained it, now there are 1; resume with as many"):
         train(run, recipe, frames, frames)
 

@@ -10,7 +10,7 @@ from pcdet_poly.engine import progress as module
 def test_lines_show_count_time_rate_and_values(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
-    with module.progress("train", 100, 220) as report:
+    with module.report_progress("train", 100, 220) as report:
         for done in range(101, 221):
             clock[0] += 0.5
             report(done, 4, {"loss": done / 1000} if done % 10 == 0 else None)

@@ -78,10 +78,10 @@ def test_checkpoints_are_found_by_word_and_by_path(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"best\.pt: no evaluation has chosen one yet"):
         run.find_checkpoint("best")
     for step in (9, 100, 20):
-        run.checkpoint_at(step).touch()
-    run.best.touch()
-    assert run.find_checkpoint("last") == run.checkpoint_at(100)
-    assert run.find_checkpoint("best") == run.best
+        run.checkpoint_path(step).touch()
+    run.best_checkpoint.touch()
+    assert run.find_checkpoint("last") == run.checkpoint_path(100)
+    assert run.find_checkpoint("best") == run.best_checkpoint
     assert run.find_checkpoint("some/where.pt") == Path("some/where.pt")
 
 

@@ -7,18 +7,18 @@ import torch
 from torch import nn
 
 from pcdet_poly.data.load.loader import load_training_batches
-from pcdet_poly.engine.frames import training_frames
-from pcdet_poly.engine.state import seed_step, seeded_recipe
+from pcdet_poly.engine.frames import open_training_frames
+from pcdet_poly.engine.state import build_seeded_recipe, seed_step
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
 CPU = torch.device("cpu")
 
 
 def test_weights_depend_on_the_seed_alone(tiny) -> None:
-    first = seeded_recipe(tiny(), CPU).model.state_dict()
+    first = build_seeded_recipe(tiny(), CPU).model.state_dict()
     torch.rand(7)
-    again = seeded_recipe(tiny(), CPU).model.state_dict()
-    other = seeded_recipe(tiny(seed=1), CPU).model.state_dict()
+    again = build_seeded_recipe(tiny(), CPU).model.state_dict()
+    other = build_seeded_recipe(tiny(seed=1), CPU).model.state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
@@ -36,13 +36,13 @@ def test_random_numbers_of_a_step_depend_on_seed_and_step_alone() -> None:
 @pytest.mark.parametrize("synchronised", [False, True])
 def test_norm_momentum_reaches_every_batch_norm(tiny, synchronised: bool) -> None:
     config = tiny(norm_momentum=1.0)
-    model = seeded_recipe(config, CPU).model
+    model = build_seeded_recipe(config, CPU).model
     if synchronised:
         synchronize_norms(model)
     norms = [module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     assert len(norms) > 4
     # At momentum 1 the running statistics are those of the last batch, whatever came before.
-    one, other = load_training_batches(config, training_frames(config), epoch=0, first_step=1)
+    one, other = load_training_batches(config, open_training_frames(config), epoch=0, first_step=1)
     model.train()
     with torch.no_grad():
         model(other)

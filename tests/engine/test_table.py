@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pcdet_poly.engine.table import flat_scores, print_table
+from pcdet_poly.engine.table import flatten_scores, print_table
 
 
 def metrics(**aph: float) -> dict:
@@ -17,7 +17,7 @@ def metrics(**aph: float) -> dict:
 
 
 def test_flat_scores_have_short_names_and_the_configs_classes() -> None:
-    assert flat_scores(metrics(VEHICLE_LEVEL_1=0.25, SIGN_LEVEL_1=0.0), ("VEHICLE",)) == {
+    assert flatten_scores(metrics(VEHICLE_LEVEL_1=0.25, SIGN_LEVEL_1=0.0), ("VEHICLE",)) == {
         "3D/VEHICLE_LEVEL_1/ap": 0.5,
         "3D/VEHICLE_LEVEL_1/aph": 0.25,
         "BEV/VEHICLE_LEVEL_1/ap": 0.75,

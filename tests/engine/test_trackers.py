@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.run import start_run
-from pcdet_poly.engine.start import start
+from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 
@@ -130,7 +130,7 @@ def test_a_missing_package_is_refused_before_the_folder_is_made(
     monkeypatch.setitem(sys.modules, tracker, None)
     settings = tiny(tracker=tracker)
     with pytest.raises(UserError, match=rf"^train\.tracker = {tracker}: .*pip install {tracker}, or train"):
-        start(settings, training_frames(settings), tmp_path / "a", CPU, resume=False)
+        prepare_run(settings, open_training_frames(settings), tmp_path / "a", CPU, resume=False)
     assert not (tmp_path / "a").exists()
 
 
@@ -215,8 +215,8 @@ def test_a_tracker_that_fails_later_is_one_warning(
 
 def test_training_mirrors_its_whole_log(tmp_path: Path, tiny, wandb: FakeWandb) -> None:
     settings = tiny(epochs=1, tracker="wandb")
-    frames = training_frames(settings)
-    run, recipe = start(settings, frames, tmp_path / "a", CPU, resume=False)
+    frames = open_training_frames(settings)
+    run, recipe = prepare_run(settings, frames, tmp_path / "a", CPU, resume=False)
     train(run, recipe, frames, frames)
     written = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     mirrored = [{"step": step, **values} for _, step, values in wandb.lines]

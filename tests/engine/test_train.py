@@ -19,10 +19,10 @@ from pcdet_poly.data.load.loader import load_evaluation_batches
 from pcdet_poly.engine import train as loop
 from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
 from pcdet_poly.engine.evaluate import detect
-from pcdet_poly.engine.frames import training_frames, validation_frames
+from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.start import start
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.start import prepare_run
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.models import Recipe
@@ -35,15 +35,15 @@ LAST_STEP = 9  # three epochs of three steps
 
 def run_in(folder: Path, config: Config, *, change: Callable[[Recipe], Recipe] = lambda recipe: recipe) -> Run:
     """What train.py does."""
-    frames = training_frames(config)
-    run, recipe = start(config, frames, folder, CPU, resume=True)
-    loop.train(run, change(recipe), frames, validation_frames(config))
+    frames = open_training_frames(config)
+    run, recipe = prepare_run(config, frames, folder, CPU, resume=True)
+    loop.train(run, change(recipe), frames, open_validation_frames(config))
     return run
 
 
 def stop_before(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseException]) -> None:
     """Raise `error` when the loop asks for the batch of that step (counted from 1), once."""
-    real = loop._batches_from
+    real = loop._iterate_batches
     stopped: list[bool] = []
 
     def batches(first: int, *arguments: Any) -> Iterator[Any]:
@@ -103,7 +103,7 @@ def test_a_run_leaves_everything_in_its_folder(whole: Whole) -> None:
         *("config.yaml", "environment.json", "log.jsonl", "tensorboard", "checkpoints"),
         *("metrics.json", "detections.parquet"),
     }
-    assert [path.name for path in run.newest_checkpoints()] == ["step_00000009.pt", "step_00000006.pt"]
+    assert [path.name for path in run.list_checkpoints()] == ["step_00000009.pt", "step_00000006.pt"]
     assert list((run.folder / "tensorboard").iterdir())
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert {"ap", "aph"} <= metrics["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"].keys()
@@ -214,8 +214,8 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_frames(tmp_path: 
         run_in(tmp_path / "a", tiny(), change=spoil)
     assert str(error.value).count("tiny/") == 2, "both frames of the batch"
     run = Run(tmp_path / "a", tiny(), CPU)
-    assert [path.name for path in run.newest_checkpoints()] == ["step_00000003.pt"]
-    assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(run.checkpoint_at(3)).model.values())
+    assert [path.name for path in run.list_checkpoints()] == ["step_00000003.pt"]
+    assert all(torch.isfinite(tensor).all() for tensor in load_checkpoint(run.checkpoint_path(3)).model.values())
     assert_same_results(run_in(tmp_path / "a", tiny()), whole.run)
 
 
@@ -241,7 +241,7 @@ def test_without_validation_frames_a_run_warns_and_trains(tmp_path: Path, tiny, 
     config = config.model_copy(update={"data": config.data.model_copy(update={"val": ()})})
     run = run_in(tmp_path / "a", config)
     assert "warning: data.val: no store given" in capsys.readouterr().err
-    assert run.find_checkpoint("last") == run.checkpoint_at(9)
+    assert run.find_checkpoint("last") == run.checkpoint_path(9)
     assert not (run.folder / "metrics.json").exists()
 
 
@@ -277,10 +277,10 @@ def test_the_average_is_saved_evaluated_and_used_by_default(tmp_path: Path, tiny
     config = tiny(ema=0.99, epochs=2, evaluate_every=0)
     run = run_in(tmp_path / "a", config)
     path = run.find_checkpoint("last")
-    checkpoint, frames = load_checkpoint(path), training_frames(config)
+    checkpoint, frames = load_checkpoint(path), open_training_frames(config)
     tables = {}
     for weights in ("raw", "ema", None):
-        recipe = seeded_recipe(config, CPU)
+        recipe = build_seeded_recipe(config, CPU)
         load_model(recipe.model, checkpoint, path, config, weights=weights)
         tables[weights] = detections_of(recipe, config, frames)
     assert tables[None] == tables["ema"] != tables["raw"]
@@ -352,12 +352,12 @@ def test_recomputed_activations_change_no_bit_of_a_run(tmp_path: Path, tiny, who
 
 def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, tiny, whole: Whole) -> None:
     config = tiny(initial_weights=str(whole.run.folder), seed=3, epochs=1, evaluate_every=0)
-    run, recipe = start(config, training_frames(config), tmp_path / "a", CPU, resume=False)
+    run, recipe = prepare_run(config, open_training_frames(config), tmp_path / "a", CPU, resume=False)
     trained = load_checkpoint(whole.run.find_checkpoint("last")).model
     assert all(torch.equal(recipe.model.state_dict()[name], tensor) for name, tensor in trained.items())
-    loop.train(run, recipe, training_frames(config), None)
+    loop.train(run, recipe, open_training_frames(config), None)
     again = run_in(tmp_path / "a", config)  # resumes: wins over the other run's weights
-    assert again.find_checkpoint("last") == run.checkpoint_at(3)
+    assert again.find_checkpoint("last") == run.checkpoint_path(3)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from pcdet_poly.commands.detectors.view import choose_frames
 from pcdet_poly.commands.main import main
-from pcdet_poly.commands.runs.view import choose_frames
 from pcdet_poly.engine.evaluate import evaluate_run
-from pcdet_poly.engine.frames import frames_to_evaluate
+from pcdet_poly.engine.frames import open_frames_to_evaluate
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.start import start
+from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.train import train
-from pcdet_poly.engine.views import views_of
+from pcdet_poly.engine.views import open_views
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections
 
@@ -29,15 +29,15 @@ IDS = tuple(f"tiny/{100_000 * number}" for number in range(5))
 def run(tmp_path_factory: pytest.TempPathFactory, tiny) -> Run:
     """Trained for a step and evaluated, so that detections.parquet is there."""
     settings = tiny(steps=2, evaluate_every=0, warmup=1)
-    frames = frames_to_evaluate(settings)
-    made, recipe = start(settings, frames, tmp_path_factory.mktemp("views") / "a run", CPU, resume=False)
+    frames = open_frames_to_evaluate(settings)
+    made, recipe = prepare_run(settings, frames, tmp_path_factory.mktemp("views") / "a run", CPU, resume=False)
     train(made, recipe, frames, frames)
     evaluate_run(made, recipe, frames, step=2)
     return made
 
 
 def test_a_store_shows_its_points_and_labels(store: Path) -> None:
-    views = views_of(store, [], checkpoint=None, min_score=0.3)
+    views = open_views(store, [], checkpoint=None, min_score=0.3)
     assert (views.title, views.frame_ids) == ("store", IDS)
     view = views.load_view(3)
     assert (view.frame_id, len(view.xyz), view.detections) == (IDS[3], 450, None)
@@ -48,11 +48,11 @@ def test_a_store_shows_its_points_and_labels(store: Path) -> None:
 def test_a_run_shows_the_detections_that_its_evaluation_saved(run: Run) -> None:
     saved = read_detections(run.folder / "detections.parquet")
     lowest = np.sort(saved.detections[2].score)[-4]
-    view = views_of(run.folder, [], checkpoint=None, min_score=float(lowest)).load_view(2)
+    view = open_views(run.folder, [], checkpoint=None, min_score=float(lowest)).load_view(2)
     assert view.class_names == ("VEHICLE", "PEDESTRIAN", "CYCLIST")
     assert view.labels.label.tolist() == [0, 0, 0, 1, 2]
     assert len(view.detections) == 4
-    every = views_of(run.folder, [], checkpoint=None, min_score=0.0).load_view(2).detections
+    every = open_views(run.folder, [], checkpoint=None, min_score=0.0).load_view(2).detections
     np.testing.assert_array_equal(every.box, saved.detections[2].box)
 
 
@@ -69,19 +69,21 @@ def test_the_detector_runs_where_nothing_fitting_was_saved(
     if how == "no file":
         (folder / "detections.parquet").unlink()
     checkpoint = "last" if how == "checkpoint" else None
-    view = views_of(folder, [], checkpoint=checkpoint, min_score=0.0, device="cpu").load_view(2)
+    view = open_views(folder, [], checkpoint=checkpoint, min_score=0.0, device="cpu").load_view(2)
     np.testing.assert_allclose(view.detections.score, saved.detections[2].score, atol=1e-4)
     np.testing.assert_allclose(view.detections.box, saved.detections[2].box, atol=1e-2)
     assert ("running the detector" in capsys.readouterr().err) == (how == "other frames")
 
 
 def test_overrides_of_the_detector_are_obeyed_and_those_of_files_need_no_detector(run: Run, store: Path) -> None:
-    fewer = views_of(run.folder, ["decode.max_detections=3"], checkpoint=None, min_score=0.0, device="cpu").load_view(0)
+    fewer = open_views(run.folder, ["decode.max_detections=3"], checkpoint=None, min_score=0.0, device="cpu").load_view(
+        0
+    )
     assert len(fewer.detections) == 3
     for path in run.checkpoints.iterdir():
         path.rename(path.with_suffix(".hidden"))
     try:
-        views_of(run.folder, [f"data.val=[{store}]", "data.workers=0"], checkpoint=None, min_score=0.0).load_view(0)
+        open_views(run.folder, [f"data.val=[{store}]", "data.workers=0"], checkpoint=None, min_score=0.0).load_view(0)
     finally:
         for path in run.checkpoints.iterdir():
             path.rename(path.with_suffix(".pt"))
@@ -90,7 +92,7 @@ def test_overrides_of_the_detector_are_obeyed_and_those_of_files_need_no_detecto
 def test_mistakes_are_one_line(run: Run, store: Path, tmp_path: Path) -> None:
     def refused(folder: Path, *overrides: str, checkpoint: str | None = None) -> str:
         with pytest.raises(UserError) as caught:
-            views_of(folder, overrides, checkpoint=checkpoint, min_score=0.3, device="cpu")
+            open_views(folder, overrides, checkpoint=checkpoint, min_score=0.3, device="cpu")
         return str(caught.value)
 
     assert "neither a run (config.yaml) nor a frame store (manifest.json)" in refused(tmp_path)

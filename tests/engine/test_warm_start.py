@@ -44,9 +44,9 @@ def test_what_fits_is_copied_and_the_rest_reported(tmp_path: Path, capsys: pytes
 
 def test_a_run_folder_means_its_last_checkpoint_and_averaged_weights(tmp_path: Path) -> None:
     run = Run(tmp_path / "other", Config(), torch.device("cpu"))
-    saved(run.checkpoint_at(10), network(3))
+    saved(run.checkpoint_path(10), network(3))
     average = network(3)
-    saved(run.checkpoint_at(20), network(3), average=average)
+    saved(run.checkpoint_path(20), network(3), average=average)
     model = network(3)
     warm_start(model, config(run.folder), tmp_path / "run")
     assert torch.equal(model["head"].weight, average["head"].weight)
@@ -61,7 +61,7 @@ def test_nothing_that_fits_is_refused_and_so_is_nothing_at_all(tmp_path: Path) -
 
 
 def test_a_run_that_has_a_checkpoint_goes_on_from_that(tmp_path: Path) -> None:
-    saved(Run(tmp_path / "run", Config(), torch.device("cpu")).checkpoint_at(10), network(3))
+    saved(Run(tmp_path / "run", Config(), torch.device("cpu")).checkpoint_path(10), network(3))
     model = network(3)
     before = model["body"].weight.clone()
     warm_start(model, config(tmp_path / "gone.pt"), tmp_path / "run")

@@ -14,12 +14,19 @@ from torch import Tensor, nn
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_training_batches
-from pcdet_poly.distributed import anywhere, from_first, gathered, rank, weights_in_step, world_size
+from pcdet_poly.distributed import (
+    broadcast_from_first,
+    compute_loss_weights,
+    gather_to_first,
+    is_set_in_any_process,
+    rank,
+    world_size,
+)
 from pcdet_poly.engine import train as loop
-from pcdet_poly.engine.frames import training_frames
-from pcdet_poly.engine.processes import average_gradients, joined_processes
-from pcdet_poly.engine.start import start
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.frames import open_training_frames
+from pcdet_poly.engine.processes import average_gradients, join_processes
+from pcdet_poly.engine.start import prepare_run
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
@@ -87,12 +94,12 @@ def gradients_of_steps(config: Config, frames: FrameDataset) -> list[dict[str, T
     found = []
     steps = load_training_batches(config, frames, epoch=0, rank=rank(), world_size=world_size())
     for batch in steps:
-        recipe = seeded_recipe(config, CPU)
+        recipe = build_seeded_recipe(config, CPU)
         if world_size() > 1:
             synchronize_norms(recipe.model)
         recipe.model.train()
         maps, targets = recipe.model(batch), recipe.assign(batch)
-        (weight,) = weights_in_step([recipe.counts(targets)])
+        (weight,) = compute_loss_weights([recipe.counts(targets)])
         parts = {name: loss * weight.get(name, 1) for name, loss in recipe.criterion(maps, targets).parts.items()}
         sum(parts.values()).backward()
         average_gradients(recipe.model)
@@ -102,14 +109,14 @@ def gradients_of_steps(config: Config, frames: FrameDataset) -> list[dict[str, T
 
 
 def train_in(folder: Path, config: Config) -> None:
-    frames = training_frames(config)
-    run, recipe = start(config, frames, folder, CPU, resume=True)
+    frames = open_training_frames(config)
+    run, recipe = prepare_run(config, frames, folder, CPU, resume=True)
     loop.train(run, recipe, frames, frames)
 
 
 def stopped_and_resumed(folder: Path, config: Config) -> bool:
     """Ask one process alone to stop, then go on; whether all had stopped."""
-    real = loop.check_everywhere
+    real = loop.stop_if_asked_anywhere
     calls = 0
 
     def check(stop: Any) -> None:
@@ -118,13 +125,13 @@ def stopped_and_resumed(folder: Path, config: Config) -> bool:
         stop.asked = stop.asked or (rank() == 1 and calls == STOP_BEFORE)
         real(stop)
 
-    loop.check_everywhere = check
+    loop.stop_if_asked_anywhere = check
     stopped = False
     try:
         train_in(folder, config)
     except KeyboardInterrupt:
         stopped = True
-    loop.check_everywhere = real
+    loop.stop_if_asked_anywhere = real
     train_in(folder, config)
     return stopped
 
@@ -137,24 +144,24 @@ def small_things() -> dict[str, Any]:
     average_gradients(model)
     return {
         "gradients": {name: parameter.grad for name, parameter in model.items()},
-        "weights": weights_in_step(
+        "weights": compute_loss_weights(
             [{"a": torch.tensor(3 * rank()), "b": torch.tensor(0)}, {"a": torch.tensor(1), "b": torch.tensor(0)}]
         ),
-        "anywhere": [anywhere(rank() == 1), anywhere(False)],
-        "from_first": from_first(f"process {rank()}"),
-        "gathered": gathered(rank() + 10),
+        "anywhere": [is_set_in_any_process(rank() == 1), is_set_in_any_process(False)],
+        "from_first": broadcast_from_first(f"process {rank()}"),
+        "gathered": gather_to_first(rank() + 10),
     }
 
 
 def main(folder: Path, store: str) -> None:
-    with joined_processes("cpu"):
+    with join_processes("cpu"):
         results: dict[str, Any] = {"small": small_things(), "norms": []}
         for norm, values in norm_cases():
             synchronize_norms(norm)
             results["norms"].append(through(norm, values[rank()]))
         for model in MODELS:
             config = config_of(store, model, batch_size=1)
-            results[model] = gradients_of_steps(config, training_frames(config))
+            results[model] = gradients_of_steps(config, open_training_frames(config))
         config = config_of(store, batch_size=1)
         train_in(folder / "two", config)
         results["stopped"] = stopped_and_resumed(folder / "parts", config)

@@ -35,10 +35,10 @@ def run(options: argparse.Namespace) -> None:
         print(*list_configs(), sep="\n")
         return
     from pcdet_poly.config.explain import explain
-    from pcdet_poly.config.load import build_config, json_schema, read_settings
+    from pcdet_poly.config.load import build_config, build_json_schema, read_settings
 
     if options.what == "schema":
-        sys.stdout.write(json_schema())
+        sys.stdout.write(build_json_schema())
         return
     settings = read_settings(find_config(options.config), options.overrides)
     print(explain(build_config(settings), settings))

@@ -1,5 +1,6 @@
-"""Write the report of a study: report.html (one page that needs no network), report.md with a figure per model,
-runs.csv and differences.csv.
+"""Write the report of a study.
+
+It is report.html (one page that needs no network), report.md with a figure per model, runs.csv and differences.csv.
 
 Example: pcdet-poly report sweeps/poly_epsilon
 """

@@ -43,10 +43,10 @@ def run(options: argparse.Namespace) -> None:
 
     import torch
 
-    from pcdet_poly.engine.state import seeded_recipe
+    from pcdet_poly.engine.state import build_seeded_recipe
     from pcdet_poly.models.import_checkpoint.convert import convert, read_foreign
 
-    model = seeded_recipe(config, torch.device("cpu")).model
+    model = build_seeded_recipe(config, torch.device("cpu")).model
     conversion = convert(read_foreign(options.file), model.state_dict())
     _print_conversion(conversion)
     if not conversion.weights:
@@ -70,7 +70,7 @@ def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) ->
 
     run = start_run(options.output, config, torch.device("cpu"), resume=False)
     weights = model.state_dict()
-    save_checkpoint(run.checkpoint_at(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
+    save_checkpoint(run.checkpoint_path(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
     print(f"{options.output}: config.yaml, checkpoints/; evaluate with: python -m pcdet_poly test {options.output}")
 
 

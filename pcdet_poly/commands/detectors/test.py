@@ -50,16 +50,16 @@ def run(options: argparse.Namespace) -> None:
 
     from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
     from pcdet_poly.engine.evaluate import evaluate_run
-    from pcdet_poly.engine.frames import frames_to_evaluate
-    from pcdet_poly.engine.processes import joined_processes
+    from pcdet_poly.engine.frames import open_frames_to_evaluate
+    from pcdet_poly.engine.processes import join_processes
     from pcdet_poly.engine.run import open_run
-    from pcdet_poly.engine.state import seeded_recipe
+    from pcdet_poly.engine.state import build_seeded_recipe
 
-    with joined_processes(options.device) as device:
+    with join_processes(options.device) as device:
         run = open_run(folder, overrides, device)
-        frames = frames_to_evaluate(run.config)
+        frames = open_frames_to_evaluate(run.config)
         path = run.find_checkpoint(which)
         checkpoint = load_checkpoint(path)
-        recipe = seeded_recipe(run.config, device)
+        recipe = build_seeded_recipe(run.config, device)
         load_model(recipe.model, checkpoint, path, run.config, weights=options.weights)
         evaluate_run(run, recipe, frames, step=checkpoint.step, output=options.output)

@@ -54,12 +54,12 @@ def run(options: argparse.Namespace) -> None:
     """Open the frames and show them."""
     if options.png and options.png.suffix.lower() != ".png":
         raise UserError(f"--png {options.png}: pictures are PNG files; choose a name that ends in .png")
-    from pcdet_poly.engine.views import views_of
+    from pcdet_poly.engine.views import open_views
 
     source, checkpoint = options.source, options.checkpoint
     if source.is_file():
         source, checkpoint = split_run(source, checkpoint or "last")
-    views = views_of(
+    views = open_views(
         source,
         options.overrides,
         checkpoint=checkpoint,
@@ -88,7 +88,16 @@ def has_display() -> bool:
 
 
 def choose_frames(frame_ids: Sequence[str], frame: str | None, frames: str | None) -> list[int]:
-    """Positions of the frames that the options name; empty where they name none."""
+    """Return the positions of the frames that the options name; none where they name none.
+
+    Args:
+        frame_ids: all frames.
+        frame: what --frame says: a number, an id, or the end of one.
+        frames: what --frames says: A:B or A:B:STEP.
+
+    Raises:
+        UserError: where there is no such frame, or both are given.
+    """
     if frame is not None and frames is not None:
         raise UserError("--frame and --frames: give one of them")
     if frame is not None:

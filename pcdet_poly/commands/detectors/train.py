@@ -32,20 +32,20 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(options)
 
     from pcdet_poly.distributed import rank
-    from pcdet_poly.engine.frames import training_frames, validation_frames
-    from pcdet_poly.engine.processes import joined_processes, rerun_command
-    from pcdet_poly.engine.start import start
+    from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
+    from pcdet_poly.engine.processes import build_rerun_command, join_processes
+    from pcdet_poly.engine.start import prepare_run
     from pcdet_poly.engine.train import train
 
-    with joined_processes(options.device) as device:
-        frames, validation = training_frames(config), validation_frames(config)
+    with join_processes(options.device) as device:
+        frames, validation = open_training_frames(config), open_validation_frames(config)
         folder = options.runs_folder / (options.name or Path(options.config).stem)
-        run, recipe = start(config, frames, folder, device, resume=options.resume)
+        run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
         try:
             train(run, recipe, frames, validation)
         except KeyboardInterrupt:
             if rank() == 0:
-                print(f"stopped and saved; go on with: {rerun_command('--resume')}", file=sys.stderr)
+                print(f"stopped and saved; go on with: {build_rerun_command('--resume')}", file=sys.stderr)
             return 130
         if rank() == 0:
             files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"

@@ -1,1 +1,0 @@
-"""Commands that make, use and change run folders."""
