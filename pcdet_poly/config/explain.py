@@ -12,21 +12,21 @@ from pcdet_poly.config.schema import Config
 
 
 def explain(config: Config, settings: Settings) -> str:
-    """One line per setting: key = value, then its origin and its meaning, aligned."""
+    """Write one line per setting of `config`: key = value, then its origin and its meaning, in columns."""
     rows = [
         (f"{'.'.join(key)} = {value}", settings.origins.get(key, "default"), meaning)
-        for key, value, meaning in _settings_in(config, ())
+        for key, value, meaning in _walk_settings(config, ())
     ]
     width = min(56, max(len(row[0]) for row in rows))
     origin_width = max(len(row[1]) for row in rows)
     return "\n".join(f"{text:<{width}}  {origin:<{origin_width}}  {meaning}" for text, origin, meaning in rows)
 
 
-def _settings_in(section: BaseModel, prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+def _walk_settings(section: BaseModel, prefix: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, str]]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
-            yield from _settings_in(value, (*prefix, name))
+            yield from _walk_settings(value, (*prefix, name))
         else:
             shown = list(value) if isinstance(value, tuple) else value
             yield (*prefix, name), shown, (field.description or "").split("\n")[0]

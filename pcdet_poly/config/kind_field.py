@@ -20,8 +20,12 @@ from pcdet_poly.errors import UserError
 class KindField:
     """Annotation of such a field: `model: Annotated[DetectorSection, KindField(DETECTORS)]`."""
 
-    def __init__(self, table: KindTable[DetectorKind] | KindTable[LossKind]) -> None:
+    def __init__(
+        self, table: KindTable[DetectorKind] | KindTable[LossKind], *, follows_another_setting: bool = False
+    ) -> None:
         self.table = table
+        # A config need not write the kind then, and without it an editor can find that several kinds fit.
+        self.follows_another_setting = follows_another_setting
 
     def list_settings(self) -> list[type[Section]]:
         """Return the settings of every kind that is available."""
@@ -36,7 +40,10 @@ class KindField:
         """Describe every kind that is available; `kind` tells them apart."""
         union: Any = Union[tuple(self.list_settings())]  # noqa: UP007
         tagged: Any = Annotated[union, Field(discriminator="kind")]
-        return handler(TypeAdapter(tagged).core_schema)
+        described = handler(TypeAdapter(tagged).core_schema)
+        if self.follows_another_setting:
+            described |= {"anyOf": described.pop("oneOf")}
+        return described
 
     def _validate(self, value: Any) -> Section:
         if isinstance(value, DetectorSection | LossSection) and hasattr(value, "kind"):

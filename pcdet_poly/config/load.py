@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pcdet_poly.config.problems import describe
+from pcdet_poly.config.error_text import describe_errors
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 
@@ -27,20 +27,22 @@ class Settings:
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """The config of a YAML file, its chain of `base:` files and `section.key=value` overrides.
+    """Read the config of a YAML file, its chain of `base:` files and `section.key=value` overrides.
 
     A later value wins: base, then file, then overrides from left to right; lists are replaced whole. A
-    section whose `kind` changes starts afresh. Raises UserError with file, line, key, value and,
-    for an unknown key, the nearest valid one.
+    section whose `kind` changes starts afresh.
+
+    Raises:
+        UserError: with file, line, key, value and, for an unknown key, the nearest valid one.
     """
     return build_config(read_settings(path, overrides))
 
 
 def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """What the files and overrides say, merged but not yet validated."""
+    """Read what the files and overrides say, merged but not yet validated."""
     settings = _read_chain(Path(path), ())
     for override in overrides:
-        settings = _merged(settings, _parse_override(override))
+        settings = _merge(settings, _parse_override(override))
     return settings
 
 
@@ -49,28 +51,26 @@ def build_config(settings: Settings) -> Config:
     try:
         return Config.model_validate(settings.values)
     except ValidationError as error:
-        raise UserError(describe(error, settings.origins)) from None
+        raise UserError(describe_errors(error, settings.origins)) from None
 
 
 def dump_config(config: Config) -> str:
-    """All values, defaults included, as YAML that `load_config` reads back to an equal Config."""
+    """Write all values, defaults included, as YAML that `load_config` reads back to an equal Config."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
     return text
 
 
-def json_schema() -> str:
-    """JSON schema of a config file, so that editors complete and check the YAML."""
+def build_json_schema() -> str:
+    """Build the JSON schema of config files, with which editors complete and check the YAML."""
     schema = Config.model_json_schema()
-    loss = schema["properties"]["classification"]  # its kind may be left out: both may fit
-    loss["anyOf"] = loss.pop("oneOf")
-    schema["properties"]["base"] = {"type": "string", "description": "File to start from, relative to this one."}
+    schema["properties"] |= {"base": {"type": "string", "description": "File to start from, relative to this one."}}
     return json.dumps(schema, indent=2) + "\n"
 
 
-def _read_chain(path: Path, readers: tuple[Path, ...]) -> Settings:
+def _read_chain(path: Path, included_by: tuple[Path, ...]) -> Settings:
     path = Path(path)
-    if path.resolve() in readers:
-        raise UserError(f"{readers[-1]}: `base: {path}` leads back to itself; remove one link of the chain")
+    if path.resolve() in included_by:
+        raise UserError(f"{included_by[-1]}: `base: {path}` leads back to itself; remove one link of the chain")
     own = _read_file(path)
     base = own.values.pop("base", None)
     own.origins.pop(("base",), None)
@@ -78,7 +78,7 @@ def _read_chain(path: Path, readers: tuple[Path, ...]) -> Settings:
         return own
     if not isinstance(base, str):
         raise UserError(f"{path}: base: {base!r} is not a path; write one file name, relative to this file")
-    return _merged(_read_chain(path.parent / base, (*readers, path.resolve())), own)
+    return _merge(_read_chain(path.parent / base, (*included_by, path.resolve())), own)
 
 
 def _read_file(path: Path) -> Settings:
@@ -88,36 +88,36 @@ def _read_file(path: Path) -> Settings:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        raise UserError(f"{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        position = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        raise UserError(f"{position}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if node is None:
         return Settings({}, {})
     if not isinstance(node, yaml.MappingNode):
         raise UserError(
             f"{path}: a config is a mapping of sections (`train:`, `data:`, ...), not a list or a single value"
         )
-    return _settings_of(node, str(path))
+    return _collect_settings(node, str(path))
 
 
-def _settings_of(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Settings:
+def _collect_settings(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Settings:
     values: dict[str, Any] = {}
     origins: dict[Key, str] = {}
     for key_node, value_node in node.value:
         name = str(key_node.value)
-        place = f"{file}:{key_node.start_mark.line + 1}"
+        position = f"{file}:{key_node.start_mark.line + 1}"
         if name in values:
-            raise UserError(f"{place}: {'.'.join((*prefix, name))}: written twice in this file; keep one")
+            raise UserError(f"{position}: {'.'.join((*prefix, name))}: written twice in this file; keep one")
         if isinstance(value_node, yaml.MappingNode):
-            inner = _settings_of(value_node, file, (*prefix, name))
+            inner = _collect_settings(value_node, file, (*prefix, name))
             values[name] = inner.values
             origins |= inner.origins
         else:
-            values[name] = _plain(value_node)
-        origins[(*prefix, name)] = place
+            values[name] = _construct_value(value_node)
+        origins[(*prefix, name)] = position
     return Settings(values, origins)
 
 
-def _plain(node: yaml.Node) -> Any:
+def _construct_value(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -140,13 +140,13 @@ def _parse_override(text: str) -> Settings:
     return Settings(value, origins)
 
 
-def _merged(lower: Settings, upper: Settings) -> Settings:
+def _merge(lower: Settings, upper: Settings) -> Settings:
     origins = dict(lower.origins)
-    values = _merged_values(lower.values, upper.values, (), origins)
+    values = _merge_values(lower.values, upper.values, (), origins)
     return Settings(values, origins | upper.origins)
 
 
-def _merged_values(
+def _merge_values(
     lower: Mapping[str, Any], upper: Mapping[str, Any], prefix: Key, origins: dict[Key, str]
 ) -> dict[str, Any]:
     if "kind" in upper and upper["kind"] != lower.get("kind", upper["kind"]):
@@ -156,7 +156,7 @@ def _merged_values(
     merged = dict(lower)
     for name, value in upper.items():
         if isinstance(value, Mapping) and isinstance(lower.get(name), Mapping):
-            merged[name] = _merged_values(lower[name], value, (*prefix, name), origins)
+            merged[name] = _merge_values(lower[name], value, (*prefix, name), origins)
         else:
             merged[name] = value
     return merged

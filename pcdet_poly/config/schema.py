@@ -28,7 +28,7 @@ class Config(Section):
     data: DataConfig = DataConfig()
     grid: GridConfig = GridConfig()
     model: Annotated[DetectorSection, KindField(DETECTORS)] = CenterPointPillarConfig()
-    classification: Annotated[LossSection, KindField(LOSSES)] = HeatmapFocalConfig()
+    classification: Annotated[LossSection, KindField(LOSSES, follows_another_setting=True)] = HeatmapFocalConfig()
     regression: CenterBoxLossConfig = CenterBoxLossConfig()
     targets: TargetsConfig = TargetsConfig()
     decode: DecodeConfig = DecodeConfig()
@@ -47,7 +47,7 @@ class Config(Section):
         if not isinstance(model, Mapping) or not isinstance(loss, Mapping):
             return values  # records, or nonsense: for the fields to judge
         model = {"kind": CenterPointPillarConfig().kind, **model}
-        return {**values, "model": model, "classification": {"kind": _default_loss(model["kind"]), **loss}}
+        return {**values, "model": model, "classification": {"kind": _find_default_loss(model["kind"]), **loss}}
 
     @model_validator(mode="after")
     def _check_sizes_agree(self) -> Self:
@@ -125,7 +125,7 @@ class Config(Section):
         return self
 
 
-def _default_loss(detector: Any) -> str:
+def _find_default_loss(detector: Any) -> str:
     """Return the loss of a detector; of one that cannot be found, which the field `model` reports, any loss."""
     try:
         return DETECTORS.find(detector).loss

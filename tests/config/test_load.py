@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pcdet_poly.config.error_text import list_keys
 from pcdet_poly.config.explain import explain
-from pcdet_poly.config.load import build_config, dump_config, json_schema, load_config, read_settings
-from pcdet_poly.config.problems import all_keys
+from pcdet_poly.config.load import build_config, build_json_schema, dump_config, load_config, read_settings
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 
@@ -124,8 +124,8 @@ def test_every_setting_has_a_description() -> None:
 
 
 def test_the_schema_names_every_section_and_forbids_others() -> None:
-    schema = json.loads(json_schema())
-    assert {key[0] for key in all_keys()} | {"base"} == set(schema["properties"])
+    schema = json.loads(build_json_schema())
+    assert {key[0] for key in list_keys()} | {"base"} == set(schema["properties"])
     assert schema["additionalProperties"] is False
 
 

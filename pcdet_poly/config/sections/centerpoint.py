@@ -11,7 +11,7 @@ from pcdet_poly.config.sections.backbone import BackboneConfig
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.pillars import PillarsConfig
-from pcdet_poly.config.sections.section import Count, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Section, parse_number
 
 
 class CenterHeadConfig(Section):
@@ -19,7 +19,7 @@ class CenterHeadConfig(Section):
 
     head_width: Count = 64
     """Width of the head's shared convolution and of its branches."""
-    prior: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] = 0.1
+    prior: Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)] = 0.1
     """Score the heatmap starts from; sets the bias of its last layer."""
     iou_branch: bool = False
     """Predict each box's IoU, to rescore detections with (decode.iou_weight)."""

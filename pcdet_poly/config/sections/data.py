@@ -102,7 +102,7 @@ class PasteConfig(Section):
     stop_epoch: int | None = None
     """First epoch, counted from 0, without pasting; -5 stops for the last five; null never stops."""
 
-    def pastes_in(self, epoch: int, num_epochs: int) -> bool:
+    def is_pasting(self, epoch: int, num_epochs: int) -> bool:
         """Whether frames of an epoch, counted from 0, get objects."""
         if self.stop_epoch is None:
             return bool(self.bank)

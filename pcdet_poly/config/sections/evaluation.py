@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, parse_number
 
 
 class LetConfig(Section):
@@ -39,7 +39,7 @@ class MetricsConfig(Section):
     """Greatest sum of IoU, or each prediction in descending score takes what is left (with the official tool's bug)."""
     score_cutoffs: tuple[Real, ...] | Count | None = None
     """Scores at which precision and recall are taken. None: 0, 0.01, ... 1. A number n: n estimated from the scores."""
-    recall_delta: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)] = 0.05
+    recall_delta: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] = 0.05
     """Largest step in recall when the curve is integrated."""
     min_precision: Fraction = 0.0
     """Precisions below this count as 0."""

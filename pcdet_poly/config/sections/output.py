@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pcdet_poly.config.sections.section import Count, Fraction, Positive, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Fraction, Positive, Section, parse_number
 
-Overlap = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)]
+Overlap = Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)]
 
 
 class TargetsConfig(Section):

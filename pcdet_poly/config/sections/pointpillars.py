@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.config.sections.pillars import PillarsConfig
-from pcdet_poly.config.sections.section import Fraction, NotNegative, Positive, Real, Section, number_from_text
+from pcdet_poly.config.sections.section import Fraction, NotNegative, Positive, Real, Section, parse_number
 
-Prior = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
+Prior = Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)]
 
 
 class AnchorConfig(Section):

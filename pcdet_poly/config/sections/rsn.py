@@ -10,10 +10,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.losses import SigmoidFocalConfig
-from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, parse_number
 
 Block = Literal["B0", "B0/2", "B1"]
-Prior = Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)]
+Prior = Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)]
 
 
 class RangeImageConfig(Section):

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-def number_from_text(value: Any) -> Any:
-    # PyYAML reads `1e-3` (no dot) as text; people mean the number.
+def parse_number(value: Any) -> Any:
+    """Return the number that a text stands for, and anything else as it is: PyYAML reads `1e-3` as text."""
     if isinstance(value, str):
         try:
             return float(value)
@@ -17,11 +17,11 @@ def number_from_text(value: Any) -> Any:
     return value
 
 
-Real = Annotated[float, BeforeValidator(number_from_text)]
-Positive = Annotated[float, BeforeValidator(number_from_text), Field(gt=0)]
-NotNegative = Annotated[float, BeforeValidator(number_from_text), Field(ge=0)]
-Fraction = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, le=1)]
-Decay = Annotated[float, BeforeValidator(number_from_text), Field(ge=0, lt=1)]
+Real = Annotated[float, BeforeValidator(parse_number)]
+Positive = Annotated[float, BeforeValidator(parse_number), Field(gt=0)]
+NotNegative = Annotated[float, BeforeValidator(parse_number), Field(ge=0)]
+Fraction = Annotated[float, BeforeValidator(parse_number), Field(ge=0, le=1)]
+Decay = Annotated[float, BeforeValidator(parse_number), Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from pcdet_poly.config.sections.section import Count, Decay, NotNegative, Positive, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Decay, NotNegative, Positive, Section, parse_number
 
 MixedPrecision = Literal[False, "bf16", "fp16"]
 
 
-def _precision(value: Any) -> Any:
+def _normalize_precision(value: Any) -> Any:
     return "bf16" if value is True else value
 
 
@@ -38,21 +38,21 @@ class TrainConfig(Section):
     """Adam's beta1 at the ends and at the peak of the cycle; `cosine` keeps the first."""
     beta2: Decay = 0.99
     """Adam's beta2 (OpenPCDet's one-cycle has 0.99, not torch's 0.999)."""
-    warmup: Annotated[float, BeforeValidator(number_from_text), Field(ge=0, lt=1)] | Count = 0.4
+    warmup: Annotated[float, BeforeValidator(parse_number), Field(ge=0, lt=1)] | Count = 0.4
     """Steps until the peak: a share of all, or their number."""
     division: Positive = 10.0
     """The schedule starts at learning_rate / division."""
     clip_norm: Positive = 10.0
     """Gradients are scaled down to at most this norm."""
-    norm_momentum: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)] = 0.01
+    norm_momentum: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] = 0.01
     """Weight of a step's statistics in batch norm's running ones. 0.01 needs thousands of steps; use 0.1 for fewer."""
     sync_norm: bool = True
     """Batch norm over the batches of all processes (torchrun), not of each alone."""
-    ema: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, lt=1)] | None = None
+    ema: Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)] | None = None
     """Decay of an exponential moving average of the weights, which is what gets evaluated. lingvo has 0.9999."""
     initial_weights: str | None = None
     """Checkpoint or run folder to start from: every tensor that fits by name and shape."""
-    mixed_precision: Annotated[MixedPrecision, BeforeValidator(_precision)] = False
+    mixed_precision: Annotated[MixedPrecision, BeforeValidator(_normalize_precision)] = False
     """Autocast of the network: bf16 (or true), or fp16 with a loss scale; losses stay float32."""
     channels_last: bool = True
     """Memory layout of the bird's-eye network; faster on CPUs and tensor cores."""

@@ -29,7 +29,7 @@ from pcdet_poly.data.load.sweeps import add_past_sweeps
 from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
-from pcdet_poly.signals import uninterrupted
+from pcdet_poly.signals import hold_stop_signals
 from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 INPUTS = ("x", "y", "z", "intensity", "elongation", PIXEL, RANGE)  # columns that are augmented
@@ -52,14 +52,16 @@ def load_training_batches(
     steps, per_step = count_steps_per_epoch(cfg, dataset, world_size=world_size), cfg.train.accumulate
     num_epochs = cfg.train.epochs if cfg.train.steps is None else -(-cfg.train.steps // steps)
     paster = None
-    if cfg.paste.pastes_in(epoch, num_epochs):
+    if cfg.paste.is_pasting(epoch, num_epochs):
         paster = open_paster(cfg.paste, cfg.data.classes, cfg.data.returns)
     make = partial(_make_training_batch, cfg=cfg, dataset=dataset, epoch=epoch, paster=paster)
     turns = range(first_step * per_step, steps * per_step)
     yield from _load_batches(make, [turn * world_size + rank for turn in turns], cfg.data.workers)
 
 
-def load_evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1) -> Iterator[Batch]:
+def load_evaluation_batches(
+    cfg: Config, dataset: FrameDataset, *, rank: int = 0, world_size: int = 1
+) -> Iterator[Batch]:
     """All frames once, in order, unchanged, with all objects of the config's classes; the last batch may be short.
 
     With several processes, each takes every `world_size`-th batch.
@@ -69,7 +71,9 @@ def load_evaluation_batches(cfg: Config, dataset: FrameDataset, *, rank: int = 0
     yield from _load_batches(make, range(rank, num_batches, world_size), cfg.data.workers)
 
 
-def _make_training_batch(number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None) -> Batch:
+def _make_training_batch(
+    number: int, *, cfg: Config, dataset: FrameDataset, epoch: int, paster: Paster | None
+) -> Batch:
     order = _draw_order(cfg.train.seed, epoch, len(dataset))
     size = cfg.train.batch_size
     frames = []
@@ -190,7 +194,7 @@ def _load_batches(make: Callable[[int], Batch], numbers: Sequence[int], workers:
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # else DataLoader draws from the generator that dropout uses
     )
-    with uninterrupted():  # whoever starts here never notices Ctrl-C: that is for the training loop to handle
+    with hold_stop_signals():  # whoever starts here never notices Ctrl-C: that is for the training loop to handle
         ready = iter(loader)
     try:
         for made in ready:
@@ -212,7 +216,7 @@ def _end_workers(ready: Iterator[_BatchOrError]) -> None:
     """Here and now: left to `__del__`, a Ctrl-C that arrives meanwhile is lost, with a traceback on the screen."""
     end = getattr(ready, "_shutdown_workers", None)  # no public name; without workers there is none
     if end:
-        with uninterrupted():
+        with hold_stop_signals():
             end()
 
 
