@@ -21,18 +21,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
 VERB_LIST = """
-accumulate add adjust adopt advance align allow annotate append apply apportion approximate ask assemble assert
-assign attach augment average await become begin belong bind bootstrap bring broadcast build cache calibrate call
-cast catch change check choose claim clamp classify clean clear clip clone close cluster collate collect color
-colour combine come compare compile complete compress compute concatenate configure connect contain convert copy
-count cover create crop cross cut decode decompress decorate define deflate delete derive describe destroy detach
-detect determine differentiate discard display divide download drain draw drive drop dump edit emit empty enable
-encode end enforce enlarge enter enumerate erase estimate evaluate examine exclude execute exit expand expect
-explain export extend extract fail fetch fill filter find finish fit fix flatten flip flush fold follow forget
-format forward free freeze furnish fuse gather generate get give go greet group grow guard guess halve hand handle
-has hash hide hold identify ignore import include index infer inflate initialise initialize insert inspect install
-interpolate intersect invert is iterate join judge jump keep kill label launch lay lead learn leave let lift limit
-link list listen load locate lock log look loosen lose make map mark mask match may measure meet merge migrate
+accumulate adapt add adjust adopt advance align allow annotate append apply apportion approximate ask assemble
+assert assign attach augment average await become begin belong bind bootstrap bring broadcast build cache calibrate
+call cast catch change check choose claim clamp classify clean clear clip clone close cluster coarsen collate
+collect color colour combine come compare compile complete compress compute concatenate configure connect contain
+convert copy count cover create crop cross cut decode decompress decorate define deflate delete derive describe
+destroy detach detect determine differentiate discard display divide download drain draw drive drop dump edit emit
+empty enable encode end enforce enlarge enter enumerate erase estimate evaluate examine exclude execute exit expand
+expect explain export extend extract fail fetch fill filter find finish fit fix flatten flip flush fold follow
+forget format forward free freeze furnish fuse gather generate get give go greet group grow guard guess halve hand
+handle has hash hide hold identify ignore import include index infer inflate initialise initialize insert inspect
+install interpolate intersect invert is iterate join judge jump keep kill label launch lay lead learn leave let lift
+limit link list listen load locate lock log look loosen lose make map mark mask match may measure meet merge migrate
 mirror mix modify monitor move multiply must name narrow normalize note notify number observe offer offset open
 order own pack pad paint park parse partition pass paste pause permute pick pin place plan plant plot point pool
 populate post predict prepare preprocess present print process produce profile project propagate prove provide prune
@@ -44,8 +44,8 @@ schedule score search seed seek select send separate serialize serve set setup s
 shuffle shut sign simulate skip slice smooth solve sort spawn split spread stack stamp stand start state step stop
 store stream stretch strip study style subtract suggest sum summarize supply suppress swap switch synchronize
 tabulate tag take tell test thin throw tie tile time toggle touch trace track train transform translate transpose
-traverse trigger trim try turn unbind undo uniform unlink unpack unregister unwrap update upload use validate vary
-verify view visit voxelize wait walk warm warn warp weigh widen wrap write yield zip
+traverse trigger trim try turn unbind undo uniform unlink unpack unravel unregister unwrap update upload use
+validate vary verify view visit voxelize wait walk warm warn warp weigh widen wrap write yield zip
 """
 VERBS = frozenset(VERB_LIST.split())
 # Floor-1 and floor-2 files whose functions are losses: their names are the losses' own.

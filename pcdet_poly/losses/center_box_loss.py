@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.center_box_coder import decode_boxes
-from pcdet_poly.ops.heading_bins import heading_of, heading_to_bin
+from pcdet_poly.ops.center_box_coder import decode_center_boxes
+from pcdet_poly.ops.heading_bins import decode_heading, encode_heading_bin
 from pcdet_poly.ops.iou import iou_3d_matched
 from pcdet_poly.structures import Grid
 
@@ -44,7 +44,7 @@ def center_code_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """
     if prediction.shape[1] == target.shape[1]:
         return l1(prediction, target)
-    heading = heading_bin_loss(prediction[:, 6:], heading_of(target[:, 6:]))
+    heading = heading_bin_loss(prediction[:, 6:], decode_heading(target[:, 6:]))
     return torch.cat([l1(prediction[:, :6], target[:, :6]), heading], dim=1)
 
 
@@ -54,7 +54,7 @@ def heading_bin_loss(channels: Tensor, heading_rad: Tensor) -> Tensor:
     `channels` (N, 2 n) are the logits of n bins, then their residuals; `heading_rad` is (N,).
     """
     logit, residual = channels.float().chunk(2, dim=1)
-    sector, target = heading_to_bin(heading_rad, logit.shape[1])
+    sector, target = encode_heading_bin(heading_rad, logit.shape[1])
     cross_entropy = -logit.log_softmax(dim=1).gather(1, sector[:, None])
     return torch.cat([cross_entropy, l1(residual.gather(1, sector[:, None]), target[:, None])], dim=1)
 
@@ -72,4 +72,7 @@ def center_iou_target(prediction: Tensor, target: Tensor, cell: Tensor, grid: Gr
     Returns:
         (N,) float32, without a gradient.
     """
-    return 2 * iou_3d_matched(decode_boxes(prediction.float(), cell, grid), decode_boxes(target, cell, grid)) - 1
+    return (
+        2 * iou_3d_matched(decode_center_boxes(prediction.float(), cell, grid), decode_center_boxes(target, cell, grid))
+        - 1
+    )

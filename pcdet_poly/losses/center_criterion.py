@@ -59,9 +59,9 @@ class CenterCriterion:
         code = gather_cells(maps.box_code(), targets.frame, targets.cell)  # (N, 6 + C)
         sums = {"heatmap": cfg.weight * per_cell.sum(), "box": self._sum_box_loss(code, targets)}
         if maps.iou is not None:
-            sums["iou"] = self._sum_iou_loss(maps.iou, code, targets)
+            sums |= {"iou": self._sum_iou_loss(maps.iou, code, targets)}
         if maps.velocity is not None:
-            sums["velocity"] = self._sum_velocity_loss(maps.velocity, targets)
+            sums |= {"velocity": self._sum_velocity_loss(maps.velocity, targets)}
         normalizers = self.count_normalizers(targets)
         return Losses({name: loss / normalizers[name].clamp(min=1) for name, loss in sums.items()})
 

@@ -30,7 +30,7 @@ def heatmap_loss(logits: Tensor, heatmap: Tensor, cfg: HeatmapFocalConfig, *, pr
     alpha, beta, peak = cfg.alpha, cfg.beta, heatmap == 1
     if cfg.num_terms is not None:
         loss = gaussian_drop_n_focal(logits, heatmap, alpha=alpha, beta=beta, num_terms=cfg.num_terms)
-    elif isinstance(cfg.epsilon, float) and _moves_only_epsilon(cfg):
+    elif isinstance(cfg.epsilon, float) and _is_plain_poly1(cfg):
         loss = gaussian_poly1_focal(logits, heatmap, alpha=alpha, beta=beta, epsilon=cfg.epsilon)
     else:
         epsilons = resolve_epsilons(cfg, peak, class_dim=1, progress=progress)
@@ -53,7 +53,7 @@ def sigmoid_loss(logits: Tensor, target: Tensor, cfg: SigmoidFocalConfig, *, pro
     right, alpha, gamma = target.bool(), cfg.alpha, cfg.gamma
     if cfg.num_terms is not None:
         loss = drop_n_focal(logits, right, gamma=gamma, alpha=alpha, num_terms=cfg.num_terms)
-    elif isinstance(cfg.epsilon, float) and cfg.balance_epsilon and _moves_only_epsilon(cfg):
+    elif isinstance(cfg.epsilon, float) and cfg.balance_epsilon and _is_plain_poly1(cfg):
         loss = poly1_focal(logits, right, gamma=gamma, alpha=alpha, epsilon=cfg.epsilon)
     elif cfg.balance_epsilon or alpha is None:
         epsilons = resolve_epsilons(cfg, right, class_dim=-1, progress=progress)
@@ -80,7 +80,7 @@ def weigh_background(loss: Tensor, right: Tensor, cfg: PolyConfig) -> Tensor:
     return loss * torch.where(right, 1.0, cfg.background_weight)
 
 
-def _moves_only_epsilon(cfg: PolyConfig) -> bool:
+def _is_plain_poly1(cfg: PolyConfig) -> bool:
     """Whether `epsilon` is all that PolyLoss changes: in the first power, for every logit, at every step."""
     return (
         not cfg.epsilons and cfg.epsilon_background is None and cfg.applies_to == "both" and cfg.schedule == "constant"

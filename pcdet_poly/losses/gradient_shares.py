@@ -125,16 +125,16 @@ def _measure_heatmap(logits: Tensor, heatmap: Tensor, cfg: HeatmapFocalConfig, p
     """Scalars of a heatmap (B, K, ...)."""
     peak = heatmap == 1
 
-    def whole_loss(logits: Tensor) -> Tensor:
+    def compute_whole(logits: Tensor) -> Tensor:
         return heatmap_loss(logits, heatmap, cfg, progress=progress)
 
-    def first_term(logits: Tensor) -> Tensor:
+    def compute_first(logits: Tensor) -> Tensor:
         drop_1 = gaussian_drop_n_focal(logits, heatmap, alpha=cfg.alpha, beta=cfg.beta, num_terms=1)
         if cfg.num_terms is None:
             drop_1 = drop_1 * (1 + resolve_epsilons(cfg, peak, class_dim=1, progress=progress)[0])
         return weigh_background(drop_1, peak, cfg)
 
-    return _measure_parts(logits, peak, {"peaks": peak, "background": ~peak}, whole_loss, first_term)
+    return _measure_parts(logits, peak, {"peaks": peak, "background": ~peak}, compute_whole, compute_first)
 
 
 def _measure_yes_or_no(
@@ -142,20 +142,20 @@ def _measure_yes_or_no(
 ) -> dict[str, float]:
     """Scalars of yes-or-no answers (..., K); `right` marks where yes is right, `counted` which answers count."""
 
-    def whole_loss(logits: Tensor) -> Tensor:
+    def compute_whole(logits: Tensor) -> Tensor:
         return sigmoid_loss(logits, right, cfg, progress=progress)
 
-    def first_term(logits: Tensor) -> Tensor:
+    def compute_first(logits: Tensor) -> Tensor:
         drop_1 = drop_n_focal(logits, right, gamma=cfg.gamma, alpha=cfg.alpha, num_terms=1)
         if cfg.num_terms is None:
-            drop_1 = drop_1 * (1 + _relate_epsilon_to_balance(cfg, right, progress))
+            drop_1 = drop_1 * (1 + _divide_by_balance(cfg, right, progress))
         return weigh_background(drop_1, right, cfg)
 
     parts = {"positives": right & counted, "background": ~right & counted}
-    return _measure_parts(logits, right, parts, whole_loss, first_term)
+    return _measure_parts(logits, right, parts, compute_whole, compute_first)
 
 
-def _relate_epsilon_to_balance(cfg: SigmoidFocalConfig, right: Tensor, progress: float) -> Coefficient:
+def _divide_by_balance(cfg: SigmoidFocalConfig, right: Tensor, progress: float) -> Coefficient:
     """eps_1 as a factor of alpha_t q: the control `balance_epsilon: false` leaves alpha_t off the epsilon term."""
     epsilon = resolve_epsilons(cfg, right, class_dim=-1, progress=progress)[0]
     if cfg.balance_epsilon or cfg.alpha is None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pcdet_poly.losses.anchor_box_loss import smooth_l1
-from pcdet_poly.ops.heading_bins import heading_to_bin
+from pcdet_poly.ops.heading_bins import encode_heading_bin
 from pcdet_poly.structures import RsnMaps
 
 
@@ -28,7 +28,7 @@ def rsn_box_losses(maps: RsnMaps, voxel: Tensor, box: Tensor, *, beta: float) ->
     """
     offset, size, heading = (values[voxel].float() for values in (maps.offset, maps.size, maps.heading))
     logits, residuals = heading.chunk(2, dim=1)
-    sector, residual = heading_to_bin(box[:, 6], logits.shape[1])
+    sector, residual = encode_heading_bin(box[:, 6], logits.shape[1])
     in_sector = residuals.gather(1, sector[:, None])[:, 0]
     target_offset = box[:, :3] - maps.centre[voxel]
     difference = torch.cat([offset - target_offset, size - box[:, 3:6].log()], dim=1)

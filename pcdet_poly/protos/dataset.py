@@ -1,17 +1,17 @@
 """Messages of Waymo's `Frame` that LiDAR detection needs; every other field is left out.
 
-Names and numbers as in Waymo Open Dataset 1.6.7 (dataset.proto, label.proto). `Frame.lasers` and
-what hangs on it is here for writing; `waymo/decode.py` reads range images in place.
+Names and numbers are those of Waymo Open Dataset 1.6.7 (dataset.proto, label.proto). `Frame.lasers` and
+its messages are here for writing; `waymo/decode.py` reads range images in place.
 """
 
 from __future__ import annotations
 
 from pcdet_poly.protos.build import build_messages
 
-FILE = "pcdet_poly/dataset.proto"
+FILE_NAME = "pcdet_poly/dataset.proto"
 
 _CLASSES = build_messages(
-    FILE,
+    FILE_NAME,
     {
         "MatrixShape": {"dims": "1 repeated int32"},
         "MatrixFloat": {"data": "1 packed float", "shape": "2 MatrixShape"},

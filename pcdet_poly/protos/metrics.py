@@ -1,7 +1,7 @@
 """Messages of Waymo's submissions and of its evaluation tool: `Objects` and `Submission`.
 
-Names and numbers as in Waymo Open Dataset 1.6.7 (metrics.proto, submission.proto). Enums are int32 on
-the wire; their values stand beside the fields.
+Names and numbers are those of Waymo Open Dataset 1.6.7 (metrics.proto, submission.proto). Enums are int32 on
+the wire; their values are listed beside the fields.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from pcdet_poly.protos import dataset
 from pcdet_poly.protos.build import build_messages
 
-FILE = "pcdet_poly/metrics.proto"
+FILE_NAME = "pcdet_poly/metrics.proto"
 
 _CLASSES = build_messages(
-    FILE,
+    FILE_NAME,
     {
         "Object": {
             "object": "1 Label",
@@ -40,7 +40,7 @@ _CLASSES = build_messages(
             "latency_second": "15 float",
         },
     },
-    uses=(dataset.FILE,),
+    uses=(dataset.FILE_NAME,),
 )
 
 Object = _CLASSES["Object"]

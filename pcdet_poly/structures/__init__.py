@@ -1,4 +1,4 @@
-"""Records that everything else passes around: frozen, checked, without behaviour of their own."""
+"""The records that functions of all packages take and return: frozen and checked on construction."""
 
 from pcdet_poly.structures.batch import Batch
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth

@@ -1,4 +1,4 @@
-"""Several frames as a model takes them."""
+"""Several frames in the form that a model takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """B frames: their points in one tensor, their labels apart (ragged)."""
+    """B frames: their points in one tensor, their labels in one record per frame."""
 
     points: torch.Tensor  # (P, C) float32: x, y, z, then features scaled for a network
     frame_of_point: torch.Tensor  # (P,) int64 in [0, B), ascending
@@ -24,7 +24,7 @@ class Batch:
     frame_ids: tuple[str, ...]  # B of them
     no_label_zones: tuple[tuple[np.ndarray, ...], ...] = ()  # per frame: polygons (K, 2) of x, y in the vehicle frame
     vehicle_from_world: torch.Tensor | None = None  # (B, 3, 3) float32: turns (mirrors, scales) the world's directions
-    range_images: RangeImages | None = None  # where the model looks at them
+    range_images: RangeImages | None = None  # where the model reads them
 
     def __post_init__(self) -> None:
         if len(self.points) != len(self.frame_of_point) or len(self.ground_truth) != len(self.frame_ids):
@@ -41,7 +41,7 @@ class Batch:
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
         """The same batch on `device`."""
 
-        def moved(tensor: torch.Tensor | None) -> torch.Tensor | None:
+        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
             return None if tensor is None else tensor.to(device, non_blocking=non_blocking)
 
         return Batch(
@@ -50,6 +50,6 @@ class Batch:
             ground_truth=tuple(rows.to(device, non_blocking=non_blocking) for rows in self.ground_truth),
             frame_ids=self.frame_ids,
             no_label_zones=self.no_label_zones,
-            vehicle_from_world=moved(self.vehicle_from_world),
+            vehicle_from_world=move(self.vehicle_from_world),
             range_images=self.range_images and self.range_images.to(device, non_blocking=non_blocking),
         )

@@ -1,4 +1,4 @@
-"""Boxes with what is known of them: labels by people, detections by a model.
+"""Tables of boxes: the labels of people, and the detections of a model.
 
 A box is seven numbers (x, y, z, length, width, height, heading): centre in metres in the vehicle
 frame (x forward, y left, z up), size in metres along the box's own axes, heading in radians
@@ -50,7 +50,7 @@ class Detections(Rows):
     box: Column  # (N, 7) float32, vehicle frame
     label: Column  # (N,) int64, position in the model's class list
     score: Column  # (N,) float32 in [0, 1]
-    velocity: Column | None = None  # (N, 2) float32, m/s along the vehicle frame's x and y, where the model says it
+    velocity: Column | None = None  # (N, 2) float32, m/s along the vehicle frame's x and y, where the model predicts it
 
     @classmethod
     def empty(cls) -> Self:

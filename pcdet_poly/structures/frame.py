@@ -9,8 +9,8 @@ import numpy as np
 
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, GroundTruth
 
-# Columns of Frame.points. The first five are the detector's inputs; a source that knows no more
-# gives just those.
+# Columns of Frame.points. The first five are the detector's inputs; a source that knows only those gives
+# only those.
 POINT_COLUMNS: tuple[str, ...] = (
     "x",  # metres, vehicle frame
     "y",
@@ -25,7 +25,7 @@ POINT_COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class LidarCalibration:
-    """Where one LiDAR sits and where its beams look."""
+    """The pose of one LiDAR and the inclinations of its beams."""
 
     lidar: int  # Waymo's LaserName
     vehicle_from_lidar: np.ndarray  # (4, 4) float64
@@ -44,7 +44,7 @@ class Frame:
     timestamp_us: int
     segment: str
     columns: tuple[str, ...] = POINT_COLUMNS
-    class_names: tuple[str, ...] = WAYMO_CLASSES  # what ground_truth.label points into
+    class_names: tuple[str, ...] = WAYMO_CLASSES  # of which ground_truth.label holds positions
     calibrations: tuple[LidarCalibration, ...] = ()
     no_label_zones: tuple[np.ndarray, ...] = ()  # polygons (K, 2) float64, world frame
     context: Mapping[str, str] = field(default_factory=dict)  # time_of_day, location, weather
@@ -60,5 +60,5 @@ class Frame:
 
     @property
     def frame_id(self) -> str:
-        """Unique over a dataset: segment and timestamp, as Waymo's own tools name a frame."""
+        """Segment and timestamp, unique over a dataset; Waymo's own tools name a frame alike."""
         return f"{self.segment}/{self.timestamp_us}"

@@ -21,7 +21,7 @@ class Grid:
         )
         return nx, ny, nz
 
-    def coarser(self, stride: int) -> Grid:
-        """The same space in bird's-eye view with cells `stride` times longer along x and y."""
+    def coarsen(self, stride: int) -> Grid:
+        """The same space with cells `stride` times longer along x and y."""
         dx, dy, dz = self.cell
         return Grid(self.lower, self.upper, (dx * stride, dy * stride, dz))

@@ -1,4 +1,4 @@
-"""What a network's head says, before decoding: logits and box codes on a bird's-eye grid."""
+"""The outputs of detection heads before decoding: logits and box codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CenterMaps:
     velocity: Tensor | None = None  # (B, 2, H, W) x, y in the vehicle frame, m/s, where the head has that branch
 
     def box_code(self) -> Tensor:
-        """(B, 6 + C, H, W): offset, z, size, and the C channels of heading; ops/center_code.py reads it."""
+        """Offset, z, size and the C channels of heading, (B, 6 + C, H, W), as ops/center_box_coder.py reads it."""
         import torch
 
         return torch.cat([self.offset, self.z, self.size, self.heading], dim=1)
@@ -32,7 +32,7 @@ class CenterMaps:
 
 @dataclass(frozen=True)
 class AnchorMaps:
-    """Output of an anchor head. B frames; N = H * W * A anchors, by row, column and place in their cell; K classes."""
+    """Output of an anchor head. B frames, N = H * W * A anchors by row, column and position in the cell, K classes."""
 
     logit: Tensor  # (B, N, K) one per class, of any anchor
     code: Tensor  # (B, N, 7) residuals of x, y, z, length, width, height, heading

@@ -1,4 +1,4 @@
-"""The sweeps of a batch as the LiDAR saw them: images of beams by azimuth."""
+"""The sweeps of a batch as images of beams by azimuth, in the way that the LiDAR records them."""
 
 from __future__ import annotations
 

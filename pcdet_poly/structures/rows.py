@@ -19,9 +19,9 @@ Column = Any
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of equal length N; subclasses name them, those that a table may lack default to None.
+    """Columns of equal length N, named by subclasses; a column that a table may lack has the default None.
 
-    Frozen: every operation returns a new table.
+    Tables are frozen: every operation returns a new one.
     """
 
     def __post_init__(self) -> None:
@@ -39,32 +39,36 @@ class Rows:
 
     def __getitem__(self, index: Any) -> Self:
         """The rows at `index`: a slice, a mask (N,) or integer positions."""
-        return replace(self, **{name: column[_index_for(column, index)] for name, column in self.columns().items()})
+        return replace(self, **{name: column[_adapt_index(column, index)] for name, column in self.columns().items()})
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         """The same rows as torch tensors on `device`; text columns stay numpy."""
         import torch
 
-        def moved(column: Column) -> Column:
+        def move(column: Column) -> Column:
             if isinstance(column, np.ndarray):
                 if column.dtype.kind in "US":
                     return column
                 column = torch.from_numpy(np.ascontiguousarray(column))
             return column.to(device, non_blocking=non_blocking)
 
-        return replace(self, **{name: moved(column) for name, column in self.columns().items()})
+        return replace(self, **{name: move(column) for name, column in self.columns().items()})
 
     def numpy(self) -> Self:
         """The same rows as numpy arrays on the host."""
 
-        def on_host(column: Column) -> Column:
+        def move_to_host(column: Column) -> Column:
             return column if isinstance(column, np.ndarray) else column.detach().cpu().numpy()
 
-        return replace(self, **{name: on_host(column) for name, column in self.columns().items()})
+        return replace(self, **{name: move_to_host(column) for name, column in self.columns().items()})
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
-        """All rows of `parts`, in order. At least one part, and all with the same columns."""
+        """Put the rows of at least one part, all with the same columns, into one table, in order.
+
+        Raises:
+            ValueError: without a part, or where columns differ.
+        """
         if not parts:
             raise ValueError(f"{cls.__name__}.concatenate: no parts; use {cls.__name__}.empty()")
 
@@ -72,7 +76,7 @@ class Rows:
         if any(list(part.columns()) != names for part in parts):
             raise ValueError(f"{cls.__name__}.concatenate: columns {[list(part.columns()) for part in parts]} differ")
 
-        def joined(name: str) -> Column:
+        def join(name: str) -> Column:
             columns = [getattr(part, name) for part in parts]
             if isinstance(columns[0], np.ndarray):
                 return np.concatenate(columns)
@@ -80,10 +84,11 @@ class Rows:
 
             return torch.cat(columns)
 
-        return cls(**{name: joined(name) for name in names})
+        return cls(**{name: join(name) for name in names})
 
 
-def _index_for(column: Column, index: Any) -> Any:
+def _adapt_index(column: Column, index: Any) -> Any:
+    """The index in a form that `column` takes: numpy columns do not take torch tensors."""
     if isinstance(column, np.ndarray) and not isinstance(index, (np.ndarray, slice, list)):
         return index.cpu().numpy() if hasattr(index, "cpu") else np.asarray(index)
     return index

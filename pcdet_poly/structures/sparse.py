@@ -1,9 +1,11 @@
-"""Features on the few cells of a grid that hold something."""
+"""Features on the few active cells of a grid."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from pcdet_poly.structures.cells import unravel_cells
 
 if TYPE_CHECKING:
     import torch
@@ -22,13 +24,9 @@ class Sites:
         return len(self.cell)
 
     def coordinates(self) -> Tensor:
-        """(V, 4) int64: frame, z, y, x."""
-        import torch
-
+        """Frame, z, y and x of each cell, (V, 4) int64."""
         nz, ny, nx = self.shape
-        row = self.cell // nx  # (frame * nz + z) * ny + y
-        layer = row // ny  # frame * nz + z
-        return torch.stack([layer // nz, layer % nz, row % ny, self.cell % nx], dim=1)
+        return unravel_cells(self.cell, nx, ny, nz)
 
     def to(self, device: torch.device | str) -> Sites:
         """The same cells on `device`."""
@@ -46,6 +44,6 @@ class SparseTensor:
         if len(self.features) != len(self.sites):
             raise ValueError(f"SparseTensor: {len(self.features)} rows of features for {len(self.sites)} cells")
 
-    def with_features(self, features: Tensor) -> SparseTensor:
-        """Other features (V, C') on the same cells."""
+    def replace_features(self, features: Tensor) -> SparseTensor:
+        """The same cells with other features (V, C')."""
         return SparseTensor(features, self.sites)

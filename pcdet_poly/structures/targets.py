@@ -1,4 +1,4 @@
-"""What a head should have said, and how far off it was."""
+"""The targets of detection heads, and the losses that compare a head's output with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CenterTargets:
-    """Targets of a centre head: a dense heatmap, and N objects (all frames) at their cells."""
+    """Targets of a centre head: a dense heatmap, and the N objects of all frames at their cells."""
 
     heatmap: Tensor  # (B, K, H, W) float32 in [0, 1], 1 at peaks
     frame: Tensor  # (N,) int64 in [0, B)
@@ -35,10 +35,10 @@ class AnchorTargets:
 
 @dataclass(frozen=True)
 class RsnTargets:
-    """Targets of RSN before it has chosen its voxels: which points are foreground, and N boxes of all frames."""
+    """Targets of RSN that do not depend on its choice of voxels: foreground points, and the N boxes of all frames."""
 
     foreground: Tensor  # (S,) bool: lies in a box; of the batch's points that have a pixel, in their order
-    counted: Tensor  # (S,) bool: of the frame's own sweep, whose labels these are; past sweeps are frames themselves
+    counted: Tensor  # (S,) bool: lies in the frame's own sweep, which the labels belong to, and not in a past one
     frame: Tensor  # (N,) int64 in [0, B)
     box: Tensor  # (N, 7) float32
 
@@ -48,7 +48,7 @@ class RsnVoxelTargets:
     """Targets of RSN's head at its V voxels."""
 
     heatmap: Tensor  # (V,) float32 in [0, 1], 1 at peaks
-    box: Tensor  # (V, 7) float32: the box that the heatmap's value is of; any box where it is 0
+    box: Tensor  # (V, 7) float32: the box that the heatmap's value belongs to; any box where the value is 0
 
 
 @dataclass(frozen=True)

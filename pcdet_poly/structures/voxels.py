@@ -1,10 +1,11 @@
-"""Points grouped by the cell of a grid they lie in."""
+"""Points grouped by the cell of a grid that they lie in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pcdet_poly.structures.cells import unravel_cells
 from pcdet_poly.structures.grid import Grid
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Voxels:
-    """The V cells that hold a point, over all frames of a batch, ascending. A pillar is a voxel with nz = 1."""
+    """The V cells with points, of all frames of a batch, ascending. A pillar is a voxel of a grid with nz = 1."""
 
     cell: Tensor  # (V,) int64 ascending: ((frame * nz + z) * ny + y) * nx + x
     voxel_of_point: Tensor  # (P,) int64 in [0, V); -1 where a point was dropped
@@ -26,13 +27,8 @@ class Voxels:
         return len(self.cell)
 
     def coordinates(self) -> Tensor:
-        """(V, 4) int64: frame, z, y, x."""
-        import torch
-
-        nx, ny, nz = self.grid.shape
-        row = self.cell // nx  # (frame * nz + z) * ny + y
-        layer = row // ny  # frame * nz + z
-        return torch.stack([layer // nz, layer % nz, row % ny, self.cell % nx], dim=1)
+        """Frame, z, y and x of each cell, (V, 4) int64."""
+        return unravel_cells(self.cell, *self.grid.shape)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Voxels:
         """The same voxels on `device`."""

@@ -1,9 +1,16 @@
-"""Ground truth -> what a head should have said."""
+"""Ground truth -> the targets that a head's output is compared with."""
 
+from pcdet_poly.targets.anchor_assigner import AnchorAssigner
 from pcdet_poly.targets.anchor_grid import AnchorGrid
-from pcdet_poly.targets.anchors import AnchorAssigner
-from pcdet_poly.targets.center import CenterAssigner
-from pcdet_poly.targets.gaussian import gaussian_radius
-from pcdet_poly.targets.rsn import assign_points, assign_voxels
+from pcdet_poly.targets.center_assigner import CenterAssigner
+from pcdet_poly.targets.gaussian_radius import gaussian_radius
+from pcdet_poly.targets.rsn_assigner import assign_rsn_points, assign_rsn_voxels
 
-__all__ = ["AnchorAssigner", "AnchorGrid", "CenterAssigner", "assign_points", "assign_voxels", "gaussian_radius"]
+__all__ = [
+    "AnchorAssigner",
+    "AnchorGrid",
+    "CenterAssigner",
+    "assign_rsn_points",
+    "assign_rsn_voxels",
+    "gaussian_radius",
+]

@@ -1,4 +1,4 @@
-"""Where anchors stand: A per cell of a bird's-eye map, numbered by row, column and place in the cell."""
+"""The anchors of a bird's-eye map: A per cell, numbered by row, column and position in the cell."""
 
 from __future__ import annotations
 
@@ -25,13 +25,22 @@ class AnchorGrid:
     yaws_rad: tuple[float, ...]
 
     @classmethod
-    def of(cls, grid: Grid, cfg: PointPillarsConfig, class_names: Sequence[str]) -> Self:
-        """The anchors of `cfg` on an output map with the cells of `grid`."""
+    def from_config(cls, grid: Grid, cfg: PointPillarsConfig, class_names: Sequence[str]) -> Self:
+        """Lay out the anchors of a detector.
+
+        Args:
+            grid: cells of the output map, metres, vehicle frame.
+            cfg: settings with the anchors by class name.
+            class_names: classes in the order of the labels.
+
+        Returns:
+            The anchors of every cell.
+        """
         columns, rows, _ = grid.shape
         by_name = {anchor.name: anchor for anchor in cfg.anchors}
         if cfg.anchors_at == "corners":
             first = grid.lower[:2]
-            step = _spread(grid, 0, columns), _spread(grid, 1, rows)
+            step = _compute_spacing(grid, 0, columns), _compute_spacing(grid, 1, rows)
         else:
             first = grid.lower[0] + grid.cell[0] / 2, grid.lower[1] + grid.cell[1] / 2
             step = grid.cell[:2]
@@ -46,16 +55,16 @@ class AnchorGrid:
         """Number of anchors N in all."""
         return self.columns * self.rows * self.per_cell
 
-    def boxes(self, anchor: Tensor) -> Tensor:
-        """Anchors' numbers (...) -> boxes (..., 7) float32."""
-        cell, place = anchor // self.per_cell, anchor % self.per_cell
+    def build_boxes(self, anchor: Tensor) -> Tensor:
+        """The boxes (..., 7) float32, vehicle frame, of anchors' numbers (...) in [0, N)."""
+        cell, position = anchor // self.per_cell, anchor % self.per_cell
         row_column = torch.stack([cell % self.columns, cell // self.columns], dim=-1).double()
         centre = row_column * row_column.new_tensor(self.step) + row_column.new_tensor(self.first)
-        shape = torch.tensor(self._shapes(), dtype=torch.float64, device=anchor.device)[place]
+        shape = torch.tensor(self._list_shapes(), dtype=torch.float64, device=anchor.device)[position]
         return torch.cat([centre, shape], dim=-1).float()
 
-    def _shapes(self) -> list[tuple[float, ...]]:
-        """z, length, width, height, yaw of each anchor in a cell."""
+    def _list_shapes(self) -> list[tuple[float, ...]]:
+        """Centre z, length, width, height and yaw of each anchor in a cell."""
         return [
             (each.bottom_z + each.size[2] / 2, *each.size, yaw_rad)
             for each in self.classes
@@ -63,6 +72,6 @@ class AnchorGrid:
         ]
 
 
-def _spread(grid: Grid, axis: int, count: int) -> float:
-    """Distance of `count` points spread evenly from edge to edge, ends included."""
+def _compute_spacing(grid: Grid, axis: int, count: int) -> float:
+    """Distance between neighbours of `count` points that are spread evenly from edge to edge, ends included."""
     return (grid.upper[axis] - grid.lower[axis]) / max(count - 1, 1)

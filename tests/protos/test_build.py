@@ -35,7 +35,7 @@ def test_unknown_enum_values_survive() -> None:
 
 def test_messages_of_another_table_can_be_used() -> None:
     made = build_messages(
-        "test/other.proto", {"TestObject": {"object": "1 Label", "score": "2 float"}}, uses=[proto.FILE]
+        "test/other.proto", {"TestObject": {"object": "1 Label", "score": "2 float"}}, uses=[proto.FILE_NAME]
     )
     message = made["TestObject"](object=proto.Label(id="x"), score=0.5)
     assert made["TestObject"].FromString(message.SerializeToString()).object.id == "x"
@@ -49,7 +49,7 @@ def test_the_default_pool_is_left_alone() -> None:
     file.message_type.add(name="Frame")
     descriptor_pool.Default().Add(file)
     with pytest.raises(KeyError):
-        descriptor_pool.Default().FindFileByName(proto.FILE)
+        descriptor_pool.Default().FindFileByName(proto.FILE_NAME)
 
 
 def test_every_field_is_waymos_own() -> None:

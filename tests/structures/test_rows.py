@@ -116,4 +116,4 @@ def test_a_batch_counts_frames_without_points_too() -> None:
 def test_a_grid_counts_cells_without_rounding_errors() -> None:
     grid = Grid((-74.88, -74.88, -2), (74.88, 74.88, 4), (0.32, 0.32, 6))
     assert grid.shape == (468, 468, 1)
-    assert grid.coarser(4).shape == (117, 117, 1)
+    assert grid.coarsen(4).shape == (117, 117, 1)

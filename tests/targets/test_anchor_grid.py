@@ -8,7 +8,7 @@ import torch
 
 from pcdet_poly.structures import Grid
 
-from .anchor_scenes import CLASSES, lattice
+from .anchor_cases import CLASSES, lattice
 
 
 @pytest.mark.parametrize("anchors_at", ["corners", "centres"])
@@ -26,7 +26,7 @@ def test_boxes_by_row_column_class_and_yaw(anchors_at: str) -> None:
         for yaw in (0.0, 1.57, 0.5)
     ]
     assert len(anchors) == len(expected) == 32 * 16 * 6
-    found = anchors.boxes(torch.arange(len(anchors)))
+    found = anchors.build_boxes(torch.arange(len(anchors)))
     assert found.dtype == torch.float32
     np.testing.assert_allclose(found, np.array(expected), atol=1e-6)
 
@@ -34,17 +34,17 @@ def test_boxes_by_row_column_class_and_yaw(anchors_at: str) -> None:
 def test_any_shape_of_numbers() -> None:
     anchors = lattice()
     number = torch.tensor([[0, 5], [77, len(anchors) - 1]])
-    assert torch.equal(anchors.boxes(number)[1, 0], anchors.boxes(torch.tensor([77]))[0])
-    assert anchors.boxes(number[:0]).shape == (0, 2, 7)
+    assert torch.equal(anchors.build_boxes(number)[1, 0], anchors.build_boxes(torch.tensor([77]))[0])
+    assert anchors.build_boxes(number[:0]).shape == (0, 2, 7)
 
 
 def test_the_published_lattice_touches_the_edges_of_the_grid() -> None:
     waymo = lattice(Grid((-74.88, -74.88, -2.0), (74.88, 74.88, 4.0), (0.32, 0.32, 6.0)))
-    ends = waymo.boxes(torch.tensor([0, len(waymo) - 1]))[:, :2]
+    ends = waymo.build_boxes(torch.tensor([0, len(waymo) - 1]))[:, :2]
     np.testing.assert_allclose(ends, [[-74.88, -74.88], [74.88, 74.88]], atol=1e-4)
 
 
 def test_one_cell() -> None:
     cell = Grid((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0))
-    assert lattice(cell, anchors_at="centres").boxes(torch.arange(4))[:, :2].abs().max() == 0
-    assert lattice(cell).boxes(torch.arange(4))[:, :2].unique().tolist() == [-1.0]
+    assert lattice(cell, anchors_at="centres").build_boxes(torch.arange(4))[:, :2].abs().max() == 0
+    assert lattice(cell).build_boxes(torch.arange(4))[:, :2].unique().tolist() == [-1.0]

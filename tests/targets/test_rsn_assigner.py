@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pcdet_poly.structures import Batch, GroundTruth, RangeImages, RsnMaps, RsnTargets, Sites
-from pcdet_poly.targets.rsn import assign_points, assign_voxels
+from pcdet_poly.targets.rsn_assigner import assign_rsn_points, assign_rsn_voxels
 
 
 def objects(box: np.ndarray) -> GroundTruth:
@@ -74,7 +74,7 @@ def test_heatmap_equals_loops(layers: int, sigma: float, seed: int) -> None:
         frame=torch.tensor([0] * 8 + [2] * 7),
         box=torch.from_numpy(random_boxes(rng, 15).astype(np.float32)),
     )
-    found = assign_voxels(maps_at(centre, frame, 3, layers=layers), targets, sigma_m=sigma)
+    found = assign_rsn_voxels(maps_at(centre, frame, 3, layers=layers), targets, sigma_m=sigma)
     expected = np.array(naive_heat(centre, frame, targets, sigma, layers == 1))
     near_peak = expected > 1 - 1e-3
     np.testing.assert_allclose(found.heatmap[~near_peak], expected[~near_peak], atol=1e-5)
@@ -92,7 +92,7 @@ def test_an_object_seen_at_one_end_alone_has_a_peak() -> None:
     box = torch.tensor([[0.0, 0, 0, 5, 2, 2, 0]])
     none = torch.zeros(0, dtype=torch.bool)
     targets = RsnTargets(none, none, torch.tensor([0]), box)
-    heat = assign_voxels(maps_at(centre, np.zeros(3, int), 1, layers=1), targets, sigma_m=1.0).heatmap
+    heat = assign_rsn_voxels(maps_at(centre, np.zeros(3, int), 1, layers=1), targets, sigma_m=1.0).heatmap
     np.testing.assert_allclose(heat, [1, math.exp(-0.2), 0], rtol=1e-5)
 
 
@@ -103,7 +103,7 @@ def test_nothing_to_assign(num_voxels: int, num_boxes: int) -> None:
     box = torch.from_numpy(random_boxes(rng, num_boxes).astype(np.float32))
     targets = RsnTargets(none, none, torch.zeros(num_boxes, dtype=torch.int64), box)
     maps = maps_at(rng.uniform(-1, 1, (num_voxels, 3)), np.zeros(num_voxels, int), 1, layers=1)
-    found = assign_voxels(maps, targets, sigma_m=1.0)
+    found = assign_rsn_voxels(maps, targets, sigma_m=1.0)
     assert found.heatmap.tolist() == [0.0] * num_voxels
     assert found.box.shape == (num_voxels, 7)
 
@@ -124,7 +124,7 @@ def test_points_in_boxes_of_their_frame_are_foreground(columns: int) -> None:
         ("a", "b", "c"),
         range_images=RangeImages(torch.zeros(3, 3, 5, 10), torch.from_numpy(pixel)),
     )
-    targets = assign_points(batch)
+    targets = assign_rsn_points(batch)
     with_pixel = np.flatnonzero(pixel >= 0)
     expected = [any(is_in(points[i].astype(float), box) for box in boxes[frame[i]]) for i in with_pixel]
     assert targets.foreground.tolist() == expected

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pcdet_poly.config.sections.output import TargetsConfig
-from pcdet_poly.ops.center_code import encode_boxes
+from pcdet_poly.ops.center_box_coder import encode_center_boxes
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 
@@ -137,4 +137,4 @@ def test_ground_truth_stays_as_it_was():
 
 
 def test_encode_of_no_boxes():
-    assert encode_boxes(torch.zeros(0, 7), torch.zeros(0, 2)).shape == (0, 8)
+    assert encode_center_boxes(torch.zeros(0, 7), torch.zeros(0, 2)).shape == (0, 8)

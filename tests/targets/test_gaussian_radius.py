@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pcdet_poly.targets.gaussian import gaussian_radius
+from pcdet_poly.targets.gaussian_radius import gaussian_radius
 
 CELL_M = 0.32
 

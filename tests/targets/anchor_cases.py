@@ -18,7 +18,7 @@ CLASSES = (
 def lattice(grid: Grid = GRID, **settings: object) -> AnchorGrid:
     """Anchors of both classes, those of PERSON listed first in the settings."""
     cfg = PointPillarsConfig(anchors=CLASSES[::-1], **settings)
-    return AnchorGrid.of(grid, cfg, ("CAR", "PERSON"))
+    return AnchorGrid.from_config(grid, cfg, ("CAR", "PERSON"))
 
 
 def truth(box: object, label: object) -> GroundTruth:

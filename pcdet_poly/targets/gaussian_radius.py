@@ -1,4 +1,4 @@
-"""How far a centre may be off before its box overlaps too little: the radius of a heatmap's Gaussian."""
+"""The radius of a heatmap's Gaussian: how far a centre may be off before its box overlaps too little."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ def gaussian_radius(length: Tensor, width: Tensor, *, min_overlap: float, correc
     and published settings mean it. At o = 0.1 it gives 0.4 times the third case, where the second
     one is the true answer: 4.14 in place of 2.76 cells for a vehicle of 4.7 x 2.1 m in 0.32 m cells.
 
-    Args: length, width (N,) > 0. Returns (N,), of their type.
+    Args:
+        length: (N,) > 0, in the unit of the result.
+        width: (N,) > 0, in the same unit.
+        min_overlap: IoU in (0, 1) that the shift must keep.
+        corrected: True takes the right roots of the quadratics.
+
+    Returns:
+        (N,), type of `length`.
+
     Source: Law and Deng, CornerNet, ECCV 2018, section 3.2, and the authors' code.
     """
     sides, area, overlap = length + width, length * width, min_overlap

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
-from pcdet_poly.ops.anchor_code import encode_residuals, sector_of
+from pcdet_poly.ops.anchor_box_coder import encode_anchor_boxes, find_sector
 from pcdet_poly.structures import AnchorTargets, Grid, GroundTruth
 from pcdet_poly.targets import AnchorAssigner, AnchorGrid
 
-from .anchor_scenes import lattice, random_truth, truth
+from .anchor_cases import lattice, random_truth, truth
 
 OFFSET = math.pi / 4
 
@@ -48,7 +48,7 @@ class Expected:
 def naive(anchors: AnchorGrid, rows: GroundTruth) -> Expected:
     """The rule of the docstring over the whole table of anchors x objects, class by class."""
     expected = Expected()
-    table = anchors.boxes(torch.arange(len(anchors))).double().numpy()
+    table = anchors.build_boxes(torch.arange(len(anchors))).double().numpy()
     class_of = np.arange(len(anchors)) % anchors.per_cell // len(anchors.yaws_rad)
     box, label = rows.box.double().numpy(), rows.label.numpy()
     for k, thresholds in enumerate(anchors.classes):
@@ -78,8 +78,8 @@ def check(targets: AnchorTargets, frame: int, anchors: AnchorGrid, rows: GroundT
     owner = torch.tensor([expected.owner[a] for a in positive], dtype=torch.int64)
     box = rows.box[owner]
     assert torch.equal(targets.label[here], rows.label[owner])
-    torch.testing.assert_close(targets.code[here], encode_residuals(box, anchors.boxes(targets.anchor[here])))
-    assert torch.equal(targets.direction[here], sector_of(box[:, 6], 2, OFFSET))
+    torch.testing.assert_close(targets.code[here], encode_anchor_boxes(box, anchors.build_boxes(targets.anchor[here])))
+    assert torch.equal(targets.direction[here], find_sector(box[:, 6], 2, OFFSET))
     return expected
 
 
@@ -131,7 +131,9 @@ def test_every_object_gets_its_best_anchors_ties_included() -> None:
     anchors = lattice(anchors_at="centres", yaws_rad=(0.0,))
     rows = truth([[0, 0, 0, 12, 3, 3, 0]], [0])  # 0 is an edge between cells: the inner anchors are all as good
     targets = assigner(anchors)([rows])
-    iou = [overlap(each, rows.box[0].double().numpy()) for each in anchors.boxes(torch.arange(len(anchors))).double()]
+    iou = [
+        overlap(each, rows.box[0].double().numpy()) for each in anchors.build_boxes(torch.arange(len(anchors))).double()
+    ]
     ties = np.flatnonzero(np.abs(np.array(iou) - max(iou)) < 1e-9)
     assert max(iou) < 0.4  # below both thresholds
     assert sorted(targets.anchor.tolist()) == ties.tolist()
@@ -158,7 +160,7 @@ def test_positives_on_the_full_waymo_grid_lie_on_their_objects() -> None:
     """1.3 million anchors x 200 objects."""
     cfg = PointPillarsConfig()
     grid = Grid((-74.88, -74.88, -2.0), (74.88, 74.88, 4.0), (0.32, 0.32, 6.0))
-    anchors = AnchorGrid.of(grid, cfg, ("VEHICLE", "PEDESTRIAN", "CYCLIST"))
+    anchors = AnchorGrid.from_config(grid, cfg, ("VEHICLE", "PEDESTRIAN", "CYCLIST"))
     rng = np.random.default_rng(0)
     label = rng.integers(0, 3, 200)
     size = np.array([cfg.anchors[k].size for k in label]) * rng.uniform(0.8, 1.3, (200, 3))
@@ -166,7 +168,7 @@ def test_positives_on_the_full_waymo_grid_lie_on_their_objects() -> None:
     rows = truth(np.concatenate([centre, size, rng.uniform(-3, 3, (200, 1))], 1), label)
     targets = assigner(anchors)([rows])
     per_object = np.zeros(200, int)
-    box, objects = anchors.boxes(targets.anchor).double().numpy(), rows.box.double().numpy()
+    box, objects = anchors.build_boxes(targets.anchor).double().numpy(), rows.box.double().numpy()
     for each, k in zip(box, targets.label.tolist(), strict=True):
         iou = [overlap(each, other) if own == k else -1 for other, own in zip(objects, label, strict=True)]
         per_object[int(np.argmax(iou))] += 1
