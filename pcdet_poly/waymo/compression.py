@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.stage_timer import time_stage
 
 
 def _import_fastest_zlib() -> Any:
@@ -24,7 +24,7 @@ _OUTPUT_BYTES = 1 << 22  # a TOP image holds 2.7 MB, its poses 4.1 MB: growing f
 def inflate(data: memoryview) -> bytes:
     """What a zlib stream holds."""
     try:
-        with stage("decompress"):
+        with time_stage("decompress"):
             return _READER.decompress(data, bufsize=_OUTPUT_BYTES)
     except _READER.error as error:
         raise UserError(f"{len(data)} bytes that do not decompress: {error}") from error

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import protobuf_wire as wire
 from pcdet_poly.waymo.laser_messages import decode_lidar_scans
@@ -33,7 +33,7 @@ def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
     """Points in place of range images; everything else as it is."""
-    with stage("geometry"):
+    with time_stage("geometry"):
         points = convert_range_images(scan, returns)
     return Frame(
         points=points,
@@ -50,7 +50,7 @@ def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
 def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
     """One record's labels, calibrations, and range images up to the highest of `returns`."""
     check_returns(returns)
-    with stage("parse"):
+    with time_stage("parse"):
         return _decode_scan(record, max(returns))
 
 
@@ -107,7 +107,7 @@ def _decode_matrix(transform: Sequence[float], place: str) -> np.ndarray:
 
 def _decode_labels(labels: Sequence[Any]) -> GroundTruth:
     """Labels of the known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
-    with stage("labels"):
+    with time_stage("labels"):
         labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
         return GroundTruth(
             box=np.array([_decode_box(label.box) for label in labels], np.float32).reshape(-1, 7),

@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Collection, Iterator
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import decode_scan, convert_scan
 from pcdet_poly.waymo.tfrecord import read_records
 
 
-def read_frames(path: str | Place, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
+def read_frames(path: str | AnyPath, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
     """The frames of a Waymo v1 file, one at a time, with the points of the given LiDAR returns.
 
     A record without LiDAR data (as in copies made for cameras) becomes a frame with 0 points; one

@@ -10,8 +10,8 @@ import google_crc32c
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
-from pcdet_poly.paths import Place, num_bytes, place
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.paths import AnyPath, get_num_bytes, parse_path
+from pcdet_poly.stage_timer import time_stage
 
 # A record on disk: uint64 length, masked CRC-32C of those 8 bytes, payload, masked CRC-32C of the
 # payload; little-endian.
@@ -24,7 +24,7 @@ class DamagedRecordError(UserError):
     """A record with a wrong checksum between sound neighbours."""
 
 
-def read_records(path: str | Place) -> Iterator[bytes]:
+def read_records(path: str | AnyPath) -> Iterator[bytes]:
     """The payloads of a TFRecord file, one in memory at a time, every checksum verified.
 
     A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
@@ -35,20 +35,20 @@ def read_records(path: str | Place) -> Iterator[bytes]:
 
 
 def read_numbered_records(
-    path: str | Place, *, on_damage: Callable[[DamagedRecordError], None] | None = None
+    path: str | AnyPath, *, on_damage: Callable[[DamagedRecordError], None] | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """As `read_records`, with the records' numbers; `on_damage` may step over damaged payloads by returning."""
-    path = place(path)
+    path = parse_path(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a .tfrecord file")
     with path.open("rb") as file:
-        size = num_bytes(path)
+        size = get_num_bytes(path)
         if size == 0:
             raise UserError(f"{path}: the file is empty (0 bytes); fetch or make it again")
         number = 0
         while (offset := file.tell()) < size:
             try:
-                with stage("read"):
+                with time_stage("read"):
                     record = _read_record(file, size - offset, f"{path}: record {number} at byte {offset}")
             except DamagedRecordError as error:
                 if on_damage is None:
@@ -59,7 +59,7 @@ def read_numbered_records(
             number += 1
 
 
-def write_records(path: str | Place, records: Iterable[bytes]) -> int:
+def write_records(path: str | AnyPath, records: Iterable[bytes]) -> int:
     """Write `records` as a TFRecord file, whole or not at all; returns how many there were."""
     number = 0
     with atomic_path(path) as temporary, open(temporary, "wb") as file:

@@ -18,8 +18,8 @@ from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
-from pcdet_poly.ops.cpu.points_in_boxes import count_points, first_box
-from pcdet_poly.paths import Place
+from pcdet_poly.ops.arrays.points_in_boxes import count_points, first_box
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, run_jobs
 
@@ -28,7 +28,7 @@ from pcdet_poly.workers import Advance, run_jobs
 class _SegmentJob:
     """One segment to look through."""
 
-    folder: Place  # of the store
+    folder: AnyPath  # of the store
     entry: SegmentEntry
     number: int  # among the segments of all stores
     first: int  # position of its first frame among the frames of all stores
@@ -136,7 +136,10 @@ def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader,
         frame = read_frame(directory, i)
         objects += cut_objects(frame, position=part.first + i, segment=part.number, features=header.features)
         advance(1)
-    with pa.OSFile(str(_part_file_path(folder, part)), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
+    with (
+        pa.OSFile(str(_part_file_path(folder, part)), "wb") as file,
+        pa.ipc.new_file(file, make_schema(header)) as writer,
+    ):
         writer.write_batch(encode_objects(objects, header))
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from pcdet_poly.config.sections.data import PasteConfig
 from pcdet_poly.data.bank.bank_file import BankObject
 from pcdet_poly.data.bank.object_bank import ObjectBank
-from pcdet_poly.ops.cpu.iou import pairwise_iou
-from pcdet_poly.ops.cpu.points_in_boxes import first_box
+from pcdet_poly.ops.arrays.iou import pairwise_iou
+from pcdet_poly.ops.arrays.points_in_boxes import first_box
 from pcdet_poly.structures import Frame, GroundTruth
 
 
@@ -29,7 +29,7 @@ class Paster:
 
 def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]) -> Paster:
     """Open the bank that `cfg` names, and choose the objects that may be pasted."""
-    bank = ObjectBank(cfg.bank)
+    bank = ObjectBank(Path(cfg.bank).expanduser())
     select = partial(bank.select, min_points=cfg.min_points, max_level=cfg.max_level, every=cfg.every)
     pools = tuple((name, count, select(name)) for name, count in zip(classes, cfg.objects, strict=True) if count)
     return Paster(bank, pools, cfg.fill, cfg.min_points, tuple(returns))

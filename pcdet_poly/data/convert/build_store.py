@@ -1,4 +1,7 @@
-"""Sources -> a store: segment by segment, by several processes or machines, interrupted and taken up again."""
+"""Converts sources into a frame store, one segment at a time, on several processes or machines.
+
+An interrupted conversion goes on where it stopped when the same command is run again.
+"""
 
 from __future__ import annotations
 
@@ -20,41 +23,41 @@ from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, rea
 from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads
 from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
-from pcdet_poly.paths import Place, place
-from pcdet_poly.stage_timer import measured
+from pcdet_poly.paths import AnyPath, parse_path
+from pcdet_poly.stage_timer import measure_stages
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, run_jobs
 
 Executor = Literal["local", "ray"]
 OnError = Literal["stop", "skip"]
 ReportError = Callable[[UserError], None]
-# The frames of one source. Calls `advance` with the source's bytes behind each frame before it
-# gives the frame out, and `report` with what it cannot read; `report` raises or returns.
-FrameReader = Callable[[Place, Advance, ReportError], Iterator[Frame]]
+# Yields the frames of one source. Before each frame it calls `advance` with the number of the source's bytes
+# that the frame took, and it calls `report_error` with what it cannot read, which raises or returns.
+FrameReader = Callable[[AnyPath, Advance, ReportError], Iterator[Frame]]
 
 
 @dataclass(frozen=True)
 class ConversionSummary:
-    """What one conversion did."""
+    """The result of one conversion."""
 
     manifest: Manifest
     num_kept: int  # segments that were there already
     converted: tuple[SegmentEntry, ...]
-    failed: Mapping[str, str]  # sources of this conversion that gave no frame, with the reason
+    failed: Mapping[str, str]  # sources without a readable frame -> the reason
     seconds: float
-    cpu_s: Mapping[str, float]  # by stage, of all workers
+    cpu_s: Mapping[str, float]  # by stage, over all workers
 
 
 @dataclass(frozen=True)
 class _SourceResult:
-    """What became of one source."""
+    """The result of one source."""
 
-    entry: SegmentEntry | str  # or the reason why there is none
+    entry: SegmentEntry | str  # the segment written, or the reason why there is none
     cpu_s: Mapping[str, float]
 
 
 def build_store(
-    folder: str | Place,
+    folder: str | AnyPath,
     sources: Sequence[Source],
     read: FrameReader,
     *,
@@ -65,15 +68,31 @@ def build_store(
     executor: Executor = "local",
     ray_address: str | None = None,
 ) -> ConversionSummary:
-    """Convert every source that `folder` does not hold yet; the manifest grows with each segment.
+    """Convert every source that `folder` does not hold yet.
 
-    Workers write segments, this process alone the manifest: what it does not name is not there.
+    Workers write the segments' files. This process alone writes the manifest, again after each segment:
+    a file that the manifest does not name does not belong to the store.
 
-    `settings` and `precision` must be those of what is in the folder. With `on_error` skip,
-    unreadable records are left out and unreadable sources passed over, and the manifest names them.
+    Args:
+        folder: folder of the store, made if missing; a URL is allowed.
+        sources: the files or folders to convert, each of which becomes a segment.
+        read: yields the frames of a source.
+        settings: what else decides how frames are read; must equal those of a store that is there.
+        precision: how points are stored; must equal that of a store that is there.
+        on_error: stop at what cannot be read, or skip it and name it in the manifest.
+        workers: processes, or CPUs of a cluster that is started here.
+        executor: local processes, or Ray.
+        ray_address: of a running Ray cluster; None starts one here.
+
+    Returns:
+        What was converted, what was there already, and what failed.
+
+    Raises:
+        UserError: if another conversion writes into the folder, the settings differ, the disk is too
+            small, or (on_error stop) something cannot be read.
     """
     start = time.perf_counter()
-    folder = place(folder)
+    folder = parse_path(folder)
     with lock_folder(folder):
         manifest = _open_manifest(folder, {"precision": precision, **settings})
         done = map_in_threads(partial(_is_done, folder, manifest), sources)
@@ -82,13 +101,13 @@ def build_store(
         convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
         converted = []
         cpu_s: Counter[str] = Counter()
-        for source, outcome in _run_conversions(convert, todo, workers, executor, ray_address):
-            cpu_s.update(outcome.cpu_s)
-            if isinstance(outcome.entry, SegmentEntry):
-                manifest = manifest.with_segment(outcome.entry)
-                converted.append(outcome.entry)
+        for source, result in _run_conversions(convert, todo, workers, executor, ray_address):
+            cpu_s.update(result.cpu_s)
+            if isinstance(result.entry, SegmentEntry):
+                manifest = manifest.with_segment(result.entry)
+                converted.append(result.entry)
             else:
-                manifest = manifest.with_failure(source.name, outcome.entry)
+                manifest = manifest.with_failure(source.name, result.entry)
             write_manifest(folder, manifest)
     failed = {s.name: manifest.failed[s.name] for s in sources if s.name in manifest.failed}
     seconds = time.perf_counter() - start
@@ -103,14 +122,20 @@ def _run_conversions(
     ray_address: str | None,
 ) -> Iterator[tuple[Source, _SourceResult]]:
     if not sources:
-        return iter(())  # nothing to start a cluster for
+        return iter(())  # no cluster is started for nothing
     match executor:
         case "local":
             total = sum(map(_get_num_bytes, sources))
             return run_jobs(convert, sources, workers=workers, title="converting", total=total, unit="bytes")
         case "ray":
             return run_ray_jobs(
-                convert, sources, size=_get_num_bytes, workers=workers, address=ray_address, title="converting", unit="bytes"
+                convert,
+                sources,
+                size=_get_num_bytes,
+                workers=workers,
+                address=ray_address,
+                title="converting",
+                unit="bytes",
             )
         case _:
             assert_never(executor)
@@ -121,35 +146,35 @@ def _get_num_bytes(source: Source) -> int:
 
 
 def _convert_and_time(
-    source: Source, advance: Advance, *, folder: Place, read: FrameReader, precision: Precision, on_error: OnError
+    source: Source, advance: Advance, *, folder: AnyPath, read: FrameReader, precision: Precision, on_error: OnError
 ) -> _SourceResult:
-    """Write one segment's file, and time it."""
+    """Convert one source, and measure the CPU time of each stage."""
     keep_freed_memory()
-    with measured() as cpu_s:
+    with measure_stages() as cpu_s:
         entry = _convert_source(source, advance, folder, read, precision, on_error)
     return _SourceResult(entry, dict(cpu_s))
 
 
 def _convert_source(
-    source: Source, advance: Advance, folder: Place, read: FrameReader, precision: Precision, on_error: OnError
+    source: Source, advance: Advance, folder: AnyPath, read: FrameReader, precision: Precision, on_error: OnError
 ) -> SegmentEntry | str:
-    """Write one segment's file; its manifest entry, or why there is none."""
+    """Write one segment's file; return its manifest entry, or the reason why there is none."""
     skipped: list[str] = []
 
-    def report(error: UserError) -> None:
+    def report_error(error: UserError) -> None:
         if on_error == "stop":
             raise error
         skipped.append(str(error))
 
-    frames = read(source.path, advance, report)
+    frames = read(source.path, advance, report_error)
     first = next(frames, None)
     if first is None:
-        report(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
+        report_error(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
         return "; ".join(skipped)
     return write_segment(folder, chain([first], frames), source, precision=precision, skipped=skipped)
 
 
-def _open_manifest(folder: Place, settings: Mapping[str, str]) -> Manifest:
+def _open_manifest(folder: AnyPath, settings: Mapping[str, str]) -> Manifest:
     if not (folder / MANIFEST).is_file():
         return Manifest(settings)
     manifest = read_manifest(folder)
@@ -162,8 +187,8 @@ def _open_manifest(folder: Place, settings: Mapping[str, str]) -> Manifest:
     return manifest
 
 
-def _is_done(folder: Place, manifest: Manifest, source: Source) -> bool:
-    """Whether the store holds `source` as it is now, by its fingerprint and the file's checksum."""
+def _is_done(folder: AnyPath, manifest: Manifest, source: Source) -> bool:
+    """Whether the store holds `source` as it is now, judged by its fingerprint and the file's checksum."""
     for entry in manifest.segments:
         if (entry.source, entry.source_bytes, entry.source_fingerprint) == (
             source.name,
@@ -173,13 +198,13 @@ def _is_done(folder: Place, manifest: Manifest, source: Source) -> bool:
             try:
                 read_checked_directory(folder, entry)
             except UserError:
-                return False  # missing or damaged: it is made again
+                return False  # the file is missing or damaged, and is written again
             return True
     return False
 
 
-def _check_space(folder: Place, sources: Sequence[Source], read: FrameReader, precision: Precision) -> None:
-    """Refuse to start what the disk cannot hold, judged by the first frame's size before and after."""
+def _check_space(folder: AnyPath, sources: Sequence[Source], read: FrameReader, precision: Precision) -> None:
+    """Raise `UserError` if the disk is too small, judged by the first frame's size before and after conversion."""
     if not sources or not isinstance(folder, Path):
         return
     read_bytes: list[int] = []

@@ -1,4 +1,4 @@
-"""Does a store hold what its manifest says, undamaged and sane?"""
+"""Checks that a store holds what its manifest says, undamaged and with plausible values."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from pcdet_poly.data.store.frame_store import read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry, read_manifest
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, place
+from pcdet_poly.paths import AnyPath, parse_path
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, run_jobs
 
-MAX_SIZE_M = 100.0  # longer than any road vehicle
+MAX_SIZE_M = 100.0  # no road vehicle is longer
 
 
 @dataclass(frozen=True)
 class SegmentCheck:
-    """What was found in one segment."""
+    """The result of checking one segment."""
 
     entry: SegmentEntry
-    faults: tuple[str, ...]  # each names the file and, where it is about one, the frame
+    faults: tuple[str, ...]  # each names the file and, if it concerns a single one, the frame
 
 
-def check_store(folder: str | Place, *, workers: int = 1) -> list[SegmentCheck]:
+def check_store(folder: str | AnyPath, *, workers: int = 1) -> list[SegmentCheck]:
     """Read and check every frame of the store in `folder`."""
-    folder = place(folder)
+    folder = parse_path(folder)
     entries = read_manifest(folder).segments
     total = sum(entry.num_frames for entry in entries)
     check = partial(_check_segment, folder=folder)
-    done = [checked for _, checked in run_jobs(check, entries, workers=workers, title="checking", total=total)]
-    return sorted(done, key=lambda checked: checked.entry.segment)
+    checks = [checked for _, checked in run_jobs(check, entries, workers=workers, title="checking", total=total)]
+    return sorted(checks, key=lambda checked: checked.entry.segment)
 
 
-def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: Place) -> SegmentCheck:
+def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: AnyPath) -> SegmentCheck:
     return SegmentCheck(entry, tuple(_find_segment_faults(entry, advance, folder)))
 
 
-def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -> Iterator[str]:
+def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath) -> Iterator[str]:
     try:
         directory = read_checked_directory(folder, entry)
     except UserError as error:
@@ -57,8 +57,8 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -
             continue
         num_points += len(frame.points)
         num_objects += len(frame.ground_truth)
-        for problem in find_frame_faults(frame):
-            yield f"{directory.path}: frame {i} ({frame.frame_id}): {problem}"
+        for fault in find_frame_faults(frame):
+            yield f"{directory.path}: frame {i} ({frame.frame_id}): {fault}"
         if frame.frame_id != f"{entry.segment}/{entry.timestamps_us[i]}":
             yield f"{directory.path}: frame {i} is {frame.frame_id}, the manifest says {entry.timestamps_us[i]}"
     if (num_points, num_objects) != (entry.num_points, sum(entry.num_objects.values())):
@@ -69,7 +69,7 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: Place) -
 
 
 def find_frame_faults(frame: Frame) -> Iterator[str]:
-    """What is not sane in one frame."""
+    """Yield a sentence for each kind of value in a frame that cannot be right."""
     objects = frame.ground_truth
     if not np.isfinite(frame.points).all():
         yield f"{int((~np.isfinite(frame.points)).any(axis=1).sum())} points are not finite"

@@ -1,11 +1,11 @@
-"""What a conversion or a check did, in words."""
+"""The results of a conversion or a check, printed and as JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,52 +14,68 @@ from pcdet_poly.data.convert.build_store import ConversionSummary
 from pcdet_poly.data.convert.check_store import SegmentCheck
 from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.files import write_json
+from pcdet_poly.paths import AnyPath
 
 
-def print_conversion(summary: ConversionSummary, folder: str) -> None:
-    """The end of a conversion: what came in, how fast, what did not, and what the store now holds."""
-    done = numbers_of(summary)
-    print(f"{done['segments']} segments converted, {done['kept']} were there already, {len(done['failed'])} failed")
-    if done["frames"]:
+@dataclass(frozen=True)
+class ConversionNumbers:
+    """A conversion in numbers; the fields are the keys of the JSON that `--json` writes."""
+
+    segments: int  # converted now
+    kept: int  # converted earlier
+    frames: int
+    seconds: float
+    frames_per_s: float
+    mb_read: float
+    mb_written: float
+    cpu_s: dict[str, float]  # by stage, over all workers
+    left_out: list[str]  # reasons, one per record
+    failed: dict[str, str]  # source -> reason
+
+
+def print_conversion(summary: ConversionSummary, folder: str | AnyPath) -> None:
+    """Print what was converted, how fast, what could not be read, and what the store in `folder` now holds."""
+    numbers = compute_numbers(summary)
+    print(f"{numbers.segments} segments converted, {numbers.kept} were there already, {len(numbers.failed)} failed")
+    if numbers.frames:
         print(
-            f"{done['frames']} frames in {done['seconds']:.1f} s ({done['frames_per_s']:.1f} frames/s), "
-            f"{done['mb_read']:.1f} MB read ({done['mb_read'] / done['seconds']:.1f} MB/s), "
-            f"{done['mb_written']:.1f} MB written"
+            f"{numbers.frames} frames in {numbers.seconds:.1f} s ({numbers.frames_per_s:.1f} frames/s), "
+            f"{numbers.mb_read:.1f} MB read ({numbers.mb_read / numbers.seconds:.1f} MB/s), "
+            f"{numbers.mb_written:.1f} MB written"
         )
-        print(f"CPU time {_describe_cpu_time(done['cpu_s'], done['frames'])}")
-    for entry in summary.converted:
-        for reason in entry.skipped:
-            print(f"left out: {reason}")
-    for reason in summary.failed.values():
+        print(f"CPU time {_describe_cpu_time(numbers.cpu_s, numbers.frames)}")
+    for reason in numbers.left_out:
+        print(f"left out: {reason}")
+    for reason in numbers.failed.values():
         print(f"failed: {reason}")
     print(f"{folder}: {_describe_contents(summary.manifest.segments)}")
 
 
-def numbers_of(summary: ConversionSummary) -> dict[str, Any]:
-    """A conversion in numbers: segments, frames, seconds, MB, CPU seconds by stage, what was left out."""
+def compute_numbers(summary: ConversionSummary) -> ConversionNumbers:
+    """Add up a conversion's segments, frames, megabytes and seconds."""
     entries = summary.converted
     frames = sum(entry.num_frames for entry in entries)
-    return {
-        "segments": len(entries),
-        "kept": summary.num_kept,
-        "frames": frames,
-        "seconds": summary.seconds,
-        "frames_per_s": frames / summary.seconds,
-        "mb_read": sum(entry.source_bytes for entry in entries) / 1e6,
-        "mb_written": sum(entry.file_bytes for entry in entries) / 1e6,
-        "cpu_s": dict(summary.cpu_s),
-        "left_out": [reason for entry in entries for reason in entry.skipped],
-        "failed": dict(summary.failed),
-    }
+    return ConversionNumbers(
+        segments=len(entries),
+        kept=summary.num_kept,
+        frames=frames,
+        seconds=summary.seconds,
+        frames_per_s=frames / summary.seconds,
+        mb_read=sum(entry.source_bytes for entry in entries) / 1e6,
+        mb_written=sum(entry.file_bytes for entry in entries) / 1e6,
+        cpu_s=dict(summary.cpu_s),
+        left_out=[reason for entry in entries for reason in entry.skipped],
+        failed=dict(summary.failed),
+    )
 
 
 def write_conversion(summary: ConversionSummary, path: str | Path) -> None:
-    """`numbers_of` as JSON."""
-    write_json(path, numbers_of(summary))
+    """Write the numbers of a conversion as JSON."""
+    write_json(path, asdict(compute_numbers(summary)))
 
 
 def _describe_cpu_time(cpu_s: Mapping[str, float], frames: int) -> str:
-    """In words: in all, per frame, and the stages by their share."""
+    """Say how much there was in all and per frame, and the share of each stage."""
     total = sum(cpu_s.values())
     shares = sorted(cpu_s.items(), key=lambda item: -item[1])
     words = ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in shares)
@@ -67,7 +83,7 @@ def _describe_cpu_time(cpu_s: Mapping[str, float], frames: int) -> str:
 
 
 def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
-    """One row per segment, then every problem in full."""
+    """Print a table with one row per segment, then every fault in full."""
     table = Table("segment", "frames", "points", "objects", "MB", "state")
     for check in checks:
         entry = check.entry

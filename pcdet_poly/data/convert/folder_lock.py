@@ -1,4 +1,4 @@
-"""One conversion at a time in a folder."""
+"""A lock on a folder, so that only one conversion at a time writes into it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import IO
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 
 LOCK = ".lock"
 
 
 @contextmanager
-def lock_folder(folder: Place) -> Iterator[None]:
-    """Hold the folder, made if missing, for one conversion; a killed one holds nothing.
+def lock_folder(folder: AnyPath) -> Iterator[None]:
+    """Lock the folder, made if missing, for one conversion; the lock of a killed process is released by the system.
 
-    Half-written files go, at the beginning those of a killed conversion, at the end those of lost workers;
-    the lock's file goes too. Behind a URL nothing is held: object stores have no locks. There, two
-    conversions at once do double work, and the manifest of the one that ends last stands; what it does not
-    name, the next run converts.
+    Half-written files are removed: at the beginning those of a killed conversion, at the end those of lost
+    workers, and then the lock's own file. A folder behind a URL is not locked, because object stores have no
+    locks: two conversions at once do the work twice, and the manifest of the one that ends last is kept. The
+    next run converts what that manifest does not name.
+
+    Raises:
+        UserError: if another conversion holds the lock.
     """
     if not isinstance(folder, Path):
         yield
@@ -37,7 +40,7 @@ def lock_folder(folder: Place) -> Iterator[None]:
 
 
 def _open_lock(folder: Path) -> IO[str]:
-    """The lock's file, opened and locked until it is closed."""
+    """Open and lock the lock's file; closing it releases the lock."""
     import fcntl
 
     while True:
@@ -50,7 +53,7 @@ def _open_lock(folder: Path) -> IO[str]:
             lock.close()
             raise UserError(f"{folder}: another conversion is writing here; wait for it or choose another") from error
         except FileNotFoundError:
-            pass  # its owner ended between our opening and our locking, and removed it: what we hold is no name's
+            pass  # its owner removed the file between our opening and our locking it: open the new one
         lock.close()
 
 

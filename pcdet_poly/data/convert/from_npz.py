@@ -1,28 +1,29 @@
-"""Anyone's own frames, one .npz each -> store."""
+"""Imports a user's own frames, one .npz file each, into a store."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pcdet_poly.data.convert.build_store import ConversionSummary, ReportError, build_store
 from pcdet_poly.data.store.arrow_points import Precision
-from pcdet_poly.data.store.source_fingerprint import natural_sort_key, describe_source
+from pcdet_poly.data.store.source_fingerprint import Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
-from pcdet_poly.ops.cpu.points_in_boxes import count_points
-from pcdet_poly.paths import Place
+from pcdet_poly.ops.arrays.points_in_boxes import count_points
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import POINT_COLUMNS, WAYMO_CLASSES, Frame, GroundTruth
 from pcdet_poly.workers import Advance
 
-INTERVAL_US = 100_000  # between frames that bring no timestamp
-_COLUMNS = POINT_COLUMNS[:5]  # x y z intensity elongation; nothing is made up about returns and LiDARs
+INTERVAL_US = 100_000  # time between frames that have no timestamp of their own
+_COLUMNS = POINT_COLUMNS[:5]  # x y z intensity elongation; the number of the return and of the LiDAR are not known
 
 
 def import_npz(
@@ -33,16 +34,24 @@ def import_npz(
     precision: Precision = "compact",
     workers: int = 1,
 ) -> ConversionSummary:
-    """Import `folder`, and each of its folders that holds .npz files, as one segment each."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name one with a .npz file per frame")
-    folders = [path for path in [folder, *sorted(folder.iterdir())] if path.is_dir() and list_frame_files(path)]
-    if not folders:
-        raise UserError(f"{folder}: no .npz file in it; see docs/data_format.md for what one holds")
+    """Import `folder`, and each of its folders that holds .npz files, as one segment each.
+
+    Args:
+        folder: holds .npz files, or folders with .npz files.
+        output: folder of the store, made if missing.
+        class_map: names of classes in the files -> names in WAYMO_CLASSES.
+        precision: how points are stored, see store/arrow_points.py.
+        workers: processes.
+
+    Returns:
+        What was converted, what was there already, and what failed.
+
+    Raises:
+        UserError: if there is no .npz file, or one cannot be read.
+    """
     return build_store(
         output,
-        [describe_source(path.resolve(), list_frame_files(path)) for path in folders],
+        list_npz_sources([str(folder)]),
         partial(read_npz_folder, class_map=dict(class_map or {})),
         settings={"classes": " ".join(f"{name}={to}" for name, to in sorted((class_map or {}).items()))},
         precision=precision,
@@ -50,25 +59,57 @@ def import_npz(
     )
 
 
+def list_npz_sources(inputs: Sequence[str]) -> list[Source]:
+    """Describe each folder of `inputs`, and each of its folders, that holds .npz files; each is one segment."""
+    found: list[Source] = []
+    for folder in map(Path, inputs):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; name one with a .npz file per frame")
+        folders = [path for path in [folder, *sorted(folder.iterdir())] if path.is_dir() and list_frame_files(path)]
+        if not folders:
+            raise UserError(f"{folder}: no .npz file in it; see docs/data_format.md for what one holds")
+        found += [describe_source(path.resolve(), list_frame_files(path)) for path in folders]
+    return found
+
+
 def list_frame_files(folder: Path) -> list[Path]:
-    """The frames of a segment in natural order: 2.npz before 10.npz."""
+    """List the frames of a segment in natural order: 2.npz before 10.npz."""
     return sorted(folder.glob("*.npz"), key=natural_sort_key)
 
 
-def read_npz_folder(path: Place, advance: Advance, report: ReportError, *, class_map: Mapping[str, str]) -> Iterator[Frame]:
-    """The frames of a folder of .npz files."""
+def read_npz_folder(
+    path: AnyPath, advance: Advance, report_error: ReportError, *, class_map: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Frame]:
+    """Yield the frames of a folder of .npz files.
+
+    Args:
+        path: the folder; its name becomes the segment's.
+        advance: called with the number of bytes of each file.
+        report_error: called with a `UserError` for each file that cannot be read.
+        class_map: names of classes in the files -> names in WAYMO_CLASSES.
+    """
     for i, file in enumerate(list_frame_files(Path(str(path)))):
         advance(file.stat().st_size)
         try:
             frame = read_npz_frame(file, segment=path.name, timestamp_us=i * INTERVAL_US, class_map=class_map)
         except UserError as error:
-            report(error)
+            report_error(error)
             continue
         yield frame
 
 
 def read_npz_frame(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
-    """One frame; `timestamp_us` is used where the file has none."""
+    """Read one frame.
+
+    Args:
+        file: an .npz file as docs/data_format.md describes.
+        segment: name of the segment that the frame belongs to.
+        timestamp_us: used if the file has no timestamp.
+        class_map: names of classes in the file -> names in WAYMO_CLASSES.
+
+    Raises:
+        UserError: if the file cannot be read, or an array is missing or of the wrong shape, type or range.
+    """
     arrays = _NamedArrays(file, load_arrays(file))
     points = _read_points(arrays)
     box = arrays.get("boxes", (None, 7), np.float32)
@@ -94,7 +135,7 @@ def read_npz_frame(file: Path, *, segment: str, timestamp_us: int, class_map: Ma
 
 @dataclass(frozen=True)
 class _NamedArrays:
-    """The arrays of one file, taken out by name, shape and type."""
+    """The arrays of one file by name, with a check of shape and type on access."""
 
     file: Path
     values: Mapping[str, np.ndarray]
@@ -102,7 +143,17 @@ class _NamedArrays:
     def get(
         self, name: str, shape: tuple[int | None, ...], dtype: Any, *, default: Callable[[], np.ndarray] | None = None
     ) -> np.ndarray:
-        """Array `name` as `dtype`, lengths checked where `shape` gives one."""
+        """Get an array.
+
+        Args:
+            name: of the array in the file.
+            shape: lengths that the array must have; None allows any.
+            dtype: type to convert to; text is not converted to numbers.
+            default: makes the array if the file does not have it; without one it is required.
+
+        Raises:
+            UserError: if the array is required and missing, or its shape or type is wrong.
+        """
         if name not in self.values:
             if default is None:
                 raise UserError(f"{self.file}: no array '{name}'; it has {', '.join(self.values) or 'none'}")
@@ -110,7 +161,9 @@ class _NamedArrays:
         value = self.values[name]
         fits = value.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))
         if not fits or (value.dtype.kind in "US") > (np.dtype(dtype).kind in "US"):
-            raise UserError(f"{self.file}: {name} is {value.dtype} {value.shape}; {_describe_array(shape, dtype)} needed")
+            raise UserError(
+                f"{self.file}: {name} is {value.dtype} {value.shape}; {_describe_array(shape, dtype)} needed"
+            )
         return value.astype(dtype)
 
 
@@ -120,7 +173,7 @@ def _describe_array(shape: tuple[int | None, ...], dtype: Any) -> str:
 
 
 def load_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name."""
+    """Read the arrays of an .npz file, by name; raise `UserError` if that cannot be done."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
@@ -129,7 +182,7 @@ def load_arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _read_points(arrays: _NamedArrays) -> np.ndarray:
-    """(P, 5) float32, columns that are missing at the end filled with 0."""
+    """Get the points (P, 5) float32; columns that are missing at the end are 0."""
     given = arrays.get("points", (None, None), np.float32)
     if not 3 <= given.shape[1] <= len(_COLUMNS):
         raise UserError(f"{arrays.file}: points has {given.shape[1]} columns; 3 to 5 needed: {', '.join(_COLUMNS)}")
@@ -142,7 +195,7 @@ def _read_points(arrays: _NamedArrays) -> np.ndarray:
 
 
 def _read_labels(arrays: _NamedArrays, num_boxes: int, class_map: Mapping[str, str]) -> np.ndarray:
-    """(N,) int64 positions in WAYMO_CLASSES."""
+    """Get the labels (N,) int64, positions in WAYMO_CLASSES."""
     names = [class_map.get(name, name) for name in arrays.get("names", (num_boxes,), np.str_).tolist()]
     for name in names:
         if name not in WAYMO_CLASSES:

@@ -11,14 +11,14 @@ from pcdet_poly.data.convert.build_store import ConversionSummary, FrameReader, 
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, files_below, place
+from pcdet_poly.paths import AnyPath, list_files_below, parse_path
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance
 
 
 def convert_with_reader(
     inputs: Sequence[str],
-    output: str | Place,
+    output: str | AnyPath,
     reader: str,
     *,
     precision: Precision = "compact",
@@ -42,7 +42,7 @@ def convert_with_reader(
         admit_plugin(reader.partition(":")[0])
     try:
         kind = READERS.find(reader)
-        read = load_function(kind.read, place("."), int, list)
+        read = load_function(kind.read, parse_path("."), int, list)
         list_sources = kind.list_sources and load_function(kind.list_sources, inputs)
     except UserError as error:
         raise UserError(f"--reader {reader}: {error}") from None
@@ -55,16 +55,16 @@ def convert_with_reader(
 
 
 def _describe_input(name: str) -> Source:
-    path = place(name)
+    path = parse_path(name)
     if path.is_dir():
-        return describe_source(path, sorted(files_below(path), key=str))
+        return describe_source(path, sorted(list_files_below(path), key=str))
     if not path.is_file():
         raise UserError(f"{name}: no such file or folder; name what the reader reads")
     return describe_source(path)
 
 
 def _read_checked(
-    path: Place, advance: Advance, report: ReportError, *, read: FrameReader, name: str
+    path: AnyPath, advance: Advance, report: ReportError, *, read: FrameReader, name: str
 ) -> Iterator[Frame]:
     """Pass the frames of a reader on, unless they are none."""
     for frame in read(path, advance, report):

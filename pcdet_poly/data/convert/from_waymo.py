@@ -1,4 +1,4 @@
-"""Waymo files of both versions -> store."""
+"""Converts Waymo Open Dataset files of both versions into a store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 from pcdet_poly.data.convert.build_store import ConversionSummary, Executor, OnError, ReportError, build_store
-from pcdet_poly.data.convert.from_waymo_v2 import read_segment_v2, get_lidar_file, describe_source_v2
+from pcdet_poly.data.convert.from_waymo_v2 import describe_source_v2, get_lidar_file, read_segment_v2
 from pcdet_poly.data.store.arrow_points import Precision
-from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads, natural_sort_key, describe_source
+from pcdet_poly.data.store.source_fingerprint import Source, describe_source, map_in_threads, natural_sort_key
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, files_below, matches, place
+from pcdet_poly.paths import AnyPath, find_matches, list_files_below, parse_path
 from pcdet_poly.structures import Frame
-from pcdet_poly.waymo.decode import decode_scan, convert_scan
+from pcdet_poly.waymo.decode import convert_scan, decode_scan
 from pcdet_poly.waymo.tfrecord import read_numbered_records
 from pcdet_poly.waymo.v2.component_file import is_component
 from pcdet_poly.workers import Advance
@@ -23,7 +23,7 @@ _RECORD_OVERHEAD_BYTES = 16  # TFRecord's length and two checksums
 
 def convert_waymo(
     inputs: Sequence[str],
-    output: str | Place,
+    output: str | AnyPath,
     *,
     returns: Sequence[int] = (1, 2),
     precision: Precision = "compact",
@@ -32,13 +32,27 @@ def convert_waymo(
     executor: Executor = "local",
     ray_address: str | None = None,
 ) -> ConversionSummary:
-    """Convert what `inputs` name (TFRecord files, v2 Parquet files, folders, patterns) into the store `output`.
+    """Convert Waymo files into a store.
 
-    Names may be URLs. `executor` ray: see `run_ray_jobs`.
+    Args:
+        inputs: names of TFRecord files, v2 Parquet files, folders, or patterns; URLs are allowed.
+        output: folder of the store, made if missing; a URL is allowed.
+        returns: LiDAR returns to keep: 1, 2 or both.
+        precision: how points are stored, see store/arrow_points.py.
+        on_error: stop at what cannot be read, or skip it and name it in the manifest.
+        workers: processes, or CPUs of a Ray cluster that is started here.
+        executor: local processes, or Ray; see `run_ray_jobs`.
+        ray_address: of a running Ray cluster; None starts one here.
+
+    Returns:
+        What was converted, what was there already, and what failed.
+
+    Raises:
+        UserError: if there is nothing to convert, or as `build_store` says.
     """
     return build_store(
         output,
-        list(map_in_threads(_describe_waymo_source, find_waymo_sources(inputs))),
+        list_waymo_sources(inputs),
         partial(read_waymo, returns=tuple(returns)),
         settings={"returns": " ".join(map(str, returns))},
         precision=precision,
@@ -49,56 +63,85 @@ def convert_waymo(
     )
 
 
-def find_waymo_sources(inputs: Sequence[str]) -> list[Place]:
-    """The TFRecord files and v2 segments behind names of files, folders (searched to any depth) and patterns."""
-    found: set[Place] = set()
+def list_waymo_sources(inputs: Sequence[str]) -> list[Source]:
+    """Describe the TFRecord files and v2 segments behind names of files, folders and patterns, in order."""
+    return list(map_in_threads(_describe_waymo_source, find_waymo_sources(inputs)))
+
+
+def find_waymo_sources(inputs: Sequence[str]) -> list[AnyPath]:
+    """Find the TFRecord files and v2 segments behind names of files, of folders and of patterns.
+
+    Folders are searched to any depth. A v2 segment is represented by the path of its lidar file.
+
+    Raises:
+        UserError: if a name leads to nothing, or two files have the same name.
+    """
+    found: set[AnyPath] = set()
     for name in inputs:
-        path = place(name)
+        path = parse_path(name)
         if path.is_dir():
-            named = [file for file in files_below(path) if _is_tfrecord(file) or is_component(file)]
+            named = [file for file in list_files_below(path) if _is_tfrecord(file) or is_component(file)]
         else:
-            named = [path] if path.is_file() else matches(path)
+            named = [path] if path.is_file() else find_matches(path)
         if not named:
             raise UserError(
                 f"{name}: no TFRecord file there, nor v2 components; name .tfrecord files, their folder, or a pattern"
             )
         found.update(get_lidar_file(file) if is_component(file) else file for file in named)
-    by_name: dict[str, Place] = {}
+    by_name: dict[str, AnyPath] = {}
     for path in sorted(found, key=natural_sort_key):
         if by_name.setdefault(path.name, path) != path:
             raise UserError(f"{path}: the name is also that of {by_name[path.name]}; convert into two folders")
     return list(by_name.values())
 
 
-def _is_tfrecord(file: Place) -> bool:
+def _is_tfrecord(file: AnyPath) -> bool:
     return ".tfrecord" in file.name and file.suffix != ".part"
 
 
-def _describe_waymo_source(path: Place) -> Source:
+def _describe_waymo_source(path: AnyPath) -> Source:
     return describe_source_v2(path) if is_component(path) else describe_source(path)
 
 
-def read_waymo(path: Place, advance: Advance, report: ReportError, *, returns: Collection[int]) -> Iterator[Frame]:
-    """The frames of a TFRecord file or a v2 segment."""
+def read_waymo(
+    path: AnyPath, advance: Advance, report_error: ReportError, *, returns: Collection[int] = (1, 2)
+) -> Iterator[Frame]:
+    """Yield the frames of a TFRecord file or a v2 segment.
+
+    Args:
+        path: the TFRecord file, or the lidar file of a v2 segment.
+        advance: called with the number of bytes that each frame took.
+        report_error: called with a `UserError` for each frame that cannot be read.
+        returns: LiDAR returns to keep: 1, 2 or both.
+    """
     read = read_segment_v2 if is_component(path) else read_tfrecord
-    return read(path, advance, report, returns=returns)
+    return read(path, advance, report_error, returns=returns)
 
 
-def read_tfrecord(path: Place, advance: Advance, report: ReportError, *, returns: Collection[int]) -> Iterator[Frame]:
-    """The frames of a file; unreadable records go to `report`. One line on stderr if LiDAR data is missing."""
+def read_tfrecord(
+    path: AnyPath, advance: Advance, report_error: ReportError, *, returns: Collection[int]
+) -> Iterator[Frame]:
+    """Yield the frames of a TFRecord file; print one line on stderr if any has no LiDAR data.
+
+    Args:
+        path: the file.
+        advance: called with the number of bytes of each record.
+        report_error: called with a `UserError` for each record that cannot be read.
+        returns: LiDAR returns to keep: 1, 2 or both.
+    """
     warned = False
     try:
-        for number, record in read_numbered_records(path, on_damage=report):
+        for number, record in read_numbered_records(path, on_damage=report_error):
             advance(len(record) + _RECORD_OVERHEAD_BYTES)
             try:
                 scan = decode_scan(record, returns=returns)
                 frame = convert_scan(scan, returns=returns)
             except UserError as error:
-                report(UserError(f"{path}: record {number}: {error}"))
+                report_error(UserError(f"{path}: record {number}: {error}"))
                 continue
             yield frame
             if not warned and not scan.has_images:
                 warned = True
                 print(f"warning: {path}: record {number} has no LiDAR data: 0 points in its frame", file=sys.stderr)
     except UserError as error:
-        report(error)  # nothing after this place can be read
+        report_error(error)  # nothing after this place can be read

@@ -1,4 +1,4 @@
-"""Waymo v2 segments as sources of a conversion. Such a segment goes by the path of its lidar file."""
+"""Reads Waymo v2 segments as sources of a conversion; a segment is named by the path of its lidar file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from pcdet_poly.data.convert.build_store import ReportError
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import convert_scan
 from pcdet_poly.waymo.v2.component_file import component_path
@@ -17,23 +17,32 @@ from pcdet_poly.waymo.v2.schema import SCHEMAS
 from pcdet_poly.workers import Advance
 
 
-def get_lidar_file(path: Place) -> Place:
-    """The segment that a component's file belongs to, which may be the only one there."""
+def get_lidar_file(path: AnyPath) -> AnyPath:
+    """Path of the lidar file (present or not) of the segment that a component's file belongs to."""
     return component_path(path.parent.parent, "lidar", path.stem)
 
 
-def describe_source_v2(path: Place) -> Source:
-    """All files of a segment as one source."""
+def describe_source_v2(path: AnyPath) -> Source:
+    """Describe all files of a segment as one source."""
     files = [component_path(path.parent.parent, component, path.stem) for component in SCHEMAS]
     return describe_source(path, [file for file in files if file.is_file()])
 
 
-def read_segment_v2(path: Place, advance: Advance, report: ReportError, *, returns: Collection[int]) -> Iterator[Frame]:
-    """The frames of a segment; unreadable ones go to `report`. One line on stderr if LiDAR data is missing."""
+def read_segment_v2(
+    path: AnyPath, advance: Advance, report_error: ReportError, *, returns: Collection[int]
+) -> Iterator[Frame]:
+    """Yield the frames of a segment by time; print one line on stderr if any has no LiDAR data.
+
+    Args:
+        path: the segment's lidar file.
+        advance: called before each frame with its share of the segment's bytes.
+        report_error: called with a `UserError` for each frame that cannot be read.
+        returns: LiDAR returns to keep: 1, 2 or both.
+    """
     try:
         segment = SegmentV2(path.parent.parent, path.stem, returns=returns)
     except UserError as error:
-        report(error)
+        report_error(error)
         return
     warned, num_bytes, num_frames = False, describe_source_v2(path).num_bytes, len(segment.timestamps_us)
     for number, timestamp_us in enumerate(segment.timestamps_us):
@@ -41,7 +50,7 @@ def read_segment_v2(path: Place, advance: Advance, report: ReportError, *, retur
         try:
             scan = segment.read_scan(timestamp_us)
         except UserError as error:
-            report(error)
+            report_error(error)
             continue
         yield convert_scan(scan, returns=returns)
         if not warned and not scan.has_images:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pcdet_poly.data.convert.from_npz import load_arrays, read_npz_frame
 from pcdet_poly.errors import UserError
-from pcdet_poly.optional_libraries import open3d
+from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
 
 COLUMNS = POINT_COLUMNS[:5]  # x y z intensity elongation
@@ -83,7 +83,7 @@ def _read_bin(path: Path, columns: int) -> np.ndarray:
 
 def _read_pcd_or_ply(path: Path) -> np.ndarray:
     """x y z intensity of a .pcd or .ply file."""
-    library = open3d()
+    library = load_open3d()
     with library.utility.VerbosityContextManager(library.utility.VerbosityLevel.Error):
         cloud = library.t.io.read_point_cloud(str(path))
     if "positions" not in cloud.point or not len(cloud.point.positions):

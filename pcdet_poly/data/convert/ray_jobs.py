@@ -1,4 +1,4 @@
-"""Jobs spread over the machines of a Ray cluster."""
+"""Runs jobs on the machines of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.workers import Advance, progress
+from pcdet_poly.workers import Advance, show_progress
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-RETRIES = 3  # of a job whose worker or machine is lost; an error in the job itself stops everything
-_ROOT = Path(__file__).resolve().parents[3]  # workers of a running cluster do not look here by themselves
+RETRIES = 3  # a job is run again if its worker or machine is lost; an error in the job itself stops everything
+_ROOT = Path(__file__).resolve().parents[3]  # workers of a running cluster do not search this folder by themselves
 _REFRESH_S = 0.2
 _UNWIND_S = 10
 _CONNECT_S = 5
-_STORE_BYTES = 80_000_000  # of Ray's object store, the least it takes: results are a few kB
+_STORE_BYTES = 80_000_000  # the smallest object store that Ray accepts: results are a few kB
 
 
 def run_ray_jobs(
@@ -35,14 +35,29 @@ def run_ray_jobs(
     title: str,
     unit: Literal["frames", "bytes"] = "frames",
 ) -> Iterator[tuple[Job, Result]]:
-    """As `parallel.run_jobs`, on the cluster at `address`, or on one of `workers` CPUs that is started here.
+    """Run jobs like `workers.run_jobs`, but as tasks of a Ray cluster.
 
-    Every job is a Ray task on one CPU, run again when its worker is lost. The progress bar moves by the
-    `size` of whole jobs. All machines need this package, and files under the same names.
+    A job is a task on one CPU, and is run again if its worker is lost. All machines need this package, and
+    the files under the same names.
+
+    Args:
+        function: runs one job; lives at the top of a module. Its second argument does nothing here.
+        jobs: what to call `function` with; can be pickled.
+        size: the length of a job on the progress bar, which moves when a whole job is done.
+        workers: CPUs of the cluster, if it is started here.
+        address: of a running cluster, `auto`, or None to start one on this machine.
+        title: text in front of the progress bar.
+        unit: what the progress bar counts.
+
+    Yields:
+        Each job with its result, as soon as it is done.
+
+    Raises:
+        UserError: if Ray is missing, the cluster cannot be reached, or workers are lost too often.
     """
     ray = _import_ray()
     total = sum(map(size, jobs))
-    with connect_to_cluster(ray, workers, address), progress(title, total, unit) as show:
+    with connect_to_cluster(ray, workers, address), show_progress(title, total, unit) as show:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run_job)
         pending = {task.remote(function, job, os.getcwd()): job for job in jobs}
         done = 0
@@ -59,7 +74,7 @@ def run_ray_jobs(
 
 
 def _run_job(function: Callable[[Job, Advance], Result], job: Job, folder: str) -> Result:
-    with contextlib.suppress(OSError):  # on another machine, without that folder: absolute names are needed
+    with contextlib.suppress(OSError):  # another machine may lack that folder, and then needs absolute names
         os.chdir(folder)
     return function(job, lambda amount: None)
 
@@ -78,7 +93,7 @@ def _get_result(ray: Any, reference: Any) -> Any:
 
 
 def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
-    """Let tasks that are under way unwind, so that they leave nothing half-written."""
+    """Cancel running tasks and wait until they have unwound, so that they leave nothing half-written."""
     for reference in pending:
         ray.cancel(reference, force=False)
     if pending:
@@ -87,7 +102,16 @@ def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
 
 @contextmanager
 def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
-    """Connected to a cluster. One that the caller is connected to already is used, and left as it is."""
+    """Connect to a Ray cluster for the length of a block; an existing connection is used and left open.
+
+    Args:
+        ray: the module.
+        workers: CPUs of the cluster, if it is started here.
+        address: of a running cluster, `auto`, or None to start one on this machine.
+
+    Raises:
+        UserError: if the cluster cannot be reached or started.
+    """
     if ray.is_initialized():
         yield
         return
@@ -117,10 +141,10 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
 
 
 def _check_reachable(address: str | None) -> None:
-    """Say at once that nobody is there: Ray itself keeps trying for ten minutes."""
+    """Raise `UserError` at once if nothing answers at `address`: Ray itself keeps trying for ten minutes."""
     host, _, port = (address or "").rpartition(":")
     if not (host and port.isdecimal()):
-        return  # auto, or another of Ray's forms
+        return  # `auto`, or another form of address that Ray knows
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 
 
@@ -22,12 +22,14 @@ class FrameDataset:
     over the segments that are left. Can be sent to other processes.
     """
 
-    def __init__(self, stores: Sequence[str | Place], *, every: int = 1, segments_every: int = 1) -> None:
+    def __init__(self, stores: Sequence[str | AnyPath], *, every: int = 1, segments_every: int = 1) -> None:
         if not stores:
             raise UserError("no frame store given; set data.train and data.val to folders made by data_tools/")
         self._stores = [Store(folder) for folder in stores]
         self._ends = list(accumulate(len(store) for store in self._stores))
-        self._positions = _select_positions(self._stores, segments_every)[::every]  # in the concatenated list of all frames
+        self._positions = _select_positions(self._stores, segments_every)[
+            ::every
+        ]  # in the concatenated list of all frames
         if not len(self):
             raise UserError(f"{', '.join(map(str, stores))}: no frames in it; convert some data first")
 

@@ -27,7 +27,7 @@ import torch
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.augment import transform_points
 from pcdet_poly.data.load.sweeps import AGE
-from pcdet_poly.ops.cpu.range_image import NEIGHBOURS, nearest, place
+from pcdet_poly.ops.arrays.range_image import NEIGHBOURS, assign_pixels, select_nearest_points
 from pcdet_poly.structures import Frame, LidarCalibration, RangeImages
 from pcdet_poly.waymo.range_image import beam_inclination_rad
 
@@ -54,7 +54,7 @@ def add_pixel_columns(frame: Frame, cfg: RangeImageConfig) -> Frame:
         polar = _compute_polar(_move_to_lidar(frame.points[top, :3], calibration, cfg))
         row, column = _find_rows(polar, calibration, cfg.rows), _find_columns(polar, calibration, cfg.columns)
         nearest_first = np.argsort(polar.range_m, kind="stable")
-        found[top, 0] = place(nearest_first, row, column, cfg.rows, cfg.columns, NEIGHBOURS)
+        found[top, 0] = assign_pixels(nearest_first, row, column, cfg.rows, cfg.columns, NEIGHBOURS)
         found[top, 1] = polar.range_m
     return replace(frame, points=np.concatenate([frame.points, found], axis=1), columns=(*frame.columns, PIXEL, RANGE))
 
@@ -81,7 +81,7 @@ def _draw_sweeps(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[
         ages, sweep = np.unique(frame.points[:, frame.columns.index(AGE)], return_inverse=True)
         pixel = np.where(pixel >= 0, pixel + sweep * cfg.rows * cfg.columns, -1)
         num_sweeps = max(len(ages), 1)
-    shown = nearest(pixel, range_m, num_sweeps * cfg.rows * cfg.columns)
+    shown = select_nearest_points(pixel, range_m, num_sweeps * cfg.rows * cfg.columns)
     image = np.zeros((3, len(shown)), np.float32)
     visible = np.flatnonzero(shown >= 0)
     for channel, values, largest in zip(image, (range_m, intensity, elongation), LARGEST, strict=True):

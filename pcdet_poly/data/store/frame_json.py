@@ -1,8 +1,10 @@
-"""All of a frame but its points <-> JSON text."""
+"""Everything that a frame holds besides its points, as JSON text."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,52 +13,84 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Frame, GroundTruth, LidarCalibration
 
 
-def encode_frame(frame: Frame) -> bytes:
-    """Labels, pose, calibration and names of `frame` as JSON. NaN becomes null; infinity is refused."""
-    value = {
-        "segment": frame.segment,
-        "timestamp_us": int(frame.timestamp_us),
-        "num_points": len(frame.points),
-        "columns": frame.columns,
-        "class_names": frame.class_names,
-        "world_from_vehicle": _encode_numbers(frame.world_from_vehicle),
-        "objects": {name: _encode_numbers(np.asarray(column)) for name, column in frame.ground_truth.columns().items()},
-        "no_label_zones": [_encode_numbers(zone) for zone in frame.no_label_zones],
-        "context": dict(frame.context),
-        "calibrations": [_encode_calibration(calibration) for calibration in frame.calibrations],
-    }
+@dataclass(frozen=True)
+class FrameDescription:
+    """The JSON of one frame, parsed. Arrays are nested lists, in which None stands for NaN."""
+
+    segment: str
+    timestamp_us: int
+    num_points: int
+    columns: Sequence[str]
+    class_names: Sequence[str]
+    world_from_vehicle: list[Any]  # 4 x 4
+    objects: dict[str, list[Any]]  # columns of GroundTruth
+    no_label_zones: list[Any]  # polygons K x 2, world frame
+    context: dict[str, str]
+    calibrations: list[dict[str, Any]]  # fields of LidarCalibration
+
+    def to_frame(self, points: np.ndarray) -> Frame:
+        """Make the frame that this describes, with its points (P, len(columns)) float32."""
+        return Frame(
+            points=points,
+            ground_truth=_decode_objects(**self.objects),
+            world_from_vehicle=np.array(self.world_from_vehicle, np.float64),
+            timestamp_us=self.timestamp_us,
+            segment=self.segment,
+            columns=tuple(self.columns),
+            class_names=tuple(self.class_names),
+            calibrations=tuple(_decode_calibration(**calibration) for calibration in self.calibrations),
+            no_label_zones=tuple(np.array(zone, np.float64).reshape(-1, 2) for zone in self.no_label_zones),
+            context=self.context,
+        )
+
+
+def encode_description(frame: Frame) -> bytes:
+    """Encode the labels, pose, calibration and names of `frame`; NaN becomes null.
+
+    Raises:
+        UserError: if one of the numbers is infinite.
+    """
+    description = FrameDescription(
+        segment=frame.segment,
+        timestamp_us=int(frame.timestamp_us),
+        num_points=len(frame.points),
+        columns=frame.columns,
+        class_names=frame.class_names,
+        world_from_vehicle=_encode_numbers(frame.world_from_vehicle),
+        objects={name: _encode_numbers(np.asarray(column)) for name, column in frame.ground_truth.columns().items()},
+        no_label_zones=[_encode_numbers(zone) for zone in frame.no_label_zones],
+        context=dict(frame.context),
+        calibrations=[_encode_calibration(calibration) for calibration in frame.calibrations],
+    )
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(vars(description), allow_nan=False, separators=(",", ":")).encode()
     except ValueError as error:
         raise UserError(
             f"frame {frame.frame_id}: an infinite number in its labels or poses; mend the source"
         ) from error
 
 
-def decode_frame(value: dict[str, Any], points: np.ndarray) -> Frame:
-    """The inverse of `encode_frame`, from its parsed JSON and the points (P, len(value["columns"]))."""
-    return Frame(
-        points=points,
-        ground_truth=_decode_objects(value["objects"]),
-        world_from_vehicle=np.array(value["world_from_vehicle"], np.float64),
-        timestamp_us=value["timestamp_us"],
-        segment=value["segment"],
-        columns=tuple(value["columns"]),
-        class_names=tuple(value["class_names"]),
-        calibrations=tuple(_decode_calibration(calibration) for calibration in value["calibrations"]),
-        no_label_zones=tuple(np.array(zone, np.float64).reshape(-1, 2) for zone in value["no_label_zones"]),
-        context=value["context"],
-    )
+def parse_description(text: memoryview | bytes) -> FrameDescription:
+    """Parse what `encode_description` wrote."""
+    return FrameDescription(**json.loads(bytes(text)))
 
 
-def _decode_objects(columns: dict[str, list[Any]]) -> GroundTruth:
+def _decode_objects(
+    *,
+    box: list[Any],
+    label: list[int],
+    level: list[int],
+    num_points: list[int],
+    track: list[str],
+    speed: list[Any],
+) -> GroundTruth:
     return GroundTruth(
-        box=np.array(columns["box"], np.float32).reshape(-1, 7),
-        label=np.array(columns["label"], np.int64),
-        level=np.array(columns["level"], np.int64),
-        num_points=np.array(columns["num_points"], np.int64),
-        track=np.array(columns["track"], np.str_),
-        speed=np.array(columns["speed"], np.float32).reshape(-1, 2),
+        box=np.array(box, np.float32).reshape(-1, 7),
+        label=np.array(label, np.int64),
+        level=np.array(level, np.int64),
+        num_points=np.array(num_points, np.int64),
+        track=np.array(track, np.str_),
+        speed=np.array(speed, np.float32).reshape(-1, 2),
     )
 
 
@@ -70,18 +104,18 @@ def _encode_calibration(calibration: LidarCalibration) -> dict[str, Any]:
     }
 
 
-def _decode_calibration(value: dict[str, Any]) -> LidarCalibration:
+def _decode_calibration(
+    *, vehicle_from_lidar: list[Any], beam_inclination_rad: list[float], **others: Any
+) -> LidarCalibration:
     return LidarCalibration(
-        lidar=value["lidar"],
-        vehicle_from_lidar=np.array(value["vehicle_from_lidar"], np.float64),
-        beam_inclination_rad=np.array(value["beam_inclination_rad"], np.float64),
-        beam_inclination_min_rad=value["beam_inclination_min_rad"],
-        beam_inclination_max_rad=value["beam_inclination_max_rad"],
+        vehicle_from_lidar=np.array(vehicle_from_lidar, np.float64),
+        beam_inclination_rad=np.array(beam_inclination_rad, np.float64),
+        **others,
     )
 
 
 def _encode_numbers(array: np.ndarray) -> list[Any]:
-    """Nested lists, None for NaN. float32 survives: its double is printed with all digits."""
+    """Nested lists with None for NaN. float32 survives: its double is printed with all digits."""
     if array.dtype.kind == "f" and np.isnan(array).any():
         values = array.astype(object)
         values[np.isnan(array)] = None

@@ -1,4 +1,4 @@
-"""A folder of frames with random access: the one home of the format (docs/data_format.md).
+"""A folder of frames with random access, in the format that docs/data_format.md describes.
 
 A store is `manifest.json` (manifest.py) and one file per segment (segment_file.py), in which a frame is
 an Arrow table of points (arrow_points.py) and a JSON text with the rest (frame_json.py).
@@ -26,7 +26,7 @@ from pcdet_poly.data.store.segment_file import (
 )
 from pcdet_poly.data.store.source_fingerprint import Source
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, place
+from pcdet_poly.paths import AnyPath, parse_path
 from pcdet_poly.structures import Frame
 
 __all__ = [
@@ -42,14 +42,14 @@ __all__ = [
 
 
 class Store:
-    """The frames of a folder (or of what a URL names), by position: segments by name, frames as recorded.
+    """The frames of a folder (or of what a URL names), by position: segments sorted by name, frames by time.
 
-    Opening reads the manifest only. A segment's directory is read, checked and kept when the first
-    of its frames is asked for; files are not kept open, so a store can go to other processes.
+    Opening reads the manifest only. A segment's archive directory is read, checked and kept when the
+    first of its frames is read. No file is kept open, so a store can be pickled for other processes.
     """
 
-    def __init__(self, folder: str | Place) -> None:
-        self.folder = place(folder)
+    def __init__(self, folder: str | AnyPath) -> None:
+        self.folder = parse_path(folder)
         self.manifest = read_manifest(folder)
         self._ends = list(accumulate(entry.num_frames for entry in self.manifest.segments))
         self._directories: dict[int, ArchiveDirectory] = {}
@@ -58,20 +58,20 @@ class Store:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> Frame:
-        """Frame `index`; negative counts from the end."""
+        """Read frame `index`; a negative index counts from the end."""
         return read_frame(*self._locate(index))
 
     def read_labels(self, index: int) -> Frame:
-        """Frame `index` without its points, which are not read either."""
+        """Read frame `index` without its points."""
         return read_labels(*self._locate(index))
 
     def read_frames_before(self, index: int, count: int) -> list[Frame]:
-        """Up to `count` frames before frame `index` in its segment, the nearest first; fewer at a segment's start."""
+        """Read up to `count` frames that precede frame `index` in its segment, the nearest first."""
         directory, row = self._locate(index)
         return [read_frame(directory, i) for i in range(row - 1, max(row - count, 0) - 1, -1)]
 
     def _locate(self, index: int) -> tuple[ArchiveDirectory, int]:
-        """The segment's directory and the position in the segment of frame `index`."""
+        """Find the archive directory of the segment that holds frame `index`, and its position there."""
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"{self.folder}: frame {index} of {len(self)}")
@@ -81,12 +81,12 @@ class Store:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the frames' labels point into."""
+        """The classes; labels are positions in this tuple."""
         return self.manifest.class_names
 
     @property
     def frame_ids(self) -> tuple[str, ...]:
-        """`Frame.frame_id` of every frame, without reading any."""
+        """`Frame.frame_id` of every frame, taken from the manifest."""
         return tuple(f"{e.segment}/{timestamp}" for e in self.manifest.segments for timestamp in e.timestamps_us)
 
     def _open_segment(self, segment: int) -> ArchiveDirectory:
@@ -95,8 +95,8 @@ class Store:
         return self._directories[segment]
 
 
-def read_checked_directory(folder: Place, entry: SegmentEntry) -> ArchiveDirectory:
-    """The directory of a segment's file, if the file is the one the manifest means."""
+def read_checked_directory(folder: AnyPath, entry: SegmentEntry) -> ArchiveDirectory:
+    """Read the archive directory of a segment's file; raise `UserError` if it is not the file in the manifest."""
     directory = read_archive_directory(folder / entry.file)
     if (directory.file_bytes, directory.crc32, len(directory)) != (
         entry.file_bytes,
@@ -111,11 +111,23 @@ def read_checked_directory(folder: Place, entry: SegmentEntry) -> ArchiveDirecto
 
 
 def write_segment(
-    folder: Place, frames: Iterable[Frame], source: Source, *, precision: Precision, skipped: Sequence[str] = ()
+    folder: AnyPath, frames: Iterable[Frame], source: Source, *, precision: Precision, skipped: Sequence[str] = ()
 ) -> SegmentEntry:
-    """Write the file of one segment (at least one frame) and describe it for the manifest.
+    """Write the file of one segment and describe it for the manifest.
 
-    `skipped` is read after the last frame: a reader may add to it on the way.
+    Args:
+        folder: folder of the store.
+        frames: the segment's frames in recorded order, at least one.
+        source: what the frames are converted from.
+        precision: how points are stored, see arrow_points.py.
+        skipped: reasons why records were left out; read after the last frame, so that the reader
+            behind `frames` may append to it while it reads.
+
+    Returns:
+        The segment's entry in the manifest.
+
+    Raises:
+        UserError: if the frames are of several segments or class lists, or cannot be stored.
     """
     frames = iter(frames)
     first = next(frames)
@@ -150,9 +162,21 @@ def write_segment(
     )
 
 
-def write_store(folder: str | Place, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
-    """A new store of `frames`, each segment's in a row. For small data; build.py survives interruptions."""
-    folder = place(folder)
+def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
+    """Write a new store in one go; convert/build_store.py is for data whose conversion may be interrupted.
+
+    Args:
+        folder: folder of the store, made if missing; a URL is allowed.
+        frames: all frames; those of one segment follow each other.
+        precision: how points are stored, see arrow_points.py.
+
+    Returns:
+        The store, opened.
+
+    Raises:
+        UserError: if a segment comes twice, or a frame cannot be stored.
+    """
+    folder = parse_path(folder)
     manifest = Manifest({"precision": precision})
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
         if any(entry.segment == segment for entry in manifest.segments):

@@ -1,4 +1,4 @@
-"""What is in a frame store: `manifest.json`, from which a store of any size opens at once."""
+"""`manifest.json`: the list of what a frame store holds, which is all that opening a store reads."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.files import atomic_path
-from pcdet_poly.paths import Place, place
+from pcdet_poly.paths import AnyPath, parse_path
 from pcdet_poly.structures import WAYMO_CLASSES
 
 FORMAT = "pcdet_poly frames"
 VERSION = 2  # 1 kept points as Parquet
 MANIFEST = "manifest.json"
+_MAKE_ONE = "; make a frame store with data_tools/ first"
 
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """One segment's file, in the order of its frames."""
+    """What the manifest says of one segment and its file."""
 
     segment: str
     file: str  # in the store's folder
@@ -37,13 +38,13 @@ class SegmentEntry:
 
     @property
     def num_frames(self) -> int:
-        """Frames in this segment."""
+        """Number of frames in this segment."""
         return len(self.timestamps_us)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All segments of a store, by name."""
+    """All segments of a store, sorted by name."""
 
     settings: Mapping[str, str]  # how it was made: one store, one way
     segments: tuple[SegmentEntry, ...] = ()
@@ -51,11 +52,15 @@ class Manifest:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the frames' labels point into."""
+        """The classes; labels are positions in this tuple."""
         return tuple(self.segments[0].num_objects) if self.segments else WAYMO_CLASSES
 
     def with_segment(self, entry: SegmentEntry) -> Manifest:
-        """With `entry` in place of what its source gave before. Two sources of one segment are refused."""
+        """Return a manifest with `entry` in place of what the same source gave before.
+
+        Raises:
+            UserError: if another source has a segment of this name, or the classes differ from the store's.
+        """
         for other in self.segments:
             if other.segment == entry.segment and other.source != entry.source:
                 raise UserError(
@@ -71,12 +76,12 @@ class Manifest:
         return replace(self, segments=tuple(sorted([*others, entry], key=lambda e: e.segment)), failed=failed)
 
     def with_failure(self, source: str, reason: str) -> Manifest:
-        """With a note that `source` gave nothing."""
+        """Return a manifest that notes why `source` gave no frame."""
         return replace(self, failed=dict(sorted({**self.failed, source: reason}.items())))
 
 
-def write_manifest(folder: Place, manifest: Manifest) -> None:
-    """Write it whole or not at all: one line per segment, and a checksum of all the rest."""
+def write_manifest(folder: AnyPath, manifest: Manifest) -> None:
+    """Write `manifest.json` whole or not at all: one line per segment, and a checksum of all the rest."""
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -92,12 +97,16 @@ def write_manifest(folder: Place, manifest: Manifest) -> None:
         temporary.write_text("\n".join(["{", *lines, '"segments": [', rows, "]}", ""]))
 
 
-def read_manifest(folder: str | Place) -> Manifest:
-    """The manifest of the store in `folder`; every way it can be unusable is one `UserError`."""
-    folder = place(folder)
+def read_manifest(folder: str | AnyPath) -> Manifest:
+    """Read the manifest of the store in `folder`.
+
+    Raises:
+        UserError: if there is none, or it is damaged, of another kind or of another version.
+    """
+    folder = parse_path(folder)
     path = folder / MANIFEST
     if isinstance(folder, Path) and not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; make a frame store with data_tools/ first")
+        raise UserError(f"{folder}: no such folder{suggest_path(folder) or _MAKE_ONE}")
     if not path.is_file():
         raise UserError(f"{folder}: no {MANIFEST}, so not a frame store; make one with data_tools/preprocess_waymo.py")
     try:
@@ -113,15 +122,17 @@ def read_manifest(folder: str | Place) -> Manifest:
         )
     if value.pop("crc32", None) != _compute_checksum(value):
         raise UserError(f"{path}: wrong checksum, changed or damaged; delete it and run the conversion again")
-    return _parse_manifest(value)
+    return _parse_manifest(**value)
 
 
-def _parse_manifest(value: dict[str, Any]) -> Manifest:
-    segments = (
-        SegmentEntry(**{**e, "timestamps_us": tuple(e["timestamps_us"]), "skipped": tuple(e["skipped"])})
-        for e in value["segments"]
-    )
-    return Manifest(value["settings"], tuple(segments), value["failed"])
+def _parse_manifest(
+    *, settings: dict[str, str], segments: list[dict[str, Any]], failed: dict[str, str], **_others: Any
+) -> Manifest:
+    return Manifest(settings, tuple(_parse_entry(**entry) for entry in segments), failed)
+
+
+def _parse_entry(*, timestamps_us: list[int], skipped: list[str], **others: Any) -> SegmentEntry:
+    return SegmentEntry(timestamps_us=tuple(timestamps_us), skipped=tuple(skipped), **others)
 
 
 def _compute_checksum(value: Mapping[str, Any]) -> int:

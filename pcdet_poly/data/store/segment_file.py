@@ -1,4 +1,4 @@
-"""The frames of one segment in one file: a ZIP archive that any tool opens, with random access.
+"""The frames of one segment in one ZIP archive with random access, which any ZIP tool opens.
 
 Frame i is two uncompressed entries, one after the other: `00000i.json` (frame_json.py) and
 `00000i.arrow` (arrow_points.py). ZIP keeps a CRC-32 of each. The archive's directory, which holds those
@@ -7,7 +7,6 @@ checksums and all positions, has a CRC-32 of its own in the store's manifest.
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ from urllib.parse import quote
 import numpy as np
 
 from pcdet_poly.data.store.arrow_points import Precision, decode_points, encode_points
-from pcdet_poly.data.store.frame_json import decode_frame, encode_frame
+from pcdet_poly.data.store.frame_json import encode_description, parse_description
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
-from pcdet_poly.paths import Place, num_bytes, place, read_range
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.paths import AnyPath, get_num_bytes, parse_path, read_range
+from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame
 
 try:
@@ -31,17 +30,17 @@ except ImportError:  # no wheel for this machine: thirteen times slower, .2 ms a
     from zlib import crc32
 
 _AGAIN = "delete it and run the conversion again"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # ZIP's first moment: a file depends on its frames only
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that ZIP knows: a file then depends on its frames only
 _LOCAL_HEADER_BYTES = 30  # before an entry's name and data
 
 
 def segment_file_name(segment: str) -> str:
-    """The name of a segment's file: any text becomes a safe and unique one."""
+    """Name of a segment's file, safe and unique whatever characters the segment's name has."""
     return quote(segment, safe="") + ".zip"
 
 
 class SegmentWriter:
-    """Adds frames to the archive at `path`; see `open_writer`."""
+    """Appends frames to the archive at `path`; `open_writer` makes one."""
 
     def __init__(self, path: Path, precision: Precision) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
@@ -49,20 +48,20 @@ class SegmentWriter:
         self.num_frames = 0
 
     def write_frame(self, frame: Frame) -> None:
-        """Append `frame`."""
-        with stage("encode"):
+        """Append `frame`; raise `UserError`, with its id, if it cannot be stored."""
+        with time_stage("encode"):
             try:
                 points = encode_points(frame.points, frame.columns, self._precision)
             except UserError as error:
                 raise UserError(f"frame {frame.frame_id}: {error}") from error
-            rest = encode_frame(frame)
-        with stage("write"):
-            self._write(f"{self.num_frames:06d}.json", rest)
+            description = encode_description(frame)
+        with time_stage("write"):
+            self._write(f"{self.num_frames:06d}.json", description)
             self._write(f"{self.num_frames:06d}.arrow", points)
         self.num_frames += 1
 
     def close(self) -> None:
-        """Write the directory."""
+        """Write the archive's directory, which ends the file."""
         self._zip.close()
 
     def _write(self, name: str, data: bytes) -> None:
@@ -70,22 +69,22 @@ class SegmentWriter:
 
 
 @contextmanager
-def open_writer(path: str | Place, precision: Precision) -> Iterator[SegmentWriter]:
-    """A writer for the file at `path`, which appears whole when the block ends, or not at all."""
+def open_writer(path: str | AnyPath, precision: Precision) -> Iterator[SegmentWriter]:
+    """Open a writer for the file at `path`, which appears whole when the block ends, or not at all."""
     with atomic_path(path) as temporary:
         writer = SegmentWriter(temporary, precision)
         try:
             yield writer
         finally:
-            with stage("write"):
+            with time_stage("write"):
                 writer.close()
 
 
 @dataclass(frozen=True)
 class ArchiveDirectory:
-    """Where everything is in one segment's file. E entries, two per frame."""
+    """The positions, sizes and checksums of the E entries of one segment's file, two entries per frame."""
 
-    path: Place
+    path: AnyPath
     start: np.ndarray  # (E,) int64, first byte of an entry's data
     num_bytes: np.ndarray  # (E,) int64
     checksum: np.ndarray  # (E,) int64, CRC-32 of the data
@@ -96,9 +95,13 @@ class ArchiveDirectory:
         return len(self.start) // 2
 
 
-def read_archive_directory(path: str | Place) -> ArchiveDirectory:
-    """The directory of a segment's file; it is small, and reading a frame needs nothing else."""
-    path = place(path)
+def read_archive_directory(path: str | AnyPath) -> ArchiveDirectory:
+    """Read the directory of a segment's file, which is all that reading its frames needs.
+
+    Raises:
+        UserError: if the file is missing, cut off, damaged or of another kind.
+    """
+    path = parse_path(path)
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -119,27 +122,27 @@ def read_archive_directory(path: str | Place) -> ArchiveDirectory:
         start=np.array(start, np.int64),
         num_bytes=np.array([entry.file_size for entry in entries], np.int64),
         checksum=np.array([entry.CRC for entry in entries], np.int64),
-        file_bytes=num_bytes(path),
+        file_bytes=get_num_bytes(path),
         crc32=crc32(directory),
     )
 
 
 def read_frame(directory: ArchiveDirectory, index: int) -> Frame:
-    """Frame `index` (from 0), its checksums verified; no other frame is read."""
+    """Read frame `index` (from 0) and no other; raise `UserError` if its checksums are wrong."""
     text, points = _read_entries(directory, index, 2)
-    value = json.loads(bytes(text))
-    return decode_frame(value, decode_points(points, tuple(value["columns"])))
+    description = parse_description(text)
+    return description.to_frame(decode_points(points, description.columns))
 
 
 def read_labels(directory: ArchiveDirectory, index: int) -> Frame:
-    """Frame `index` without its points (P = 0), which are not read either."""
+    """Read frame `index` without its points: the frame has P = 0."""
     (text,) = _read_entries(directory, index, 1)
-    value = json.loads(bytes(text))
-    return decode_frame(value, np.zeros((0, len(value["columns"])), np.float32))
+    description = parse_description(text)
+    return description.to_frame(np.zeros((0, len(description.columns)), np.float32))
 
 
 def _read_entries(directory: ArchiveDirectory, index: int, count: int) -> list[memoryview]:
-    """The first `count` entries of frame `index`, in one read: they lie one after the other."""
+    """Read the first `count` entries of frame `index` at once: they lie one after the other."""
     entries = slice(2 * index, 2 * index + count)
     start, size = directory.start[entries], directory.num_bytes[entries]
     data = memoryview(read_range(directory.path, int(start[0]), int(start[-1] + size[-1])))

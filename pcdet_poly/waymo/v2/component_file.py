@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, RemotePath, place
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.paths import AnyPath, RemotePath, parse_path
+from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
 
 # Streams a row group; with pre_buffer or without a buffer pyarrow loads it whole, and Waymo's hold 51 frames.
@@ -24,19 +24,19 @@ _UNLABELLED = "testing"  # names of splits that begin so have no lidar_box
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 
-def component_path(folder: str | Place, component: str, segment: str) -> Place:
+def component_path(folder: str | AnyPath, component: str, segment: str) -> AnyPath:
     """Where a segment's file of a component is, or would be."""
-    return place(folder) / component / f"{segment}.parquet"
+    return parse_path(folder) / component / f"{segment}.parquet"
 
 
-def is_component(path: Place) -> bool:
+def is_component(path: AnyPath) -> bool:
     """Whether a file's name and folder are those of a component that is read here."""
     return path.suffix == ".parquet" and not path.name.startswith(".") and path.parent.name in SCHEMAS
 
 
-def may_lack_labels(folder: str | Place) -> bool:
+def may_lack_labels(folder: str | AnyPath) -> bool:
     """Whether the v2 folder is that of a split whose labels Waymo keeps to itself."""
-    folder = place(folder)
+    folder = parse_path(folder)
     return (folder.resolve() if isinstance(folder, Path) else folder).name.startswith(_UNLABELLED)
 
 
@@ -44,11 +44,11 @@ def may_lack_labels(folder: str | Place) -> bool:
 class ComponentFile:
     """One opened file, known to have the columns asked for."""
 
-    path: Place
+    path: AnyPath
     file: pq.ParquetFile
 
     @classmethod
-    def open(cls, folder: str | Place, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
+    def open(cls, folder: str | AnyPath, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
         """Open a component's file; it must exist, be Parquet, and hold `columns` in the official types."""
         path = component_path(folder, component, segment)
         if not path.is_file():
@@ -78,7 +78,7 @@ class ComponentFile:
         return table
 
 
-def get_required_column(table: pa.Table, name: str, path: Place) -> np.ndarray:
+def get_required_column(table: pa.Table, name: str, path: AnyPath) -> np.ndarray:
     """A column of numbers in which nothing may be left empty."""
     column = table[name]
     if column.null_count:
@@ -87,7 +87,7 @@ def get_required_column(table: pa.Table, name: str, path: Place) -> np.ndarray:
 
 
 @contextmanager
-def translate_errors(path: Place) -> Iterator[None]:
+def translate_errors(path: AnyPath) -> Iterator[None]:
     """Turn what pyarrow says of a damaged file into one line."""
     try:
         yield
@@ -115,7 +115,7 @@ class RowReader:
         """One row, counted from the file's beginning."""
         group = bisect_right(self._starts, position) - 1
         cursor = self._cursors.pop(group, None)
-        with translate_errors(self._source.path), stage("decompress"):
+        with translate_errors(self._source.path), time_stage("decompress"):
             if cursor is None or cursor.position > position:
                 cursor = _Cursor(self._starts[group], self._iterate_group(group))
             while cursor.position <= position:

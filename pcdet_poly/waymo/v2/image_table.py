@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.waymo.scan import get_lidar_name
 from pcdet_poly.waymo.v2.component_file import ComponentFile, RowReader, get_required_column
 from pcdet_poly.waymo.v2.schema import LASER, SEGMENT, TIMESTAMP
@@ -18,7 +18,7 @@ class ImageTable:
     """The images of a component by frame and LiDAR (of one LiDAR where `only` names it)."""
 
     def __init__(
-        self, folder: str | Place, component: str, segment: str, images: Sequence[str], *, only: int | None = None
+        self, folder: str | AnyPath, component: str, segment: str, images: Sequence[str], *, only: int | None = None
     ) -> None:
         keys = [SEGMENT, TIMESTAMP, LASER]
         columns = [f"{image}.{part}" for image in images for part in ("values", "shape")]
@@ -42,7 +42,7 @@ class ImageTable:
         return found
 
 
-def _index_rows(keys: pa.Table, path: Place, only: int | None) -> dict[int, dict[int, int]]:
+def _index_rows(keys: pa.Table, path: AnyPath, only: int | None) -> dict[int, dict[int, int]]:
     """Timestamp -> LiDAR -> number of the row, in the order of the file."""
     positions: dict[int, dict[int, int]] = {}
     timestamps, lidars = (get_required_column(keys, name, path).tolist() for name in (TIMESTAMP, LASER))

@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place, files_below, place
-from pcdet_poly.stage_timer import stage
+from pcdet_poly.paths import AnyPath, list_files_below, parse_path
+from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame, LidarCalibration
 from pcdet_poly.waymo.decode import convert_scan
 from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, get_lidar_name
@@ -26,17 +26,17 @@ from pcdet_poly.waymo.v2.schema import PIXEL_POSE, RETURNS, SCHEMAS
 from pcdet_poly.waymo.v2.small_components import read_calibrations, read_contexts, read_labels, read_poses
 
 
-def list_segments_v2(folder: str | Place) -> list[str]:
+def list_segments_v2(folder: str | AnyPath) -> list[str]:
     """Names of the segments in a v2 folder, sorted: those of which any needed component has a file."""
     found = {
-        path.stem for component in SCHEMAS for path in files_below(place(folder) / component) if is_component(path)
+        path.stem for component in SCHEMAS for path in list_files_below(parse_path(folder) / component) if is_component(path)
     }
     if not found:
         raise UserError(f"{folder}: no Waymo v2 segment; name the folder that holds {', '.join(SCHEMAS)}")
     return sorted(found)
 
 
-def read_frames_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
+def read_frames_v2(folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
     """The frames of a v2 segment by time, with the points of the given LiDAR returns; about one in memory.
 
     `folder` holds the component folders. A frame without LiDAR data has 0 points; one warning says so.
@@ -53,7 +53,7 @@ def read_frames_v2(folder: str | Place, segment: str, *, returns: Collection[int
         yield convert_scan(scan, returns=returns)
 
 
-def read_scans_v2(folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
+def read_scans_v2(folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
     """The scans of a v2 segment by time, with range images up to the highest of `returns`."""
     opened = SegmentV2(folder, segment, returns=returns)
     return map(opened.read_scan, opened.timestamps_us)
@@ -65,10 +65,10 @@ class SegmentV2:
     The rows of a file may come in any order; frame by frame and by time, as Waymo's do, is fast.
     """
 
-    def __init__(self, folder: str | Place, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
+    def __init__(self, folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
         check_returns(returns)
         self.segment = segment
-        with stage("parse"):
+        with time_stage("parse"):
             self._poses = read_poses(folder, segment)
             self._calibrations = read_calibrations(folder, segment)
             self._labels = read_labels(folder, segment)
@@ -86,9 +86,9 @@ class SegmentV2:
 
     def read_scan(self, timestamp_us: int) -> Scan:
         """One of the frames."""
-        with stage("parse"):
+        with time_stage("parse"):
             images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
-        with stage("labels"):
+        with time_stage("labels"):
             ground_truth = self._labels(timestamp_us)
         try:
             return Scan(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
 from pcdet_poly.waymo.v2.component_file import ComponentFile, component_path, may_lack_labels, get_required_column
 from pcdet_poly.waymo.v2.schema import (
@@ -33,7 +33,7 @@ _TYPE, _NUM_POINTS, _LEVEL = (
 _SPEED = (f"{LABEL}.speed.x", f"{LABEL}.speed.y")
 
 
-def read_poses(folder: str | Place, segment: str) -> dict[int, np.ndarray]:
+def read_poses(folder: str | AnyPath, segment: str) -> dict[int, np.ndarray]:
     """Timestamp -> world_from_vehicle (4, 4) float64."""
     path, rows = _read_rows(folder, "vehicle_pose", segment, [TIMESTAMP, WORLD_FROM_VEHICLE])
     poses = {row[TIMESTAMP]: _read_matrix(row, WORLD_FROM_VEHICLE) for row in rows}
@@ -41,7 +41,7 @@ def read_poses(folder: str | Place, segment: str) -> dict[int, np.ndarray]:
     return poses
 
 
-def read_calibrations(folder: str | Place, segment: str) -> dict[int, LidarCalibration]:
+def read_calibrations(folder: str | AnyPath, segment: str) -> dict[int, LidarCalibration]:
     """LiDAR -> its calibration."""
     inclination = [f"{INCLINATION}.{name}" for name in ("values", "min", "max")]
     path, rows = _read_rows(folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination], optional=inclination[:1])
@@ -60,14 +60,14 @@ def read_calibrations(folder: str | Place, segment: str) -> dict[int, LidarCalib
     return calibrations
 
 
-def read_contexts(folder: str | Place, segment: str) -> dict[int, dict[str, str]]:
+def read_contexts(folder: str | AnyPath, segment: str) -> dict[int, dict[str, str]]:
     """Timestamp -> what is known of time of day, location and weather."""
     columns = {name: f"{STATS}.{name}" for name in CONTEXT}
     _, rows = _read_rows(folder, "stats", segment, [TIMESTAMP, *columns.values()], optional=columns.values())
     return {row[TIMESTAMP]: {name: row[column] for name, column in columns.items() if row[column]} for row in rows}
 
 
-def read_labels(folder: str | Place, segment: str) -> Callable[[int], GroundTruth]:
+def read_labels(folder: str | AnyPath, segment: str) -> Callable[[int], GroundTruth]:
     """The labels as a function of the timestamp, in the order of the file; none where a split has none."""
     if may_lack_labels(folder) and not component_path(folder, "lidar_box", segment).is_file():
         return lambda timestamp_us: GroundTruth.empty()
@@ -86,7 +86,7 @@ def read_labels(folder: str | Place, segment: str) -> Callable[[int], GroundTrut
     return labels
 
 
-def _make_ground_truth(rows: pa.Table, path: Place) -> GroundTruth:
+def _make_ground_truth(rows: pa.Table, path: AnyPath) -> GroundTruth:
     """Waymo's type is 1 + the position in WAYMO_CLASSES; an empty level is 0, an empty speed NaN."""
     return GroundTruth(
         box=np.stack([get_required_column(rows, name, path) for name in BOX], axis=1).astype(np.float32),
@@ -99,8 +99,8 @@ def _make_ground_truth(rows: pa.Table, path: Place) -> GroundTruth:
 
 
 def _read_rows(
-    folder: str | Place, component: str, segment: str, columns: Sequence[str], *, optional: Collection[str] = ()
-) -> tuple[Place, list[dict[str, Any]]]:
+    folder: str | AnyPath, component: str, segment: str, columns: Sequence[str], *, optional: Collection[str] = ()
+) -> tuple[AnyPath, list[dict[str, Any]]]:
     """All rows; only the `optional` columns may have empty fields."""
     source = ComponentFile.open(folder, component, segment, [SEGMENT, *columns])
     rows = source.read_table([SEGMENT, *columns]).to_pylist()
@@ -114,6 +114,6 @@ def _read_matrix(row: dict[str, Any], name: str) -> np.ndarray:
     return np.array(row[name], np.float64).reshape(4, 4)
 
 
-def _check_distinct(rows: Sequence[object], by_key: Sized, keys: str, path: Place) -> None:
+def _check_distinct(rows: Sequence[object], by_key: Sized, keys: str, path: AnyPath) -> None:
     if len(by_key) != len(rows):
         raise UserError(f"{path}: {len(rows)} rows with {len(by_key)} {keys}; fetch it again")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.waymo.scan import Scan
 from pcdet_poly.waymo.v2.component_file import component_path
 from pcdet_poly.waymo.v2.component_rows import Row, make_image_tables, make_small_rows
@@ -19,7 +19,7 @@ from pcdet_poly.waymo.v2.schema import SCHEMAS
 _LAST = "vehicle_pose"  # names the frames: nothing of a segment can be read without it
 
 
-def write_segment_v2(folder: str | Place, segment: str, scans: Iterable[Scan]) -> int:
+def write_segment_v2(folder: str | AnyPath, segment: str, scans: Iterable[Scan]) -> int:
     """Write `scans` as the v2 files of `segment`, whole or not at all; returns how many there were.
 
     Every file is written under a temporary name, and all are renamed when all are complete, vehicle_pose

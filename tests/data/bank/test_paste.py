@@ -186,8 +186,8 @@ def test_nothing_to_paste_is_the_frame(bank: Path) -> None:
 @pytest.mark.parametrize(("stop_epoch", "pasted"), [(None, 10), (0, 0), (7, 7), (-1, 9), (-5, 5), (-20, 0), (99, 10)])
 def test_pasting_stops(stop_epoch: int | None, pasted: int) -> None:
     cfg = PasteConfig(bank="objects.arrow", stop_epoch=stop_epoch)
-    assert [cfg.pastes_in(epoch, 10) for epoch in range(10)] == [True] * pasted + [False] * (10 - pasted)
-    assert not PasteConfig().pastes_in(0, 10)
+    assert [cfg.is_pasting(epoch, 10) for epoch in range(10)] == [True] * pasted + [False] * (10 - pasted)
+    assert not PasteConfig().is_pasting(0, 10)
 
 
 def test_settings_without_a_bank_and_a_missing_bank(tmp_path: Path) -> None:

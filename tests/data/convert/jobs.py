@@ -10,12 +10,12 @@ from pathlib import Path
 from pcdet_poly.data.convert.build_store import ReportError
 from pcdet_poly.data.convert.from_waymo import read_waymo
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance
 
 
-def read_and_die(path: Place, advance: Advance, report: ReportError, *, marker: Path) -> Iterator[Frame]:
+def read_and_die(path: AnyPath, advance: Advance, report: ReportError, *, marker: Path) -> Iterator[Frame]:
     """Frames; in the middle of segment s2, unless `marker` is there, its worker dies as if killed for memory."""
     for number, frame in enumerate(read_waymo(path, advance, report, returns=(1, 2))):
         if number == 2 and path.stem == "s2" and not marker.exists():

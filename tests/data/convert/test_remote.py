@@ -14,8 +14,8 @@ from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
-from pcdet_poly.paths import RemotePath, files_below
-from pcdet_poly.waymo import read_frames, read_frames_v2, list_segments_v2, write_segment_v2
+from pcdet_poly.paths import RemotePath, list_files_below
+from pcdet_poly.waymo import list_segments_v2, read_frames, read_frames_v2, write_segment_v2
 from tests.data.frames import assert_same_frame, make_frame
 from tests.data.records import bytes_of, run, tool, write_segment_records
 from tests.waymo.v2.segments_v2 import make_scans
@@ -46,7 +46,7 @@ def cloud(records: Path) -> Iterator[RemotePath]:
 
 
 def stored(folder: RemotePath) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in files_below(folder)}
+    return {path.name: path.read_bytes() for path in list_files_below(folder)}
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -9,7 +9,7 @@ import pytest
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.frame_store import write_store
-from pcdet_poly.engine.frames import training_frames
+from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame
 
@@ -46,7 +46,7 @@ def test_every_nth_segment_of_the_concatenated_list(stores: list[Path], segments
 
 def test_a_config_names_both_meanings_of_a_share(stores: list[Path]) -> None:
     data = {"train": tuple(map(str, stores)), "train_every": 2, "train_segments_every": 3}
-    frames = training_frames(Config.model_validate({"data": data}))
+    frames = open_training_frames(Config.model_validate({"data": data}))
     assert frames.frame_ids == FrameDataset(stores, every=2, segments_every=3).frame_ids
     assert len(frames) == 3  # every second frame of s0 and t
 

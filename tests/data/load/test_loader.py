@@ -19,11 +19,11 @@ from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import (
     _BatchDataset,
-    load_evaluation_batches,
-    select_returns,
     count_steps_per_epoch,
     find_trainable_objects,
+    load_evaluation_batches,
     load_training_batches,
+    select_returns,
 )
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import read_manifest

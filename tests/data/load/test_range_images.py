@@ -10,9 +10,9 @@ import pytest
 from pcdet_poly.config.sections.data import AugmentConfig
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.augment import augment
-from pcdet_poly.data.load.range_images import LARGEST, PIXEL, RANGE, make_range_images, add_pixel_columns
+from pcdet_poly.data.load.range_images import LARGEST, PIXEL, RANGE, add_pixel_columns, make_range_images
 from pcdet_poly.data.load.sweeps import add_past_sweeps
-from pcdet_poly.ops.cpu.range_image import NEIGHBOURS, nearest, place
+from pcdet_poly.ops.arrays.range_image import NEIGHBOURS, assign_pixels, select_nearest_points
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Frame, GroundTruth, LidarCalibration
 from pcdet_poly.waymo import decode_frame, encode_scan
@@ -158,14 +158,14 @@ def naive_place(order: np.ndarray, row: np.ndarray, column: np.ndarray, rows: in
 def test_places_are_those_of_a_loop(count: int) -> None:
     rng = np.random.default_rng(count)
     row, column, order = rng.integers(0, 7, count), rng.integers(0, 11, count), rng.permutation(count)
-    assert place(order, row, column, 7, 11, NEIGHBOURS).tolist() == naive_place(order, row, column, 7, 11)
+    assert assign_pixels(order, row, column, 7, 11, NEIGHBOURS).tolist() == naive_place(order, row, column, 7, 11)
 
 
 def test_a_pixel_shows_its_nearest_point() -> None:
     rng = np.random.default_rng(0)
     pixel = rng.integers(-1, 20, 200)
     range_m = rng.integers(1, 5, 200).astype(np.float32)  # many ties: the first wins
-    shown = nearest(pixel, range_m, 25)
+    shown = select_nearest_points(pixel, range_m, 25)
     for i, point in enumerate(shown):
         mine = np.flatnonzero(pixel == i)
         assert point == (mine[range_m[mine].argmin()] if len(mine) else -1)
