@@ -27,7 +27,8 @@ from pcdet_poly.data.bank.paste import draw_objects, find_free_boxes, open_paste
 from pcdet_poly.data.load.augment import augment, draw_transform, shuffle_points, transform_frame
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import load_training_batches, prepare_frame
+from pcdet_poly.data.load.loader import load_training_batches
+from pcdet_poly.data.load.prepare_frame import prepare_frame
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pcdet_poly.data.load.collate import collate, relabel_objects
 from pcdet_poly.data.load.dataset import FrameDataset
-from pcdet_poly.data.load.loader import get_range_image_config, prepare_frame
+from pcdet_poly.data.load.prepare_frame import get_range_image_config, prepare_frame
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.detector import Detector

@@ -16,15 +16,16 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.collate import collate
-from pcdet_poly.data.load.loader import make_batch, prepare_frame
+from pcdet_poly.data.load.loader import make_batch
+from pcdet_poly.data.load.prepare_frame import prepare_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder, highest_around
-from pcdet_poly.models.layers.rsn_blocks import Grow, ResidualPair, SparseBlocks
-from pcdet_poly.models.layers.rsn_encoder import geometry
-from pcdet_poly.models.layers.rsn_range_net import RangeNet
+from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder, max_of_touching_voxels
+from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
+from pcdet_poly.models.layers.rsn_sparse_blocks import RsnGrowingLayer, RsnResidualBlock, RsnSparseBlocks
+from pcdet_poly.models.layers.rsn_voxel_encoder import describe_geometry
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
-from pcdet_poly.ops.heading_bins import heading_to_bin
+from pcdet_poly.ops.heading_bins import encode_heading_bin
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Batch, Frame, Grid, GroundTruth, RsnMaps, Sites, SparseTensor
@@ -67,10 +68,10 @@ def a_batch(cfg: Config, *counts: int) -> Batch:
 
 
 def test_image_network_keeps_any_size() -> None:
-    net = RangeNet(3, RangeImageConfig()).eval()
+    net = RsnRangeNet(3, RangeImageConfig()).eval()
     for height, width in ((64, 83), (5, 7), (1, 16)):
         assert net(torch.rand(1, 3, height, width)).shape == (1, 32, height, width)
-    one_stage = RangeNet(3, RangeImageConfig(blocks=(2,), channels=(6,), strides=(1,)))
+    one_stage = RsnRangeNet(3, RangeImageConfig(blocks=(2,), channels=(6,), strides=(1,)))
     assert one_stage(torch.rand(2, 3, 4, 9)).shape == (2, 6, 4, 9)
 
 
@@ -87,7 +88,7 @@ def test_image_network_has_the_layers_of_the_plan() -> None:
 
     down = block(3, 16) + block(16, 64) + same(64) + block(64, 128) + same(128) + strided(128) + same(128)
     up = 128 * 128 + 2 * same(128) + 256 * 64 + 2 * same(64) + 128 * 16 + same(16)
-    assert sum(p.numel() for p in RangeNet(3, RangeImageConfig()).parameters()) == down + up == 2_035_712
+    assert sum(p.numel() for p in RsnRangeNet(3, RangeImageConfig()).parameters()) == down + up == 2_035_712
 
 
 def test_point_geometry_equals_loops() -> None:
@@ -96,7 +97,7 @@ def test_point_geometry_equals_loops() -> None:
     xyz = rng.uniform([-4, -4, -2], [4, 4, 2], (200, 3)).astype(np.float32)
     frame = np.repeat([0, 1], 100)
     voxels = voxelize(torch.from_numpy(xyz), torch.from_numpy(frame), grid, 2)
-    found = geometry(torch.from_numpy(xyz), voxels).numpy()
+    found = describe_geometry(torch.from_numpy(xyz), voxels).numpy()
     cell = np.floor((xyz - grid.lower) / np.array(grid.cell)).astype(int)
     for i in range(len(xyz)):
         same = xyz[(cell == cell[i]).all(axis=1) & (frame == frame[i])].astype(float)
@@ -108,7 +109,7 @@ def test_point_geometry_equals_loops() -> None:
 
 
 def dense_blocks(
-    network: SparseBlocks, values: torch.Tensor, active: torch.Tensor
+    network: RsnSparseBlocks, values: torch.Tensor, active: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The same blocks as dense convolutions (B, C, nz, ny, nx), 0 but on active cells (B, 1, ...)."""
     depth = network.kernel[0]
@@ -121,13 +122,13 @@ def dense_blocks(
         return functional.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps)
 
     for layer in network.layers:
-        if isinstance(layer, Grow):
+        if isinstance(layer, RsnGrowingLayer):
             stride = layer.convolution.stride
             reached = functional.conv3d(active, torch.ones(1, 1, depth, 3, 3), stride=stride, padding=padding)
             active = (reached > 0).float()
             values = norm(layer.norm, convolve(layer.convolution, values, stride)).relu() * active
         else:
-            assert isinstance(layer, ResidualPair)
+            assert isinstance(layer, RsnResidualBlock)
             hidden = norm(layer.first_norm, convolve(layer.first, values)).relu() * active
             values = (values + norm(layer.second_norm, convolve(layer.second, hidden))).relu() * active
     return values, active
@@ -136,7 +137,7 @@ def dense_blocks(
 @pytest.mark.parametrize("shape", [(1, 13, 10), (6, 9, 8)])
 def test_sparse_blocks_equal_dense_convolutions(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
-    network = SparseBlocks(4, ["B1", "B0/2", "B0", "B0/2", "B1"], depth=1 if shape[0] == 1 else 3)
+    network = RsnSparseBlocks(4, ["B1", "B0/2", "B0", "B0/2", "B1"], depth=1 if shape[0] == 1 else 3)
     for module in network.modules():
         if isinstance(module, SparseNorm):
             module.running_mean.normal_(0, 0.1)
@@ -256,7 +257,7 @@ def test_decoding_equals_loops(shape: tuple[int, int, int], cfg: DecodeConfig) -
 
 def test_equal_neighbours_are_both_peaks_and_frames_do_not_touch() -> None:
     sites = Sites(torch.tensor([3, 4, 7, 8, 11]), (1, 2, 4), 2)  # 3 ends a row, 4 begins the next; 8 is frame 1
-    highest = highest_around(sites, torch.tensor([1.0, 5.0, 1.0, 9.0, 2.0]))
+    highest = max_of_touching_voxels(sites, torch.tensor([1.0, 5.0, 1.0, 9.0, 2.0]))
     assert highest.tolist() == [1.0, 5.0, 1.0, 9.0, 2.0]
 
 
@@ -264,7 +265,7 @@ def test_decoding_the_targets_gives_the_boxes_back() -> None:
     rng = np.random.default_rng(0)
     box = torch.from_numpy(rng.uniform([-5, -5, -1, 1, 1, 1, -3], [5, 5, 1, 5, 3, 3, 3], (12, 7)).astype(np.float32))
     centre = box[:, :3] + 0.3
-    sector, residual = heading_to_bin(box[:, 6], 12)
+    sector, residual = encode_heading_bin(box[:, 6], 12)
     logits = functional.one_hot(sector, 12).float()
     heading = torch.cat([logits, logits * residual[:, None]], dim=1)
     apart = Sites(torch.arange(12) * 5, (1, 1, 60), 1)

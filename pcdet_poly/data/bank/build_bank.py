@@ -1,4 +1,4 @@
-"""Frame stores -> an object bank, in one pass."""
+"""Builds an object bank from frame stores in one pass."""
 
 from __future__ import annotations
 
@@ -26,21 +26,33 @@ from pcdet_poly.workers import Advance, run_jobs
 
 @dataclass(frozen=True)
 class _SegmentJob:
-    """One segment to look through."""
+    """One segment whose objects are collected."""
 
     folder: AnyPath  # of the store
     entry: SegmentEntry
-    number: int  # among the segments of all stores
+    number: int  # position among the segments of all stores
     first: int  # position of its first frame among the frames of all stores
 
 
 def build_object_bank(
     stores: Sequence[str | Path], output: str | Path, *, every: int = 1, workers: int = 1
 ) -> ObjectBank:
-    """Write every labelled object with a point in it, of every `every`-th frame of the stores' concatenated list.
+    """Write every labelled object that has a point in it into a bank.
 
-    Each process holds the objects of one segment. The file is the same whatever the number of workers,
-    and appears whole or not at all; on the way there, the disk holds its parts too.
+    Each process holds the objects of one segment in memory. The file is the same whatever the number of
+    workers, and appears whole or not at all; until then, the disk also holds its parts.
+
+    Args:
+        stores: folders of frame stores with the same classes.
+        output: file to write.
+        every: take every `every`-th frame of the stores' concatenated list of frames.
+        workers: processes.
+
+    Returns:
+        The bank, opened.
+
+    Raises:
+        UserError: if there are no frames, the classes differ, or a frame cannot be read.
     """
     output = Path(output)
     opened = [Store(folder) for folder in stores]
@@ -65,7 +77,14 @@ def build_object_bank(
 
 
 def cut_objects(frame: Frame, *, position: int, segment: int, features: Sequence[str]) -> list[BankObject]:
-    """The labelled objects of a frame that hold a point. `position` and `segment` say where the frame is from."""
+    """Cut the labelled objects that hold a point out of a frame.
+
+    Args:
+        frame: with points and labels.
+        position: of the frame in the list of all frames of the stores.
+        segment: position of its segment in the list of all segments.
+        features: columns of the points to keep besides x, y, z.
+    """
     columns = [frame.columns.index(name) for name in ("x", "y", "z", *features)]
     labels = frame.ground_truth
     vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)[:2, :2]
@@ -86,13 +105,13 @@ def cut_objects(frame: Frame, *, position: int, segment: int, features: Sequence
 
 
 def find_points_in_boxes(points: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
-    """For each of the boxes (N, 7), the positions of the points (P, 3+) in it; a point may lie in several."""
+    """Find for each of the boxes (N, 7) the positions of the points (P, 3+) in it; a point may lie in several."""
     first = first_box(points, box)
     inside = np.flatnonzero(first >= 0)
     inside = inside[np.argsort(first[inside], kind="stable")]
     bounds = np.searchsorted(first[inside], np.arange(len(box) + 1))
     rows = [inside[start:end] for start, end in pairwise(bounds)]
-    for i in np.flatnonzero(count_points(points, box) != np.diff(bounds)):  # shares points with an earlier box
+    for i in np.flatnonzero(count_points(points, box) != np.diff(bounds)):  # this box shares points with an earlier one
         rows[i] = np.flatnonzero(first_box(points, box[i : i + 1]) == 0)
     return rows
 
@@ -106,6 +125,7 @@ def _list_segments(stores: Sequence[Store]) -> Iterator[_SegmentJob]:
 
 
 def _get_class_names(stores: Sequence[Store]) -> tuple[str, ...]:
+    """Get the classes that all stores have; raise `UserError` if they differ."""
     first = stores[0].class_names
     for store in stores:
         if store.class_names != first:
@@ -117,7 +137,7 @@ def _get_class_names(stores: Sequence[Store]) -> tuple[str, ...]:
 
 
 def _find_common_features(stores: Sequence[Store]) -> tuple[str, ...]:
-    """Columns of the points that every store has."""
+    """Find the features of points that every store has."""
     columns = [store.read_labels(0).columns for store in stores if len(store)]
     return tuple(name for name in FEATURES if all(name in names for names in columns))
 
@@ -127,7 +147,7 @@ def _part_file_path(folder: Path, part: _SegmentJob) -> Path:
 
 
 def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader, folder: Path) -> None:
-    """The objects of one segment as a file of one batch."""
+    """Write the objects of one segment as a file of one batch."""
     import pyarrow as pa
 
     directory = read_checked_directory(part.folder, part.entry)
@@ -144,7 +164,7 @@ def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader,
 
 
 def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) -> None:
-    """Write the batches of all files into one, and remove each file when that is done."""
+    """Write the batches of all files into one, and remove each file as soon as it is copied."""
     import pyarrow as pa
 
     with (

@@ -1,4 +1,4 @@
-"""A file of labelled objects with their points, mapped into memory: any object at once, none held."""
+"""Random access to the objects of an object bank, whose file is mapped into memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.data.bank.bank_file import BankHeader, BankObject, decode_object, read_header, view_columns
+from pcdet_poly.data.bank.bank_file import BankColumns, BankHeader, BankObject, decode_object, read_header, view_columns
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import decide_level
 
@@ -17,24 +17,24 @@ _AGAIN = "delete it and run data_tools/build_object_bank.py again"
 
 
 class ObjectBank:
-    """The objects of the file at `path`, by position. Opening looks at a few numbers of each, not at points.
+    """The objects of the file at `path`, by position. Opening reads a few numbers per object, and no points.
 
-    An object's checksum is verified whenever it is read. Can be sent to other processes.
+    An object's checksum is verified whenever it is read. A bank can be pickled for other processes.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.header, self._batches = _map_bank(self.path)
-        self._ends = list(accumulate(len(views["label"]) for views in self._batches))
+        self._ends = list(accumulate(len(columns.label) for columns in self._batches))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> BankObject:
-        """Object `index`, from 0."""
-        views, row = self._locate(index)
+        """Read object `index`, from 0; raise `UserError` if it is damaged."""
+        columns, row = self._locate(index)
         try:
-            return decode_object(views, row)
+            return decode_object(columns, row)
         except ValueError as error:
             raise UserError(f"{self.path}: object {index}: {error}, the file is damaged; {_AGAIN}") from error
 
@@ -42,42 +42,55 @@ class ObjectBank:
         return ObjectBank, (self.path,)
 
     def read_column(self, name: str) -> np.ndarray:
-        """label, level, num_points, frame, segment or timestamp_us of every object, (N,). Not verified."""
-        return np.concatenate([np.zeros(0, np.int8), *(views[name] for views in self._batches)])
+        """Read label, level, num_points, frame, segment or timestamp_us of every object, (N,), without verification."""
+        return np.concatenate([np.zeros(0, np.int8), *(getattr(columns, name) for columns in self._batches)])
 
     def read_boxes(self, index: np.ndarray) -> np.ndarray:
-        """(M, 7) float32 boxes of the objects at `index` (M,). Not verified."""
-        places = [self._locate(int(i)) for i in index]
-        return np.array([views["box"][row] for views, row in places], np.float32).reshape(-1, 7)
+        """Read the boxes (M, 7) float32 of the objects at `index` (M,), without verification."""
+        located = [self._locate(int(i)) for i in index]
+        return np.array([columns.box[row] for columns, row in located], np.float32).reshape(-1, 7)
 
     def read_frame_id(self, index: int) -> str:
-        """`Frame.frame_id` of the frame that object `index` is from."""
-        found = self[index]
-        return f"{self.header.segments[found.segment]}/{found.timestamp_us}"
+        """Read the `Frame.frame_id` of the frame that object `index` is from."""
+        bank_object = self[index]
+        return f"{self.header.segments[bank_object.segment]}/{bank_object.timestamp_us}"
 
     def select(self, class_name: str, *, min_points: int = 1, max_level: int = 2, every: int = 1) -> np.ndarray:
-        """Positions (N,) int32 of the objects of a class with at least so many points, at most of this difficulty,
-        from every `every`-th frame. Where nobody annotated a difficulty, it is 2 for up to five points, else 1."""
+        """Select the objects of a class.
+
+        Args:
+            class_name: one of the bank's classes.
+            min_points: LiDAR points that an object must have.
+            max_level: highest difficulty; if nobody annotated it, it is 2 for up to five points, else 1.
+            every: take objects of every `every`-th frame only.
+
+        Returns:
+            (N,) int32, positions in the bank.
+
+        Raises:
+            UserError: if the bank has no such class.
+        """
         if class_name not in self.header.class_names:
             raise UserError(f"{self.path}: no class {class_name} in it, only {', '.join(self.header.class_names)}")
         label = self.header.class_names.index(class_name)
         positions = [np.zeros(0, np.int32)]
-        for views, end in zip(self._batches, self._ends, strict=True):
-            num_points = views["num_points"]
-            chosen = (views["label"] == label) & (num_points >= min_points) & (views["frame"] % every == 0)
-            chosen &= decide_level(views["level"], num_points) <= max_level
+        for columns, end in zip(self._batches, self._ends, strict=True):
+            num_points = columns.num_points
+            chosen = (columns.label == label) & (num_points >= min_points) & (columns.frame % every == 0)
+            chosen &= decide_level(columns.level, num_points) <= max_level
             positions.append(np.flatnonzero(chosen).astype(np.int32) + np.int32(end - len(chosen)))
         return np.concatenate(positions)
 
-    def _locate(self, index: int) -> tuple[dict[str, np.ndarray], int]:
+    def _locate(self, index: int) -> tuple[BankColumns, int]:
+        """Find the batch that holds object `index`, and its row there."""
         if not 0 <= index < len(self):
             raise IndexError(f"{self.path}: object {index} of {len(self)}")
         batch = bisect_right(self._ends, index)
         return self._batches[batch], index - (self._ends[batch - 1] if batch else 0)
 
 
-def _map_bank(path: Path) -> tuple[BankHeader, list[dict[str, np.ndarray]]]:
-    """The file's header and its batches as arrays that lie in the file."""
+def _map_bank(path: Path) -> tuple[BankHeader, list[BankColumns]]:
+    """Map a file into memory: its header, and its batches as arrays that lie in the file."""
     import pyarrow as pa
 
     if not path.is_file():

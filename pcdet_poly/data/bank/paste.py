@@ -1,10 +1,11 @@
-"""Objects of other frames, put into a training frame where they were seen."""
+"""Pastes objects of other frames into a training frame, where their own frames had them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from pcdet_poly.structures import Frame, GroundTruth
 
 @dataclass(frozen=True)
 class Paster:
-    """A bank and what to take from it."""
+    """A bank, and which of its objects are pasted how often."""
 
     bank: ObjectBank
     pools: tuple[tuple[str, int, np.ndarray], ...]  # class, how many to draw, positions in the bank to draw from
@@ -28,7 +29,16 @@ class Paster:
 
 
 def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]) -> Paster:
-    """Open the bank that `cfg` names, and choose the objects that may be pasted."""
+    """Open the bank that `cfg` names, and choose the objects that may be pasted.
+
+    Args:
+        cfg: the section `paste` of the settings.
+        classes: the model's classes, in the order of `cfg.objects`.
+        returns: LiDAR returns to keep of pasted objects: 1, 2 or both.
+
+    Raises:
+        UserError: if the bank cannot be read, or lacks a class.
+    """
     bank = ObjectBank(Path(cfg.bank).expanduser())
     select = partial(bank.select, min_points=cfg.min_points, max_level=cfg.max_level, every=cfg.every)
     pools = tuple((name, count, select(name)) for name, count in zip(classes, cfg.objects, strict=True) if count)
@@ -36,11 +46,16 @@ def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]
 
 
 def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Frame:
-    """A new frame with objects from the bank, drawn from `rng`, at the places where their own frames had them.
+    """Return a new frame with objects from the bank at the positions that they had in their own frames.
 
-    An object whose box overlaps, seen from above, that of a labelled object or of one pasted before it is
-    left out. Points of the frame inside a pasted box go. Columns that the bank does not have are 0: with several
-    sweeps, pasted points are of the newest.
+    An object is left out if its box overlaps, seen from above, that of a labelled object or of one pasted before
+    it. Points of the frame inside a pasted box are removed. Columns that the bank does not have are 0: with several
+    sweeps, pasted points belong to the newest.
+
+    Args:
+        frame: the training frame, which is not changed.
+        rng: source of the random choice of objects.
+        paster: what to paste.
     """
     drawn = draw_objects(frame, rng, paster)
     drawn = drawn[find_free_boxes(paster.bank.read_boxes(drawn), frame.ground_truth.box)]
@@ -62,7 +77,16 @@ def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Fra
 
 
 def draw_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> np.ndarray:
-    """(M,) int64 positions in the bank, class by class. An object drawn twice collides with itself."""
+    """Draw objects class by class, with replacement: an object drawn twice collides with itself and is pasted once.
+
+    Args:
+        frame: the training frame; its labelled objects count where `paster.fill` is set.
+        rng: source of the random choice.
+        paster: how many objects of each class to draw, and from which.
+
+    Returns:
+        (M,) int64, positions in the bank.
+    """
     drawn = [np.zeros(0, np.int64)]
     for name, count, pool in paster.pools:
         if paster.fill:
@@ -74,7 +98,11 @@ def draw_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> np.n
 
 
 def find_free_boxes(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(M,) bool: which boxes (M, 7), seen from above, overlap none of `others` (N, 7) and none chosen before them."""
+    """Find the boxes that can be pasted without overlap, seen from above.
+
+    Returns:
+        (M,) bool: whether each of the boxes (M, 7) overlaps none of `others` (N, 7) and no earlier free one.
+    """
     chosen = np.zeros(len(box), bool)
     possible = ~(pairwise_iou(box, others, False) > 0).any(axis=1)
     overlaps = pairwise_iou(box, box, False) > 0
@@ -84,21 +112,30 @@ def find_free_boxes(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def get_point_columns(bank: ObjectBank) -> tuple[str, ...]:
-    """Names of the columns of `BankObject.points`."""
+    """Get the names of the columns of `BankObject.points`."""
     return ("x", "y", "z", *bank.header.features)
 
 
-def select_object_returns(found: BankObject, paster: Paster) -> BankObject:
-    """An object with its points of the wanted LiDAR returns; all of them where the bank does not say."""
+def select_object_returns(bank_object: BankObject, paster: Paster) -> BankObject:
+    """Keep an object's points of the wanted LiDAR returns; keep all if the bank does not hold return numbers."""
     columns = get_point_columns(paster.bank)
     if "return_number" not in columns:
-        return found
-    wanted = np.isin(found.points[:, columns.index("return_number")], paster.returns)
-    return replace(found, points=found.points[wanted])
+        return bank_object
+    wanted = np.isin(bank_object.points[:, columns.index("return_number")], paster.returns)
+    return replace(bank_object, points=bank_object.points[wanted])
 
 
 def make_labels(objects: Sequence[BankObject], frame: Frame, bank: ObjectBank) -> GroundTruth:
-    """Labels of pasted objects. Speeds are those along the vehicle's axes, turned into the world of `frame`."""
+    """Make the labels of pasted objects.
+
+    Args:
+        objects: the pasted objects, N of them.
+        frame: the training frame, whose pose turns velocities from the vehicle's axes into the world's.
+        bank: the objects' bank.
+
+    Returns:
+        N labels; `track` is "pasted".
+    """
     velocity = np.array([o.velocity for o in objects], np.float64)
     return GroundTruth(
         box=np.stack([o.box for o in objects]),

@@ -1,9 +1,9 @@
-"""Random changes to a training frame: one map of the vehicle's space, for points and boxes alike.
+"""Random changes to a training frame: one transform of the vehicle frame, for points and boxes alike.
 
-Every change of geometry is a similarity p' = A p of the vehicle frame: a rotation about z, perhaps
-a mirror, a scale, a shift. Boxes go through it with their sizes and headings; the pose and the
-LiDARs' places are multiplied so that world coordinates stay what they were. Speeds and no-label
-zones live in the world and are therefore left alone: the velocity a network should see,
+Every change of geometry is a similarity p' = A p of the vehicle frame: a mirror, a rotation about z, a
+scale and a shift. Boxes are transformed with their sizes and headings. The frame's pose and the LiDARs'
+mountings are multiplied so that world coordinates stay the same. Speeds and no-label zones are given in
+the world and therefore do not change: the velocity that a network should predict, which is
 inverse(world_from_vehicle) applied to the speed, turns, mirrors and scales with the frame.
 """
 
@@ -17,19 +17,25 @@ import numpy as np
 from pcdet_poly.config.sections.data import AugmentConfig
 from pcdet_poly.structures import Frame, GroundTruth
 
-# (4, 4) float64 maps of the vehicle frame.
+# (4, 4) float64 transforms of the vehicle frame.
 FLIP_X = np.diag([1.0, -1.0, 1.0, 1.0])  # mirror along the x axis: y becomes -y
 FLIP_Y = np.diag([-1.0, 1.0, 1.0, 1.0])  # mirror along the y axis: x becomes -x
 
 
 def augment(frame: Frame, rng: np.random.Generator, cfg: AugmentConfig) -> Frame:
-    """A new frame: flips, then rotation, scale, shift, then the order of points, drawn from `rng`."""
+    """Return a new frame with random flips, rotation, scale, shift and order of points, in this order.
+
+    Args:
+        frame: the training frame, which is not changed.
+        rng: source of the random numbers.
+        cfg: the section `augment` of the settings.
+    """
     frame = transform_frame(frame, draw_transform(rng, cfg))
     return shuffle_points(frame, rng) if cfg.shuffle else frame
 
 
 def draw_transform(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
-    """(4, 4) float64: the change of geometry that `cfg` asks for, drawn from `rng`."""
+    """Draw the change of geometry that `cfg` asks for, a transform (4, 4) float64 of the vehicle frame."""
     matrix = np.eye(4)
     if cfg.flip_x and rng.random() < 0.5:
         matrix = FLIP_X @ matrix
@@ -41,7 +47,7 @@ def draw_transform(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
 
 
 def rotation_matrix(angle_rad: float) -> np.ndarray:
-    """Rotate about z, counter-clockwise seen from above."""
+    """(4, 4) float64 rotation about z, counter-clockwise seen from above."""
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     matrix = np.eye(4)
     matrix[:2, :2] = [[cos, -sin], [sin, cos]]
@@ -49,19 +55,19 @@ def rotation_matrix(angle_rad: float) -> np.ndarray:
 
 
 def scaling_matrix(factor: float) -> np.ndarray:
-    """Scale everything about the vehicle's origin."""
+    """(4, 4) float64 scaling about the vehicle's origin."""
     return np.diag([factor, factor, factor, 1.0])
 
 
 def translation_matrix(shift_m: np.ndarray) -> np.ndarray:
-    """Shift everything by (3,) metres."""
+    """(4, 4) float64 shift by `shift_m` (3,) metres."""
     matrix = np.eye(4)
     matrix[:3, 3] = shift_m
     return matrix
 
 
 def transform_frame(frame: Frame, matrix: np.ndarray) -> Frame:
-    """`frame` after p' = matrix p; `matrix` is a product of the maps above."""
+    """Return the frame after p' = matrix p; `matrix` is a product of the transforms above."""
     if frame.columns[:3] != ("x", "y", "z"):
         raise ValueError(f"transform: columns {frame.columns} given, x, y, z first needed")
     points = frame.points.copy()
@@ -78,12 +84,12 @@ def transform_frame(frame: Frame, matrix: np.ndarray) -> Frame:
 
 
 def shuffle_points(frame: Frame, rng: np.random.Generator) -> Frame:
-    """The points in random order."""
+    """Return the frame with its points in random order."""
     return replace(frame, points=frame.points.take(rng.permutation(len(frame.points)), axis=0))
 
 
 def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
-    """(N, 7) float32, headings in [-pi, pi]."""
+    """Transform the boxes; returns (N, 7) float32 with headings in [-pi, pi]."""
     box = objects.box.astype(np.float64)
     forward = np.stack([np.cos(box[:, 6]), np.sin(box[:, 6])], axis=1) @ matrix[:2, :2].T
     scale = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
@@ -93,10 +99,10 @@ def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
 
 
 def transform_points(matrix: np.ndarray, xyz: np.ndarray) -> np.ndarray:
-    """(N, 3) through (4, 4), in the precision of `xyz`.
+    """Transform points (N, 3) by a matrix (4, 4), in the precision of `xyz`.
 
-    Written out: a matrix product would start BLAS's threads in every worker of a loader, 1 ms of work
-    that then took 45 ms of two busy cores.
+    The product is written out, because a matrix product starts BLAS's threads in every worker of a
+    loader: 1 ms of work then took 45 ms on two busy cores.
     """
     a = matrix.astype(xyz.dtype)
     x, y, z = xyz[:, 0], xyz[:, 1], xyz[:, 2]

@@ -1,4 +1,4 @@
-"""Frames -> Batch."""
+"""Joins frames into a batch."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from pcdet_poly.structures import Batch, Frame, GroundTruth
 
 
 def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageConfig | None = None) -> Batch:
-    """Points of all frames as `prepare_points` makes them; labels as positions in `classes`.
+    """Join frames into a batch: points as `prepare_points` makes them, ground truth as tensors, track ids as numpy.
 
-    Objects of other classes are dropped. Ground truth becomes tensors, track ids stay numpy.
-    `image`: size of range images to make too; the frames then come from `add_pixel_columns`.
+    Args:
+        frames: B frames; if `image` is given, with the columns of `add_pixel_columns`.
+        classes: the model's classes; labels become positions in it, objects of other classes are dropped.
+        image: size of the range images to make; None makes none.
+
+    Raises:
+        UserError: if a frame does not know one of the classes.
     """
     num_points = [len(frame.points) for frame in frames]
     return Batch(
@@ -34,14 +39,14 @@ def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageCo
 
 
 def vehicle_from_world_rotation(frame: Frame) -> np.ndarray:
-    """(3, 3) float32: directions, and speeds, from the world into the vehicle frame."""
+    """(3, 3) float32 that turns directions and speeds from the world into the vehicle frame."""
     return np.linalg.inv(frame.world_from_vehicle[:3, :3]).astype(np.float32)
 
 
 def move_zones_to_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
-    """The frame's no-label zones, polygons (K, 2) of x, y, from the world into the vehicle frame.
+    """Move the no-label zones, polygons (K, 2) of x and y, from the world into the vehicle frame.
 
-    Zones have no height: they are taken to lie at the vehicle's own.
+    Zones have no height; the vehicle's own is assumed.
     """
     vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)
     height = frame.world_from_vehicle[2, 3]
@@ -52,9 +57,11 @@ def move_zones_to_vehicle(frame: Frame) -> tuple[np.ndarray, ...]:
 
 
 def prepare_points(frame: Frame) -> np.ndarray:
-    """(P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation.
+    """Prepare the points that a network reads.
 
-    With several sweeps (P, 6): the age in seconds too.
+    Returns:
+        (P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation;
+        with several sweeps (P, 6), the last column being the age in seconds.
     """
     names = ("x", "y", "z", "intensity", "elongation", *((AGE,) if AGE in frame.columns else ()))
     points = frame.points.take([frame.columns.index(name) for name in names], axis=1)
@@ -63,7 +70,7 @@ def prepare_points(frame: Frame) -> np.ndarray:
 
 
 def relabel_objects(frame: Frame, classes: Sequence[str]) -> GroundTruth:
-    """The objects of `frame` that are of `classes`, labels pointing into `classes`."""
+    """Keep the objects of `classes`, with labels that are positions in `classes`."""
     unknown = [name for name in classes if name not in frame.class_names]
     if unknown:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Several stores as one list of frames."""
+"""A dataset: several stores as one list of frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FrameDataset:
 
     `every=5` is what OpenPCDet's configs mean by 20 % of Waymo. `segments_every=5` is the other meaning:
     all frames of every fifth segment of the concatenated list of segments. With both, frames are counted
-    over the segments that are left. Can be sent to other processes.
+    over the segments that are left. A dataset can be pickled for other processes.
     """
 
     def __init__(self, stores: Sequence[str | AnyPath], *, every: int = 1, segments_every: int = 1) -> None:
@@ -27,9 +27,8 @@ class FrameDataset:
             raise UserError("no frame store given; set data.train and data.val to folders made by data_tools/")
         self._stores = [Store(folder) for folder in stores]
         self._ends = list(accumulate(len(store) for store in self._stores))
-        self._positions = _select_positions(self._stores, segments_every)[
-            ::every
-        ]  # in the concatenated list of all frames
+        # Positions in the concatenated list of all frames.
+        self._positions = _select_positions(self._stores, segments_every)[::every]
         if not len(self):
             raise UserError(f"{', '.join(map(str, stores))}: no frames in it; convert some data first")
 
@@ -37,19 +36,21 @@ class FrameDataset:
         return len(self._positions)
 
     def __getitem__(self, index: int) -> Frame:
-        """Frame `index`; negative counts from the end."""
+        """Read frame `index`; a negative index counts from the end."""
         store, position = self._locate(index)
         return store[position]
 
     def read_frames_before(self, index: int, count: int) -> list[Frame]:
-        """Up to `count` frames recorded before frame `index` in its segment, the nearest first, whether or not they are
-        in this list; fewer at a segment's start."""
+        """Read up to `count` frames that were recorded before frame `index` in its segment, the nearest first.
+
+        They need not be in this list. There are fewer at a segment's start.
+        """
         store, position = self._locate(index)
         return store.read_frames_before(position, count)
 
     @property
     def frame_ids(self) -> tuple[str, ...]:
-        """`Frame.frame_id` of every frame, without reading any."""
+        """`Frame.frame_id` of every frame, taken from the manifests."""
         every = [frame_id for store in self._stores for frame_id in store.frame_ids]
         return tuple(every[position] for position in self._positions)
 
@@ -62,7 +63,7 @@ class FrameDataset:
 
 
 def _select_positions(stores: Sequence[Store], segments_every: int) -> np.ndarray:
-    """(F,) int64: frames of every n-th segment, by position in the list of all frames of the stores."""
+    """Select the frames of every n-th segment; returns (F,) int64 positions in the list of all frames."""
     num_frames = np.array([entry.num_frames for store in stores for entry in store.manifest.segments], np.int64)
     kept = np.arange(len(num_frames)) % segments_every == 0
     return np.flatnonzero(np.repeat(kept, num_frames))

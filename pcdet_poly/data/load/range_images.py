@@ -1,18 +1,18 @@
-"""Frames -> RangeImages: the points of the roof LiDAR put back into its beams and azimuths.
+"""Makes range images from the points of the roof LiDAR, by sorting them back into its beams and azimuths.
 
-A frame holds points only. Their places in the LiDAR's image are found again from its calibration: the
+A frame holds points only. Their pixels in the LiDAR's image are computed again from its calibration: the
 row is the beam whose inclination is nearest, the column follows from the azimuth, both in the LiDAR's own
-frame. That is done with each sweep as it was read; two columns then carry a point's pixel and range
-through everything that happens to points afterwards. So the image shows what was measured, however a
-training frame is turned, mirrored, scaled, shuffled, or joined with the sweeps before it.
+frame. This is done with each sweep as it was read. Two columns then keep each point's pixel and range
+through all later steps, so that the image shows what was measured even after the training frame was
+turned, mirrored, scaled, shuffled, or joined with the sweeps before it.
 
-Of points in one pixel the nearest is shown, and all have its features. Motion compensation moves points
-of a driving car by a few pixels: at 8 m/s 2.9 % of them would hide behind others. They are given a free
-pixel beside theirs, which leaves 1 %.
+A pixel shows the nearest of its points, and all its points get the features of that pixel. Motion
+compensation shifts the points of a driving car by a few pixels, so that at 8 m/s 2.9 % of them would
+share a pixel. A point whose pixel is taken gets a free one beside it, which leaves 1 %.
 
-A frame without calibration gets beams from its points: each row takes as many points as any other,
-because a beam that looks at the ground returns about as many points as the next. In a 64-beam PandaSet
-sweep 3 % of points then share a pixel; with rows of equal height it would be 7 in 10.
+For a frame without calibration the beams are guessed from its points: each row takes the same number of
+points, because a beam that looks at the ground returns about as many points as the next. In a 64-beam
+PandaSet sweep 3 % of points then share a pixel; with rows of equal height it would be 7 in 10.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from pcdet_poly.ops.arrays.range_image import NEIGHBOURS, assign_pixels, select_
 from pcdet_poly.structures import Frame, LidarCalibration, RangeImages
 from pcdet_poly.waymo.range_image import beam_inclination_rad
 
-PIXEL, RANGE = "pixel", "range"  # columns: row * columns + column (-1: none), and metres from the LiDAR
+PIXEL, RANGE = "pixel", "range"  # columns of points: row * columns + column (-1: none), and metres from the LiDAR
 TOP = 1  # Waymo's LaserName
-LARGEST = (79.5, 2.0, 2.0)  # range (metres), intensity, elongation that the network sees as 1: RSN, section 4.1
+# Range (metres), intensity and elongation that are shown to the network as 1: RSN, section 4.1.
+LARGEST = (79.5, 2.0, 2.0)
 
 
 @dataclass(frozen=True)
 class _PolarPoints:
-    """Points in the LiDAR's own frame."""
+    """P points in polar coordinates of the LiDAR's own frame."""
 
     range_m: np.ndarray  # (P,) float64
     inclination_rad: np.ndarray
@@ -46,7 +47,7 @@ class _PolarPoints:
 
 
 def add_pixel_columns(frame: Frame, cfg: RangeImageConfig) -> Frame:
-    """`frame`, one sweep as it was read, with the columns `PIXEL` and `RANGE`."""
+    """Append the columns `PIXEL` and `RANGE` to a frame of one sweep, as it was read."""
     found = np.full((len(frame.points), 2), -1, np.float32)  # a pixel's number is far below 2 ** 24
     top = np.flatnonzero(_mask_top_points(frame))
     if len(top):
@@ -60,7 +61,7 @@ def add_pixel_columns(frame: Frame, cfg: RangeImageConfig) -> Frame:
 
 
 def make_range_images(frames: Sequence[Frame], cfg: RangeImageConfig) -> RangeImages:
-    """An image of each sweep of each frame, and the pixel of every point of all frames in order."""
+    """Make an image of each sweep of each frame, and give the pixel of every point of all frames in order."""
     images: list[np.ndarray] = []
     pixels: list[np.ndarray] = []
     for frame in frames:
@@ -71,7 +72,12 @@ def make_range_images(frames: Sequence[Frame], cfg: RangeImageConfig) -> RangeIm
 
 
 def _draw_sweeps(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Pixel (P,) int64 of each point in the frame's images, and these, (3, rows, columns) float32; at least one."""
+    """Draw one image per sweep of a frame; a frame without points has one image.
+
+    Returns:
+        The pixel (P,) int64 of each point, counted over the frame's images, and the images, (3, rows, columns)
+        float32 each.
+    """
     pixel, range_m, intensity, elongation = (
         frame.points[:, frame.columns.index(name)] for name in (PIXEL, RANGE, "intensity", "elongation")
     )
@@ -90,13 +96,13 @@ def _draw_sweeps(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[
 
 
 def _mask_top_points(frame: Frame) -> np.ndarray:
-    """(P,) bool: finite points of the roof LiDAR; all of them where a frame does not say whose they are."""
+    """(P,) bool: whether a point is finite and of the roof LiDAR; without the column `lidar`, every point is."""
     finite: np.ndarray = np.isfinite(frame.points[:, :3]).all(axis=1)
     return finite & (frame.points[:, frame.columns.index("lidar")] == TOP) if "lidar" in frame.columns else finite
 
 
 def _move_to_lidar(xyz: np.ndarray, calibration: LidarCalibration | None, cfg: RangeImageConfig) -> np.ndarray:
-    """(P, 3) float64."""
+    """Move points (P, 3) from the vehicle frame into the LiDAR's; without a calibration, by `cfg.lidar_m` only."""
     if calibration is None:
         return xyz.astype(np.float64) - np.array(cfg.lidar_m)
     return transform_points(np.linalg.inv(calibration.vehicle_from_lidar), xyz.astype(np.float64))
@@ -109,7 +115,7 @@ def _compute_polar(xyz: np.ndarray) -> _PolarPoints:
 
 
 def _find_rows(polar: _PolarPoints, calibration: LidarCalibration | None, rows: int) -> np.ndarray:
-    """(P,) int64: the beam with the nearest inclination, row 0 the highest."""
+    """Find the row (P,) int64 of each point: the beam with the nearest inclination, row 0 being the highest."""
     if calibration is None:
         between = np.quantile(polar.inclination_rad, np.arange(1, rows) / rows)
     else:
@@ -119,13 +125,16 @@ def _find_rows(polar: _PolarPoints, calibration: LidarCalibration | None, rows: 
 
 
 def resample_inclinations(calibration: LidarCalibration, rows: int) -> np.ndarray:
-    """(rows,) ascending: the LiDAR's beams; where it has more or fewer, as many spread over them."""
+    """Get `rows` ascending inclinations: the LiDAR's beams, interpolated if it has more or fewer of them."""
     beams = beam_inclination_rad(calibration, rows)[::-1]
     return np.interp(np.linspace(0, len(beams) - 1, rows), np.arange(len(beams)), beams)
 
 
 def _find_columns(polar: _PolarPoints, calibration: LidarCalibration | None, columns: int) -> np.ndarray:
-    """(P,) int64: columns turn clockwise seen from above; the first one looks (nearly) backwards along the vehicle."""
+    """Find the column (P,) int64 of each point.
+
+    Columns turn clockwise seen from above; the first one looks (nearly) backwards along the vehicle.
+    """
     yaw = 0.0
     if calibration is not None:
         mounting = calibration.vehicle_from_lidar

@@ -1,4 +1,4 @@
-"""Frames one after the other -> one frame with the points of all of them."""
+"""Joins consecutive sweeps into one frame with the points of all of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from pcdet_poly.data.load.augment import transform_points
 from pcdet_poly.structures import Frame
 
-AGE = "age"  # column: seconds since the sweep, 0 for the frame's own
+AGE = "age"  # column: seconds from the point's sweep to the frame's own, for which it is 0
 
 
 def add_past_sweeps(frame: Frame, past: Sequence[Frame]) -> Frame:
-    """`frame` with the points of `past` frames of its segment behind its own, and the column `AGE`.
+    """Append the points of `past` frames of the same segment, and the column `AGE`.
 
-    Past points are moved into the vehicle frame of `frame` by the poses of both, so that what stands still
-    in the world stands still; what moves leaves a trail. Poses are float64: differences of world
-    coordinates of 20 km stay exact.
+    Past points are moved into the vehicle frame of `frame` by the poses of both, so that objects at rest
+    in the world stay in place, while moving objects leave a trail. Poses are float64, so that differences
+    of world coordinates of 20 km stay exact.
     """
     vehicle_from_world = np.linalg.inv(frame.world_from_vehicle)
     points = np.empty((sum(len(f.points) for f in (frame, *past)), len(frame.columns) + 1), np.float32)

@@ -16,15 +16,14 @@ import torch
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
+from pcdet_poly.data.load.batch_workers import BatchDataset
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import (
-    _BatchDataset,
     count_steps_per_epoch,
-    find_trainable_objects,
     load_evaluation_batches,
     load_training_batches,
-    select_returns,
 )
+from pcdet_poly.data.load.prepare_frame import find_trainable_objects, select_returns
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import read_manifest
 from pcdet_poly.data.store.segment_file import read_archive_directory
@@ -294,7 +293,7 @@ def test_points_are_pinned_where_there_is_a_gpu(store: Path, monkeypatch: pytest
     """Without one here, DataLoader's own pinning is played: it calls `pin_memory` of what a worker made."""
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pinned.append(tensor) or tensor.clone())
-    made = _BatchDataset(lambda number: next(load_training_batches(config(), FrameDataset([store]), epoch=0)))[0]
+    made = BatchDataset(lambda number: next(load_training_batches(config(), FrameDataset([store]), epoch=0)))[0]
     again = made.pin_memory()
     assert isinstance(made.result, Batch)
     assert isinstance(again.result, Batch)

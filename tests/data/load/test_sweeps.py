@@ -94,5 +94,7 @@ def test_frames_before_a_frame_stay_in_its_segment(tmp_path: Path) -> None:
     assert_same_frame(store.read_frames_before(7, 1)[0], frames[6])
     assert store.read_frames_before(4, 3) == store.read_frames_before(0, 1) == store.read_frames_before(7, 0) == []
     dataset = FrameDataset([tmp_path / "a", tmp_path / "b"], every=3)  # frames 0, 3, 6
-    assert [frame.timestamp_us for frame in dataset.read_frames_before(1, 2)] == [frames[i].timestamp_us for i in (2, 1)]
+    assert [frame.timestamp_us for frame in dataset.read_frames_before(1, 2)] == [
+        frames[i].timestamp_us for i in (2, 1)
+    ]
     assert [len(dataset.read_frames_before(i, 5)) for i in range(len(dataset))] == [0, 3, 2]
