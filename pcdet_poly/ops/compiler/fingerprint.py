@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import hashlib
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -63,9 +64,18 @@ def _describe_function(function: Any, functions: list[Any]) -> Iterator[str]:
     yield code.text
     for names in code.global_names:
         yield f"{names}={_describe_value(_look_up(function, names), functions)}"
+    yield from _describe_named_tuples(function)
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     for value in (*cells, function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())):
         yield _describe_value(value, functions)
+
+
+def _describe_named_tuples(function: FunctionType) -> Iterator[str]:
+    """Fields of the named tuples among the annotations: machine code knows a field of an argument by its position."""
+    for name in re.findall(r"\w+", " ".join(map(str, function.__annotations__.values()))):
+        value = function.__globals__.get(name)
+        if isinstance(value, type) and hasattr(value, "_fields"):
+            yield f"{name}{value._fields}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,8 @@ def _describe_value(value: Any, functions: list[Any]) -> str:
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, type) or callable(value):
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', None) or repr(value)}"
+        fields = getattr(value, "_fields", "")  # of a named tuple
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', None) or repr(value)}{fields}"
     return f"{type(value).__qualname__} {value!r}"
 
 

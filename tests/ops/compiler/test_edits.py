@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pcdet_poly.ops.compiler.fingerprint import kernel_fingerprint
 from tests.ops.compiler.conftest import SmallPackage
 
 BEFORE = {"callee.below": 3, "callee.unused": 5, "caller.twice": 506, "caller.alone": 9, "caller.table": 6}
@@ -112,3 +113,19 @@ def test_a_process_that_still_runs_the_code_of_before_goes_on(compiled_package: 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("annotation", ["Pair", "Pair | None"])
+def test_fields_of_a_named_tuple_are_part_of_the_kernels_that_take_or_make_one(annotation: str) -> None:
+    """Machine code knows a field by its position: another order is other code, although no instruction changes."""
+    makes = "def make(x):\n    return Pair(x, 2)\n"
+    takes = f"def take(pair: {annotation}):\n    return pair.first\n"
+    fingerprints = []
+    for fields in ("'first second'", "'second first'", "'first second'"):
+        scope: dict = {"__name__": "somewhere"}
+        start = "from __future__ import annotations\nfrom collections import namedtuple\n"
+        exec(f"{start}Pair = namedtuple('Pair', {fields})\n{makes}{takes}", scope)
+        fingerprints.append([kernel_fingerprint(scope[name]) for name in ("make", "take")])
+    before, swapped, again = fingerprints
+    assert before == again
+    assert all(old != new for old, new in zip(before, swapped, strict=True))
