@@ -1,4 +1,4 @@
-"""An ablation in configs/poly/ is its baseline with one line changed: the one that names epsilon."""
+"""Examples in configs/poly/ are their base with one line changed, epsilon; sweeps of epsilon hold all other values."""
 
 from __future__ import annotations
 
@@ -9,56 +9,77 @@ import pytest
 import yaml
 
 from pcdet_poly.config.load import load_config
+from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
 
-FOLDER = Path(__file__).resolve().parent.parent / "configs" / "poly"
-FILES = sorted(FOLDER.glob("*"))
-BASELINES = {  # what a sweep's files are called -> what they change
-    "centerpoint_pillar": "centerpoint_pillar",
-    "centerpoint_voxel": "centerpoint_voxel",
-    "centerpoint_voxel_residual": "centerpoint_voxel_residual",
-    "pointpillars_pedestrian": "pointpillars_polyloss_pedestrian",
-    "pointpillars_vehicle": "pointpillars_polyloss_vehicle",
-    "rsn_pedestrian": "rsn_pedestrian_l_3frames",
-    "rsn_pedestrian_segmentation": "rsn_pedestrian_l_3frames",
-    "rsn_vehicle": "rsn_vehicle_xl_3frames",
-    "rsn_vehicle_segmentation": "rsn_vehicle_xl_3frames",
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+EXAMPLES = sorted((CONFIGS / "poly").iterdir())
+ADVISED = {-1, -0.8, -0.4, -0.2, 0, 0.5, 1, 2}  # by the paper's authors, and the plain loss
+SWEEPS = {  # file in configs/sweeps/ -> the setting that it moves, the configs that it starts from
+    "epsilon_centerpoint": (
+        "classification.epsilon",
+        {"centerpoint_pillar", "centerpoint_voxel", "centerpoint_voxel_residual"},
+    ),
+    "epsilon_pointpillars": (
+        "classification.epsilon",
+        {"pointpillars_polyloss_vehicle", "pointpillars_polyloss_pedestrian"},
+    ),
+    "epsilon_rsn": ("classification.epsilon", {"rsn_vehicle_xl_3frames", "rsn_pedestrian_l_3frames"}),
+    "epsilon_rsn_segmentation": (
+        "model.segmentation.epsilon",
+        {"rsn_vehicle_xl_3frames", "rsn_pedestrian_l_3frames"},
+    ),
 }
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
 
 
-def _key(sweep: str) -> str:
-    """The setting that a sweep changes: RSN has two classification losses."""
-    return "model.segmentation.epsilon" if sweep.endswith("_segmentation") else "classification.epsilon"
+def _read(path: Path) -> dict[str, Any]:
+    return _flatten(load_config(path).model_dump())
 
 
-@pytest.mark.parametrize("sweep", BASELINES)
-def test_a_sweep_spans_what_the_papers_authors_advise(sweep: str) -> None:
-    values = sorted(_flat(load_config(path).model_dump())[_key(sweep)] for path in FOLDER.glob(f"{sweep}_eps*"))
-    assert values == [-1, -0.8, -0.4, -0.2, 0.5, 1, 2]
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_only_epsilon_differs_from_the_base(path: Path) -> None:
+    base = yaml.safe_load(path.read_text())["base"]
+    ours, theirs = _read(path), _read(path.parent / base)
+    assert {key for key in ours if ours[key] != theirs[key]} == {"classification.epsilon"}
+    assert theirs["classification.epsilon"] == 0
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_only_epsilon_differs_from_the_baseline(path: Path) -> None:
-    baseline = FOLDER / yaml.safe_load(path.read_text())["base"]
-    ours, theirs = (_flat(load_config(each).model_dump()) for each in (path, baseline))
-    key = _key(path.name.split("_eps")[0])
-    assert {key for key in ours if ours[key] != theirs[key]} == {key}
-    assert theirs[key] == 0
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_name_tells_the_base_and_epsilon(path: Path) -> None:
+    base, _, epsilon = path.stem.rpartition("_eps")
+    written = yaml.safe_load(path.read_text())
+    assert written == {"base": f"../{base}.yaml", "classification": {"epsilon": float(epsilon)}}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_the_file_says_no_more_than_that(path: Path) -> None:
-    written = _flat(yaml.safe_load(path.read_text()))
-    sweep = path.name.split("_eps")[0]
-    epsilon = written.pop(_key(sweep))
-    assert written == {"base": f"../{BASELINES[sweep]}.yaml"}
-    assert path.name == f"{sweep}_eps{epsilon:g}.yaml"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    assert [line.strip() for line in lines if "epsilon" in line] == [f"epsilon: {epsilon}"]
-    assert len(lines) == 2 + _key(sweep).count(".")
+def test_there_is_at_most_one_example_of_a_detector() -> None:
+    kinds = [load_config(path).model.kind for path in EXAMPLES]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_no_sweep_of_epsilon_is_unknown_to_these_tests() -> None:
+    assert {path.stem for path in (CONFIGS / "sweeps").glob("epsilon_*")} == SWEEPS.keys()
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_gives_every_detector_every_advised_epsilon_and_changes_nothing_else(name: str) -> None:
+    key, bases = SWEEPS[name]
+    path = CONFIGS / "sweeps" / f"{name}.yaml"
+    sweep = read_sweep(path)
+    assert {Path(file).stem for file in sweep.models.values()} == bases
+    base_of = {detector: _read(path.parent / file) for detector, file in sweep.models.items()}
+    found: dict[tuple[str, int], set[float]] = {}
+    for trial in list_trials(sweep, path.parent):
+        ours, theirs = _flatten(trial.config.model_dump()), base_of[trial.detector]
+        changed = {key for key in ours if ours[key] != theirs[key]} - {"train.seed", "train.threads"}
+        assert changed <= {key}
+        assert trial.arm == f"epsilon{ours[key]:g}"
+        found.setdefault((trial.detector, trial.seed), set()).add(ours[key])
+    assert set(map(frozenset, found.values())) == {frozenset(ADVISED)}
+    assert len(found) == len(bases) * len(sweep.seeds)
+    assert sweep.baseline == "epsilon0"
