@@ -1,4 +1,4 @@
-"""Sparse convolution at CenterPoint's full size: rules, layers, the whole backbone; ours, dense and spconv's.
+"""Sparse convolution at CenterPoint's full size: rulebook, layers, the whole backbone; ours, dense and spconv's.
 
 python -m benchmarks.bench_sparse_conv [--device cuda] [--threads N] [--json]
 
@@ -19,11 +19,12 @@ from benchmarks.bench_voxelize import FINE, cloud
 from benchmarks.common import Row, main, median_ms
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
-from pcdet_poly.models.layers.voxel_means import mean_of_points
-from pcdet_poly.ops.gpu import sparse_spconv
+from pcdet_poly.models.layers.voxel_means import average_points
+from pcdet_poly.ops.gpu.spconv_convolution import convolve_by_spconv
+from pcdet_poly.ops.rulebook import build_strided_rulebook, build_submanifold_rulebook
 from pcdet_poly.ops.sparse_conv import sparse_conv
-from pcdet_poly.ops.sparse_rules import Rules, strided_rules, submanifold_rules
 from pcdet_poly.structures import Sites, SparseTensor
+from pcdet_poly.structures.rulebook import Rulebook
 
 KERNEL, HALF, SAME = (3, 3, 3), (2, 2, 2), (1, 1, 1)
 PLAIN = CenterPointVoxelConfig()
@@ -32,44 +33,46 @@ CROP = (41, 128, 128)  # cells of the dense convolution
 
 
 def rows(device: str) -> Iterator[Row]:
-    """Voxels, then each stage's rules and layers, then whole networks."""
+    """Voxels, then each stage's rulebook and layers, then whole networks."""
     points = cloud(device)
     frame = torch.zeros(len(points), dtype=torch.int64, device=device)
-    voxels = mean_of_points(points, frame, FINE, 1)
-    yield Row("mean of points", median_ms(lambda: mean_of_points(points, frame, FINE, 1), device))
+    voxels = average_points(points, frame, FINE, 1)
+    yield Row("mean of points", median_ms(lambda: average_points(points, frame, FINE, 1), device))
     sites = voxels.sites
     for channels, width, padding in ((16, 16, None), (16, 32, SAME), (32, 64, SAME), (64, 128, (0, 1, 1))):
         if padding is not None:
             make = _strided(sites, padding)
-            rules = make()
-            yield Row(f"rules of a strided layer, {len(sites)} -> {len(rules.sites)} cells", median_ms(make, device))
-            yield from layer_rows(f"strided {channels} -> {width}", rules, channels, width, device)
-            sites = rules.sites
-        rules = submanifold_rules(sites, KERNEL)
-        find = median_ms(lambda sites=sites: submanifold_rules(sites, KERNEL), device)
-        yield Row(f"rules of a submanifold layer, {len(sites)} cells", find, f"{len(rules.input)} pairs")
-        yield from layer_rows(f"submanifold {width} -> {width}", rules, width, width, device)
+            rulebook = make()
+            yield Row(
+                f"rulebook of a strided layer, {len(sites)} -> {len(rulebook.sites)} cells", median_ms(make, device)
+            )
+            yield from layer_rows(f"strided {channels} -> {width}", rulebook, channels, width, device)
+            sites = rulebook.sites
+        rulebook = build_submanifold_rulebook(sites, KERNEL)
+        find = median_ms(lambda sites=sites: build_submanifold_rulebook(sites, KERNEL), device)
+        yield Row(f"rulebook of a submanifold layer, {len(sites)} cells", find, f"{len(rulebook.input)} pairs")
+        yield from layer_rows(f"submanifold {width} -> {width}", rulebook, width, width, device)
     yield from dense_rows(voxels.sites, device)
     for name, cfg in (("plain", PLAIN), ("residual", RESIDUAL)):
         yield from network_rows(f"whole {name} backbone", cfg, voxels, device)
 
 
-def layer_rows(name: str, rules: Rules, channels: int, width: int, device: str) -> Iterator[Row]:
+def layer_rows(name: str, rulebook: Rulebook, channels: int, width: int, device: str) -> Iterator[Row]:
     """Forward, forward and backward, and spconv's forward."""
-    features = torch.randn(rules.num_inputs, channels, device=device, requires_grad=True)
+    features = torch.randn(rulebook.num_inputs, channels, device=device, requires_grad=True)
     weight = torch.randn(width, *KERNEL, channels, device=device, requires_grad=True)
-    gflop = 2e-9 * len(rules.input) * channels * width
+    gflop = 2e-9 * len(rulebook.input) * channels * width
     with torch.no_grad():
-        ours = median_ms(lambda: sparse_conv(features, weight, rules), device)
+        ours = median_ms(lambda: sparse_conv(features, weight, rulebook), device)
     yield Row(f"{name}: ours", ours, f"{gflop:.2f} GFLOP, {1e3 * gflop / ours:.0f} GFLOP/s")
 
     def step() -> object:
-        result = sparse_conv(features, weight, rules).features
+        result = sparse_conv(features, weight, rulebook).features
         return torch.autograd.grad(result, [features, weight], torch.ones_like(result))
 
     yield Row(f"{name}: ours, forward and backward", median_ms(step, device))
-    if peer := _spconv_call(features.detach(), weight.detach(), rules):
-        torch.testing.assert_close(peer(), sparse_conv(features, weight, rules).features, atol=1e-3, rtol=1e-3)
+    if peer := _spconv_call(features.detach(), weight.detach(), rulebook):
+        torch.testing.assert_close(peer(), sparse_conv(features, weight, rulebook).features, atol=1e-3, rtol=1e-3)
         theirs = median_ms(peer, device)
         yield Row(f"{name}: spconv", theirs, f"{theirs / ours:.2f} x ours")
 
@@ -85,7 +88,7 @@ def dense_rows(sites: Sites, device: str) -> Iterator[Row]:
 
 
 def network_rows(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, device: str) -> Iterator[Row]:
-    """Inference, and a step of training, voxels to image, rules included."""
+    """Inference, and a step of training, voxels to image, rulebook included."""
     network = VoxelBackbone(voxels.features.shape[1], cfg).to(device).eval()
     with torch.no_grad():
         yield Row(f"{name}, inference", median_ms(lambda: network(voxels, channels_last=True), device))
@@ -94,18 +97,17 @@ def network_rows(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, d
     yield Row(f"{name}, forward and backward", median_ms(step, device))
 
 
-def _strided(sites: Sites, padding: tuple[int, int, int]) -> Callable[[], Rules]:
-    return lambda: strided_rules(sites, KERNEL, HALF, padding)
+def _strided(sites: Sites, padding: tuple[int, int, int]) -> Callable[[], Rulebook]:
+    return lambda: build_strided_rulebook(sites, KERNEL, HALF, padding)
 
 
-def _spconv_call(features: Tensor, weight: Tensor, rules: Rules) -> Callable[[], Tensor] | None:
+def _spconv_call(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Callable[[], Tensor] | None:
     """spconv's convolution with our pairs, in its layout; None where it is not installed or would be wrong."""
     if features.device.type == "cpu" and torch.get_num_threads() > 1:
         return None
     if importlib.util.find_spec("spconv") is None:
         return None
-    pairs = rules.spconv_pairs
-    return lambda: sparse_spconv.convolve(features, weight, pairs, len(rules.sites))
+    return lambda: convolve_by_spconv(features, weight, rulebook)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, int_row
+from pcdet_poly.ops.dispatch import define_operation, to_int_row
 
 
 def draw_heatmap(
@@ -24,7 +24,7 @@ def draw_heatmap(
     A peak is exp(-d^2 / (2 sigma^2)) with sigma = (2 radius + 1) / 6 in a square of +-radius cells, 1 at
     its centre; computed in float64, rounded to float32.
     """
-    columns = [int_row(column) for column in (frame, label, x, y, radius)]
+    columns = [to_int_row(column) for column in (frame, label, x, y, radius)]
     return torch.ops.pcdet_poly.draw_heatmap(*columns, list(shape))
 
 
@@ -32,7 +32,7 @@ def _draw_fake(frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Tenso
     return frame.new_empty(shape, dtype=torch.float32)
 
 
-define(
+define_operation(
     "draw_heatmap(Tensor frame, Tensor label, Tensor x, Tensor y, Tensor radius, SymInt[] shape) -> Tensor",
     file="heatmap",
     fake=_draw_fake,

@@ -12,33 +12,33 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, float_rows
+from pcdet_poly.ops.dispatch import define_operation, to_float_rows
 
 
 def iou_bev(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    return torch.ops.pcdet_poly.pairwise_iou(float_rows(box_a), float_rows(box_b), False)
+    return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), False)
 
 
 def iou_3d(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    return torch.ops.pcdet_poly.pairwise_iou(float_rows(box_a), float_rows(box_b), True)
+    return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), True)
 
 
 def iou_bev_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of box_a[i] with box_b[i], both (N, 7) -> (N,) float32."""
-    return _matched(box_a, box_b, with_height=False)
+    return _measure_matched(box_a, box_b, with_height=False)
 
 
 def iou_3d_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of box_a[i] with box_b[i], both (N, 7) -> (N,) float32."""
-    return _matched(box_a, box_b, with_height=True)
+    return _measure_matched(box_a, box_b, with_height=True)
 
 
-def _matched(box_a: Tensor, box_b: Tensor, *, with_height: bool) -> Tensor:
+def _measure_matched(box_a: Tensor, box_b: Tensor, *, with_height: bool) -> Tensor:
     if box_a.shape != box_b.shape:
         raise ValueError(f"matched IoU: boxes {tuple(box_a.shape)} and {tuple(box_b.shape)}; give as many of each")
-    return torch.ops.pcdet_poly.matched_iou(float_rows(box_a), float_rows(box_b), with_height)
+    return torch.ops.pcdet_poly.matched_iou(to_float_rows(box_a), to_float_rows(box_b), with_height)
 
 
 def _pairwise_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
@@ -49,5 +49,7 @@ def _matched_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
     return box_a.new_empty(len(box_a))
 
 
-define("pairwise_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_pairwise_fake)
-define("matched_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_matched_fake)
+define_operation(
+    "pairwise_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_pairwise_fake
+)
+define_operation("matched_iou(Tensor box_a, Tensor box_b, bool with_height) -> Tensor", file="iou", fake=_matched_fake)

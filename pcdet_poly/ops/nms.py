@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, float_rows, int_row
+from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
 
 
 def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
@@ -30,9 +30,9 @@ def nms_per_class(
 
     `iou` is one number, or one for each label. Positions are by descending score over all labels and frames.
     """
-    order = _by_score(score)
+    order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_overlapping(
-        float_rows(box)[order], _group(label, frame)[order], _per_label(iou, label)[order]
+        to_float_rows(box)[order], _combine_groups(label, frame)[order], _look_up_by_label(iou, label)[order]
     )
     return order[keep]
 
@@ -47,24 +47,26 @@ def circle_nms(
 ) -> Tensor:
     """As `nms_per_class`, by distance: a box goes if a kept one's centre (x, y) lies within `radius_m` of its own."""
     label = torch.zeros_like(score, dtype=torch.int64) if label is None else label
-    order = _by_score(score)
+    order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_near(
-        float_rows(box[:, :2])[order], _group(label, frame)[order], _per_label(radius_m, label)[order]
+        to_float_rows(box[:, :2])[order],
+        _combine_groups(label, frame)[order],
+        _look_up_by_label(radius_m, label)[order],
     )
     return order[keep]
 
 
-def _by_score(score: Tensor) -> Tensor:
+def _sort_by_score(score: Tensor) -> Tensor:
     ranked = score.detach().float()
     return torch.sort(torch.where(ranked.isnan(), -torch.inf, ranked), descending=True, stable=True).indices
 
 
-def _group(label: Tensor, frame: Tensor | None) -> Tensor:
+def _combine_groups(label: Tensor, frame: Tensor | None) -> Tensor:
     """(N,) int64, different for every pair of label and frame, both below 2**31."""
-    return int_row(label) if frame is None else int_row(label) + (int_row(frame) << 31)
+    return to_int_row(label) if frame is None else to_int_row(label) + (to_int_row(frame) << 31)
 
 
-def _per_label(number: float | Sequence[float], label: Tensor) -> Tensor:
+def _look_up_by_label(number: float | Sequence[float], label: Tensor) -> Tensor:
     """(N,) float32: the number of each box's label."""
     if isinstance(number, (int, float)):
         return torch.full(label.shape, float(number), dtype=torch.float32, device=label.device)
@@ -75,5 +77,5 @@ def _keep_fake(box: Tensor, group: Tensor, limit: Tensor) -> Tensor:
     return group.new_empty(group.shape, dtype=torch.bool)
 
 
-define("suppress_overlapping(Tensor box, Tensor group, Tensor iou) -> Tensor", file="nms", fake=_keep_fake)
-define("suppress_near(Tensor centre, Tensor group, Tensor radius_m) -> Tensor", file="nms", fake=_keep_fake)
+define_operation("suppress_overlapping(Tensor box, Tensor group, Tensor iou) -> Tensor", file="nms", fake=_keep_fake)
+define_operation("suppress_near(Tensor centre, Tensor group, Tensor radius_m) -> Tensor", file="nms", fake=_keep_fake)

@@ -10,17 +10,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, float_rows
+from pcdet_poly.ops.dispatch import define_operation, to_float_rows
 
 
 def points_in_boxes(points: Tensor, box: Tensor) -> Tensor:
     """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1."""
-    return torch.ops.pcdet_poly.first_box(float_rows(points), float_rows(box))
+    return torch.ops.pcdet_poly.first_box(to_float_rows(points), to_float_rows(box))
 
 
 def count_points(points: Tensor, box: Tensor) -> Tensor:
     """Points (P, 3+), boxes (N, 7) -> (N,) int64: points in each box, whatever other boxes they lie in."""
-    return torch.ops.pcdet_poly.count_points(float_rows(points), float_rows(box))
+    return torch.ops.pcdet_poly.count_points(to_float_rows(points), to_float_rows(box))
 
 
 def _first_fake(points: Tensor, box: Tensor) -> Tensor:
@@ -31,5 +31,5 @@ def _count_fake(points: Tensor, box: Tensor) -> Tensor:
     return box.new_empty(len(box), dtype=torch.int64)
 
 
-define("first_box(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_first_fake)
-define("count_points(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_count_fake)
+define_operation("first_box(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_first_fake)
+define_operation("count_points(Tensor points, Tensor box) -> Tensor", file="points_in_boxes", fake=_count_fake)

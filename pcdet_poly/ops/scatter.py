@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, define_gradient, int_row
+from pcdet_poly.ops.dispatch import define_gradient, define_operation, to_int_row
 from pcdet_poly.structures import Voxels
 
 
@@ -17,7 +17,7 @@ def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Ten
     voxel_of_point (P,) int64 in [-1, V); points with -1 are ignored. A voxel without points has NaN.
     Added up in float32 in the order of the points on every device, so the result is the same to the bit.
     """
-    mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), int_row(voxel_of_point), num_voxels)
+    mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return mean.to(values.dtype)
 
 
@@ -28,7 +28,7 @@ def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
     NaN beats every number. Where several points share the maximum, each receives an equal share of the
     gradient, so that the shares add up to it (as torch.amax does).
     """
-    highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), int_row(voxel_of_point), num_voxels)
+    highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return highest.to(values.dtype)
 
 
@@ -53,12 +53,12 @@ def _mean_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple
     return values.new_empty(num_voxels, values.shape[1]), values.new_empty(num_voxels)
 
 
-def _mean_save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def _save_for_mean(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(inputs[1], output[1])
     ctx.mark_non_differentiable(output[1])
 
 
-def _mean_backward(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
+def _compute_mean_gradient(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
     voxel_of_point, count = ctx.saved_tensors
     share = torch.cat([gradient / count[:, None], gradient.new_zeros(1, gradient.shape[1])])
     return share[voxel_of_point], None, None  # row -1, of dropped points, is zero
@@ -68,11 +68,11 @@ def _max_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor
     return values.new_empty(num_voxels, values.shape[1])
 
 
-def _max_save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_for_max(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(inputs[0], output, inputs[1])
 
 
-def _max_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+def _compute_max_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
     return torch.ops.pcdet_poly.share_among_highest(gradient.contiguous(), *ctx.saved_tensors), None, None
 
 
@@ -80,16 +80,18 @@ def _share_fake(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_poin
     return torch.empty_like(values)
 
 
-define(
+define_operation(
     "segment_mean(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> (Tensor, Tensor)",
     file="scatter",
     fake=_mean_fake,
 )
-define("segment_max(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> Tensor", file="scatter", fake=_max_fake)
-define(
+define_operation(
+    "segment_max(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> Tensor", file="scatter", fake=_max_fake
+)
+define_operation(
     "share_among_highest(Tensor gradient, Tensor values, Tensor highest, Tensor voxel_of_point) -> Tensor",
     file="scatter",
     fake=_share_fake,
 )
-define_gradient("segment_mean", save=_mean_save, backward=_mean_backward)
-define_gradient("segment_max", save=_max_save, backward=_max_backward)
+define_gradient("segment_mean", save=_save_for_mean, backward=_compute_mean_gradient)
+define_gradient("segment_max", save=_save_for_max, backward=_compute_max_gradient)

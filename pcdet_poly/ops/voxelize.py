@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.library import define, float_rows, int_row
+from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
 from pcdet_poly.ops.precision import WORD
 from pcdet_poly.structures import Grid, Voxels
 
@@ -49,8 +49,8 @@ def voxelize(
     if nx * ny * nz >= 2**31:
         raise ValueError(f"voxelize: {nx} x {ny} x {nz} cells a frame; use cells large enough for fewer than 2**31")
     cell, voxel_of_point, num_points = torch.ops.pcdet_poly.voxelize(
-        float_rows(points),
-        int_row(frame_of_point),
+        to_float_rows(points),
+        to_int_row(frame_of_point),
         list(grid.lower),
         [1.0 / edge for edge in grid.cell],
         [nx, ny, nz],
@@ -82,14 +82,16 @@ def _kept_fake(voxel_of_point: Tensor, num_points: Tensor, max_points: int, seed
     return torch.empty_like(voxel_of_point)
 
 
-define(
+define_operation(
     "voxelize(Tensor points, Tensor frame_of_point, float[] lower, float[] inverse_cell, int[] shape, int num_frames)"
     " -> (Tensor, Tensor, Tensor)",
     file="voxelize",
     fake=_voxelize_fake,
 )
-define("keep_first(Tensor voxel_of_point, Tensor num_points, int max_points) -> Tensor", file="sample", fake=_kept_fake)
-define(
+define_operation(
+    "keep_first(Tensor voxel_of_point, Tensor num_points, int max_points) -> Tensor", file="sample", fake=_kept_fake
+)
+define_operation(
     "keep_random(Tensor voxel_of_point, Tensor num_points, int max_points, int seed) -> Tensor",
     file="sample",
     fake=_kept_fake,

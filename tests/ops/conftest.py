@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.ops import library
+from pcdet_poly.ops import dispatch
 
 
 @pytest.fixture(params=["numba", "triton"])
@@ -28,7 +28,7 @@ def device(backend: str, monkeypatch: pytest.MonkeyPatch) -> str:
         return "cpu"
     if torch.cuda.is_available():
         return "cuda"
-    monkeypatch.setattr(library, "_function", interpreted)
+    monkeypatch.setattr(dispatch, "find_function", interpreted)
     return "cpu"
 
 

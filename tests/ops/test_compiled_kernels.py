@@ -46,7 +46,7 @@ def test_every_triton_kernel_compiles_for_cuda_and_fuses_nothing(tmp_path: Path)
     for capability in (80, 90):
         assert {report["kernel"] for report in reports if report["capability"] == capability} == launched
     # The heatmap's exponential is CUDA's own. Everything else rounds after every operation, as the CPU does.
-    assert {report["kernel"] for report in reports if report["fused"]} == {"_draw"}
+    assert {report["kernel"] for report in reports if report["fused"]} == {"_draw_peaks"}
 
 
 def test_after_warm_up_nothing_is_left_to_compile() -> None:
@@ -71,7 +71,7 @@ nms.nms_per_class(box, box[:, 0], torch.arange(9) % 2, (0.1, 0.2), frame=torch.a
 iou.iou_3d(box.T.contiguous().T, box)
 points_in_boxes.count_points(points, box)
 heatmap.draw_heatmap(*torch.zeros(5, 3, dtype=torch.int32), (1, 1, 2, 2))
-from pcdet_poly.ops.cpu.points_in_boxes import count_points
+from pcdet_poly.ops.arrays.points_in_boxes import count_points
 mapped = numpy.frombuffer(points.float().contiguous().numpy().tobytes(), numpy.float32).reshape(30, 4)
 count_points(mapped, box.numpy())
 assert compiled() == before, (compiled(), before)

@@ -5,41 +5,22 @@ import pytest
 import torch
 
 from pcdet_poly.ops import pillars as ops
+from pcdet_poly.ops.cpu import pillars as tiled
 from pcdet_poly.ops.gpu import pillars as plain
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
+from pcdet_poly.structures.pillars import Pillars
 
 GRID = Grid((0.0, 0.0, -2.0), (6.0, 4.0, 4.0), (1.0, 0.5, 6.0))
 
 
-def pillars_of(counts: list[int]) -> ops.Pillars:
+def pillars_of(counts: list[int]) -> Pillars:
     num_points = torch.tensor(counts, dtype=torch.int64)
-    return ops.Pillars(torch.nn.functional.pad(num_points.cumsum(0), (1, 0)), num_points)
+    return Pillars(torch.nn.functional.pad(num_points.cumsum(0), (1, 0)), num_points)
 
 
-class Tiled:
-    """The CPU kernels."""
-
-    linear_relu_pool = staticmethod(ops.linear_relu_pool)
-    linear_max = staticmethod(ops.linear_max)
-    product = staticmethod(ops.product)
-
-
-class Plain:
-    """What other devices run."""
-
-    @staticmethod
-    def linear_relu_pool(inputs, weight, shift, pillars, *, with_product):
-        return plain.linear_relu_pool(inputs, weight, shift, pillars.of_row, with_product=with_product)
-
-    @staticmethod
-    def linear_max(inputs, weight, pillars):
-        return plain.linear_max(inputs, weight, pillars.of_row, len(pillars))
-
-    product = staticmethod(plain.product)
-
-
-backends = pytest.mark.parametrize("backend", [Tiled, Plain])
+# The CPU's kernels, and what other devices run.
+backends = pytest.mark.parametrize("backend", [tiled, plain], ids=["tiled", "plain"])
 tiles = pytest.mark.parametrize("tile", [1, 4, 8192])
 COUNTS = [3, 1, 7, 2, 5, 1]  # 19 points
 
@@ -54,7 +35,7 @@ def drawn(counts: list[int] = COUNTS, dtype: torch.dtype = torch.float32) -> tup
 @backends
 @tiles
 def test_linear_relu_pool_equals_loops(backend, tile, monkeypatch):
-    monkeypatch.setattr(ops, "TILE", tile)
+    monkeypatch.setattr(tiled, "TILE", tile)
     inputs, weight, shift = drawn()
     values, total, highest, outer = backend.linear_relu_pool(
         inputs, weight, shift, pillars_of(COUNTS), with_product=True
@@ -74,7 +55,7 @@ def test_linear_relu_pool_equals_loops(backend, tile, monkeypatch):
 @backends
 @tiles
 def test_linear_max_equals_loops(backend, tile, monkeypatch):
-    monkeypatch.setattr(ops, "TILE", tile)
+    monkeypatch.setattr(tiled, "TILE", tile)
     inputs, weight, _ = drawn()
     highest = backend.linear_max(inputs, weight, pillars_of(COUNTS))
     outputs = inputs.double().numpy() @ weight.double().numpy().T
@@ -84,7 +65,7 @@ def test_linear_max_equals_loops(backend, tile, monkeypatch):
 
 @tiles
 def test_gradients_equal_finite_differences(tile, monkeypatch):
-    monkeypatch.setattr(ops, "TILE", tile)
+    monkeypatch.setattr(tiled, "TILE", tile)
     inputs, weight, shift = (tensor.requires_grad_() for tensor in drawn(dtype=torch.float64))
     pillars = pillars_of(COUNTS)
 
@@ -97,14 +78,14 @@ def test_gradients_equal_finite_differences(tile, monkeypatch):
 
 def test_backends_have_the_same_gradients():
     gradients = []
-    for backend in (Tiled, Plain):
+    for backend in (tiled, plain):
         tensors = tuple(tensor.requires_grad_() for tensor in drawn())
         outputs = backend.linear_relu_pool(*tensors, pillars_of(COUNTS), with_product=True)
         outputs += (backend.linear_max(*tensors[:2], pillars_of(COUNTS)),)
         loss = sum((output.square() * 0.1 + output).sum() for output in outputs)
         gradients.append(torch.autograd.grad(loss, tensors))
-    for tiled, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(tiled, other, atol=1e-4, rtol=1e-4)
+    for ours, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, other, atol=1e-4, rtol=1e-4)
 
 
 @backends
@@ -137,8 +118,8 @@ def test_not_a_number_is_passed_on(backend):
 
 def test_product_of_many_rows():
     values = torch.randn(20_000, 5, generator=torch.Generator().manual_seed(0)) + 30
-    for product in (ops.product, plain.product):
-        torch.testing.assert_close(product(values), values.double().T @ values.double(), rtol=1e-5, atol=0)
+    for gram_matrix in (ops.gram_matrix, plain.gram_matrix):
+        torch.testing.assert_close(gram_matrix(values), values.double().T @ values.double(), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])
@@ -147,7 +128,7 @@ def test_decoration_equals_loops(count):
     points = rng.uniform([-1, -1, -3, 0, 0], [7, 5, 5, 1, 1], (count, 5)).astype(np.float32)
     voxels = voxelize(torch.from_numpy(points), torch.from_numpy(np.sort(rng.integers(0, 3, count))), GRID, 4)
     decorated, pillars = ops.sort_and_decorate(torch.from_numpy(points), voxels)
-    other = plain.decorate(torch.from_numpy(points), voxels.voxel_of_point, pillars.of_row, ops.voxel_centres(voxels))
+    other = plain.decorate_points(torch.from_numpy(points), voxels.voxel_of_point, pillars, ops.voxel_centres(voxels))
     torch.testing.assert_close(decorated, other, atol=1e-5, rtol=1e-5)
     expected = []
     for v, (_, z, y, x) in enumerate(voxels.coordinates().tolist()):

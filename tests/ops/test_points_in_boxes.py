@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.ops.cpu.points_in_boxes import count_points as count_arrays
-from pcdet_poly.ops.cpu.points_in_boxes import first_box as first_box_arrays
+from pcdet_poly.ops.arrays.points_in_boxes import count_points as count_arrays
+from pcdet_poly.ops.arrays.points_in_boxes import first_box as first_box_arrays
 from pcdet_poly.ops.points_in_boxes import count_points, points_in_boxes
 from tests.ops.references import random_boxes
 

@@ -1,4 +1,4 @@
-"""Sparse convolution against torch's dense one, and rules by merging against rules by binary search."""
+"""Sparse convolution against torch's dense one, and kernel maps by merging against binary search."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn.functional import conv3d
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.ops.gpu import sparse_rules as searched
-from pcdet_poly.ops.gpu import sparse_spconv
+from pcdet_poly.ops.gpu import rulebook as searched
+from pcdet_poly.ops.gpu import spconv_convolution
+from pcdet_poly.ops.rulebook import Size3, build_strided_rulebook, build_submanifold_rulebook
 from pcdet_poly.ops.sparse_conv import sparse_conv, sparse_to_bev
-from pcdet_poly.ops.sparse_rules import Rules, Size3, strided_rules, submanifold_rules
 from pcdet_poly.structures import Sites, SparseTensor
+from pcdet_poly.structures.rulebook import Rulebook
 
 ONE = (1, 1, 1)
 SUBMANIFOLD: list[Size3] = [(3, 3, 3), (1, 3, 3), (3, 1, 1), (1, 1, 1), (5, 3, 1)]
@@ -54,14 +55,19 @@ def at(image: Tensor, sites: Sites) -> Tensor:
     return image.permute(0, 2, 3, 4, 1)[tuple(sites.coordinates().T)]
 
 
+def rulebooks_of(sites: Sites) -> tuple[Rulebook, Rulebook]:
+    """Of a submanifold and of a strided convolution, both 3 x 3 x 3."""
+    return build_submanifold_rulebook(sites, (3, 3, 3)), build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), ONE)
+
+
 def random_weight(kernel: Size3) -> Tensor:
     return torch.randn(5, *kernel, 4, dtype=torch.float64)
 
 
-def check(features: Tensor, weight: Tensor, rules: Rules, sites: Sites, stride: Size3, padding: Size3) -> None:
+def check(features: Tensor, weight: Tensor, rulebook: Rulebook, sites: Sites, stride: Size3, padding: Size3) -> None:
     """Values and both gradients are those of conv3d."""
     given = [tensor.requires_grad_() for tensor in (features, weight)]
-    ours = sparse_conv(features, weight, rules)
+    ours = sparse_conv(features, weight, rulebook)
     image = conv3d(dense(features, sites), weight.permute(0, 4, 1, 2, 3), stride=stride, padding=padding)
     assert ours.sites.shape == image.shape[2:]
     torch.testing.assert_close(ours.features, at(image, ours.sites))
@@ -78,7 +84,7 @@ def test_submanifold_equals_dense(kernel: Size3) -> None:
         sites = random_sites(rng)
         features = torch.randn(len(sites), 4, dtype=torch.float64)
         padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-        check(features, random_weight(kernel), submanifold_rules(sites, kernel), sites, ONE, padding)
+        check(features, random_weight(kernel), build_submanifold_rulebook(sites, kernel), sites, ONE, padding)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), STRIDED)
@@ -87,36 +93,41 @@ def test_strided_equals_dense_on_the_cells_reached(kernel: Size3, stride: Size3,
     for _ in range(20):
         sites = random_sites(rng)
         features = torch.randn(len(sites), 4, dtype=torch.float64)
-        rules = strided_rules(sites, kernel, stride, padding)
-        check(features, random_weight(kernel), rules, sites, stride, padding)
+        rulebook = build_strided_rulebook(sites, kernel, stride, padding)
+        check(features, random_weight(kernel), rulebook, sites, stride, padding)
         ones = dense(torch.ones(len(sites), 1), sites)
         count = conv3d(ones, torch.ones(1, 1, *kernel), stride=stride, padding=padding)
         reached = (count[:, 0] > 0.5).flatten().nonzero()[:, 0]
-        assert torch.equal(rules.sites.cell, reached)
+        assert torch.equal(rulebook.sites.cell, reached)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [*((k, ONE, None) for k in SUBMANIFOLD), *STRIDED])
-def test_merged_rules_are_the_searched_ones(kernel: Size3, stride: Size3, padding: Size3 | None) -> None:
+def test_merged_pairs_are_the_searched_ones(kernel: Size3, stride: Size3, padding: Size3 | None) -> None:
     rng = np.random.default_rng(2)
     for _ in range(30):
         sites = random_sites(rng)
         if padding is None:
-            rules, pad = submanifold_rules(sites, kernel), (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+            rulebook, pad = build_submanifold_rulebook(sites, kernel), (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
         else:
-            rules, pad = strided_rules(sites, kernel, stride, padding), padding
-            assert torch.equal(searched.reached(sites, rules.sites.shape, kernel, stride, padding), rules.sites.cell)
-        first, second, count = searched.pairs(sites, rules.sites, kernel, stride, pad)
-        assert torch.equal(first, rules.input)
-        assert torch.equal(second, rules.output)
-        assert np.diff(rules.start).tolist() == count.tolist()
+            rulebook, pad = build_strided_rulebook(sites, kernel, stride, padding), padding
+            assert torch.equal(
+                searched.find_reached_cells(sites, rulebook.sites.shape, kernel, stride, padding), rulebook.sites.cell
+            )
+        first, second, count = searched.build_kernel_map(sites, rulebook.sites, kernel, stride, pad, submanifold=False)
+        assert torch.equal(first, rulebook.input)
+        assert torch.equal(second, rulebook.output)
+        assert np.diff(rulebook.start).tolist() == count.tolist()
 
 
 def test_gradcheck() -> None:
     sites = random_sites(np.random.default_rng(3), 20)
     features = torch.randn(20, 3, dtype=torch.float64, requires_grad=True)
-    for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
+    for rulebook in (
+        build_submanifold_rulebook(sites, (3, 3, 3)),
+        build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
+    ):
         weight = torch.randn(2, 3, 3, 3, 3, dtype=torch.float64, requires_grad=True)
-        assert torch.autograd.gradcheck(lambda f, w, r=rules: sparse_conv(f, w, r).features, (features, weight))
+        assert torch.autograd.gradcheck(lambda f, w, r=rulebook: sparse_conv(f, w, r).features, (features, weight))
 
 
 @pytest.fixture
@@ -136,26 +147,29 @@ def test_equals_spconv() -> None:
     for _ in range(10):
         sites = random_sites(rng, 60)
         features, weight = torch.randn(len(sites), 8), torch.randn(16, 3, 3, 3, 8)
-        for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
-            theirs = sparse_spconv.convolve(features, weight, rules.spconv_pairs, len(rules.sites))
-            torch.testing.assert_close(theirs, sparse_conv(features, weight, rules).features, atol=1e-4, rtol=1e-4)
+        for rulebook in (
+            build_submanifold_rulebook(sites, (3, 3, 3)),
+            build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
+        ):
+            theirs = spconv_convolution.convolve_by_spconv(features, weight, rulebook)
+            torch.testing.assert_close(theirs, sparse_conv(features, weight, rulebook).features, atol=1e-4, rtol=1e-4)
 
 
 def test_a_cpu_never_runs_spconv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse_spconv, "convolve", None)
+    monkeypatch.setattr(spconv_convolution, "convolve_by_spconv", None)
     sites = random_sites(np.random.default_rng(7), 30)
-    rules = submanifold_rules(sites, (3, 3, 3))
+    rulebook = build_submanifold_rulebook(sites, (3, 3, 3))
     features, weight = torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4)
-    ours, same = (sparse_conv(features, weight, rules, backend=backend).features for backend in ("torch", "spconv"))
+    ours, same = (sparse_conv(features, weight, rulebook, backend=backend).features for backend in ("torch", "spconv"))
     assert torch.equal(ours, same)
 
 
 def test_spconv_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spconv.core", None)
     sites = random_sites(np.random.default_rng(8), 30)
-    rules = submanifold_rules(sites, (3, 3, 3))
+    rulebook = build_submanifold_rulebook(sites, (3, 3, 3))
     with pytest.raises(UserError, match="spconv is not installed"):
-        sparse_spconv.convolve(torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4), rules.spconv_pairs, len(sites))
+        spconv_convolution.convolve_by_spconv(torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4), rulebook)
 
 
 @pytest.mark.gpu
@@ -170,8 +184,8 @@ def test_equals_the_cpu_on_a_gpu(backend: Literal["torch", "spconv"]) -> None:
         torch.manual_seed(0)
         given = [torch.randn(len(sites), 8), torch.randn(16, 3, 3, 3, 8)]
         given = [tensor.to(device).requires_grad_() for tensor in given]
-        rules = strided_rules(sites.to(device), (3, 3, 3), (2, 2, 2), (1, 1, 1))
-        result = sparse_conv(*given, rules, backend=backend)
+        rulebook = build_strided_rulebook(sites.to(device), (3, 3, 3), (2, 2, 2), (1, 1, 1))
+        result = sparse_conv(*given, rulebook, backend=backend)
         gradient = torch.autograd.grad(result.features.square().sum(), given)
         results.append([tensor.cpu() for tensor in (result.sites.cell, result.features, *gradient)])
     torch.testing.assert_close(results[1], results[0], atol=1e-3, rtol=1e-3)
@@ -181,8 +195,11 @@ def test_nothing() -> None:
     sites = Sites(torch.zeros(0, dtype=torch.int64), (3, 4, 5), 2)
     features = torch.zeros(0, 4, requires_grad=True)
     weight = torch.randn(5, 3, 3, 3, 4, requires_grad=True)
-    for rules in (submanifold_rules(sites, (3, 3, 3)), strided_rules(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1))):
-        result = sparse_conv(features, weight, rules)
+    for rulebook in (
+        build_submanifold_rulebook(sites, (3, 3, 3)),
+        build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
+    ):
+        result = sparse_conv(features, weight, rulebook)
         assert result.features.shape == (0, 5)
         gradient = torch.autograd.grad(result.features.sum(), [features, weight])
         assert [tuple(tensor.shape) for tensor in gradient] == [(0, 4), (5, 3, 3, 3, 4)]
@@ -193,7 +210,7 @@ def test_nothing() -> None:
 def test_same_bits_each_time() -> None:
     sites = random_sites(np.random.default_rng(4))
     features, weight = torch.randn(len(sites), 16), torch.randn(16, 3, 3, 3, 16)
-    results = [sparse_conv(features, weight, submanifold_rules(sites, (3, 3, 3))).features for _ in range(5)]
+    results = [sparse_conv(features, weight, build_submanifold_rulebook(sites, (3, 3, 3))).features for _ in range(5)]
     assert all(torch.equal(result, results[0]) for result in results)
 
 
@@ -213,10 +230,10 @@ def test_bird_eye_image(channels_last: bool) -> None:
 def test_what_cannot_be_is_refused() -> None:
     sites = Sites(torch.tensor([3]), (2, 3, 4), 1)
     with pytest.raises(ValueError, match="odd sizes"):
-        submanifold_rules(sites, (3, 2, 3))
+        build_submanifold_rulebook(sites, (3, 2, 3))
     with pytest.raises(ValueError, match="smaller than the kernel"):
-        strided_rules(sites, (3, 3, 3), (1, 1, 1), (3, 1, 1))
+        build_strided_rulebook(sites, (3, 3, 3), (1, 1, 1), (3, 1, 1))
     with pytest.raises(ValueError, match="finds no place"):
-        strided_rules(sites, (3, 3, 3), (1, 1, 1), (0, 0, 0))
+        build_strided_rulebook(sites, (3, 3, 3), (1, 1, 1), (0, 0, 0))
     with pytest.raises(ValueError, match="2 rows of features for 1 cells"):
         SparseTensor(torch.zeros(2, 4), sites)

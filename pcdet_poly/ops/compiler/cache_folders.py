@@ -27,12 +27,15 @@ _SECONDS_KEPT = 30 * 24 * 3600
 def cache_folders(source: Path) -> Iterator[Path]:
     """Folders for the kernels of the file `source`, best first; none need exist or be writable.
 
-    They are `NUMBA_CACHE_DIR` if that is set, `__pycache__` beside the source, the user's cache folder, and a
-    folder of the user's own in the folder for temporary files.
+    They are `__pycache__` beside the source, the user's cache folder, and a folder of the user's own in the folder for
+    temporary files; but `NUMBA_CACHE_DIR` alone where that is set and can be written.
     """
     by_source = f"{source.parent.name}_{hashlib.sha256(str(source.parent).encode()).hexdigest()[:12]}"
     if config.CACHE_DIR:  # type: ignore[attr-defined]
-        yield Path(config.CACHE_DIR) / by_source  # type: ignore[attr-defined]
+        chosen = Path(config.CACHE_DIR) / by_source  # type: ignore[attr-defined]
+        yield chosen
+        if _can_write(chosen):
+            return
     if source.exists():  # not a cell of a notebook
         yield source.parent / "__pycache__"
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -43,7 +46,6 @@ def cache_folders(source: Path) -> Iterator[Path]:
         yield temporary / by_source
 
 
-@cache
 def writable_cache_folder(source: Path) -> Path | None:
     """The first of the cache folders of `source` that can be written, made if need be; None if none can."""
     return next((folder for folder in cache_folders(source) if _can_write(folder)), None)
@@ -86,6 +88,7 @@ def _modified_s(path: Path) -> float:
         return time.time()
 
 
+@cache
 def _can_write(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)

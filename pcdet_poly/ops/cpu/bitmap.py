@@ -14,7 +14,7 @@ LANES = 4
 
 
 @kernel
-def set_of(members: Array, bits_dropped: int, num_words: int) -> Array:
+def build_bitmap(members: Array, bits_dropped: int, num_words: int) -> Array:
     """The set, (num_words,) uint64, of members (P,) int64 without their lowest bits; negative ones are left out.
 
     Neighbours in a scan lie in one word. They take turns in four copies of it, so that one need not wait
@@ -32,26 +32,26 @@ def set_of(members: Array, bits_dropped: int, num_words: int) -> Array:
 
 
 @kernel
-def ranks_of_words(words: Array) -> tuple[Array, np.int64]:
+def count_members_before(words: Array) -> tuple[Array, np.int64]:
     """How many members lie before each word, int32, and how many there are."""
     before = np.empty(len(words), np.int32)
     total = np.int64(0)
     for i in range(len(words)):
         before[i] = total
-        total += np.int64(num_bits(words[i]))
+        total += np.int64(count_bits(words[i]))
     return before, total
 
 
 @kernel
-def rank(words: Array, before: Array, member: Word) -> Word:
+def rank_member(words: Array, before: Array, member: Word) -> Word:
     """How many members are smaller than `member`, uint64."""
     word = member >> np.uint64(6)
     lower_bits = (np.uint64(1) << (member & np.uint64(63))) - np.uint64(1)
-    return np.uint64(before[word]) + num_bits(words[word] & lower_bits)
+    return np.uint64(before[word]) + count_bits(words[word] & lower_bits)
 
 
 @kernel
-def num_bits(word: Word) -> Word:
+def count_bits(word: Word) -> Word:
     """Bits set in a uint64. LLVM knows this pattern and makes it one instruction where there is one."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))

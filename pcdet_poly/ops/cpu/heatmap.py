@@ -14,12 +14,12 @@ Array = np.ndarray
 def draw_heatmap(frame: Array, label: Array, x: Array, y: Array, radius: Array, shape: Sequence[int]) -> Array:
     """Peaks (N,) -> heatmap (B, K, H, W) float32."""
     heatmap = np.zeros(tuple(shape), np.float32)
-    _draw(heatmap, frame, label, x, y, radius)
+    _draw_peaks(heatmap, frame, label, x, y, radius)
     return heatmap
 
 
 @kernel
-def _draw(heatmap: Array, frame: Array, label: Array, x: Array, y: Array, radius: Array) -> None:
+def _draw_peaks(heatmap: Array, frame: Array, label: Array, x: Array, y: Array, radius: Array) -> None:
     """Raise `heatmap` (B, K, H, W) float32 in place to the peaks (N,) wherever they are higher."""
     num_frames, num_classes, height, width = heatmap.shape
     for i in range(len(frame)):

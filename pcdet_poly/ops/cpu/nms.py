@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pcdet_poly.ops.arrays.iou import prepared_pair_iou
+from pcdet_poly.ops.arrays.overlap import COSINE, LENGTH, RADIUS, SINE, WIDTH, X, Y, prepare_boxes
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu.iou import pair
-from pcdet_poly.ops.cpu.overlap import COSINE, LENGTH, RADIUS, SINE, WIDTH, X, Y, prepare
 
 Array = np.ndarray
 MAX_CELLS = 64  # per axis, of the grid in which neighbours are looked up
@@ -19,17 +19,17 @@ def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
     A box goes if its bird's-eye IoU (float32) with a kept one before it, of the same `group` (N,)
     int64, exceeds that box's `threshold` (N,) float32.
     """
-    boxes = prepare(box)
+    boxes = prepare_boxes(box)
     keep = np.zeros(len(boxes), np.bool_)
     reach = 0.0
     for i in range(len(boxes)):
         if boxes[i, RADIUS] < np.inf:
             reach = max(reach, boxes[i, RADIUS])
-    column, row = _cells(boxes, 2.0 * reach)
+    column, row = _assign_cells(boxes, 2.0 * reach)
     first = np.full((MAX_CELLS + 2, MAX_CELLS + 2), -1, np.int64)  # newest kept box of each cell
     following = np.full(len(boxes), -1, np.int64)  # the kept box before it in the same cell
     for i in range(len(boxes)):
-        if not _meets_kept(boxes, group, threshold[i], i, column[i], row[i], first, following):
+        if not _is_suppressed(boxes, group, threshold[i], i, column[i], row[i], first, following):
             keep[i] = True
             following[i] = first[row[i], column[i]]
             first[row[i], column[i]] = i
@@ -37,34 +37,34 @@ def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
 
 
 @kernel
-def _meets_kept(
+def _is_suppressed(
     boxes: Array, group: Array, threshold: float, i: int, column: int, row: int, first: Array, following: Array
 ) -> bool:
     for near_row in range(row - 1, row + 2):
         for near_column in range(column - 1, column + 2):
             j = first[near_row, near_column]
             while j >= 0:
-                if group[i] == group[j] and _overlaps(boxes, j, i, threshold):
+                if group[i] == group[j] and _exceeds_threshold(boxes, j, i, threshold):
                     return True
                 j = following[j]
     return False
 
 
 @kernel
-def _overlaps(boxes: Array, i: int, j: int, threshold: float) -> bool:
+def _exceeds_threshold(boxes: Array, i: int, j: int, threshold: float) -> bool:
     dx, dy = boxes[j, X] - boxes[i, X], boxes[j, Y] - boxes[i, Y]
     reach = boxes[i, RADIUS] + boxes[j, RADIUS]
     if not dx * dx + dy * dy < reach * reach:
         return False
     area_i, area_j = boxes[i, LENGTH] * boxes[i, WIDTH], boxes[j, LENGTH] * boxes[j, WIDTH]
-    most = min(area_i, area_j, _overlap_of_outlines(boxes, i, j, dx, dy))
+    most = min(area_i, area_j, _bound_overlap(boxes, i, j, dx, dy))
     if most < (threshold - 1e-6) * (area_i + area_j - most):  # a millionth for rounding; the IoU decides the rest
         return False
-    return bool(np.float32(pair(boxes, i, boxes, j, False)) > threshold)
+    return bool(np.float32(prepared_pair_iou(boxes, i, boxes, j, False)) > threshold)
 
 
 @kernel
-def _overlap_of_outlines(boxes: Array, i: int, j: int, dx: float, dy: float) -> float:
+def _bound_overlap(boxes: Array, i: int, j: int, dx: float, dy: float) -> float:
     """Area that box i shares with the rectangle around box j along i's axes: at least what it shares with j."""
     x, y = dx * boxes[i, COSINE] + dy * boxes[i, SINE], dy * boxes[i, COSINE] - dx * boxes[i, SINE]
     cosine = abs(boxes[i, COSINE] * boxes[j, COSINE] + boxes[i, SINE] * boxes[j, SINE])
@@ -78,7 +78,7 @@ def _overlap_of_outlines(boxes: Array, i: int, j: int, dx: float, dy: float) -> 
 
 
 @kernel
-def _cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
+def _assign_cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
     """Column and row (N,) in 1..MAX_CELLS of each centre; boxes that can meet lie in adjacent cells."""
     column, row = np.ones(len(boxes), np.int64), np.ones(len(boxes), np.int64)
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf

@@ -1,130 +1,146 @@
-"""Per-pillar sums and maxima over points that lie sorted by pillar, on the CPU, over numpy arrays.
-
-P points, V pillars, C channels. Pillar v holds the rows start[v] to start[v + 1], at least one.
-Kernels that work on a tile take its pillars `first` to `last` and arrays over the tile's points.
-"""
+"""The operations of ops/pillars.py on the CPU: points go through the layers in tiles that stay in cache."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from pcdet_poly.ops.compiler.kernel import kernel
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-Array = np.ndarray
+from pcdet_poly.ops.cpu import pillar_kernels as kernels
+from pcdet_poly.structures.pillars import Pillars
 
-
-@kernel
-def order_by_pillar(pillar_of_point: Array, start: Array) -> Array:
-    """Pillar of each point (P,), or -1 -> (K,) positions of the points kept, by pillar, then as they were."""
-    filled = start.copy()
-    order = np.empty(start[-1], np.int64)
-    for p in range(len(pillar_of_point)):
-        v = pillar_of_point[p]
-        if v >= 0:
-            order[filled[v]] = p
-            filled[v] += 1
-    return order
+TILE = 8192  # points; 64 float32 channels of them are 2 MiB
 
 
-@kernel
-def decorate(points: Array, order: Array, start: Array, centre: Array) -> Array:
-    """Points (P, C) -> (K, C + 7) by pillar: columns, offsets to the pillar's mean and to its centre (V, 3), 1."""
-    columns = points.shape[1]
-    decorated = np.empty((len(order), columns + 7), points.dtype)
-    for v in range(len(start) - 1):
-        x, y, z = 0.0, 0.0, 0.0
-        for k in range(start[v], start[v + 1]):
-            p = order[k]
-            for c in range(columns):
-                decorated[k, c] = points[p, c]
-            x, y, z = x + points[p, 0], y + points[p, 1], z + points[p, 2]
-        count = start[v + 1] - start[v]
-        x, y, z = x / count, y / count, z / count
-        for k in range(start[v], start[v + 1]):
-            decorated[k, columns] = decorated[k, 0] - x
-            decorated[k, columns + 1] = decorated[k, 1] - y
-            decorated[k, columns + 2] = decorated[k, 2] - z
-            decorated[k, columns + 3] = decorated[k, 0] - centre[v, 0]
-            decorated[k, columns + 4] = decorated[k, 1] - centre[v, 1]
-            decorated[k, columns + 5] = decorated[k, 2] - centre[v, 2]
-            decorated[k, columns + 6] = 1
-    return decorated
+def decorate_points(points: Tensor, voxel_of_point: Tensor, pillars: Pillars, centre: Tensor) -> Tensor:
+    """Sort points by pillar and append offsets from the pillar's mean and centre, and 1.
 
+    Args:
+        points: (P, C) float32, x, y, z first, metres.
+        voxel_of_point: (P,) int64 pillar of each point, or -1.
+        pillars: where each pillar's rows are to be.
+        centre: (V, 3) float32, metres.
 
-@kernel
-def add_relu_pool(
-    values: Array, shift: Array, start: Array, first: int, last: int, total: Array, highest: Array, where: Array
-) -> None:
-    """relu(values + shift of the pillar) in place, and its sum, maximum and the row (in the tile) of that, per pillar.
-
-    Tile's values (T, C); shift, total, highest, where (V, C), of which rows first to last are read or written.
+    Returns:
+        (K, C + 7) float32.
     """
-    for v in range(first, last):
-        total[v] = 0
-        highest[v] = -1
-        where[v] = start[v] - start[first]
-        for k in range(start[v] - start[first], start[v + 1] - start[first]):
-            for c in range(values.shape[1]):
-                value = values[k, c] + shift[v, c]
-                value = values.dtype.type(0) if value < 0 else value
-                values[k, c] = value
-                total[v, c] += value
-                higher = value > highest[v, c] or value != value
-                highest[v, c] = value if higher else highest[v, c]
-                where[v, c] = k if higher else where[v, c]
+    start = pillars.start.numpy()
+    order = kernels.sort_points_by_pillar(voxel_of_point.numpy(), start)
+    return torch.from_numpy(kernels.decorate_points(points.contiguous().numpy(), order, start, centre.numpy()))
 
 
-@kernel
-def add_relu_pool_backward(
-    gradient: Array,
-    values: Array,
-    to_total: Array,
-    to_highest: Array,
-    where: Array,
-    start: Array,
-    first: int,
-    last: int,
-    to_shift: Array,
-) -> None:
-    """Gradient (T, C) of the tile's relu'd values -> before the relu, in place, with what sum and maximum add to it.
+def linear_relu_pool(
+    inputs: Tensor, weight: Tensor, shift: Tensor, pillars: Pillars, *, with_product: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Values (K, C), their sum and maximum (V, C) over each pillar, and their Gram matrix (C, C) or zeros.
 
-    Its sum per pillar goes into rows first to last of to_shift (V, C).
+    Args:
+        inputs: (K, I).
+        weight: (C, I).
+        shift: (V, C).
+        pillars: where each pillar's rows are.
+        with_product: whether the Gram matrix is asked for.
+
+    Returns:
+        Values, sum, maximum, Gram matrix.
     """
-    zero = values.dtype.type(0)
-    for v in range(first, last):
-        to_shift[v] = 0
-        for c in range(values.shape[1]):
-            gradient[where[v, c], c] += to_highest[v, c]
-        for k in range(start[v] - start[first], start[v + 1] - start[first]):
-            for c in range(values.shape[1]):
-                moved = gradient[k, c] + to_total[v, c] if values[k, c] > 0 else zero
-                gradient[k, c] = moved
-                to_shift[v, c] += moved
+    return _LinearReluPool.apply(inputs, weight, shift, pillars.start, with_product)  # type: ignore[no-untyped-call]
 
 
-@kernel
-def pool_max(values: Array, start: Array, first: int, last: int, highest: Array, where: Array) -> None:
-    """Maximum of the tile's values (T, C) per pillar and its row among all points, into rows first to last (V, C)."""
-    for v in range(first, last):
-        highest[v] = -np.inf
-        where[v] = start[v]
-        for k in range(start[v] - start[first], start[v + 1] - start[first]):
-            for c in range(values.shape[1]):
-                higher = values[k, c] > highest[v, c] or values[k, c] != values[k, c]
-                highest[v, c] = values[k, c] if higher else highest[v, c]
-                where[v, c] = k + start[first] if higher else where[v, c]
+def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
+    """Maximum over each pillar of inputs @ weight.T.
+
+    Args:
+        inputs: (K, I).
+        weight: (C, I).
+        pillars: where each pillar's rows are.
+
+    Returns:
+        (V, C).
+    """
+    highest: Tensor = _LinearMax.apply(inputs, weight, pillars.start)  # type: ignore[no-untyped-call]
+    return highest
 
 
-@kernel
-def linear_max_backward(
-    to_highest: Array, where: Array, inputs: Array, weight: Array, to_inputs: Array, to_weight: Array
-) -> None:
-    """Gradients of the maximum over each pillar of inputs @ weight.T, added to to_inputs (P, I), to_weight (C, I)."""
-    for v in range(len(where)):
-        for c in range(where.shape[1]):
-            slope = to_highest[v, c]
-            if slope != 0:
-                row = where[v, c]
-                for i in range(inputs.shape[1]):
-                    to_inputs[row, i] += slope * weight[c, i]
-                    to_weight[c, i] += slope * inputs[row, i]
+def gram_matrix(values: Tensor) -> Tensor:
+    """values.T @ values of (K, C), tiles summed in float64."""
+    total = values.new_zeros(values.shape[1], values.shape[1], dtype=torch.float64)
+    for tile in torch.split(values, TILE):
+        total += tile.T @ tile
+    return total
+
+
+class _LinearReluPool(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, inputs: Tensor, weight: Tensor, shift: Tensor, start: Tensor, with_product: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        values = inputs.new_empty(len(inputs), len(weight))
+        shift = shift.contiguous()
+        total, highest = torch.empty_like(shift), torch.empty_like(shift)
+        where = torch.empty(shift.shape, dtype=torch.int32)
+        outer = inputs.new_zeros(len(weight), len(weight), dtype=torch.float64)
+        for first, last, rows in _iterate_tiles(start):
+            tile = torch.mm(inputs[rows], weight.T, out=values[rows])
+            kernels.add_relu_pool(*_to_arrays(tile, shift, start, first, last, total, highest, where))
+            if with_product:
+                outer += tile.T @ tile
+        ctx.save_for_backward(inputs, weight, values, where, start)
+        return values, total, highest, outer
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, to_values: Tensor, to_total: Tensor, to_highest: Tensor, to_outer: Tensor
+    ) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
+        inputs, weight, values, where, start = ctx.saved_tensors
+        to_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
+        to_weight, to_shift = torch.zeros_like(weight), torch.empty_like(to_total)
+        pools = (to_total.contiguous(), to_highest.contiguous(), where)
+        both = (to_outer + to_outer.T).to(values.dtype)  # d sum(G * V'V) / dV = V (G + G')
+        for first, last, rows in _iterate_tiles(start):
+            tile = torch.addmm(to_values[rows], values[rows], both)
+            kernels.add_relu_pool_backward(*_to_arrays(tile, values[rows], *pools, start, first, last, to_shift))
+            to_weight.addmm_(tile.T, inputs[rows])
+            if to_inputs is not None:
+                torch.mm(tile, weight, out=to_inputs[rows])
+        return to_inputs, to_weight, to_shift, None, None
+
+
+class _LinearMax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, start: Tensor) -> Tensor:
+        highest = inputs.new_empty(len(start) - 1, len(weight))
+        where = torch.empty(highest.shape, dtype=torch.int32)
+        for first, last, rows in _iterate_tiles(start):
+            kernels.pool_maximum(*_to_arrays(inputs[rows] @ weight.T, start, first, last, highest, where))
+        ctx.save_for_backward(inputs, weight, where)
+        return highest
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_highest: Tensor) -> tuple[Tensor, Tensor, None]:
+        inputs, weight, where = ctx.saved_tensors
+        to_inputs, to_weight = torch.zeros_like(inputs), torch.zeros_like(weight)
+        kernels.add_linear_max_gradients(
+            *_to_arrays(to_highest.contiguous(), where, inputs, weight.contiguous(), to_inputs, to_weight)
+        )
+        return to_inputs, to_weight, None
+
+
+def _iterate_tiles(start: Tensor) -> Iterator[tuple[int, int, slice]]:
+    """Yield runs of whole pillars with about TILE points: first and last pillar, and their rows."""
+    rows = start.numpy()
+    first = 0
+    while first < len(rows) - 1:
+        last = max(first + 1, int(rows.searchsorted(rows[first] + TILE, side="right")) - 1)
+        yield first, last, slice(int(rows[first]), int(rows[last]))
+        first = last
+
+
+def _to_arrays(*values: Any) -> list[Any]:
+    """Convert tensors to numpy arrays, and leave anything else as it is."""
+    return [value.detach().numpy() if isinstance(value, Tensor) else value for value in values]

@@ -29,7 +29,7 @@ def keep_first(voxel_of_point: Array, num_points: Array, max_points: int) -> Arr
 @kernel
 def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
     """Voxel of each point (P,), with -1 for all but the max_points points of lowest priority in each voxel."""
-    highest = _highest_priority_kept(voxel_of_point, num_points, max_points, seed)
+    highest = _find_highest_priority_kept(voxel_of_point, num_points, max_points, seed)
     kept = np.empty_like(voxel_of_point)
     for p in range(len(voxel_of_point)):
         voxel = voxel_of_point[p]
@@ -38,7 +38,7 @@ def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed:
 
 
 @kernel
-def _highest_priority_kept(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
+def _find_highest_priority_kept(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
     """(V,) int64: the max_points-th lowest priority among a voxel's points."""
     start = np.zeros(len(num_points) + 1, np.int64)  # of the priorities of each crowded voxel
     for voxel in range(len(num_points)):
@@ -60,11 +60,11 @@ def _highest_priority_kept(voxel_of_point: Array, num_points: Array, max_points:
 @kernel
 def priority(point: int, seed: int) -> int:
     """A random-looking 32-bit number, a different one for each point below 2**32."""
-    return _mixed((point ^ _mixed(seed & WORD)) & WORD)
+    return _mix_bits((point ^ _mix_bits(seed & WORD)) & WORD)
 
 
 @kernel
-def _mixed(word: int) -> int:
+def _mix_bits(word: int) -> int:
     """MurmurHash3's finaliser: a permutation of the 32-bit numbers in which every input bit moves every output bit."""
     word = ((word ^ (word >> 16)) * 0x85EBCA6B) & WORD
     word = ((word ^ (word >> 13)) * 0xC2B2AE35) & WORD

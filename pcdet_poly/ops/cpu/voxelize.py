@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu.bitmap import rank, ranks_of_words, set_of
+from pcdet_poly.ops.cpu.bitmap import build_bitmap, count_members_before, rank_member
 
 Array = np.ndarray
 DROPPED = -1
@@ -44,19 +44,19 @@ def _voxelize(
     points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
 ) -> tuple[Array, Array, Array]:
     # One array holds a point's cell, then its rank: fresh memory costs as much as a pass over it.
-    index = cell_of_point(points, frame_of_point, lower, inverse_cell, shape, num_frames)
+    index = find_cells(points, frame_of_point, lower, inverse_cell, shape, num_frames)
     num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
     if num_cells <= LARGEST_BITMAP:
-        return _ranked(index, set_of(index, 0, int(num_cells // BLOCK + 1)), np.empty(0, np.int64))
-    used = set_of(index, 6, int(num_cells // (BLOCK * BLOCK) + 1))  # blocks: cells without their last 6 bits
-    before, num_blocks = ranks_of_words(used)
+        return _rank_points(index, build_bitmap(index, 0, int(num_cells // BLOCK + 1)), np.empty(0, np.int64))
+    used = build_bitmap(index, 6, int(num_cells // (BLOCK * BLOCK) + 1))  # blocks: cells without their last 6 bits
+    before, num_blocks = count_members_before(used)
     words, block = np.zeros(num_blocks, np.uint64), np.empty(num_blocks, np.int64)
     _mark_within_blocks(index, used, before, words, block)
-    return _ranked(index, words, block)
+    return _rank_points(index, words, block)
 
 
 @kernel
-def cell_of_point(
+def find_cells(
     points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
 ) -> Array:
     """(P,) int64 id of each point's cell ((frame * nz + z) * ny + y) * nx + x, or -1."""
@@ -64,19 +64,19 @@ def cell_of_point(
     x, y, z = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     for begin in range(0, len(points), CHUNK):
         end = min(begin + CHUNK, len(points))
-        _into_rows(points[begin:end], x, y, z)
-        _cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, cell[begin:end])
+        _transpose_points(points[begin:end], x, y, z)
+        _find_cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, cell[begin:end])
     return cell
 
 
 @kernel
-def _into_rows(points: Array, x: Array, y: Array, z: Array) -> None:
+def _transpose_points(points: Array, x: Array, y: Array, z: Array) -> None:
     for p in range(len(points)):
         x[p], y[p], z[p] = points[p, 0], points[p, 1], points[p, 2]
 
 
 @kernel
-def _cells_of_rows(
+def _find_cells_of_rows(
     x: Array,
     y: Array,
     z: Array,
@@ -110,7 +110,7 @@ def _mark_within_blocks(index: Array, used: Array, before: Array, words: Array, 
     for p in range(len(index)):
         if index[p] >= 0:
             cell = np.uint64(index[p])
-            word = rank(used, before, cell >> np.uint64(6))
+            word = rank_member(used, before, cell >> np.uint64(6))
             bit = cell & np.uint64(63)
             block[word] = np.int64(cell >> np.uint64(6))
             words[word] |= np.uint64(1) << bit
@@ -118,14 +118,14 @@ def _mark_within_blocks(index: Array, used: Array, before: Array, words: Array, 
 
 
 @kernel
-def _ranked(index: Array, words: Array, block: Array) -> tuple[Array, Array, Array]:
+def _rank_points(index: Array, words: Array, block: Array) -> tuple[Array, Array, Array]:
     """Marked positions -> cells, ranks and counts. `block` says which block each word is, if not its own number."""
-    before, num_voxels = ranks_of_words(words)
+    before, num_voxels = count_members_before(words)
     cell, num_points = np.empty(num_voxels, np.int64), np.zeros(num_voxels, np.int64)
     for p in range(len(index)):
         if index[p] >= 0:
             position = np.uint64(index[p])
-            voxel = rank(words, before, position)
+            voxel = rank_member(words, before, position)
             if len(block):
                 cell[voxel] = block[position >> np.uint64(6)] << 6 | index[p] & 63
             else:

@@ -12,14 +12,14 @@ BITS = tl.constexpr(32)
 WORDS_PER_PROGRAM = 4096
 
 
-def ranks_of_words(words: Tensor) -> tuple[Tensor, Tensor]:
+def count_members_before(words: Tensor) -> tuple[Tensor, Tensor]:
     """How many members lie before each word, (W,) int32, and how many there are, (1,) int32, without waiting for it."""
     before, total = words.new_empty(len(words)), words.new_empty(1)
     num_programs = triton.cdiv(len(words), WORDS_PER_PROGRAM)
     sums = words.new_empty(num_programs)
     if num_programs > 1:
         _sum_words[(num_programs,)](words, sums, len(words), BLOCK=WORDS_PER_PROGRAM)
-    _rank_words[(num_programs,)](
+    _count_before_words[(num_programs,)](
         words,
         sums,
         before,
@@ -33,22 +33,22 @@ def ranks_of_words(words: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @triton.jit
-def mark(words, member, inside):
+def insert_members(words, member, inside):
     """Put members, where `inside`, into the set."""
     bit = (1 << (member % BITS)).to(tl.int32)
     tl.atomic_or(words + member // BITS, bit, mask=inside, sem="relaxed")
 
 
 @triton.jit
-def rank(words, before, member, inside):
+def rank_member(words, before, member, inside):
     """How many members are smaller than `member`, int64."""
     word = tl.load(words + member // BITS, mask=inside, other=0)
     lower_bits = ((1 << (member % BITS)) - 1).to(tl.int32)
-    return tl.load(before + member // BITS, mask=inside, other=0).to(tl.int64) + num_bits(word & lower_bits)
+    return tl.load(before + member // BITS, mask=inside, other=0).to(tl.int64) + count_bits(word & lower_bits)
 
 
 @triton.jit
-def num_bits(word):
+def count_bits(word):
     """Bits set in an int32."""
     bits = word.to(tl.uint32, bitcast=True)
     bits = bits - ((bits >> 1) & 0x55555555)
@@ -60,17 +60,17 @@ def num_bits(word):
 @triton.jit
 def _sum_words(words, sums, num_words, BLOCK: tl.constexpr):
     word = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    bits = num_bits(tl.load(words + word, mask=word < num_words, other=0))
+    bits = count_bits(tl.load(words + word, mask=word < num_words, other=0))
     tl.store(sums + tl.program_id(0), tl.sum(bits, axis=0))
 
 
 @triton.jit
-def _rank_words(words, sums, before, total, num_words, NUM_SUMS: tl.constexpr, BLOCK: tl.constexpr):
+def _count_before_words(words, sums, before, total, num_words, NUM_SUMS: tl.constexpr, BLOCK: tl.constexpr):
     program = tl.program_id(0)
     earlier = tl.arange(0, NUM_SUMS)
     offset = tl.sum(tl.load(sums + earlier, mask=earlier < program, other=0), axis=0)
     word = program * BLOCK + tl.arange(0, BLOCK)
-    bits = num_bits(tl.load(words + word, mask=word < num_words, other=0))
+    bits = count_bits(tl.load(words + word, mask=word < num_words, other=0))
     up_to = offset + tl.cumsum(bits, axis=0)
     tl.store(before + word, up_to - bits, mask=word < num_words)
     tl.store(total + tl.zeros_like(word), up_to, mask=word == num_words - 1)

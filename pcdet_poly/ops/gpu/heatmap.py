@@ -16,14 +16,14 @@ def draw_heatmap(frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Ten
     """Peaks (N,) -> heatmap (B, K, H, W) float32."""
     heatmap = torch.zeros(tuple(shape), device=frame.device)
     if len(frame):
-        _draw[(len(frame),)](
+        _draw_peaks[(len(frame),)](
             heatmap.view(torch.int32), frame, label, x, y, radius, *shape, BLOCK=128, enable_fp_fusion=False
         )
     return heatmap
 
 
 @triton.jit
-def _draw(heatmap, frame, label, x, y, radius, num_frames, num_classes, height, width, BLOCK: tl.constexpr):
+def _draw_peaks(heatmap, frame, label, x, y, radius, num_frames, num_classes, height, width, BLOCK: tl.constexpr):
     i = tl.program_id(0)
     b, k, reach = tl.load(frame + i), tl.load(label + i), tl.load(radius + i)
     x0, y0 = tl.load(x + i), tl.load(y + i)

@@ -9,16 +9,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcdet_poly.ops.gpu.overlap import iou_of_pair, prepare
+from pcdet_poly.ops.gpu.overlap import prepare_boxes, prepared_pair_iou
 
 
 def pairwise_iou(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
     """Boxes (N, 7), (M, 7) -> IoU (N, M) float32, bird's-eye or 3D."""
     iou = box_a.new_empty(len(box_a), len(box_b))
     if iou.numel():
-        _pairwise[(triton.cdiv(iou.numel(), 128),)](
-            prepare(box_a),
-            prepare(box_b),
+        _measure_pairwise[(triton.cdiv(iou.numel(), 128),)](
+            prepare_boxes(box_a),
+            prepare_boxes(box_b),
             iou,
             iou.numel(),
             len(box_b),
@@ -33,23 +33,29 @@ def matched_iou(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
     """Boxes (N, 7), (N, 7) -> IoU (N,) float32 of box_a[i] with box_b[i]."""
     iou = torch.empty_like(box_a[:, 0])
     if len(iou):
-        _matched[(triton.cdiv(len(iou), 128),)](
-            prepare(box_a), prepare(box_b), iou, len(iou), WITH_HEIGHT=with_height, BLOCK=128, enable_fp_fusion=False
+        _measure_matched[(triton.cdiv(len(iou), 128),)](
+            prepare_boxes(box_a),
+            prepare_boxes(box_b),
+            iou,
+            len(iou),
+            WITH_HEIGHT=with_height,
+            BLOCK=128,
+            enable_fp_fusion=False,
         )
     return iou
 
 
 @triton.jit
-def _pairwise(a, b, iou, num_pairs, num_b, WITH_HEIGHT: tl.constexpr, BLOCK: tl.constexpr):
+def _measure_pairwise(a, b, iou, num_pairs, num_b, WITH_HEIGHT: tl.constexpr, BLOCK: tl.constexpr):
     pair = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = pair < num_pairs
-    value = iou_of_pair(a, pair // num_b, b, pair % num_b, inside, WITH_HEIGHT)
+    value = prepared_pair_iou(a, pair // num_b, b, pair % num_b, inside, WITH_HEIGHT)
     tl.store(iou + pair, value.to(tl.float32), mask=inside)
 
 
 @triton.jit
-def _matched(a, b, iou, num_pairs, WITH_HEIGHT: tl.constexpr, BLOCK: tl.constexpr):
+def _measure_matched(a, b, iou, num_pairs, WITH_HEIGHT: tl.constexpr, BLOCK: tl.constexpr):
     pair = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = pair < num_pairs
-    value = iou_of_pair(a, pair, b, pair, inside, WITH_HEIGHT)
+    value = prepared_pair_iou(a, pair, b, pair, inside, WITH_HEIGHT)
     tl.store(iou + pair, value.to(tl.float32), mask=inside)

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcdet_poly.ops.gpu.overlap import COLUMNS, iou_of_pair, prepare
+from pcdet_poly.ops.gpu.overlap import COLUMNS, prepare_boxes, prepared_pair_iou
 
 BITS = tl.constexpr(64)  # of a word, and boxes per step of the walk
 TILE = 32  # boxes x boxes that one program looks at
@@ -24,7 +24,7 @@ PROGRAMS = 1024
 
 def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
     """Boxes (N, 7) by descending score -> (N,) bool, True where kept; see ops/cpu/nms.py."""
-    num_boxes, boxes, suppresses = len(box), prepare(box), _no_bits(box)
+    num_boxes, boxes, suppresses = len(box), prepare_boxes(box), _allocate_bits(box)
     rows = max(LONGEST_LIST // max(num_boxes, 1) // TILE, 1) * TILE
     pairs = torch.empty(min(rows, num_boxes) * num_boxes, dtype=torch.int32, device=box.device)
     for first in range(0, num_boxes, rows):
@@ -35,25 +35,25 @@ def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
         _measure_pairs[(programs,)](
             boxes, iou, pairs, num_pairs, suppresses, num_boxes, first, BLOCK=128, enable_fp_fusion=False
         )
-    return _walk(suppresses, num_boxes)
+    return _select_kept(suppresses, num_boxes)
 
 
 def suppress_near(centre: Tensor, group: Tensor, radius_m: Tensor) -> Tensor:
     """Centres (N, 2) by descending score -> (N,) bool, True where kept; see ops/cpu/nms.py."""
-    num_boxes, suppresses = len(centre), _no_bits(centre)
+    num_boxes, suppresses = len(centre), _allocate_bits(centre)
     if num_boxes:
         tiles = (triton.cdiv(num_boxes, TILE), suppresses.shape[1])
-        _near[tiles](centre, group, radius_m, suppresses, num_boxes, TILE=TILE, enable_fp_fusion=False)
-    return _walk(suppresses, num_boxes)
+        _mark_near[tiles](centre, group, radius_m, suppresses, num_boxes, TILE=TILE, enable_fp_fusion=False)
+    return _select_kept(suppresses, num_boxes)
 
 
-def _no_bits(box: Tensor) -> Tensor:
+def _allocate_bits(box: Tensor) -> Tensor:
     """(N padded, words) int64: bit j of row i will say that box i suppresses box j, if it is kept itself."""
     num_words = triton.cdiv(len(box), BITS.value)
     return torch.zeros(num_words * BITS.value, num_words, dtype=torch.int64, device=box.device)
 
 
-def _walk(suppresses: Tensor, num_boxes: int) -> Tensor:
+def _select_kept(suppresses: Tensor, num_boxes: int) -> Tensor:
     keep = torch.empty(num_boxes, dtype=torch.bool, device=suppresses.device)
     if num_boxes:
         num_words = suppresses.shape[1]
@@ -74,8 +74,8 @@ def _list_pairs(boxes, group, iou, pairs, num_pairs, num_boxes, first, TILE: tl.
     if tl.program_id(1) >= tl.program_id(0):
         i = (first + tl.program_id(0) * TILE + tl.arange(0, TILE))[:, None]
         j = (first + tl.program_id(1) * TILE + tl.arange(0, TILE))[None, :]
-        xi, yi, radius_i, area_i = _circle(boxes, i, num_boxes)
-        xj, yj, radius_j, area_j = _circle(boxes, j, num_boxes)
+        xi, yi, radius_i, area_i = _load_circle(boxes, i, num_boxes)
+        xj, yj, radius_j, area_j = _load_circle(boxes, j, num_boxes)
         dx, dy, reach = xi - xj, yi - yj, radius_i + radius_j
         meet = (i < j) & (j < num_boxes) & (dx * dx + dy * dy < reach * reach)
         least = 0.999999 * tl.load(iou + j, mask=j < num_boxes, other=0.0).to(tl.float64)
@@ -92,7 +92,7 @@ def _list_pairs(boxes, group, iou, pairs, num_pairs, num_boxes, first, TILE: tl.
 
 
 @triton.jit
-def _circle(boxes, i, num_boxes):
+def _load_circle(boxes, i, num_boxes):
     row = boxes + i * COLUMNS
     x, y = tl.load(row, mask=i < num_boxes, other=0.0), tl.load(row + 1, mask=i < num_boxes, other=0.0)
     length, width = tl.load(row + 3, mask=i < num_boxes, other=0.0), tl.load(row + 4, mask=i < num_boxes, other=0.0)
@@ -107,7 +107,7 @@ def _measure_pairs(boxes, iou, pairs, num_pairs, suppresses, num_boxes, first, B
         k = begin + tl.arange(0, BLOCK)
         pair = tl.load(pairs + k, mask=k < count, other=0)
         i, j = first + pair // num_boxes, pair % num_boxes
-        overlap = iou_of_pair(boxes, i, boxes, j, k < count, False)
+        overlap = prepared_pair_iou(boxes, i, boxes, j, k < count, False)
         too_much = overlap.to(tl.float32) > tl.load(iou + j, mask=k < count, other=0.0)
         bit = tl.full((BLOCK,), 1, tl.int64) << (j % BITS).to(tl.int64)
         word = suppresses + i.to(tl.int64) * num_words + j // BITS
@@ -115,12 +115,12 @@ def _measure_pairs(boxes, iou, pairs, num_pairs, suppresses, num_boxes, first, B
 
 
 @triton.jit
-def _near(centre, group, radius_m, suppresses, num_boxes, TILE: tl.constexpr):
+def _mark_near(centre, group, radius_m, suppresses, num_boxes, TILE: tl.constexpr):
     i = (tl.program_id(0) * TILE + tl.arange(0, TILE))[:, None]
     j = (tl.program_id(1) * BITS + tl.arange(0, BITS))[None, :]
-    dx = _float64(centre, 2 * i, i < num_boxes) - _float64(centre, 2 * j, j < num_boxes)
-    dy = _float64(centre, 2 * i + 1, i < num_boxes) - _float64(centre, 2 * j + 1, j < num_boxes)
-    reach = _float64(radius_m, j, j < num_boxes)
+    dx = _load_float64(centre, 2 * i, i < num_boxes) - _load_float64(centre, 2 * j, j < num_boxes)
+    dy = _load_float64(centre, 2 * i + 1, i < num_boxes) - _load_float64(centre, 2 * j + 1, j < num_boxes)
+    reach = _load_float64(radius_m, j, j < num_boxes)
     near = (i < j) & (j < num_boxes) & (dx * dx + dy * dy <= reach * reach)
     near = near & (tl.load(group + i, mask=i < num_boxes, other=0) == tl.load(group + j, mask=j < num_boxes, other=0))
     word = tl.sum(near.to(tl.int64) << tl.arange(0, BITS).to(tl.int64)[None, :], axis=1)
@@ -130,7 +130,7 @@ def _near(centre, group, radius_m, suppresses, num_boxes, TILE: tl.constexpr):
 
 
 @triton.jit
-def _float64(array, i, inside):
+def _load_float64(array, i, inside):
     return tl.load(array + i, mask=inside, other=0.0).to(tl.float64)
 
 
@@ -149,10 +149,10 @@ def _keep_greedily(suppresses, keep, num_boxes, num_words, WORDS: tl.constexpr):
         tl.store(keep + step * BITS + lane, kept.to(tl.uint8), mask=step * BITS + lane < num_boxes)
         mask = kept[:, None] & (word < num_words)[None, :]
         rows = tl.load(row + lane[:, None] * num_words + word[None, :], mask=mask, other=0)
-        gone = gone | tl.reduce(rows, 0, _or)
+        gone = gone | tl.reduce(rows, 0, _combine_bits)
         row += BITS * num_words
 
 
 @triton.jit
-def _or(a, b):
+def _combine_bits(a, b):
     return a | b

@@ -1,4 +1,4 @@
-"""Overlap of rotated boxes in Triton: the steps of ops/cpu/rotated_overlap.py and overlap.py, which explain them.
+"""Overlap of rotated boxes in Triton: the steps of ops/arrays/rotated_overlap.py and overlap.py, which explain them.
 
 Launch every kernel that uses this with `enable_fp_fusion=False`, or its bits differ from the CPU's.
 """
@@ -20,16 +20,16 @@ FINITE = tl.constexpr(precision.FINITE)
 COLUMNS = tl.constexpr(9)  # of prepared boxes: x, y, z, length, width, height, cosine, sine, radius
 
 
-def prepare(box: Tensor) -> Tensor:
+def prepare_boxes(box: Tensor) -> Tensor:
     """Boxes (N, 7) float32 -> (N, 9) float64."""
     prepared = box.new_empty(len(box), COLUMNS.value, dtype=torch.float64)
     if len(box):
-        _prepare[(triton.cdiv(len(box), 128),)](box, prepared, len(box), BLOCK=128, enable_fp_fusion=False)
+        _prepare_boxes[(triton.cdiv(len(box), 128),)](box, prepared, len(box), BLOCK=128, enable_fp_fusion=False)
     return prepared
 
 
 @triton.jit
-def _prepare(box, prepared, num_boxes, BLOCK: tl.constexpr):
+def _prepare_boxes(box, prepared, num_boxes, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < num_boxes
     for column in tl.static_range(6):
@@ -44,19 +44,19 @@ def _prepare(box, prepared, num_boxes, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def iou_of_pair(a, i, b, j, inside, WITH_HEIGHT: tl.constexpr):
+def prepared_pair_iou(a, i, b, j, inside, WITH_HEIGHT: tl.constexpr):
     """IoU, float64, of prepared boxes a[i] and b[j] where `inside`, else 0."""
-    xa, ya, la, wa, cos_a, sin_a, radius_a = _footprint(a, i, inside)
-    xb, yb, lb, wb, cos_b, sin_b, radius_b = _footprint(b, j, inside)
+    xa, ya, la, wa, cos_a, sin_a, radius_a = _load_footprint(a, i, inside)
+    xb, yb, lb, wb, cos_b, sin_b, radius_b = _load_footprint(b, j, inside)
     dx, dy, reach = xb - xa, yb - ya, radius_a + radius_b
     near = inside & (dx * dx + dy * dy < reach * reach) & (la > 0) & (wa > 0) & (lb > 0) & (wb > 0)
-    area = _overlap_turned(dx, dy, la, wa, cos_a, sin_a, lb, wb, cos_b, sin_b)
+    area = _rotated_rectangle_overlap(dx, dy, la, wa, cos_a, sin_a, lb, wb, cos_b, sin_b)
     size_a, size_b = la * wa, lb * wb
     smaller = tl.minimum(size_a, size_b)
     shared = tl.where(near & (area > NO_OVERLAP * smaller), tl.minimum(area, smaller), 0.0)
     if WITH_HEIGHT:
-        za, ha = _height(a, i, inside)
-        zb, hb = _height(b, j, inside)
+        za, ha = _load_height(a, i, inside)
+        zb, hb = _load_height(b, j, inside)
         shared *= tl.minimum(za + 0.5 * ha, zb + 0.5 * hb) - tl.maximum(za - 0.5 * ha, zb - 0.5 * hb)
         size_a, size_b = size_a * ha, size_b * hb
         near = (size_a > 0) & (size_a < FINITE) & (size_b > 0) & (size_b < FINITE) & (tl.abs(za - zb) < FINITE)
@@ -66,7 +66,7 @@ def iou_of_pair(a, i, b, j, inside, WITH_HEIGHT: tl.constexpr):
 
 
 @triton.jit
-def _footprint(boxes, i, inside):
+def _load_footprint(boxes, i, inside):
     row = boxes + i * COLUMNS
     x, y = tl.load(row, mask=inside, other=0.0), tl.load(row + 1, mask=inside, other=0.0)
     length, width = tl.load(row + 3, mask=inside, other=0.0), tl.load(row + 4, mask=inside, other=0.0)
@@ -75,13 +75,13 @@ def _footprint(boxes, i, inside):
 
 
 @triton.jit
-def _height(boxes, i, inside):
+def _load_height(boxes, i, inside):
     z = tl.load(boxes + i * COLUMNS + 2, mask=inside, other=0.0)
     return z, tl.load(boxes + i * COLUMNS + 5, mask=inside, other=0.0)
 
 
 @triton.jit
-def _overlap_turned(dx, dy, a_length, a_width, cos_a, sin_a, b_length, b_width, cos_b, sin_b):
+def _rotated_rectangle_overlap(dx, dy, a_length, a_width, cos_a, sin_a, b_length, b_width, cos_b, sin_b):
     x, y = dx * cos_a + dy * sin_a, dy * cos_a - dx * sin_a
     cosine, sine = cos_a * cos_b + sin_a * sin_b, cos_a * sin_b - sin_a * cos_b
     front_x, front_y = 0.5 * b_length * cosine, 0.5 * b_length * sine
@@ -93,15 +93,15 @@ def _overlap_turned(dx, dy, a_length, a_width, cos_a, sin_a, b_length, b_width, 
     x1, y1 = (x - side_x) + front_x, (y - side_y) + front_y
     x2, y2 = (x + side_x) + front_x, (y + side_y) + front_y
     x3, y3 = (x + side_x) - front_x, (y + side_y) - front_y
-    right = _under_edge(x0, y0, x1, y1, along, length, width)
-    front = _under_edge(x1, y1, x2, y2, across, length, width)
-    left = _under_edge(x2, y2, x3, y3, along, length, width)
-    back = _under_edge(x3, y3, x0, y0, across, length, width)
+    right = _integrate_edge(x0, y0, x1, y1, along, length, width)
+    front = _integrate_edge(x1, y1, x2, y2, across, length, width)
+    left = _integrate_edge(x2, y2, x3, y3, along, length, width)
+    back = _integrate_edge(x3, y3, x0, y0, across, length, width)
     return tl.maximum(0.0, -(((right + front) + left) + back))
 
 
 @triton.jit
-def _under_edge(x0, y0, x1, y1, slope, length, width):
+def _integrate_edge(x0, y0, x1, y1, slope, length, width):
     start, end = tl.minimum(tl.maximum(x0, -length), length), tl.minimum(tl.maximum(x1, -length), length)
     y_start, y_end = y0 + (start - x0) * slope, y1 + (end - x1) * slope
     low, high = tl.minimum(y_start, y_end), tl.maximum(y_start, y_end)

@@ -6,31 +6,64 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.ops.scatter import scatter_max, scatter_mean
+from pcdet_poly.structures.pillars import Pillars
 
 
-def decorate(points: Tensor, voxel_of_point: Tensor, of_row: Tensor, centre: Tensor) -> Tensor:
-    """Points (P, C) -> (K, C + 7) sorted by pillar."""
-    kept = voxel_of_point.argsort(stable=True)[len(points) - len(of_row) :]  # -1 comes first
+def decorate_points(points: Tensor, voxel_of_point: Tensor, pillars: Pillars, centre: Tensor) -> Tensor:
+    """Sort points by pillar and append offsets from the pillar's mean and centre, and 1.
+
+    Args:
+        points: (P, C) float32, x, y, z first, metres.
+        voxel_of_point: (P,) int64 pillar of each point, or -1.
+        pillars: where each pillar's rows are to be.
+        centre: (V, 3) float32, metres.
+
+    Returns:
+        (K, C + 7) float32.
+    """
+    row = pillars.pillar_of_row
+    kept = voxel_of_point.argsort(stable=True)[len(points) - len(row) :]  # -1 comes first
     points, xyz = points[kept], points[kept, :3]
-    mean = scatter_mean(xyz, of_row, len(centre))
-    return torch.cat([points, xyz - mean[of_row], xyz - centre[of_row], points.new_ones(len(points), 1)], dim=1)
+    mean = scatter_mean(xyz, row, len(centre))
+    return torch.cat([points, xyz - mean[row], xyz - centre[row], points.new_ones(len(points), 1)], dim=1)
 
 
 def linear_relu_pool(
-    inputs: Tensor, weight: Tensor, shift: Tensor, of_row: Tensor, *, with_product: bool
+    inputs: Tensor, weight: Tensor, shift: Tensor, pillars: Pillars, *, with_product: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Values (K, C), their sum and maximum (V, C) over each pillar, and their product (C, C) or zeros."""
-    values = (inputs @ weight.T + shift[of_row]).relu()
-    total = torch.zeros_like(shift).index_add(0, of_row, values)
-    outer = product(values) if with_product else values.new_zeros(2 * shift.shape[1:], dtype=torch.float64)
-    return values, total, scatter_max(values, of_row, len(shift)), outer
+    """Values (K, C), their sum and maximum (V, C) over each pillar, and their Gram matrix (C, C) or zeros.
+
+    Args:
+        inputs: (K, I).
+        weight: (C, I).
+        shift: (V, C).
+        pillars: where each pillar's rows are.
+        with_product: whether the Gram matrix is asked for.
+
+    Returns:
+        Values, sum, maximum, Gram matrix.
+    """
+    row = pillars.pillar_of_row
+    values = (inputs @ weight.T + shift[row]).relu()
+    total = torch.zeros_like(shift).index_add(0, row, values)
+    outer = gram_matrix(values) if with_product else values.new_zeros(2 * shift.shape[1:], dtype=torch.float64)
+    return values, total, scatter_max(values, row, len(shift)), outer
 
 
-def linear_max(inputs: Tensor, weight: Tensor, of_row: Tensor, num_pillars: int) -> Tensor:
-    """Maximum over each pillar of inputs @ weight.T: (V, C)."""
-    return scatter_max(inputs @ weight.T, of_row, num_pillars)
+def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
+    """Maximum over each pillar of inputs @ weight.T.
+
+    Args:
+        inputs: (K, I).
+        weight: (C, I).
+        pillars: where each pillar's rows are.
+
+    Returns:
+        (V, C).
+    """
+    return scatter_max(inputs @ weight.T, pillars.pillar_of_row, len(pillars))
 
 
-def product(values: Tensor) -> Tensor:
+def gram_matrix(values: Tensor) -> Tensor:
     """values.T @ values in float64."""
     return values.double().T @ values.double()

@@ -1,4 +1,4 @@
-"""Cosine and sine of a heading in Triton: the steps of ops/cpu/rotation.py, which explains them.
+"""Cosine and sine of a heading in Triton: the steps of ops/arrays/rotation.py, which explains them.
 
 Launch every kernel that uses this with `enable_fp_fusion=False`, or its bits differ from the CPU's.
 """

@@ -16,7 +16,7 @@ def keep_first(voxel_of_point: Tensor, num_points: Tensor, max_points: int) -> T
 
 def keep_random(voxel_of_point: Tensor, num_points: Tensor, max_points: int, seed: int) -> Tensor:
     """Voxel of each point (P,), with -1 for all but the max_points points of lowest priority in each voxel."""
-    priority = _priority(torch.arange(len(voxel_of_point), device=voxel_of_point.device), seed)
+    priority = _compute_priority(torch.arange(len(voxel_of_point), device=voxel_of_point.device), seed)
     by_priority = torch.sort((voxel_of_point << 32) | priority).indices
     return _keep_leading(voxel_of_point, num_points, max_points, by_priority)
 
@@ -31,12 +31,12 @@ def _keep_leading(voxel_of_point: Tensor, num_points: Tensor, max_points: int, o
     return torch.empty_like(voxel).scatter_(0, order, torch.where(place < max_points, voxel, -1))
 
 
-def _priority(point: Tensor, seed: int) -> Tensor:
+def _compute_priority(point: Tensor, seed: int) -> Tensor:
     """A random-looking 32-bit number, a different one for each point below 2**32."""
-    return _mixed(point ^ _mixed(torch.full_like(point[:1], seed)))
+    return _mix_bits(point ^ _mix_bits(torch.full_like(point[:1], seed)))
 
 
-def _mixed(word: Tensor) -> Tensor:
+def _mix_bits(word: Tensor) -> Tensor:
     """MurmurHash3's finaliser, of 32-bit numbers held as int64."""
     word = ((word ^ (word >> 16)) * 0x85EBCA6B) & WORD
     word = ((word ^ (word >> 13)) * 0xC2B2AE35) & WORD

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-LOWEST = -0x7F800001  # _ordered(-inf)
+LOWEST = -0x7F800001  # _encode_in_order(-inf)
 
 
 def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
@@ -26,7 +26,7 @@ def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tup
     block_c = min(triton.next_power_of_2(max(num_channels, 1)), 64)
     block_v = 128 // block_c
     if num_voxels and num_channels:
-        _mean_in_order[(triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))](
+        _average_in_order[(triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))](
             values, order, start, mean, count, num_voxels, num_channels, BLOCK_V=block_v, BLOCK_C=block_c
         )
     return mean, count
@@ -36,9 +36,11 @@ def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
     """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
     highest = torch.full((num_voxels, values.shape[1]), LOWEST, dtype=torch.int32, device=values.device)
     if values.numel():
-        _raise[_grid(values)](values, voxel_of_point, highest, values.numel(), values.shape[1], BLOCK=1024)
+        _raise_maxima[_count_programs(values)](
+            values, voxel_of_point, highest, values.numel(), values.shape[1], BLOCK=1024
+        )
     if highest.numel():
-        _decode[_grid(highest)](highest, highest.numel(), BLOCK=1024)
+        _decode_maxima[_count_programs(highest)](highest, highest.numel(), BLOCK=1024)
     return highest.view(torch.float32)
 
 
@@ -48,17 +50,19 @@ def share_among_highest(gradient: Tensor, values: Tensor, highest: Tensor, voxel
     spread = torch.empty_like(values)
     if values.numel():
         size = (values.numel(), values.shape[1])
-        _count_highest[_grid(values)](values, highest, voxel_of_point, count, *size, BLOCK=1024)
-        _spread[_grid(values)](gradient / count, values, highest, voxel_of_point, spread, *size, BLOCK=1024)
+        _count_highest[_count_programs(values)](values, highest, voxel_of_point, count, *size, BLOCK=1024)
+        _spread_gradient[_count_programs(values)](
+            gradient / count, values, highest, voxel_of_point, spread, *size, BLOCK=1024
+        )
     return spread
 
 
-def _grid(tensor: Tensor) -> tuple[int]:
+def _count_programs(tensor: Tensor) -> tuple[int]:
     return (triton.cdiv(tensor.numel(), 1024),)
 
 
 @triton.jit
-def _mean_in_order(
+def _average_in_order(
     values, order, start, mean, count, num_voxels, num_channels, BLOCK_V: tl.constexpr, BLOCK_C: tl.constexpr
 ):
     v = tl.program_id(0) * BLOCK_V + tl.arange(0, BLOCK_V)
@@ -80,29 +84,29 @@ def _mean_in_order(
 
 
 @triton.jit
-def _raise(values, voxel_of_point, highest, size, num_channels, BLOCK: tl.constexpr):
+def _raise_maxima(values, voxel_of_point, highest, size, num_channels, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
-    key = _ordered(tl.load(values + i, mask=i < size, other=0.0))
+    key = _encode_in_order(tl.load(values + i, mask=i < size, other=0.0))
     tl.atomic_max(highest + voxel * num_channels + i % num_channels, key, mask=voxel >= 0, sem="relaxed")
 
 
 @triton.jit
-def _decode(highest, size, BLOCK: tl.constexpr):
+def _decode_maxima(highest, size, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     key = tl.load(highest + i, mask=i < size, other=0)
     tl.store(highest + i, tl.where(key < 0, key ^ 0x7FFFFFFF, key), mask=i < size)
 
 
 @triton.jit
-def _ordered(value):
+def _encode_in_order(value):
     """An int32 that grows with the float32; NaN is the largest."""
     bits = value.to(tl.int32, bitcast=True)
     return tl.where(value != value, 0x7FFFFFFF, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits))
 
 
 @triton.jit
-def _reaches(values, highest, voxel_of_point, i, size, num_channels):
+def _find_maxima(values, highest, voxel_of_point, i, size, num_channels):
     """Where values[i] reaches its voxel's maximum, and the place of that."""
     voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
     place = voxel * num_channels + i % num_channels
@@ -113,12 +117,12 @@ def _reaches(values, highest, voxel_of_point, i, size, num_channels):
 @triton.jit
 def _count_highest(values, highest, voxel_of_point, count, size, num_channels, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    reaches, place = _reaches(values, highest, voxel_of_point, i, size, num_channels)
+    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_channels)
     tl.atomic_add(count + place, tl.full((BLOCK,), 1, tl.int32), mask=reaches, sem="relaxed")
 
 
 @triton.jit
-def _spread(share, values, highest, voxel_of_point, spread, size, num_channels, BLOCK: tl.constexpr):
+def _spread_gradient(share, values, highest, voxel_of_point, spread, size, num_channels, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    reaches, place = _reaches(values, highest, voxel_of_point, i, size, num_channels)
+    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_channels)
     tl.store(spread + i, tl.load(share + place, mask=reaches, other=0.0), mask=i < size)

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pcdet_poly.ops.gpu.bitmap import BITS, mark, rank, ranks_of_words
+from pcdet_poly.ops.gpu.bitmap import BITS, count_members_before, insert_members, rank_member
 
 DROPPED = tl.constexpr(-1)
 LARGEST_BITMAP = 1 << 23  # bits; beyond, blocks of 32 cells are numbered first
@@ -70,7 +70,7 @@ def voxelize_padded(
             CELLS_PER_BIT=1 if dense else BITS.value,
             BLOCK=BLOCK,
         )
-    before, num_voxels = ranks_of_words(words)
+    before, num_voxels = count_members_before(words)
     if not len(points):
         return cell, index, num_points, num_voxels
     block = cell
@@ -78,7 +78,7 @@ def voxelize_padded(
         block = torch.empty_like(index)
         _mark_within_blocks[grid](index, words, before, words_within, block, len(points), BLOCK=BLOCK)
         words = words_within
-        before, num_voxels = ranks_of_words(words)
+        before, num_voxels = count_members_before(words)
     _rank_points[grid](index, words, before, block, cell, num_points, len(points), DENSE=dense, BLOCK=BLOCK)
     return cell, index, num_points, num_voxels
 
@@ -114,14 +114,14 @@ def _mark_cells(
     frame = tl.load(frame_of_point + p, mask=inside, other=-1)
     inside = inside & (x >= 0) & (x < nx) & (y >= 0) & (y < ny) & (z >= 0) & (z < nz)
     inside = inside & (frame >= 0) & (frame < num_frames)
-    column, line, layer = _whole(x, inside), _whole(y, inside), _whole(z, inside)
+    column, line, layer = _truncate(x, inside), _truncate(y, inside), _truncate(z, inside)
     cell = ((frame * nz + layer) * ny + line) * nx + column
     tl.store(index + p, tl.where(inside, cell, DROPPED), mask=p < num_points)
-    mark(words, cell // CELLS_PER_BIT, inside)
+    insert_members(words, cell // CELLS_PER_BIT, inside)
 
 
 @triton.jit
-def _whole(coordinate, inside):
+def _truncate(coordinate, inside):
     """The cell number along one axis, int64; 0 outside, where the number may not fit."""
     return tl.where(inside, coordinate, 0.0).to(tl.int32).to(tl.int64)
 
@@ -131,9 +131,9 @@ def _mark_within_blocks(index, used, before, words, block, num_points, BLOCK: tl
     p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     cell = tl.load(index + p, mask=p < num_points, other=DROPPED)
     inside = cell >= 0
-    word = rank(used, before, cell // BITS, inside)
+    word = rank_member(used, before, cell // BITS, inside)
     position = word * BITS + cell % BITS
-    mark(words, position, inside)
+    insert_members(words, position, inside)
     tl.store(block + word, cell // BITS, mask=inside)
     tl.store(index + p, position, mask=inside)
 
@@ -145,7 +145,7 @@ def _rank_points(
     p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     position = tl.load(index + p, mask=p < num_points, other=DROPPED)
     inside = position >= 0
-    voxel = rank(words, before, position, inside)
+    voxel = rank_member(words, before, position, inside)
     cell = position
     if not DENSE:
         cell = tl.load(block + position // BITS, mask=inside, other=0) * BITS + position % BITS

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from numba.core import config
 
-from pcdet_poly.ops.compiler import registry
-from pcdet_poly.ops.compiler.cache_folders import writable_cache_folder
+from pcdet_poly.ops.compiler import cache_folders, registry
 
 SOURCES = {
     "__init__.py": "",
@@ -108,8 +107,7 @@ def small_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # out of date after two edits in one second
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setattr(registry, "_KERNELS_BY_SOURCE", defaultdict(dict))
-    writable_cache_folder.cache_clear()
+    cache_folders._can_write.cache_clear()
     yield SmallPackage(tmp_path)
-    writable_cache_folder.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "small_package"]:
         del sys.modules[name]

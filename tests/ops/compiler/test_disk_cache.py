@@ -13,7 +13,7 @@ from numba.core import config
 
 from pcdet_poly.ops.compiler import cache_folders as folders
 from pcdet_poly.ops.compiler import disk_cache
-from pcdet_poly.ops.compiler.cache_folders import cache_folders, writable_cache_folder
+from pcdet_poly.ops.compiler.cache_folders import cache_folders
 from tests.ops.compiler.conftest import KERNELS, SmallPackage
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,6 +41,21 @@ def test_lies_in_the_folder_that_numba_is_told(small_package: SmallPackage, tmp_
     small_package.compile()
     assert len(list((tmp_path / "told").glob("small_package_*/*.nbc"))) == len(KERNELS)
     assert not (small_package.folder / "__pycache__").exists()
+
+
+def test_the_folder_that_numba_is_told_is_the_only_one(
+    small_package: SmallPackage, tmp_path: Path, monkeypatch
+) -> None:
+    small_package.compile()
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "told"))
+    small_package.compile()
+    assert small_package.compiled() == set(KERNELS)
+
+
+def test_a_told_folder_that_cannot_be_written_is_passed_by(small_package: SmallPackage, monkeypatch) -> None:
+    monkeypatch.setattr(config, "CACHE_DIR", "/dev/null")
+    small_package.compile()
+    assert len(list((small_package.folder / "__pycache__").glob("*.nbc"))) == len(KERNELS)
 
 
 def test_lies_in_the_home_if_the_package_cannot_be_written(small_package: SmallPackage, tmp_path: Path) -> None:
@@ -96,7 +111,6 @@ def test_a_read_only_installation_brings_its_compiled_kernels(
     small_package.compile()
     installed = small_package.folder / "__pycache__"
     monkeypatch.setattr(folders, "_can_write", lambda folder: folder != installed)
-    writable_cache_folder.cache_clear()
     small_package.compile()
     assert small_package.compiled() == set()
     assert small_package.kernels["callee.unused"](0.5) == 0.5

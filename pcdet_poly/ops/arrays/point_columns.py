@@ -16,7 +16,7 @@ _BIAS = np.uint32((127 - 15) << 10)  # between the two exponents, at float16's p
 
 
 @kernel
-def steps_of_coordinates(metres: Array, per_metre: float) -> Array:
+def encode_coordinate_steps(metres: Array, per_metre: float) -> Array:
     """Differences of neighbours (P,) int32 of float32 `metres` rounded to 1 / `per_metre`, the first one's from 0.
 
     The sign of a step is in its lowest bit: 0, -1, 1, -2 become 0, 1, 2, 3.
@@ -32,7 +32,7 @@ def steps_of_coordinates(metres: Array, per_metre: float) -> Array:
 
 
 @kernel
-def coordinates_of_steps(steps: Array, scale: float, points: Array, column: int) -> None:
+def decode_coordinate_steps(steps: Array, scale: float, points: Array, column: int) -> None:
     """The inverse: write the running sum of `steps`, times `scale`, into one column of points (P, C) float32."""
     factor, position = np.float32(scale), np.int32(0)
     for p in range(len(steps)):
@@ -42,7 +42,7 @@ def coordinates_of_steps(steps: Array, scale: float, points: Array, column: int)
 
 
 @kernel
-def float16_bits(bits: Array) -> Array:
+def encode_float16(bits: Array) -> Array:
     """float32 of at most 65,504, as bits (P,) uint32 -> the nearest float16, ties to even, as bits (P,) uint32.
 
     numpy's own conversion takes several times as long.
@@ -60,7 +60,7 @@ def float16_bits(bits: Array) -> Array:
 
 
 @kernel
-def float16_values(bits: Array, points: Array, column: int) -> None:
+def decode_float16(bits: Array, points: Array, column: int) -> None:
     """Write finite float16, as bits (P,) uint32, into one column of points (P, C) float32."""
     magnitudes = ((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32)  # 2^112 times too small
     for p in range(len(bits)):
@@ -80,7 +80,7 @@ def split_bytes(words: Array, planes: Array) -> None:
 
 
 @kernel
-def add_byte(plane: Array, position: int, words: Array) -> None:
+def insert_byte(plane: Array, position: int, words: Array) -> None:
     """Put `plane` (P,) uint8 into byte `position` of `words` (P,) uint32, which must be 0."""
     shift = np.uint32(8 * position)
     for p in range(len(plane)):
@@ -88,7 +88,7 @@ def add_byte(plane: Array, position: int, words: Array) -> None:
 
 
 @kernel
-def small_whole_numbers(values: Array, small: Array) -> bool:
+def convert_to_uint8(values: Array, small: Array) -> bool:
     """Write float32 `values` (P,) into `small` (P,) uint8. False, with `small` in any state, if uint8 cannot hold one.
 
     -0.0 is such a value: the way back would lose its sign.

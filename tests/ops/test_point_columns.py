@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pcdet_poly.ops.cpu.columns import (
-    add_byte,
-    coordinates_of_steps,
-    float16_bits,
-    float16_values,
-    small_whole_numbers,
+from pcdet_poly.ops.arrays.point_columns import (
+    convert_to_uint8,
+    decode_coordinate_steps,
+    decode_float16,
+    encode_coordinate_steps,
+    encode_float16,
+    insert_byte,
     split_bytes,
-    steps_of_coordinates,
 )
 
 _MAX_FLOAT16 = 65504
@@ -20,7 +20,7 @@ _MAX_FLOAT16 = 65504
 
 def _same_as_numpy(values: np.ndarray) -> bool:
     values = values[np.abs(values) <= _MAX_FLOAT16]
-    return np.array_equal(float16_bits(values.view(np.uint32)), values.astype(np.float16).view(np.uint16))
+    return np.array_equal(encode_float16(values.view(np.uint32)), values.astype(np.float16).view(np.uint16))
 
 
 def test_every_float16_comes_back() -> None:
@@ -28,7 +28,7 @@ def test_every_float16_comes_back() -> None:
     every = every[np.isfinite(every)]
     assert _same_as_numpy(every.astype(np.float32))
     points = np.empty((len(every), 2), np.float32)
-    float16_values(every.view(np.uint16).astype(np.uint32), points, 1)
+    decode_float16(every.view(np.uint16).astype(np.uint32), points, 1)
     assert np.array_equal(points[:, 1].copy().view(np.uint32), every.astype(np.float32).view(np.uint32))
 
 
@@ -50,21 +50,21 @@ def test_any_float32_rounds_as_in_numpy() -> None:
 def test_one_value_that_is_no_byte(value: float, place: int) -> None:
     values = (np.arange(10_000) % 256).astype(np.float32)
     small = np.empty(len(values), np.uint8)
-    assert small_whole_numbers(values, small)
+    assert convert_to_uint8(values, small)
     assert np.array_equal(small, values)
     values[place] = value
-    assert not small_whole_numbers(values, small)
+    assert not convert_to_uint8(values, small)
 
 
 def test_steps_are_of_rounded_positions() -> None:
     metres = np.random.default_rng(1).uniform(-65_536, 65_536, 10_000).astype(np.float32)
     metres[:6] = np.array([1, 3, 5, -1, -3, -5], np.float32) / 512  # half way: to the even 1/256 m, as np.rint
-    steps = steps_of_coordinates(metres, 256)
+    steps = encode_coordinate_steps(metres, 256)
     signed = np.where(steps & 1, -(steps >> 1) - 1, steps >> 1)
     wanted = np.rint(metres.astype(np.float64) * 256)
     assert np.array_equal(np.cumsum(signed), wanted)
     points = np.empty((len(metres), 3), np.float32)
-    coordinates_of_steps(steps, 1 / 256, points, 1)
+    decode_coordinate_steps(steps, 1 / 256, points, 1)
     assert np.array_equal(points[:, 1], wanted / 256)
 
 
@@ -77,5 +77,5 @@ def test_bytes_come_apart_and_together(num_bytes: int, count: int) -> None:
     assert np.array_equal(planes, words.astype("<u4").view(np.uint8).reshape(count, 4).T[:num_bytes])
     back = np.zeros(count, np.uint32)
     for position, plane in enumerate(planes):
-        add_byte(plane, position, back)
+        insert_byte(plane, position, back)
     assert np.array_equal(back, words)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pcdet_poly.ops.anchor_code import decode_residuals, encode_residuals, heading_in_sector, sector_of
+from pcdet_poly.ops.anchor_box_coder import decode_anchor_boxes, encode_anchor_boxes, find_sector, turn_into_sector
 
 
 def pairs(count: int = 50) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,7 +24,7 @@ def pairs(count: int = 50) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_equals_the_formula_box_by_box() -> None:
     box, anchor = pairs()
-    code = encode_residuals(box, anchor)
+    code = encode_anchor_boxes(box, anchor)
     for (x, y, z, dx, dy, dz, r), (xa, ya, za, dxa, dya, dza, ra), found in zip(
         box.tolist(), anchor.tolist(), code.tolist(), strict=True
     ):
@@ -36,19 +36,19 @@ def test_equals_the_formula_box_by_box() -> None:
 
 def test_decoding_undoes_encoding() -> None:
     box, anchor = pairs()
-    torch.testing.assert_close(decode_residuals(encode_residuals(box, anchor), anchor), box)
-    code = encode_residuals(box, anchor).clamp(-4, 4)
-    torch.testing.assert_close(encode_residuals(decode_residuals(code, anchor), anchor), code)
+    torch.testing.assert_close(decode_anchor_boxes(encode_anchor_boxes(box, anchor), anchor), box)
+    code = encode_anchor_boxes(box, anchor).clamp(-4, 4)
+    torch.testing.assert_close(encode_anchor_boxes(decode_anchor_boxes(code, anchor), anchor), code)
 
 
 def test_the_anchor_itself_has_code_zero() -> None:
     anchor = torch.tensor([1.0, 2, 3, 4.7, 2.1, 1.7, 1.57])
-    assert encode_residuals(anchor, anchor).abs().max() == 0
+    assert encode_anchor_boxes(anchor, anchor).abs().max() == 0
 
 
 def test_no_infinite_box_from_wild_codes() -> None:
     anchor = torch.tensor([0.0, 0, 0, 4.7, 2.1, 1.7, 0])
-    box = decode_residuals(torch.tensor([0.0, 0, 0, 500, -500, 5, 0]), anchor)
+    box = decode_anchor_boxes(torch.tensor([0.0, 0, 0, 500, -500, 5, 0]), anchor)
     np.testing.assert_allclose(box[3:6], [4.7 * math.exp(5), 2.1 * math.exp(-5), 1.7 * math.exp(5)], rtol=1e-6)
 
 
@@ -65,26 +65,26 @@ def test_sector_by_counting_turns(num_sectors: int, offset: float) -> None:
         while turns >= width:
             turns -= width
             sector += 1
-        assert sector_of(torch.tensor(heading, dtype=torch.float64), num_sectors, offset) == sector
+        assert find_sector(torch.tensor(heading, dtype=torch.float64), num_sectors, offset) == sector
 
 
 def test_just_below_the_first_sector_is_the_last_one() -> None:
     heading = torch.tensor(math.pi / 4).nextafter(torch.tensor(0.0))
-    assert sector_of(heading, 2, math.pi / 4).item() in (0, 1)  # rounding may take it to either end, never beyond
-    assert sector_of(heading - 1e-3, 2, math.pi / 4) == 1
+    assert find_sector(heading, 2, math.pi / 4).item() in (0, 1)  # rounding may take it to either end, never beyond
+    assert find_sector(heading - 1e-3, 2, math.pi / 4) == 1
 
 
 @pytest.mark.parametrize("num_sectors", [2, 4, 6])
 @pytest.mark.parametrize("half_turns", [0, 1, -3])
 def test_the_right_sector_brings_the_heading_back_from_any_half_turn(num_sectors: int, half_turns: int) -> None:
     heading = torch.linspace(-3.1, 3.1, 97, dtype=torch.float64)
-    sector = sector_of(heading, num_sectors, math.pi / 4)
-    found = heading_in_sector(heading + half_turns * math.pi, sector, num_sectors, math.pi / 4)
+    sector = find_sector(heading, num_sectors, math.pi / 4)
+    found = turn_into_sector(heading + half_turns * math.pi, sector, num_sectors, math.pi / 4)
     torch.testing.assert_close(found, heading)
 
 
 def test_the_other_sector_turns_the_box_around() -> None:
     heading = torch.tensor([0.3, -2.0, 1.5])
-    sector = sector_of(heading, 2, math.pi / 4)
-    turned = heading_in_sector(heading, 1 - sector, 2, math.pi / 4)
+    sector = find_sector(heading, 2, math.pi / 4)
+    turned = turn_into_sector(heading, 1 - sector, 2, math.pi / 4)
     torch.testing.assert_close((turned - heading).cos(), torch.full((3,), -1.0))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.heading_bins import heading_of
+from pcdet_poly.ops.heading_bins import decode_heading
 from pcdet_poly.structures import Grid
 
 
-def encode_boxes(box: Tensor, offset: Tensor) -> Tensor:
+def encode_center_boxes(box: Tensor, offset: Tensor) -> Tensor:
     """Boxes (N, 7) and their centres' place in the cell (N, 2) -> codes (N, 8), as CenterTargets.code."""
     sin, cos = box[:, 6:7].sin(), box[:, 6:7].cos()
     return torch.cat([offset, box[:, 2:3], box[:, 3:6].log(), sin, cos], dim=1)
 
 
-def decode_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
+def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
     """Codes (..., 6 + C), as CenterTargets.code or CenterMaps.box_code, of cells (...) -> boxes (..., 7).
 
     Log sizes are cut to +-5 (7 mm to 148 m), so that a network gone astray gives no infinite box.
@@ -23,4 +23,4 @@ def decode_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
     offset, z, size, heading = code[..., :2], code[..., 2:3], code[..., 3:6], code[..., 6:]
     row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)
     centre = (row_column + offset) * offset.new_tensor(grid.cell[:2]) + offset.new_tensor(grid.lower[:2])
-    return torch.cat([centre, z, size.clamp(-5, 5).exp(), heading_of(heading)[..., None]], dim=-1)
+    return torch.cat([centre, z, size.clamp(-5, 5).exp(), decode_heading(heading)[..., None]], dim=-1)

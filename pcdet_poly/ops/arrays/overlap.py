@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pcdet_poly.ops.arrays.rotated_overlap import rotated_rectangle_overlap
+from pcdet_poly.ops.arrays.rotation import cos_sin
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu.rotated_overlap import overlap_turned
-from pcdet_poly.ops.cpu.rotation import cos_sin
 from pcdet_poly.ops.precision import NO_OVERLAP
 
 Array = np.ndarray
@@ -16,7 +16,7 @@ X, Y, Z, LENGTH, WIDTH, HEIGHT, COSINE, SINE, RADIUS = range(9)
 
 
 @kernel
-def prepare(box: Array) -> Array:
+def prepare_boxes(box: Array) -> Array:
     """Boxes (N, 7) -> (N, 9) float64."""
     prepared = np.empty((len(box), 9), np.float64)
     for i in range(len(box)):
@@ -37,7 +37,7 @@ def bev_overlap(a: Array, i: int, b: Array, j: int) -> float:
         return 0.0
     if not (a[i, LENGTH] > 0.0 and a[i, WIDTH] > 0.0 and b[j, LENGTH] > 0.0 and b[j, WIDTH] > 0.0):
         return 0.0
-    area = overlap_turned(
+    area = rotated_rectangle_overlap(
         dx,
         dy,
         a[i, LENGTH],

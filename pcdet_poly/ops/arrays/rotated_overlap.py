@@ -17,7 +17,7 @@ from pcdet_poly.ops.compiler.kernel import kernel
 
 
 @kernel
-def overlap_turned(
+def rotated_rectangle_overlap(
     dx: float,
     dy: float,
     a_length: float,
@@ -41,15 +41,15 @@ def overlap_turned(
     x1, y1 = (x - side_x) + front_x, (y - side_y) + front_y
     x2, y2 = (x + side_x) + front_x, (y + side_y) + front_y
     x3, y3 = (x + side_x) - front_x, (y + side_y) - front_y
-    right = under_edge(x0, y0, x1, y1, along, length, width)
-    front = under_edge(x1, y1, x2, y2, across, length, width)
-    left = under_edge(x2, y2, x3, y3, along, length, width)
-    back = under_edge(x3, y3, x0, y0, across, length, width)
+    right = integrate_edge(x0, y0, x1, y1, along, length, width)
+    front = integrate_edge(x1, y1, x2, y2, across, length, width)
+    left = integrate_edge(x2, y2, x3, y3, along, length, width)
+    back = integrate_edge(x3, y3, x0, y0, across, length, width)
     return max(0.0, -(((right + front) + left) + back))  # that way round, the area is minus the integral of y dx
 
 
 @kernel
-def under_edge(x0: float, y0: float, x1: float, y1: float, slope: float, length: float, width: float) -> float:
+def integrate_edge(x0: float, y0: float, x1: float, y1: float, slope: float, length: float, width: float) -> float:
     """Integral of clamp(y, -width, width) dx along the edge from (x0, y0) to (x1, y1), where |x| <= length."""
     start, end = min(max(x0, -length), length), min(max(x1, -length), length)
     if start == end:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def encode_residuals(box: Tensor, anchor: Tensor) -> Tensor:
+def encode_anchor_boxes(box: Tensor, anchor: Tensor) -> Tensor:
     """Boxes (..., 7) as seen from anchors (..., 7), sizes > 0 -> (..., 7), of their type.
 
     x and y are divided by the anchor's diagonal, z by its height; sizes are logs of ratios; the
@@ -19,8 +19,8 @@ def encode_residuals(box: Tensor, anchor: Tensor) -> Tensor:
     return torch.cat([centre, size, box[..., 6:] - anchor[..., 6:]], dim=-1)
 
 
-def decode_residuals(code: Tensor, anchor: Tensor) -> Tensor:
-    """The inverse of `encode_residuals`.
+def decode_anchor_boxes(code: Tensor, anchor: Tensor) -> Tensor:
+    """The inverse of `encode_anchor_boxes`.
 
     Log ratios are cut to +-5 (1/148 to 148 times the anchor), so that a network gone astray gives no infinite box.
     """
@@ -34,13 +34,13 @@ def _scale(anchor: Tensor) -> Tensor:
     return torch.cat([diagonal, diagonal, anchor[..., 5:6]], dim=-1)
 
 
-def sector_of(heading_rad: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
+def find_sector(heading_rad: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
     """Which of `num_sectors` equal sectors a heading lies in, int64; sector 0 starts at `offset_rad`."""
     turned = torch.remainder(heading_rad - offset_rad, 2 * math.pi)
     return (turned / (2 * math.pi / num_sectors)).long().clamp(max=num_sectors - 1)
 
 
-def heading_in_sector(heading_rad: Tensor, sector: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
+def turn_into_sector(heading_rad: Tensor, sector: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
     """The heading turned by whole sectors until it lies in `sector`, in [-pi, pi]."""
     width = 2 * math.pi / num_sectors
     inside = torch.remainder(heading_rad - offset_rad, width)

@@ -1,0 +1,1 @@
+"""Operations over numpy arrays, for processes that read and write frames, and kernels that other kernels call."""

@@ -1,0 +1,86 @@
+"""How an operation finds the code that computes it on a device: the one place of ops/ that asks for a tensor's device.
+
+An operation `ops/<file>.py` has two back ends, `ops/cpu/<file>.py` and `ops/gpu/<file>.py`, with functions of the same
+names and arguments. Neither is imported before its first use.
+
+- An operation that is one kernel is declared with `define_operation`. torch picks its back end, and `torch.compile`
+  sees one node of its graph, `torch.ops.pcdet_poly.<name>`.
+- An operation made of several of torch's own, such as a convolution with its gradient, calls the function of
+  `find_back_end(file, tensor)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_LIBRARY = torch.library.Library("pcdet_poly", "DEF")  # type: ignore[no-untyped-call]
+
+
+def find_back_end(file: str, tensor: Tensor) -> Any:
+    """Find the module `file` of the back end for the device of `tensor`; whatever is not "cpu" is a GPU."""
+    return _import_back_end("cpu" if tensor.device.type == "cpu" else "gpu", file)
+
+
+def define_operation(schema: str, *, file: str, fake: Callable) -> None:
+    """Declare an operation that is one kernel.
+
+    Args:
+        schema: name, arguments and result as torch writes them, such as "iou(Tensor a, Tensor b) -> Tensor".
+        file: of the back ends. The function `name` in ops/cpu/ takes and returns numpy arrays where `schema` has
+            tensors; the one in ops/gpu/ takes and returns CUDA tensors.
+        fake: takes the same arguments and returns empty tensors of the right shape, dtype and device.
+    """
+    name = schema[: schema.index("(")]
+
+    def compute_on_cpu(*arguments: Any) -> Any:
+        arrays = (x.detach().numpy() if isinstance(x, Tensor) else x for x in arguments)
+        result = find_function("cpu", file, name)(*arrays)
+        return tuple(map(torch.from_numpy, result)) if isinstance(result, tuple) else torch.from_numpy(result)
+
+    def compute_on_gpu(*arguments: Any) -> Any:
+        return find_function("gpu", file, name)(*arguments)
+
+    _LIBRARY.define(schema)  # type: ignore[no-untyped-call]
+    _LIBRARY.impl(name, compute_on_cpu, "CPU")  # type: ignore[no-untyped-call]
+    _LIBRARY.impl(name, compute_on_gpu, "CUDA")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"pcdet_poly::{name}", fake, lib=_LIBRARY)
+
+
+def define_gradient(name: str, *, save: Callable, backward: Callable) -> None:
+    """Make a declared operation differentiable.
+
+    Args:
+        name: of the operation.
+        save: called as `save(ctx, inputs, output)` after the operation.
+        backward: called as `backward(ctx, *gradients)`, returns a gradient or None for each input.
+    """
+    torch.library.register_autograd(f"pcdet_poly::{name}", backward, setup_context=save, lib=_LIBRARY)
+
+
+def to_float_rows(tensor: Tensor) -> Tensor:
+    """Convert to what kernels take: float32, contiguous, without gradient."""
+    return tensor.detach().to(torch.float32).contiguous()
+
+
+def to_int_row(tensor: Tensor) -> Tensor:
+    """Convert to what kernels take: int64, contiguous."""
+    return tensor.to(torch.int64).contiguous()
+
+
+@cache
+def find_function(device: str, file: str, name: str) -> Callable[..., Any]:
+    """Find the function that computes an operation on "cpu" or "gpu"."""
+    function: Callable = getattr(_import_back_end(device, file), name)
+    return function
+
+
+@cache
+def _import_back_end(device: str, file: str) -> ModuleType:
+    return import_module(f"pcdet_poly.ops.{device}.{file}")
