@@ -38,8 +38,8 @@ def plain_focal_heatmap(logits: Tensor, heatmap: Tensor) -> Tensor:
     return at_peak + elsewhere
 
 
-def heatmap_losses() -> dict[str, Loss]:
-    """The plain loss first."""
+def list_heatmap_losses() -> dict[str, Loss]:
+    """The heatmap losses by name, the plain one first."""
     per_class = torch.tensor([-1.0, 0.0, 1.0]).reshape(3, 1, 1)
     return {
         "heatmap focal, plain": plain_focal_heatmap,
@@ -52,8 +52,8 @@ def heatmap_losses() -> dict[str, Loss]:
     }
 
 
-def softmax_losses() -> dict[str, Loss]:
-    """torch's own first."""
+def list_softmax_losses() -> dict[str, Loss]:
+    """The softmax losses by name, torch's own first."""
     return {
         "cross-entropy, torch": lambda x, y: F.cross_entropy(x, y, reduction="none"),
         "Poly-1, epsilon 0": lambda x, y: losses.poly1_cross_entropy(x, y, epsilon=0.0),
@@ -62,8 +62,8 @@ def softmax_losses() -> dict[str, Loss]:
     }
 
 
-def heatmap_inputs() -> tuple[Tensor, Tensor]:
-    """Logits as a head gives them early in training, and a target with a few peaks."""
+def make_heatmap_inputs() -> tuple[Tensor, Tensor]:
+    """Make logits as a head gives them early in training, and a target with a few peaks."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(HEATMAP, generator=generator) * 2 - 2.2
     heatmap = torch.rand(HEATMAP, generator=generator) ** 20
@@ -71,8 +71,8 @@ def heatmap_inputs() -> tuple[Tensor, Tensor]:
     return logits, heatmap
 
 
-def softmax_inputs() -> tuple[Tensor, Tensor]:
-    """Logits (N, K) and class indices (N,)."""
+def make_softmax_inputs() -> tuple[Tensor, Tensor]:
+    """Make logits (N, K) and class indices (N,)."""
     generator = torch.Generator().manual_seed(0)
     return torch.randn(ROWS, CLASSES, generator=generator), torch.randint(CLASSES, (ROWS,), generator=generator)
 
@@ -99,30 +99,30 @@ class _LiveStorage(TorchDispatchMode):
             weakref.finalize(storage, self.live.pop, storage._cdata, None)
 
 
-def peak_bytes(loss: Loss, logits: Tensor, target: Tensor) -> int:
-    """Most bytes alive at once between the inputs and the gradient of the summed loss."""
+def measure_peak_bytes(loss: Loss, logits: Tensor, target: Tensor) -> int:
+    """Measure the most bytes alive at once between the inputs and the gradient of the summed loss."""
     x = logits.detach().clone().requires_grad_()
     with _LiveStorage() as mode:
         loss(x, target).sum().backward()
     return mode.peak
 
 
-def median_ms(candidates: dict[str, Loss], logits: Tensor, target: Tensor, repeat: int) -> dict[str, float]:
-    """Median time of forward and backward, the losses taking turns."""
-    taken: dict[str, list[float]] = {name: [] for name in candidates}
+def measure_milliseconds(candidates: dict[str, Loss], logits: Tensor, target: Tensor, repeat: int) -> dict[str, float]:
+    """Measure the median time of forward and backward of each loss, the losses taking turns."""
+    milliseconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeat + 2):
         for name, loss in candidates.items():
             x = logits.detach().clone().requires_grad_()
             start = time.perf_counter()
             loss(x, target).sum().backward()
-            taken[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(times[2:]) for name, times in taken.items()}  # the first two warm up
+            milliseconds[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(times[2:]) for name, times in milliseconds.items()}  # the first two warm up
 
 
-def compare(title: str, candidates: dict[str, Loss], logits: Tensor, target: Tensor, repeat: int) -> None:
+def compare_losses(title: str, candidates: dict[str, Loss], logits: Tensor, target: Tensor, repeat: int) -> None:
     """Print one table; ratios are against the first candidate."""
-    milliseconds = median_ms(candidates, logits, target, repeat)
-    memory = {name: peak_bytes(loss, logits, target) / logits.nbytes for name, loss in candidates.items()}
+    milliseconds = measure_milliseconds(candidates, logits, target, repeat)
+    memory = {name: measure_peak_bytes(loss, logits, target) / logits.nbytes for name, loss in candidates.items()}
     peer = next(iter(candidates))
     print(f"\n{title}\n\n| loss | ms | time ratio | peak memory, times the logits' | memory ratio |")
     print("|---|---|---|---|---|")
@@ -133,8 +133,8 @@ def compare(title: str, candidates: dict[str, Loss], logits: Tensor, target: Ten
 
 def compare_compiled(repeat: int) -> None:
     """Print the heatmap losses under torch.compile; a graph break is an error."""
-    compiled = {name: torch.compile(loss, fullgraph=True) for name, loss in list(heatmap_losses().items())[:4]}
-    found = median_ms(compiled, *heatmap_inputs(), repeat)
+    compiled = {name: torch.compile(loss, fullgraph=True) for name, loss in list(list_heatmap_losses().items())[:4]}
+    found = measure_milliseconds(compiled, *make_heatmap_inputs(), repeat)
     print("\nUnder torch.compile, one graph each\n\n| loss | ms | time ratio |\n|---|---|---|")
     for name, milliseconds in found.items():
         print(f"| {name} | {milliseconds:.1f} | {milliseconds / found['heatmap focal, plain']:.2f} |")
@@ -148,8 +148,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     shape = " x ".join(map(str, HEATMAP[1:]))
-    compare(f"Heatmap {shape}", heatmap_losses(), *heatmap_inputs(), arguments.repeat)
-    compare(f"Softmax {ROWS} x {CLASSES}", softmax_losses(), *softmax_inputs(), arguments.repeat)
+    compare_losses(f"Heatmap {shape}", list_heatmap_losses(), *make_heatmap_inputs(), arguments.repeat)
+    compare_losses(f"Softmax {ROWS} x {CLASSES}", list_softmax_losses(), *make_softmax_inputs(), arguments.repeat)
     if arguments.compile:
         compare_compiled(arguments.repeat)
 

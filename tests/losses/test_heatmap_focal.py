@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.bench_losses import peak_bytes, plain_focal_heatmap
+from benchmarks.bench_losses import measure_peak_bytes, plain_focal_heatmap
 from pcdet_poly import losses
 
 
@@ -64,7 +64,7 @@ def test_inputs_are_left_as_they_were() -> None:
 def test_forward_and_backward_take_at_most_the_memory_of_the_plain_loss() -> None:
     """The issue allows twice as much."""
     logits, heatmap = _scene(torch.float32, size=64)
-    plain = peak_bytes(plain_focal_heatmap, logits, heatmap)
+    plain = measure_peak_bytes(plain_focal_heatmap, logits, heatmap)
     for epsilon in (-1.0, 0.0, 1.0):
-        ours = peak_bytes(lambda x, y, e=epsilon: losses.gaussian_poly1_focal(x, y, epsilon=e), logits, heatmap)
+        ours = measure_peak_bytes(lambda x, y, e=epsilon: losses.gaussian_poly1_focal(x, y, epsilon=e), logits, heatmap)
         assert ours <= plain
