@@ -25,7 +25,7 @@ from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
 from pcdet_poly.evaluation.evaluator import evaluate_set
 from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
-from pcdet_poly.evaluation.waymo_comparison import find_largest_difference, run_waymo_op
+from pcdet_poly.evaluation.waymo_op.comparison import find_largest_difference, run_waymo_op
 
 SIZES = np.array([[4.6, 2.0, 1.7], [0.9, 0.9, 1.75], [0.6, 0.7, 0.8], [1.8, 0.8, 1.7]])
 SHARES = (0.42, 0.28, 0.25, 0.05)  # of types

@@ -9,9 +9,10 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.ap_table import ApTable, EvaluationMeta, compute_values, name_values
+from pcdet_poly.evaluation.ap_table import ApTable, compute_values, name_values
 from pcdet_poly.evaluation.box_tables import EvaluationSet
 from pcdet_poly.evaluation.cutoffs import estimate_cutoffs
+from pcdet_poly.evaluation.evaluation_meta import EvaluationMeta
 from pcdet_poly.evaluation.kernels.average_precision import accumulate_increments
 from pcdet_poly.evaluation.kernels.outcome_counts import FP
 from pcdet_poly.evaluation.match_counter import MatchCounter

@@ -8,13 +8,16 @@ import numpy as np
 
 
 def find_boxes_in_zones(box: np.ndarray, zones: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,) bool: the box's centre lies in one of the polygons.
+    """Tell which boxes have their centre in one of the polygons.
+
+    Waymo asks for this flag with every prediction and publishes no rule for it; the centre decides here.
 
     Args:
         box: (N, 7), x and y in the polygons' frame.
         zones: polygons (K, 2), closed by themselves, convex or not.
 
-    Waymo asks for this flag with every prediction and publishes no rule for it; the centre decides here.
+    Returns:
+        (N,) bool.
     """
     inside = np.zeros(len(box), bool)
     x, y = box[:, :1].astype(np.float64), box[:, 1:2].astype(np.float64)  # (N, 1)

@@ -12,8 +12,23 @@ _SHARED = ("dom.js", "boxes.js", "cloud.js")  # elements, packed points, a cloud
 
 
 def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: Any) -> str:
-    """The text of `package`/page/page.html with page.css, the shared scripts, then its own `scripts`, and `data` as
-    JSON, in the places marked there."""
+    """Put a page's parts and its data into one HTML text.
+
+    The text is `package`/page/page.html with page.css, the shared scripts, the page's own scripts, and the data as
+    JSON, in the places that are marked there.
+
+    Args:
+        package: dotted name of the package that has the folder page/.
+        scripts: names of the page's own scripts, in the order in which they run.
+        title: plain text.
+        data: what JSON can hold, without NaN or infinity.
+
+    Returns:
+        The text of the page.
+
+    Raises:
+        ValueError: `data` holds a NaN or an infinity.
+    """
     own, shared = files(package) / "page", files("pcdet_poly.visualization") / "page"
     parts = [*(shared / name for name in _SHARED), *(own / name for name in scripts)]
     content = json.dumps(data, separators=(",", ":"), allow_nan=False)

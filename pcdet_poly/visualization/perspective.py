@@ -11,11 +11,12 @@ import numpy as np
 
 from pcdet_poly.files import atomic_path
 from pcdet_poly.visualization.boxes import box_lines
+from pcdet_poly.visualization.palette import PERSPECTIVE_GROUND, parse_rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GROUND = (16, 21, 28)
+GROUND = parse_rgb(PERSPECTIVE_GROUND)
 _NEAR_M = 0.5
 _FULL_LIGHT_M = 40.0  # farther points are darker, down to a third
 _LARGE_M = 25.0  # nearer points are 3 pixels wide, the others 2
@@ -24,15 +25,24 @@ _DPI = 100
 
 @dataclass(frozen=True)
 class Camera:
-    """An eye that looks at a point: `yaw_rad` around it, 0 in front of the car and pi behind; `pitch_rad` above."""
+    """An eye that looks at a point in the vehicle frame."""
 
-    yaw_rad: float = np.pi
-    pitch_rad: float = 0.55
-    distance_m: float = 42.0
-    target: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    yaw_rad: float = np.pi  # around the target: 0 in front of the car, pi behind it
+    pitch_rad: float = 0.55  # above the horizontal
+    distance_m: float = 42.0  # from the target
+    target: tuple[float, float, float] = (0.0, 0.0, 0.0)  # metres
 
     def project(self, xyz: np.ndarray, width: int, height: int) -> np.ndarray:
-        """(..., 3) metres to (..., 3): pixels from the left, pixels from the top, depth in metres."""
+        """Project points into the picture.
+
+        Args:
+            xyz: (..., 3) metres, in the frame of `target`.
+            width: of the picture, pixels.
+            height: of the picture, pixels.
+
+        Returns:
+            (..., 3) pixels from the left, pixels from the top, depth in metres.
+        """
         right, up, back = self._compute_axes()
         relative = np.asarray(xyz, np.float64) - self.target
         depth = self.distance_m - relative @ back
@@ -40,7 +50,7 @@ class Camera:
         return np.stack([width / 2 + focus * (relative @ right), height / 2 - focus * (relative @ up), depth], axis=-1)
 
     def clip_lines(self, lines: np.ndarray) -> np.ndarray:
-        """Lines (L, 2, 3) without what is behind the eye; NaN where nothing is left."""
+        """Cut what is behind the eye off lines (L, 2, 3); NaN where nothing is left."""
         depth = (
             self.distance_m - (lines - np.array(self.target)) @ self._compute_axes()[2] - _NEAR_M
         )  # (L, 2), seen where > 0
@@ -50,14 +60,14 @@ class Camera:
         return np.where(behind.all(axis=1)[:, None, None], np.nan, cut)
 
     def _compute_axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Unit vectors to the right, up and back towards the eye."""
+        """Return the unit vectors to the right, up, and back towards the eye."""
         (cy, sy), (cp, sp) = ((np.cos(a), np.sin(a)) for a in (self.yaw_rad, self.pitch_rad))
         return np.array([-sy, cy, 0]), np.array([-cy * sp, -sy * sp, cp]), np.array([cy * cp, sy * cp, sp])
 
 
 @dataclass(frozen=True)
 class DrawnBoxes:
-    """Boxes to draw: labels dashed and thin, detections not."""
+    """Boxes to draw: labels dashed and thin, detections solid and thick."""
 
     box: np.ndarray  # (N, 7)
     colour: np.ndarray  # (N, 3) uint8
@@ -66,14 +76,25 @@ class DrawnBoxes:
 
 
 def paint_points(xyz: np.ndarray, colour: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
-    """Points (P, 3) in their colours (P, 3) uint8 -> picture (height, width, 3) uint8; near ones hide far ones."""
+    """Paint points; near ones hide far ones, and far ones are darker.
+
+    Args:
+        xyz: (P, 3) metres, in the camera's frame of reference.
+        colour: (P, 3) uint8 red, green, blue.
+        camera: the eye.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
     image = np.full((height, width, 3), GROUND, np.uint8)
     u, v, depth = camera.project(xyz, width, height).T
-    seen = np.flatnonzero((depth > _NEAR_M) & (u >= 1) & (v >= 1) & (u < width - 3) & (v < height - 3))
-    seen = seen[np.argsort(-depth[seen], kind="stable")]  # what is painted last is seen
-    light = np.clip(_FULL_LIGHT_M / depth[seen], 0.35, 1)[:, None]
-    shaded = (colour[seen] * light).astype(np.uint8)
-    column, row, large = u[seen].astype(int), v[seen].astype(int), depth[seen] < _LARGE_M
+    visible = np.flatnonzero((depth > _NEAR_M) & (u >= 1) & (v >= 1) & (u < width - 3) & (v < height - 3))
+    visible = visible[np.argsort(-depth[visible], kind="stable")]  # what is painted last is seen
+    light = np.clip(_FULL_LIGHT_M / depth[visible], 0.35, 1)[:, None]
+    shaded = (colour[visible] * light).astype(np.uint8)
+    column, row, large = u[visible].astype(int), v[visible].astype(int), depth[visible] < _LARGE_M
     for down in range(3):
         for right in range(3):
             some = slice(None) if max(down, right) < 2 else large
@@ -92,7 +113,18 @@ def draw_perspective(
     key: Sequence[tuple[str, tuple[int, int, int]]] = (),
     size_px: tuple[int, int] = (1400, 800),
 ) -> None:
-    """Write a PNG of `size_px` (width, height) pixels. `key`: texts and colours of the legend."""
+    """Write a PNG of points and boxes in perspective. Needs no display.
+
+    Args:
+        path: the file; it is written whole or not at all.
+        xyz: (P, 3) metres, vehicle frame.
+        colour: (P, 3) uint8 red, green, blue of the points.
+        boxes: groups of boxes, in the same frame.
+        camera: the eye; above and behind the vehicle if None.
+        title: a line in the picture's corner.
+        key: texts and colours of the legend.
+        size_px: width and height in pixels.
+    """
     from matplotlib.figure import Figure
 
     camera, (width, height) = camera or Camera(), size_px
@@ -111,6 +143,7 @@ def draw_perspective(
 
 
 def _draw_boxes(axes: Axes, boxes: DrawnBoxes, camera: Camera, width: int, height: int) -> None:
+    """Draw the edges of boxes, and their texts where they are near."""
     from matplotlib.collections import LineCollection
 
     lines = box_lines(boxes.box)  # (N, 13, 2, 3)

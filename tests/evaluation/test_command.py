@@ -26,7 +26,7 @@ from pcdet_poly.evaluation import (
 )
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set
 from pcdet_poly.evaluation.table_text import build_caption
-from pcdet_poly.evaluation.waymo_comparison import run_waymo_op
+from pcdet_poly.evaluation.waymo_op.comparison import run_waymo_op
 from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 from tests.evaluation.random_sets import random_problem

@@ -10,7 +10,9 @@ import pytest
 from matplotlib.image import imread
 
 from pcdet_poly.structures import Detections, GroundTruth
-from pcdet_poly.visualization.bev import CLASS_COLOURS, bev_corners, draw_bev
+from pcdet_poly.visualization.bev import draw_bev
+from pcdet_poly.visualization.boxes import bev_corners
+from pcdet_poly.visualization.palette import CLASS_COLOURS
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
 

@@ -21,7 +21,7 @@ from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
 from pcdet_poly.evaluation.plots import write_plots
 from pcdet_poly.evaluation.table_text import print_table, to_markdown
 from pcdet_poly.evaluation.tabulate import crop_to_limits, tabulate_objects
-from pcdet_poly.evaluation.waymo_comparison import find_largest_difference, run_waymo_op
+from pcdet_poly.evaluation.waymo_op.comparison import find_largest_difference, run_waymo_op
 from pcdet_poly.files import atomic_path, write_json
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions
 from pcdet_poly.evaluation.files.detections import read_detections
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
@@ -14,7 +14,7 @@ DETECTIONS_FILE = "detections.parquet"  # in the folder of a run
 
 
 def read_predictions(path: Path) -> EvaluationSide[Predictions]:
-    """Predictions of Waymo's .bin, of a detections .parquet, or of the folder of a run that has one."""
+    """Read predictions of Waymo's .bin, of a detections .parquet, or of the folder of a run that has one."""
     path = find_detections_file(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
@@ -26,7 +26,7 @@ def read_predictions(path: Path) -> EvaluationSide[Predictions]:
 
 
 def find_detections_file(path: Path) -> Path:
-    """The file itself, or that of the run whose folder is given; it exists."""
+    """Return `path` itself, or the detections of the run whose folder it is. Raises UserError where there are none."""
     if path.is_dir():
         path = path / DETECTIONS_FILE
     _check_exists(path)
@@ -34,7 +34,7 @@ def find_detections_file(path: Path) -> Path:
 
 
 def read_labels(path: Path, *, camera_only: bool = False) -> EvaluationSide[Objects]:
-    """Labelled objects of Waymo's .bin."""
+    """Read labelled objects of Waymo's .bin, with `camera_only` as in Waymo's camera-only challenge."""
     _check_exists(path)
     if path.suffix != ".bin":
         raise UserError(f"{path}: labels are read from .bin (Waymo's Objects) or the folder of a frame store")
@@ -43,4 +43,4 @@ def read_labels(path: Path, *, camera_only: bool = False) -> EvaluationSide[Obje
 
 def _check_exists(path: Path) -> None:
     if not path.exists():
-        raise UserError(f"{path}: no such file; check the path")
+        raise UserError(f"{path}: no such file{suggest_path(path) or '; check the path'}")

@@ -27,7 +27,7 @@ _COLUMNS = {"box", "frame_id", "label", "score"}
 
 @dataclass(frozen=True)
 class DetectionsFile:
-    """What a detections file holds: frame `frame_ids[i]` has `detections[i]`."""
+    """Content of a detections file: frame `frame_ids[i]` has `detections[i]`."""
 
     frame_ids: tuple[str, ...]
     detections: tuple[Detections, ...]
@@ -37,7 +37,17 @@ class DetectionsFile:
 def write_detections(
     path: str | Path, frame_ids: Sequence[str], detections: Sequence[Detections], class_names: Sequence[str]
 ) -> None:
-    """Write the file, whole or not at all. `detections[i]` belong to frame `frame_ids[i]`."""
+    """Write a detections file, whole or not at all.
+
+    Args:
+        path: the file, a .parquet.
+        frame_ids: id of each frame, "segment/timestamp".
+        detections: of each frame, boxes in the vehicle frame.
+        class_names: names of the classes that the labels point into.
+
+    Raises:
+        UserError: the two lists differ in length.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -45,19 +55,19 @@ def write_detections(
         raise UserError(f"{path}: {len(frame_ids)} frame ids but {len(detections)} frames of detections")
     rows = [frame.numpy() for frame in detections]
 
-    def lists(columns: list[np.ndarray], dtype: Any) -> Any:
+    def build_lists(columns: list[np.ndarray], dtype: Any) -> Any:
         ends = np.cumsum([0, *(column.size for column in columns)], dtype=np.int32)
         flat = np.concatenate([np.zeros(0, dtype), *(column.reshape(-1).astype(dtype) for column in columns)])
         return pa.ListArray.from_arrays(ends, flat)
 
     columns = {
         "frame_id": pa.array(list(frame_ids), pa.string()),
-        "box": lists([frame.box for frame in rows], np.float32),
-        "label": lists([frame.label for frame in rows], np.int16),
-        "score": lists([frame.score for frame in rows], np.float32),
+        "box": build_lists([frame.box for frame in rows], np.float32),
+        "label": build_lists([frame.label for frame in rows], np.int16),
+        "score": build_lists([frame.score for frame in rows], np.float32),
     }
     if rows and rows[0].velocity is not None:
-        columns["velocity"] = lists([frame.columns()["velocity"] for frame in rows], np.float32)
+        columns["velocity"] = build_lists([frame.columns()["velocity"] for frame in rows], np.float32)
     table = pa.table(columns)
     with atomic_path(path) as temporary:
         pq.write_table(table.replace_schema_metadata({_CLASS_NAMES: json.dumps(list(class_names))}), temporary)
@@ -89,4 +99,5 @@ def read_detections(path: str | Path) -> DetectionsFile:
 
 
 def _flatten_lists(column: Any) -> np.ndarray:
+    """Return the elements of a column of lists, one list after the other."""
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)

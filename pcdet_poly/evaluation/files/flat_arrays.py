@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,10 +19,14 @@ def read_flat_arrays(path: str | Path) -> EvaluationSet:
     """Read a set from one .npz: `pd_frame box type score nlz`, `gt_frame box type difficulty num_points speed`.
 
     `pd_nlz`, `gt_difficulty`, `gt_num_points` and `gt_speed` may be missing. Frames are those of either side, in
-    ascending order.
+    ascending order. Raises UserError for a file that is no archive of arrays.
     """
-    with np.load(path) as file:
-        return build_set_of_arrays({name: file[name] for name in file.files}, str(path))
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: not a readable .npz file; write it again with numpy.savez") from error
+    return build_set_of_arrays(arrays, str(path))
 
 
 def build_set_of_arrays(arrays: Mapping[str, np.ndarray], place: str) -> EvaluationSet:

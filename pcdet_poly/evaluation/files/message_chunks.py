@@ -17,7 +17,7 @@ _CHUNK_MESSAGES = 20_000
 
 @kernel
 def _read_varint(data: np.ndarray, position: int) -> tuple[int, int]:
-    """A number and the position behind it; position -1 where the data ends first."""
+    """Return the number at `position` and the position behind it; position -1 where the data ends first."""
     value = 0
     for k in range(min(9, len(data) - position)):
         value |= int(data[position + k] & 0x7F) << (7 * k)
@@ -28,9 +28,10 @@ def _read_varint(data: np.ndarray, position: int) -> tuple[int, int]:
 
 @kernel
 def _find_chunk_starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, int]:
-    """Start of every `every`-th message of field 1 and the end of the last; messages; position of damage or -1.
+    """Find where every `every`-th message of field 1 starts.
 
-    Anything but field 1 ends the list (Waymo's second field, no-label-zone objects, is not evaluated).
+    Anything but field 1 ends the list (Waymo's second field, no-label-zone objects, is not evaluated). Returns the
+    starts with the end of the last message, the number of messages, and the position of damage or -1.
     """
     starts = np.empty(2 + len(data) // (2 * every), np.int64)
     position, num = 0, 0
@@ -48,7 +49,10 @@ def _find_chunk_starts(data: np.ndarray, every: int) -> tuple[np.ndarray, int, i
 
 
 def read_message_chunks(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """(number of the first message, serialised messages) of field 1, some thousands at a time; damage is an error."""
+    """Read the messages of field 1 of a file, some thousands at a time.
+
+    Yields the number of the first message and the serialised messages. Raises UserError where the file is damaged.
+    """
     data = np.fromfile(path, np.uint8)
     if len(data) and data[0] not in (_TAG_OF_FIELD_1, _TAG_OF_FIELD_2):
         raise UserError(f"{path}: not a Waymo Objects file (starts with byte {data[0]:#04x}); is it compressed?")

@@ -18,9 +18,9 @@ _BOX_FIELDS = ("center_x", "center_y", "center_z", "length", "width", "height", 
 
 
 def select_for_submission(detections: Detections, cfg: SubmissionConfig) -> Detections:
-    """Detections of a frame that go into the file: those at or above the score floor, the best ones up to the cap.
+    """Select the detections of a frame that go into the file, by descending score, equal scores in order.
 
-    By descending score, equal scores in order.
+    They are those at or above the score floor, at most as many as the cap allows.
     """
     rows = detections.numpy()
     rows = rows[np.asarray(rows.score) >= cfg.min_score]
@@ -34,9 +34,20 @@ def write_predictions(
     class_names: Sequence[str],
     cfg: SubmissionConfig | None = None,
 ) -> int:
-    """Write an `Objects` file, whole or not at all; return the number of objects in it.
+    """Write an `Objects` file with predictions, whole or not at all.
 
-    `frame_ids[i]`, "segment/timestamp", is the frame of `detections[i]`, whose labels point into `class_names`.
+    Args:
+        path: the file, a .bin.
+        frame_ids: id of each frame, "segment/timestamp in microseconds".
+        detections: of each frame, boxes in the vehicle frame.
+        class_names: Waymo's names of the classes that the labels point into.
+        cfg: score floor and cap on boxes; the defaults if None.
+
+    Returns:
+        The number of objects in the file.
+
+    Raises:
+        UserError: the lists differ in length, or an id, a box or a class is one that Waymo cannot take.
     """
     objects = _build_objects_message(frame_ids, detections, class_names, cfg or SubmissionConfig())
     with atomic_path(path) as temporary:
@@ -51,7 +62,22 @@ def write_submission(
     class_names: Sequence[str],
     cfg: SubmissionConfig,
 ) -> int:
-    """Write a `Submission` file with the predictions and who made them; return the number of objects in it."""
+    """Write a `Submission` file with the predictions and who made them, whole or not at all.
+
+    Args:
+        path: the file, a .bin.
+        frame_ids: id of each frame, "segment/timestamp in microseconds".
+        detections: of each frame, boxes in the vehicle frame.
+        class_names: Waymo's names of the classes that the labels point into.
+        cfg: score floor, cap on boxes, and who submits which method.
+
+    Returns:
+        The number of objects in the file.
+
+    Raises:
+        UserError: account or method are missing, the lists differ in length, or an id, a box or a class is one that
+            Waymo cannot take.
+    """
     from pcdet_poly.protos.metrics import Submission
 
     if not cfg.account_name or not cfg.unique_method_name:
@@ -79,7 +105,17 @@ def write_submission(
 def write_labels(
     path: str | Path, frame_ids: Sequence[str], ground_truth: Sequence[GroundTruth], class_names: Sequence[str]
 ) -> None:
-    """Write labels as the `Objects` file that Waymo's tools take as ground truth."""
+    """Write labels as the `Objects` file that Waymo's tools take as ground truth.
+
+    Args:
+        path: the file, a .bin.
+        frame_ids: id of each frame, "segment/timestamp in microseconds".
+        ground_truth: labels of each frame, boxes in the vehicle frame.
+        class_names: Waymo's names of the classes that the labels point into.
+
+    Raises:
+        UserError: an id or a class is one that Waymo cannot take.
+    """
     from pcdet_poly.protos.metrics import Objects
 
     objects, types = Objects(), waymo_types(class_names)
@@ -100,6 +136,7 @@ def write_labels(
 def _build_objects_message(
     frame_ids: Sequence[str], detections: Sequence[Detections], class_names: Sequence[str], cfg: SubmissionConfig
 ) -> Any:
+    """Return the `Objects` message with the detections that `cfg` lets into the file."""
     from pcdet_poly.protos.metrics import Objects
 
     if len(frame_ids) != len(detections):
@@ -114,6 +151,7 @@ def _build_objects_message(
 
 
 def _add_object(objects: Any, frame_id: str, box: np.ndarray, kind: int) -> Any:
+    """Add an object with a frame, a box (7,) and a type to the message `objects`, and return it."""
     segment, _, timestamp = frame_id.rpartition("/")
     if not segment or not timestamp.isdecimal():
         raise UserError(f"frame id {frame_id!r}: Waymo's files need 'segment/timestamp in microseconds'")

@@ -18,7 +18,7 @@ CAMERA_NAMES = ("UNKNOWN", "FRONT", "FRONT_LEFT", "FRONT_RIGHT", "SIDE_LEFT", "S
 
 
 def read_prediction_file(path: str | Path) -> EvaluationSide[Predictions]:
-    """Predictions of an `Objects` file, as submitted to Waymo."""
+    """Read the predictions of an `Objects` file, as submitted to Waymo."""
     frames: dict[str, int] = {}
     parts = [
         Predictions(
@@ -35,10 +35,10 @@ def read_prediction_file(path: str | Path) -> EvaluationSide[Predictions]:
 
 
 def read_label_file(path: str | Path, *, camera_only: bool = False) -> EvaluationSide[Objects]:
-    """Labelled objects of an `Objects` file that count: those with a LiDAR point, their level decided.
+    """Read the labelled objects of an `Objects` file that count: those with a LiDAR point, their level decided.
 
-    `camera_only`: as in Waymo's camera-only challenge, points are those of the TOP LiDAR, boxes are synchronised
-    with the camera, and an object no camera sees does not count.
+    With `camera_only`, as in Waymo's camera-only challenge, points are those of the TOP LiDAR, boxes are synchronised
+    with the camera, and an object that no camera sees does not count.
     """
     frames: dict[str, int] = {}
     parts = []
@@ -64,7 +64,7 @@ def read_label_file(path: str | Path, *, camera_only: bool = False) -> Evaluatio
 
 
 def _read_object_chunks(path: str | Path) -> Iterator[tuple[int, Any]]:
-    """(number of the first object, Object messages), some thousands at a time."""
+    """Yield the number of the first object and Object messages, some thousands at a time."""
     from pcdet_poly.protos.metrics import Objects as ObjectsMessage
 
     for first, data in read_message_chunks(path):
@@ -75,22 +75,23 @@ def _read_object_chunks(path: str | Path) -> Iterator[tuple[int, Any]]:
 
 
 def _number_frames(objects: Any, frames: dict[str, int]) -> np.ndarray:
-    """(N,) position of each object's frame in `frames`, which grows."""
+    """Return the position (N,) of each object's frame in `frames`, to which new frames are added."""
     return np.array([frames.setdefault(_build_frame_id(o), len(frames)) for o in objects], np.int64)
 
 
 def _build_frame_id(o: Any) -> str:
-    """Segment and timestamp; images of a camera are frames of their own."""
+    """Return segment and timestamp as one id; images of a camera are frames of their own."""
     segment = f"{o.context_name}_{CAMERA_NAMES[o.camera_name]}" if o.camera_name else o.context_name
     return f"{segment}/{o.frame_timestamp_micros}"
 
 
 def _read_box(b: Any) -> tuple[float, ...]:
+    """Return x, y, z, length, width, height and heading of a Box message."""
     return b.center_x, b.center_y, b.center_z, b.length, b.width, b.height, b.heading
 
 
 def _read_camera(label: Any) -> int:
-    """Most visible camera: its number, 0 for a name that is none, -1 where the label has no such field."""
+    """Return the most visible camera: its number, 0 for a name that is none, -1 where the label has no such field."""
     if not label.HasField("most_visible_camera_name"):
         return -1
     name = label.most_visible_camera_name

@@ -23,14 +23,26 @@ PRECISION, PRECISION_HEADING, PRECISION_AFFINITY, RECALL = 0, 1, 2, 3
 _TOLERANCE = np.float32(1e-6)
 
 
-def accumulate_increments(steps: np.ndarray) -> np.ndarray:
-    """Counts (..., NUM_COUNTS, C) of steps (..., NUM_COUNTS, C): each cut-off has what entered at it or above."""
-    return np.flip(np.cumsum(np.flip(steps, -1), -1), -1)
+def accumulate_increments(increments: np.ndarray) -> np.ndarray:
+    """Return the counts (..., NUM_COUNTS, C) of increments (..., NUM_COUNTS, C).
+
+    Each cut-off gets what entered at it or above.
+    """
+    return np.flip(np.cumsum(np.flip(increments, -1), -1), -1)
 
 
 @kernel
 def precision_recall_curve(counts: np.ndarray, level: int, min_precision: float) -> np.ndarray:
-    """(4, C) float32 of counts (NUM_COUNTS, C): precision, precision by heading and by affinity, recall."""
+    """Compute precision and recall at every cut-off.
+
+    Args:
+        counts: (NUM_COUNTS, C) int64, counts at every cut-off.
+        level: 1 or 2, the difficulty whose misses count.
+        min_precision: precisions below this become 0.
+
+    Returns:
+        (4, C) float32: precision, precision weighted by heading and by affinity, recall.
+    """
     out = np.zeros((4, counts.shape[1]), np.float32)
     misses = counts[FN_1] if level == 1 else counts[FN_2]
     for i in range(counts.shape[1]):
@@ -52,7 +64,10 @@ def precision_recall_curve(counts: np.ndarray, level: int, min_precision: float)
 
 @kernel
 def sort_descending(values: np.ndarray) -> np.ndarray:
-    """Positions of `values` (N,) from the largest down, equal ones in order; fast where they almost descend already."""
+    """Return the positions (N,) of `values` (N,) from the largest down, equal ones in order.
+
+    Insertion sort: fast where the values almost descend already.
+    """
     order = np.arange(len(values))
     for i in range(1, len(values)):
         k = i
@@ -65,7 +80,16 @@ def sort_descending(values: np.ndarray) -> np.ndarray:
 
 @kernel
 def average_precision(precision: np.ndarray, recall: np.ndarray, delta: float) -> np.float32:
-    """float32 AP of precisions and recalls (C,) float32; `delta` is the largest step in recall."""
+    """Integrate a precision-recall curve.
+
+    Args:
+        precision: (C,) float32.
+        recall: (C,) float32.
+        delta: largest step in recall.
+
+    Returns:
+        The area, float32.
+    """
     step = np.float32(delta)
     order = sort_descending(recall)
     area = np.float32(0)
@@ -110,6 +134,7 @@ def _add_points_between(
 
 @kernel
 def _add_trapezoid(area: np.float32, width: np.float32, heights: np.float32) -> np.float32:
+    """Return `area` plus that of a trapezoid; `heights` is the sum of its two sides."""
     return np.float32(np.float64(area) + 0.5 * np.float64(np.float32(width)) * np.float64(np.float32(heights)))
 
 
@@ -117,7 +142,17 @@ def _add_trapezoid(area: np.float32, width: np.float32, heights: np.float32) -> 
 def compute_average_precisions(
     counts: np.ndarray, levels: np.ndarray, min_precision: float, delta: float
 ) -> np.ndarray:
-    """(R, L, 3) float32 AP, APH and APL of counts (R, NUM_COUNTS, C) at each of L levels."""
+    """Compute the three metrics of every row and level.
+
+    Args:
+        counts: (R, NUM_COUNTS, C) int64, counts at every cut-off.
+        levels: (L,) difficulty levels, 1 or 2.
+        min_precision: precisions below this become 0.
+        delta: largest step in recall.
+
+    Returns:
+        (R, L, 3) float32 AP, APH and APL.
+    """
     out = np.empty((len(counts), len(levels), 3), np.float32)
     for row in range(len(counts)):
         for k in range(len(levels)):

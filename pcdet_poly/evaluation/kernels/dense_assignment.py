@@ -15,7 +15,10 @@ from pcdet_poly.ops.compiler.kernel import kernel
 
 @kernel
 def _list_tight_columns(row: int, step: int, weight, row_label, column_label, listed, order, parent, num: int) -> int:  # type: ignore[no-untyped-def]
-    """Append to `order` the columns tight to `row` and not listed yet; `step` is the row's place in the tree."""
+    """Append to `order` the columns tight to `row` that are not listed yet; return their number.
+
+    `step` is the row's position in the tree.
+    """
     for column in range(len(column_label)):
         if not listed[column] and row_label[row] + column_label[column] == weight[row, column]:
             listed[column] = True
@@ -43,7 +46,7 @@ def _loosen_labels(weight, row_label, column_label, rows, num_rows, in_tree) -> 
 
 @kernel
 def assign_densely(weight: np.ndarray) -> np.ndarray:
-    """Column of each row in the maximum-weight perfect assignment of a square matrix (n, n) of int64 >= 0."""
+    """Return the column of each row in the maximum-weight perfect assignment of a matrix (n, n) int64 >= 0."""
     n = len(weight)
     row_label, column_label = np.zeros(n, np.int64), np.zeros(n, np.int64)
     for row in range(n):
@@ -87,10 +90,10 @@ def assign_densely(weight: np.ndarray) -> np.ndarray:
 @kernel
 def _swap_along_path(rows, columns, column_parent, num_columns, column_of, row_of) -> None:  # type: ignore[no-untyped-def]
     """Give the last column of the tree to its parent, that row's old column to the next parent, up to the root."""
-    free = columns[num_columns - 1]
+    given = columns[num_columns - 1]
     for k in range(num_columns - 1, -1, -1):
-        if columns[k] == free:
+        if columns[k] == given:
             row = rows[column_parent[k]]
-            column_of[row], row_of[free], free = free, row, column_of[row]
+            column_of[row], row_of[given], given = given, row, column_of[row]
             if column_parent[k] == 0:
                 return

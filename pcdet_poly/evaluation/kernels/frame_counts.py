@@ -19,11 +19,11 @@ _MILLION = np.float32(1e6)
 
 
 class FrameTables(NamedTuple):
-    """Rows of all frames of a chunk, one frame after the other, and the tasks (breakdowns) to count."""
+    """Rows of all frames of a chunk, one frame after the other, and the T groupings that are counted."""
 
     prediction_start: np.ndarray  # (F + 1,)
     object_start: np.ndarray  # (F + 1,)
-    segment: np.ndarray  # (F,) first index of `steps`
+    segment: np.ndarray  # (F,) first index into `increments`
     prediction_box: np.ndarray  # (P, 7) float32
     prediction_type: np.ndarray  # (P,) uint8
     object_box: np.ndarray  # (M, 7) float32
@@ -36,14 +36,14 @@ class FrameTables(NamedTuple):
 class MatchRules(NamedTuple):
     """When a pair may match, and when a match counts."""
 
-    threshold: np.ndarray  # (5,) float32, smallest IoU of a match by Label.Type; type 0 never matches
-    overlap: np.ndarray  # (5,) float32, smallest IoU that is looked at
-    least_heading: np.float32  # matches with no more heading accuracy are left out
+    min_iou: np.ndarray  # (5,) float32, smallest IoU of a match by Label.Type; type 0 never matches
+    min_pair_iou: np.ndarray  # (5,) float32, smallest IoU that is looked at
+    min_heading_accuracy: np.float32  # matches with no more heading accuracy are left out
 
 
 @kernel
 def _heading_accuracy(a: np.float32, b: np.float32) -> np.float32:
-    """Weight of a match of two wrapped headings: 1 for equal ones, 0 for opposite ones."""
+    """Return the weight of a match of two wrapped headings: 1 for equal ones, 0 for opposite ones."""
     apart = abs(a - b)
     if apart > math.pi:
         apart = np.float32(2.0 * math.pi - apart)
@@ -52,13 +52,14 @@ def _heading_accuracy(a: np.float32, b: np.float32) -> np.float32:
 
 @kernel
 def _mix_hash(bits: int | np.int64, value: int) -> np.int64:
+    """Return the hash `bits` with `value` mixed in."""
     mixed = (np.uint64(bits) ^ np.uint64(value + 2)) * np.uint64(0xBF58476D1CE4E5B9)
     return np.int64(mixed ^ (mixed >> np.uint64(29)))
 
 
 @kernel
 def _hash_match(edge: np.record, prediction: np.record, obj: np.record) -> np.int64:
-    """15 bits of everything that this match counts as."""
+    """Return 15 bits that stand for everything that this match counts as."""
     bits = _mix_hash(_mix_hash(_mix_hash(0, edge.heading), edge.affinity), obj.level)
     return _mix_hash(_mix_hash(_mix_hash(bits, prediction.row), obj.row), prediction.ignored) & 0x7FFF
 
@@ -72,31 +73,31 @@ def _build_graph(
     objects: np.ndarray,
     rules: MatchRules,
 ) -> MatchGraph:
-    """The task with the pairs that may match in it."""
-    first, edges, kept = np.zeros(len(predictions) + 1, np.int64), np.empty(len(pairs), EDGE_DTYPE), 0
+    """Return the graph of the predictions, the objects, and the pairs that may match."""
+    first_edge, edges, kept = np.zeros(len(predictions) + 1, np.int64), np.empty(len(pairs), EDGE_DTYPE), 0
     for k in range(len(pairs)):
         pair, edge = pairs[k], edges[kept]
         prediction, obj = predictions[pair.prediction], objects[pair.object]
         if prediction.group < 0 or prediction.group != obj.group or prediction.cutoff < 0:
             continue
-        if pair.iou < rules.threshold[boxes[pair.prediction].type] or pair.affinity <= 0:
+        if pair.iou < rules.min_iou[boxes[pair.prediction].type] or pair.affinity <= 0:
             continue
         accuracy = _heading_accuracy(boxes[pair.prediction].heading, object_boxes[pair.object].heading)
         edge.prediction, edge.object = pair.prediction, pair.object
         edge.weight = math.floor(np.float64(np.float32(pair.iou * pair.affinity * _MILLION)) + 0.5)
-        edge.heading = np.int64(accuracy * FIXED_POINT) if accuracy > rules.least_heading else -1
+        edge.heading = np.int64(accuracy * FIXED_POINT) if accuracy > rules.min_heading_accuracy else -1
         edge.affinity = np.int64(pair.affinity * FIXED_POINT)
         edge.hash = _hash_match(edge, prediction, obj)
-        first[pair.prediction + 1] += 1
+        first_edge[pair.prediction + 1] += 1
         kept += 1
     for pred in range(len(predictions)):
-        first[pred + 1] += first[pred]
-    return MatchGraph(predictions, objects, edges[:kept], first)
+        first_edge[pred + 1] += first_edge[pred]
+    return MatchGraph(predictions, objects, edges[:kept], first_edge)
 
 
 @kernel
 def _adopt_object_rows(pairs: np.ndarray, predictions: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """`predictions` with the rows of the objects that each overlaps most (the last among equals)."""
+    """Return `predictions` with the rows of the objects that each overlaps most (the last among equals)."""
     out, best = predictions.copy(), np.full(len(predictions), NEAR_IOU)
     for k in range(len(pairs)):
         pair = pairs[k]
@@ -108,16 +109,22 @@ def _adopt_object_rows(pairs: np.ndarray, predictions: np.ndarray, objects: np.n
 
 @kernel
 def count_frames(
-    steps: np.ndarray,
+    increments: np.ndarray,
     tables: FrameTables,
     box_type: int,
     rules: MatchRules,
     tolerance: LongitudinalTolerance | None,
     score: np.ndarray | None,
 ) -> None:
-    """Add the counts of all frames to `steps` (segments, rows, NUM_COUNTS, cut-offs).
+    """Add the counts of all frames of a chunk.
 
-    With a `tolerance`, LET's rules of overlap; with the predictions' `score` (P,), the score-first matcher.
+    Args:
+        increments: (segments, rows, NUM_COUNTS, C) int64, changed in place.
+        tables: the frames' boxes and their groupings.
+        box_type: BOX_3D, BOX_BEV or BOX_AA_2D.
+        rules: when a pair may match, and when a match counts.
+        tolerance: of LET's overlap; None for the plain one.
+        score: (P,) float32 of the predictions for the score-first matcher; None for the Hungarian one.
     """
     for frame in range(len(tables.segment)):
         p0, p1 = tables.prediction_start[frame], tables.prediction_start[frame + 1]
@@ -125,16 +132,16 @@ def count_frames(
         boxes = prepare_boxes(tables.prediction_box[p0:p1], tables.prediction_type[p0:p1])
         object_boxes = prepare_boxes(tables.object_box[o0:o1], tables.object_type[o0:o1])
         if tolerance is None:
-            pairs = find_overlapping_pairs(boxes, object_boxes, box_type, rules.overlap)
+            pairs = find_overlapping_pairs(boxes, object_boxes, box_type, rules.min_pair_iou)
         else:
-            pairs = find_tolerant_pairs(boxes, object_boxes, box_type, rules.overlap, tolerance)
+            pairs = find_tolerant_pairs(boxes, object_boxes, box_type, rules.min_pair_iou, tolerance)
         for t in range(len(tables.by_object)):
             predictions, objects = tables.predictions[t, p0:p1], tables.objects[t, o0:o1]
             if tables.by_object[t]:
                 predictions = _adopt_object_rows(pairs, predictions, objects)
-            task = _build_graph(pairs, boxes, object_boxes, predictions, objects, rules)
+            graph = _build_graph(pairs, boxes, object_boxes, predictions, objects, rules)
             if score is None:
-                count_hungarian_matches(steps[tables.segment[frame]], task)
+                count_hungarian_matches(increments[tables.segment[frame]], graph)
             else:
                 iou = iou_matrix(pairs, p1 - p0, o1 - o0)
-                count_score_first_matches(steps[tables.segment[frame]], task, score[p0:p1], iou)
+                count_score_first_matches(increments[tables.segment[frame]], graph, score[p0:p1], iou)

@@ -17,7 +17,7 @@ _SMALL = 16
 
 @kernel
 def sort_by_introsort(score: np.ndarray) -> np.ndarray:
-    """Positions of `score` (N,) by descending score, equal ones as `std::sort` leaves them."""
+    """Return the positions of `score` (N,) by descending score, equal ones as `std::sort` leaves them."""
     order = np.arange(len(score))
     splits = 2 * int(np.log2(max(len(score), 1)))
     ranges = [(0, len(score), splits)]
@@ -58,7 +58,7 @@ def _partition_range(order: np.ndarray, score: np.ndarray, first: int, last: int
 
 @kernel
 def _pick_median(score: np.ndarray, order: np.ndarray, a: int, b: int, c: int) -> int:
-    """The place, of three, with the middle value."""
+    """Return which of the three positions has the middle value."""
     x, y, z = score[order[a]], score[order[b]], score[order[c]]
     if x > y:
         return b if y > z else c if x > z else a

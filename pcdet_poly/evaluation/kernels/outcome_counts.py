@@ -1,7 +1,7 @@
 """What a match, a miss or a false alarm adds to a frame's counts.
 
-Counts are kept as steps over the score cut-offs: an entry at cut-off c counts for all cut-offs up to c, so
-that a change is written once where it happens and a running sum from the right gives the counts.
+Counts are kept as increments over the score cut-offs: an entry at cut-off c counts for all cut-offs up to c.
+A change is written once, where it happens, and a running sum from the right gives the counts.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from pcdet_poly.ops.compiler.kernel import kernel
 
-# Columns of `steps` (rows, NUM_COUNTS, cut-offs).
+# Second axis of `increments` (rows, NUM_COUNTS, cut-offs).
 TP, FP, FN_1, FN_2, HEADING, AFFINITY, NUM_COUNTS = 0, 1, 2, 3, 4, 5, 6
 FIXED_POINT = 2.0**36  # heading accuracies and affinities are added as integers: sums do not depend on order
 
 NOT_COUNTED, UNMATCHED = -2, -1  # what a prediction counts as; else the edge it is matched by
 
 # One breakdown's view of a prediction: the highest cut-off it passes (-1 none); whether, unmatched, it is ignored
-# (no-label zone); the group in which it may match (-1 none); the row of `steps` of its false positive (-1 none).
+# (no-label zone); the group in which it may match (-1 none); the row of `increments` of its false positive (-1 none).
 PREDICTION_DTYPE = np.dtype([("cutoff", np.int64), ("ignored", np.int64), ("group", np.int64), ("row", np.int64)])
 # Of an object: its group, the row of its true positive or false negative, its level (0, 1, 2).
 OBJECT_DTYPE = np.dtype([("group", np.int64), ("row", np.int64), ("level", np.int64)])
@@ -29,78 +29,114 @@ EDGE_DTYPE = np.dtype([(n, np.int64) for n in ("prediction", "object", "weight",
 
 
 class MatchGraph(NamedTuple):
-    """One breakdown of one frame: who may match whom, and where each outcome is counted."""
+    """One matching of one frame's boxes: which may match each other, and where each outcome is counted."""
 
     predictions: np.ndarray  # (P,) PREDICTION
     objects: np.ndarray  # (M,) OBJECT
     edges: np.ndarray  # (E,) EDGE, by prediction
-    first: np.ndarray  # (P + 1,) edges of prediction p are first[p] to first[p + 1]
+    first_edge: np.ndarray  # (P + 1,) edges of prediction p are first_edge[p] to first_edge[p + 1]
 
 
 @kernel
-def count_miss(steps: np.ndarray, obj: np.record, cutoff: int, sign: int) -> None:
-    """Count (or with sign -1 uncount) an object as missed from `cutoff` down."""
+def count_miss(increments: np.ndarray, obj: np.record, cutoff: int, sign: int) -> None:
+    """Count (or with sign -1 uncount) an object as missed from a cut-off down.
+
+    Args:
+        increments: (rows, NUM_COUNTS, C) int64, changed in place.
+        obj: the object, OBJECT_DTYPE.
+        cutoff: position of the cut-off.
+        sign: 1 or -1.
+    """
     if obj.row >= 0 and obj.group >= 0:
         if obj.level <= 1:
-            steps[obj.row, FN_1, cutoff] += sign
+            increments[obj.row, FN_1, cutoff] += sign
         if obj.level <= 2:
-            steps[obj.row, FN_2, cutoff] += sign
+            increments[obj.row, FN_2, cutoff] += sign
 
 
 @kernel
-def _count_prediction(steps: np.ndarray, task: MatchGraph, pred: int, choice: int, cutoff: int, sign: int) -> None:
-    """Count a prediction as what `choice` says."""
+def _count_prediction(
+    increments: np.ndarray, graph: MatchGraph, pred: int, choice: int, cutoff: int, sign: int
+) -> None:
+    """Count (or with sign -1 uncount) a prediction as what `choice` says."""
     if choice >= 0:
-        edge = task.edges[choice]
-        obj = task.objects[edge.object]
-        count_miss(steps, obj, cutoff, -sign)
+        edge = graph.edges[choice]
+        obj = graph.objects[edge.object]
+        count_miss(increments, obj, cutoff, -sign)
         if obj.row >= 0 and edge.heading >= 0:
-            steps[obj.row, TP, cutoff] += sign
-            steps[obj.row, HEADING, cutoff] += sign * edge.heading
-            steps[obj.row, AFFINITY, cutoff] += sign * edge.affinity
+            increments[obj.row, TP, cutoff] += sign
+            increments[obj.row, HEADING, cutoff] += sign * edge.heading
+            increments[obj.row, AFFINITY, cutoff] += sign * edge.affinity
     elif choice == UNMATCHED:
-        row = task.predictions[pred].row
-        if row >= 0 and not task.predictions[pred].ignored:
-            steps[row, FP, cutoff] += sign
+        row = graph.predictions[pred].row
+        if row >= 0 and not graph.predictions[pred].ignored:
+            increments[row, FP, cutoff] += sign
 
 
 @kernel
 def recount_prediction(
-    steps: np.ndarray, task: MatchGraph, counted: np.ndarray, pred: int, choice: int, cutoff: int
+    increments: np.ndarray, graph: MatchGraph, counted_as: np.ndarray, pred: int, choice: int, cutoff: int
 ) -> None:
-    """From `cutoff` down, count prediction `pred` as `choice` in place of what `counted` (P,) says."""
-    if counted[pred] != choice:
-        _count_prediction(steps, task, pred, counted[pred], cutoff, -1)
-        _count_prediction(steps, task, pred, choice, cutoff, 1)
-        counted[pred] = choice
+    """From a cut-off down, count a prediction as `choice` in place of what it is counted as.
+
+    Args:
+        increments: (rows, NUM_COUNTS, C) int64, changed in place.
+        graph: the matching.
+        counted_as: (P,) what each prediction is counted as, changed in place: NOT_COUNTED, UNMATCHED or an edge.
+        pred: the prediction.
+        choice: what it is counted as from now on.
+        cutoff: position of the cut-off.
+    """
+    if counted_as[pred] != choice:
+        _count_prediction(increments, graph, pred, counted_as[pred], cutoff, -1)
+        _count_prediction(increments, graph, pred, choice, cutoff, 1)
+        counted_as[pred] = choice
 
 
 @kernel
-def select_group_objects(task: MatchGraph, group: int) -> np.ndarray:
-    """Objects of a group, in row order."""
-    found, num = np.empty(len(task.objects), np.int64), 0
-    for obj in range(len(task.objects)):
-        if task.objects[obj].group == group:
+def select_group_objects(graph: MatchGraph, group: int) -> np.ndarray:
+    """Return the objects of a group, in row order."""
+    found, num = np.empty(len(graph.objects), np.int64), 0
+    for obj in range(len(graph.objects)):
+        if graph.objects[obj].group == group:
             found[num] = obj
             num += 1
     return found[:num]
 
 
 @kernel
-def select_group_predictions(task: MatchGraph, group: int, cutoff: int) -> np.ndarray:
-    """Predictions of a group that pass a cut-off, in row order."""
-    found, num = np.empty(len(task.predictions), np.int64), 0
-    for pred in range(len(task.predictions)):
-        if task.predictions[pred].group == group and task.predictions[pred].cutoff >= cutoff:
+def select_group_predictions(graph: MatchGraph, group: int, cutoff: int) -> np.ndarray:
+    """Return the predictions of a group that pass a cut-off.
+
+    Args:
+        graph: the matching.
+        group: number of the group.
+        cutoff: position of the cut-off.
+
+    Returns:
+        (K,) int64 rows, ascending.
+    """
+    found, num = np.empty(len(graph.predictions), np.int64), 0
+    for pred in range(len(graph.predictions)):
+        if graph.predictions[pred].group == group and graph.predictions[pred].cutoff >= cutoff:
             found[num] = pred
             num += 1
     return found[:num]
 
 
 @kernel
-def mark_entered_cutoffs(task: MatchGraph, group: int, num_cutoffs: int) -> np.ndarray:
-    """(C,) bool: whether a prediction of the group enters at each cut-off."""
+def mark_entered_cutoffs(graph: MatchGraph, group: int, num_cutoffs: int) -> np.ndarray:
+    """Mark the cut-offs at which a prediction of a group enters.
+
+    Args:
+        graph: the matching.
+        group: number of the group.
+        num_cutoffs: number of cut-offs, C.
+
+    Returns:
+        (C,) bool.
+    """
     enters = np.zeros(num_cutoffs, np.bool_)
-    for pred in select_group_predictions(task, group, 0):
-        enters[task.predictions[pred].cutoff] = True
+    for pred in select_group_predictions(graph, group, 0):
+        enters[graph.predictions[pred].cutoff] = True
     return enters

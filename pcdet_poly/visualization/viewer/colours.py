@@ -9,13 +9,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pcdet_poly.visualization.bev import CLASS_COLOURS
+from pcdet_poly.visualization.palette import CLASS_COLOURS, parse_rgb
 from pcdet_poly.visualization.viewer.view import View
 
 ColourMode = Literal["class", "score", "return", "intensity", "height"]
 COLOUR_MODES: tuple[ColourMode, ...] = get_args(ColourMode)
 NO_COLOUR_CODE = 255  # code of a point without a class, a score, a return number
-LABEL_COLOUR = "#b9c4d0"  # of labels where detections are coloured by score
+LABEL_COLOUR = "#b9c4d0"  # of labels, where detections are coloured by score
 LOWEST_M, HIGHEST_M = -1.0, 5.0  # ends of the colours by height
 _DARK = "#56657a"
 _RETURNS = ("#56b4ff", "#ffb000")  # first, second
@@ -27,7 +27,7 @@ _RAMPS: dict[ColourMode, tuple[str, ...]] = {
 
 
 def compute_colour_codes(view: View, mode: ColourMode) -> np.ndarray:
-    """(P,) uint8: where each point's colour stands in `palette(mode)`."""
+    """Return where each point's colour stands in `build_palette(mode)`, (P,) uint8."""
     match mode:
         case "class":
             return np.where((kind := view.classify_points()[0]) < 0, NO_COLOUR_CODE, kind).astype(np.uint8)
@@ -44,31 +44,31 @@ def compute_colour_codes(view: View, mode: ColourMode) -> np.ndarray:
 
 
 def build_palette(mode: ColourMode) -> np.ndarray:
-    """(256, 3) uint8 red, green, blue."""
+    """Return the colours of all codes, (256, 3) uint8 red, green, blue."""
     if mode in _RAMPS:
-        stops = np.array([_parse_rgb(colour) for colour in _RAMPS[mode]], np.float64)
-        at = np.linspace(0, len(stops) - 1, NO_COLOUR_CODE)
-        ramp = np.column_stack([np.interp(at, np.arange(len(stops)), channel) for channel in stops.T])
-        return np.vstack([ramp.round(), _parse_rgb(_DARK)]).astype(np.uint8)
+        stops = np.array([parse_rgb(colour) for colour in _RAMPS[mode]], np.float64)
+        positions = np.linspace(0, len(stops) - 1, NO_COLOUR_CODE)
+        ramp = np.column_stack([np.interp(positions, np.arange(len(stops)), channel) for channel in stops.T])
+        return np.vstack([ramp.round(), parse_rgb(_DARK)]).astype(np.uint8)
     listed = CLASS_COLOURS if mode == "class" else _RETURNS
-    colours = [_parse_rgb(listed[i % len(listed)]) for i in range(NO_COLOUR_CODE)]
-    return np.array([*colours, _parse_rgb(_DARK)], np.uint8)
+    colours = [parse_rgb(listed[i % len(listed)]) for i in range(NO_COLOUR_CODE)]
+    return np.array([*colours, parse_rgb(_DARK)], np.uint8)
 
 
 def point_colours(view: View, mode: ColourMode) -> np.ndarray:
-    """(P, 3) uint8."""
+    """Return the colour of each point, (P, 3) uint8."""
     return build_palette(mode)[compute_colour_codes(view, mode)]
 
 
 def label_colours(view: View, mode: ColourMode) -> np.ndarray:
-    """(M, 3) uint8, by class; one grey where the colours say scores."""
+    """Return the colour of each label, (M, 3) uint8: of its class, or one grey where colours mean scores."""
     if mode == "score":
-        return np.full((len(view.labels), 3), _parse_rgb(LABEL_COLOUR), np.uint8)
+        return np.full((len(view.labels), 3), parse_rgb(LABEL_COLOUR), np.uint8)
     return build_palette("class")[view.labels.label]
 
 
 def detection_colours(view: View, mode: ColourMode) -> np.ndarray:
-    """(N, 3) uint8, by class or by score; none where no detector has looked."""
+    """Return the colour of each detection, (N, 3) uint8: of its class or its score; N is 0 without a detector."""
     if view.detections is None:
         return np.zeros((0, 3), np.uint8)
     return (
@@ -79,9 +79,5 @@ def detection_colours(view: View, mode: ColourMode) -> np.ndarray:
 
 
 def _quantize_share(share: np.ndarray) -> np.ndarray:
-    """Shares of the way from a ramp's beginning (0) to its end (1) -> uint8 codes 0 to 254."""
+    """Turn shares of the way from a ramp's beginning (0) to its end (1) into uint8 codes 0 to 254."""
     return (np.clip(share, 0, 1) * (NO_COLOUR_CODE - 1)).round().astype(np.uint8)
-
-
-def _parse_rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

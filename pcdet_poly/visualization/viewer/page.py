@@ -31,7 +31,20 @@ MOST_FRAMES = int(_BUDGET_BYTES / _BYTES_PER_POINT / _LEAST_POINTS)
 
 
 def build_page(views: ViewSource, chosen: Sequence[int], *, mode: ColourMode, min_score: float) -> str:
-    """The HTML text for the frames at the positions `chosen`. Points are thinned out so that it stays under 15 MB."""
+    """Build the page of some frames. Points are thinned out so that it stays under 15 MB.
+
+    Args:
+        views: where the frames come from.
+        chosen: their positions among all frames.
+        mode: how points and boxes are coloured at first.
+        min_score: where the slider of scores stands at first.
+
+    Returns:
+        The HTML text.
+
+    Raises:
+        UserError: so many frames do not fit into a page.
+    """
     if len(chosen) > MOST_FRAMES:
         raise UserError(f"--frames: {len(chosen)} frames in one page; choose at most {MOST_FRAMES}")
     data = _build_data(views, chosen, mode, min_score)
@@ -39,6 +52,7 @@ def build_page(views: ViewSource, chosen: Sequence[int], *, mode: ColourMode, mi
 
 
 def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_score: float) -> dict[str, Any]:
+    """Return what the page's script reads; the keys are those in viewer.js."""
     num_points = min(_MOST_POINTS, int(_BUDGET_BYTES / _BYTES_PER_POINT / len(chosen)))
     frames, last = [], None
     for last in map(views.load_view, chosen):  # one in memory at a time
@@ -59,6 +73,7 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
 
 
 def _describe_frame(view: View, num_points: int) -> dict[str, Any]:
+    """Return one frame, with at most `num_points` of its points."""
     kept = np.sort(np.random.default_rng(0).permutation(len(view.xyz))[:num_points])
     return {
         "id": view.frame_id,
@@ -71,7 +86,7 @@ def _describe_frame(view: View, num_points: int) -> dict[str, Any]:
 
 
 def _list_boxes(view: View, boxes: GroundTruth | Detections) -> Iterator[list[float]]:
-    """A box's seven numbers, its class, the points in it, and the score of a detection."""
+    """Yield each box's seven numbers, its class, the points in it, and the score of a detection."""
     points = count_points(view.xyz, boxes.box).tolist()
     for i, (box, label) in enumerate(zip(boxes.box.tolist(), boxes.label.tolist(), strict=True)):
         score = [round(float(boxes.score[i]), 3)] if isinstance(boxes, Detections) else []
@@ -79,4 +94,5 @@ def _list_boxes(view: View, boxes: GroundTruth | Detections) -> Iterator[list[fl
 
 
 def _encode_base64(values: np.ndarray) -> str:
+    """Return the bytes of an array as text."""
     return base64.b64encode(values.tobytes()).decode()

@@ -23,8 +23,17 @@ _FARTHEST_M = 100.0
 
 
 def draw_view(path: Path, view: View, mode: ColourMode, *, camera: Camera | None = None) -> tuple[Path, Path]:
-    """Write `path`, a picture in perspective coloured by `mode`, and beside it one from above, whose name ends in
-    `_above`. Returns both."""
+    """Write two PNGs of a frame: in perspective, and from above. Needs no display.
+
+    Args:
+        path: of the picture in perspective; the one from above lies beside it, and its name ends in `_above`.
+        view: the frame.
+        mode: how points and boxes are coloured in perspective.
+        camera: the eye; above and behind the vehicle if None.
+
+    Returns:
+        Both paths.
+    """
     found = view.detections or Detections.empty()
     boxes = [
         DrawnBoxes(view.labels.box, label_colours(view, mode), dashed=True),
@@ -50,13 +59,13 @@ def draw_view(path: Path, view: View, mode: ColourMode, *, camera: Camera | None
 
 
 def describe_counts(view: View) -> str:
-    """Such as "106 labels (dashed), 34 detections"."""
+    """Return a text such as "106 labels (dashed), 34 detections"."""
     labels = f"{len(view.labels)} labels (dashed)"
     return labels if view.detections is None else f"{labels}, {len(view.detections)} detections"
 
 
 def find_reach_m(view: View) -> float:
-    """Half the side of a square around the vehicle that holds nearly all points and all boxes."""
+    """Return half the side of a square around the vehicle that holds nearly all points and all boxes, in metres."""
     points = np.quantile(np.abs(view.xyz[:, :2]), 0.995) if len(view.xyz) else 0.0
     found = np.abs((view.detections or Detections.empty()).box[:, :2]).max(initial=0)
     reach = max(points, found, np.abs(view.labels.box[:, :2]).max(initial=0))
@@ -64,6 +73,7 @@ def find_reach_m(view: View) -> float:
 
 
 def _build_legend(view: View, mode: ColourMode) -> list[tuple[str, tuple[int, int, int]]]:
+    """Return the classes with their colours; nothing where colours mean scores."""
     colours = build_palette("class")
     return (
         [(name.lower(), tuple(colours[i].tolist())) for i, name in enumerate(view.class_names)]

@@ -13,7 +13,7 @@ from pcdet_poly.structures import Detections, Frame, GroundTruth
 
 @dataclass(frozen=True)
 class View:
-    """One frame. Labels of both kinds of boxes point into `class_names`."""
+    """What is shown of one frame. The labels of both kinds of boxes point into `class_names`."""
 
     frame_id: str
     xyz: np.ndarray  # (P, 3) float32, metres, vehicle frame
@@ -24,34 +24,46 @@ class View:
     class_names: tuple[str, ...]
 
     def classify_points(self) -> tuple[np.ndarray, np.ndarray]:
-        """(P,) int64 class and (P,) float32 score of each point: of the detection around it, else of the label.
+        """Return the class (P,) int64 and the score (P,) float32 of each point.
 
-        -1 for a class where there is none of either, NaN for a score where there is no detection.
+        They are those of the detection around the point, else of the label. The class is -1 where there is neither,
+        the score NaN where there is no detection.
         """
-        of_label = first_box(self.xyz, self.labels.box)
-        kind = _take_or_default(self.labels.label, of_label, -1)
+        label_index = first_box(self.xyz, self.labels.box)
+        kind = _take_or_default(self.labels.label, label_index, -1)
         if self.detections is None:
             return kind, np.full(len(self.xyz), np.nan, np.float32)
-        of_detection = first_box(self.xyz, self.detections.box)
-        detected = _take_or_default(self.detections.label, of_detection, -1)
-        return np.where(of_detection >= 0, detected, kind), _take_or_default(
-            self.detections.score, of_detection, np.nan
+        detection_index = first_box(self.xyz, self.detections.box)
+        detected = _take_or_default(self.detections.label, detection_index, -1)
+        return np.where(detection_index >= 0, detected, kind), _take_or_default(
+            self.detections.score, detection_index, np.nan
         )
 
 
 @dataclass(frozen=True)
 class ViewSource:
-    """Frames that are made when they are looked at."""
+    """Frames that are loaded when they are looked at."""
 
     title: str
     frame_ids: tuple[str, ...]
-    load_view: Callable[[int], View]
+    load_view: Callable[[int], View]  # by position in `frame_ids`
 
 
 def build_view(
     frame: Frame, labels: GroundTruth, detections: Detections | None, class_names: Sequence[str], *, min_score: float
 ) -> View:
-    """A view of `frame` with the detections of at least `min_score`."""
+    """Build the view of a frame.
+
+    Args:
+        frame: its points are shown.
+        labels: labelled boxes, vehicle frame.
+        detections: detected boxes, vehicle frame; None where no detector has looked.
+        class_names: names of the classes that the labels of both point into.
+        min_score: detections below it are left out.
+
+    Returns:
+        The view.
+    """
     found = None if detections is None else detections[detections.score >= min_score]
     xyz = np.ascontiguousarray(frame.points[:, :3])
     return View(
@@ -66,14 +78,14 @@ def build_view(
 
 
 def _read_column(frame: Frame, name: str) -> np.ndarray:
-    """(P,) float32; zeros where the frame has no such column."""
+    """Return a column of the points, (P,) float32; zeros where the frame has no such column."""
     if name not in frame.columns:
         return np.zeros(len(frame.points), np.float32)
     return frame.points[:, frame.columns.index(name)]
 
 
 def _take_or_default(values: np.ndarray, index: np.ndarray, otherwise: float) -> np.ndarray:
-    """(P,) values at the positions `index`, `otherwise` where it is -1."""
+    """Return `values` at the positions `index` (P,), `otherwise` where a position is -1."""
     found = np.full(len(index), otherwise, values.dtype)
     found[index >= 0] = values[index[index >= 0]]
     return found

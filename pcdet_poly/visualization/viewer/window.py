@@ -33,7 +33,17 @@ _PALER = 0.55  # labels against detections: lines have one width
 
 
 def build_geometries(view: View, mode: ColourMode, *, labels: bool = True, detections: bool = True) -> list[Any]:
-    """The points as an open3d PointCloud, the boxes as LineSets: labels paler than detections."""
+    """Build what open3d draws: the points as a PointCloud, the boxes as LineSets, labels paler than detections.
+
+    Args:
+        view: the frame.
+        mode: how points and boxes are coloured.
+        labels: whether labels are drawn.
+        detections: whether detections are drawn, if a detector has looked.
+
+    Returns:
+        The geometries.
+    """
     library = load_open3d()
     cloud = library.geometry.PointCloud(library.utility.Vector3dVector(view.xyz.astype(np.float64)))
     cloud.colors = library.utility.Vector3dVector(point_colours(view, mode) / 255)
@@ -46,7 +56,7 @@ def build_geometries(view: View, mode: ColourMode, *, labels: bool = True, detec
 
 
 def _build_line_set(box: np.ndarray, colour: np.ndarray) -> Any:
-    """Boxes (N, 7) in colours (N, 3) from 0 to 1."""
+    """Return boxes (N, 7) as lines in colours (N, 3) from 0 to 1."""
     library, corners = load_open3d(), box_corners(box.astype(np.float64))  # (N, 10, 3)
     edges = EDGES + corners.shape[1] * np.arange(len(box))[:, None, None]
     lines = library.geometry.LineSet(
@@ -58,7 +68,7 @@ def _build_line_set(box: np.ndarray, colour: np.ndarray) -> Any:
 
 
 class Window:
-    """What is shown, and what each key changes. `show` tells the window to draw these geometries."""
+    """State of the window, and what each key changes. `show` tells the window to draw these geometries."""
 
     def __init__(
         self, views: ViewSource, frames: Sequence[int], mode: ColourMode, show: Callable[[list[Any]], None]
@@ -82,7 +92,7 @@ class Window:
         self.draw()
 
     def switch_mode(self) -> None:
-        """The next way to colour."""
+        """Colour points and boxes in the next way."""
         self.mode = COLOUR_MODES[(COLOUR_MODES.index(self.mode) + 1) % len(COLOUR_MODES)]
         self.draw()
 
@@ -92,12 +102,21 @@ class Window:
         self.draw()
 
     def picture_path(self) -> Path:
-        """Where the picture of this frame goes."""
+        """Return where the picture of this frame goes."""
         return Path(f"{self.view.frame_id.replace('/', '_')}.png")
 
 
 def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> None:
-    """Open the window; returns when it is closed. Raises UserError where there is no display."""
+    """Open the window; return when it is closed.
+
+    Args:
+        views: where the frames come from.
+        frames: positions of the frames that one can step through.
+        mode: how points and boxes are coloured at first.
+
+    Raises:
+        UserError: no window can be opened here.
+    """
     viewer = load_open3d().visualization.VisualizerWithKeyCallback()
     if not viewer.create_window(views.title, 1400, 800):
         raise UserError("no window can be opened here (no display, or one without OpenGL); use --html or --png")
@@ -121,6 +140,8 @@ def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> N
 
 
 def _bind_keys(viewer: Any, window: Window) -> None:
+    """Tell the viewer what each key does."""
+
     def save() -> None:
         viewer.capture_screen_image(str(window.picture_path()), do_render=True)
         print(window.picture_path(), flush=True)
@@ -140,14 +161,17 @@ def _bind_keys(viewer: Any, window: Window) -> None:
 
 
 def _redraw_after(action: Callable[[], object]) -> Callable[[Any], bool]:
-    def called(viewer: Any) -> bool:
+    """Return a callback that does `action` and has the window drawn again."""
+
+    def act(viewer: Any) -> bool:
         action()
         return True  # draw anew
 
-    return called
+    return act
 
 
 def _reset_view(viewer: Any) -> None:
+    """Look from above and behind the vehicle."""
     control = viewer.get_view_control()
     for name, value in _FIRST_VIEW.items():
         getattr(control, f"set_{name}")(value)

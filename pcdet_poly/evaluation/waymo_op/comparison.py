@@ -1,4 +1,4 @@
-"""Our numbers beside those of Waymo's own op, which runs in an environment of its own (see waymo_op.py)."""
+"""Our numbers beside those of Waymo's own op, which runs in an environment of its own (see run_op.py)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation import waymo_op
 from pcdet_poly.evaluation.ap_table import ApTable
 from pcdet_poly.evaluation.box_tables import EvaluationSet
 from pcdet_poly.evaluation.cutoffs import list_cutoffs
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set
+from pcdet_poly.evaluation.waymo_op import run_op
 
 _NAMES = {"ap": "AP", "aph": "APH", "apl": "APL"}  # ours -> the op's
 
@@ -51,7 +51,7 @@ def run_waymo_op(boxes: EvaluationSet, cfg: MetricsConfig, python: str | Path) -
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "input.npz", Path(folder) / "output.json"
         np.savez(source, **flatten_set(boxes) | {"settings": np.array(json.dumps(settings))})  # type: ignore[arg-type]
-        command = [str(python), "-I", waymo_op.__file__, str(source), str(target)]
+        command = [str(python), "-I", run_op.__file__, str(source), str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]

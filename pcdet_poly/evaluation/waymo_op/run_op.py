@@ -3,10 +3,10 @@
 That package needs TensorFlow and old versions of numpy and protobuf, so this file imports nothing of ours and
 runs in an environment of its own (requirements-official.txt says how to make it):
 
-    official/bin/python pcdet_poly/evaluation/waymo_op.py INPUT.npz OUTPUT.json
+    official/bin/python pcdet_poly/evaluation/waymo_op/run_op.py INPUT.npz OUTPUT.json
 
 INPUT holds `pd_frame box type score nlz`, `gt_frame box type difficulty speed` and `settings`, a JSON text with the
-fields of MetricsConfig. `waymo_comparison.py` writes it, calls this, and compares.
+fields of MetricsConfig. `comparison.py` writes it, calls this, and compares.
 """
 
 from __future__ import annotations

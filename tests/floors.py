@@ -1,0 +1,261 @@
+"""The import rule as a checker: sources of the package -> what is wrong with their imports, one line each.
+
+A package imports only from lower floors, packages on one floor never import each other, rooms inside a package
+have one-way arrows, no two modules import each other in a circle, and heavy libraries have one home each.
+Every import counts, wherever it stands in a file and however it is written.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+PACKAGE = "pcdet_poly"
+
+TOOLS = (
+    "distributed",
+    "errors",
+    "files",
+    "malloc",
+    "optional_libraries",
+    "paths",
+    "signals",
+    "stage_timer",
+    "version",
+    "workers",
+)
+FLOORS: dict[str, int] = {
+    **dict.fromkeys((*TOOLS, "structures", "config", "protos"), 0),
+    "ops": 1,
+    **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
+    **dict.fromkeys(("data", "simulation", "models"), 3),
+    "engine": 4,
+    "experiments": 5,
+    "commands": 6,
+    "detect": 7,  # a shim alone
+}
+# Heavy or optional libraries, and the only files (or folders, ending in "/") that may import them.
+HOMES: dict[str, tuple[str, ...]] = {
+    "tensorflow": ("evaluation/waymo_op/run_op.py",),
+    "waymo_open_dataset": ("evaluation/waymo_op/run_op.py",),
+    "open3d": ("optional_libraries.py",),
+    "spconv": ("ops/gpu/",),
+    "triton": ("ops/gpu/",),
+    "ray": ("optional_libraries.py",),
+    "onnx": ("models/export/",),
+    "onnxruntime": ("models/export/",),
+    "onnxscript": ("models/export/",),
+    "wandb": ("engine/trackers.py",),
+    "mlflow": ("engine/trackers.py",),
+    "fsspec": ("paths.py",),
+    "sklearn": ("experiments/digits/",),
+    "numba": ("ops/",),
+}
+# Libraries that serve in many places but cost a start: never at the top of a file that training imports.
+SLOW_TO_IMPORT = frozenset({"matplotlib", "pyarrow", "rich", "scipy", "tensorboard", *HOMES} - {"numba"})
+# What training imports, directly or through others.
+TRAINING = ("__init__.py", "engine/train.py", "engine/evaluate.py", "engine/start.py")
+# The only files that may import a module whose name is not written in them.
+DYNAMIC = ("commands/table.py", "ops/dispatch.py", "engine/trackers.py")
+# Files of ops/ on which both back ends stand; they import no other file of ops/.
+UNDER_BACK_ENDS = ("ops/precision.py", "ops/kernel.py")
+BACK_ENDS = ("ops/cpu/", "ops/gpu/")
+IMPORT_FUNCTIONS = frozenset({"import_module", "__import__", "find_spec", "run_module", "run_path"})
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import in a source file."""
+
+    module: str  # the full name; "" where only running the code tells
+    line: int
+    on_load: bool  # runs when the file is imported, type checkers' imports left out
+
+
+def find_violations(sources: Mapping[str, str]) -> list[str]:
+    """What is wrong with the imports of `sources`.
+
+    Args:
+        sources: The text of every Python file of the package by its path below the package, such as "ops/iou.py".
+
+    Returns:
+        One line for each violation, with the file and, where there is one, the line.
+    """
+    modules = {name_module(file): file for file in sources}
+    imports = {file: list(read_imports(text, modules)) for file, text in sources.items()}
+    graph = {file: {modules[one.module] for one in imports[file] if one.module in modules} - {file} for file in sources}
+    found = [line for file in sources for one in imports[file] for line in check_import(file, one)]
+    found += [line for file in sources if file.endswith("__main__.py") for line in check_shim(file, sources[file])]
+    found += [f"circle of modules: {' <-> '.join(circle)}" for circle in find_circles(graph)]
+    for package in FLOORS:
+        rooms = {name_room(file) for file in sources if file.startswith(f"{package}/")}
+        arrows = {room: set() for room in rooms} | {}
+        for file, targets in graph.items():
+            if file.startswith(f"{package}/"):
+                arrows[name_room(file)] |= {
+                    name_room(target) for target in targets if target.startswith(f"{package}/")
+                } - {name_room(file)}
+        found += [f"circle of rooms: {' <-> '.join(circle)}" for circle in find_circles(arrows)]
+    return found + check_training(imports, modules)
+
+
+def read_imports(source: str, modules: Mapping[str, str]) -> Iterator[Import]:
+    """Every import of a source text, at any depth, `importlib` included.
+
+    Args:
+        source: Python source text.
+        modules: The package's modules by full name, which decides whether `from a import b` means module a.b.
+
+    Yields:
+        Imports with full names.
+    """
+    tree = ast.parse(source)
+    loaded = {id(node) for node in _walk_on_load(tree)}
+    for node in ast.walk(tree):
+        on_load = id(node) in loaded
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, on_load)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                is_private_value = base == PACKAGE and alias.name.startswith("__")
+                module = full if full in modules else base
+                yield Import(f"{PACKAGE}.{alias.name}" if is_private_value else module, node.lineno, on_load)
+        elif isinstance(node, ast.Call) and _name_of(node.func) in IMPORT_FUNCTIONS:
+            first = node.args[0] if node.args else None
+            constant = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+            yield Import(constant, node.lineno, on_load)
+
+
+def check_import(file: str, one: Import) -> Iterator[str]:
+    """What the rule has against one import of `file`."""
+    place = f"{file}:{one.line}"
+    top, *rest = one.module.split(".")
+    if one.module == "":
+        if file not in DYNAMIC:
+            yield f"{place} imports a module that only running it names; {', '.join(DYNAMIC)} may"
+        return
+    if one.module.startswith("."):
+        yield f"{place} has a relative import; write the full name"
+        return
+    if top in HOMES and not file.startswith(HOMES[top]):
+        yield f"{place} imports {top}, whose home is {' or '.join(HOMES[top])}"
+    if top != PACKAGE:
+        return
+    if not rest:
+        yield f"{place} imports {PACKAGE} itself, which stands above all floors"
+        return
+    yield from _check_floors(file, place, rest)
+
+
+def _check_floors(file: str, place: str, target: list[str]) -> Iterator[str]:
+    package, own = target[0], file.split("/")[0].removesuffix(".py")
+    if file == "__init__.py":
+        return  # the front of the house: it hands on names of any floor
+    if package not in FLOORS:
+        yield f"{place} imports {package}, which stands on no floor"
+        return
+    is_shim = file.endswith("__main__.py")
+    floor = FLOORS["commands"] + 1 if is_shim else FLOORS.get(own, -1)
+    if package != own and FLOORS[package] >= floor and not (package in TOOLS and floor >= 0):
+        yield f"{place} (floor {floor}) imports {package} (floor {FLOORS[package]})"
+    if "__main__" in target:
+        yield f"{place} imports a __main__ file, which is a command's door and nothing else"
+    names = "/".join(target)
+    if own != "ops" and any(f"{names}/".startswith(back_end) for back_end in BACK_ENDS):
+        yield f"{place} imports {names}: only ops/ knows its back ends; use its public functions"
+    if file.startswith(BACK_ENDS) and package == "ops":
+        allowed = (*UNDER_BACK_ENDS, file[: file.index("/", 4) + 1])
+        if not f"{names}.py".startswith(tuple(name.removesuffix(".py") for name in allowed)):
+            yield f"{place} imports {names}: a back end stands below the other files of ops/"
+
+
+def check_shim(file: str, source: str) -> Iterator[str]:
+    """A `__main__.py` is a door to one command: imports of `commands` and `errors`, one call, nothing else."""
+    tree = ast.parse(source)
+    if any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda) for node in ast.walk(tree)):
+        yield f"{file} defines something; a __main__ file only calls a command"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            if node.module.split(".")[1:2] not in (["commands"], ["errors"]):
+                yield f"{file}:{node.lineno} imports {node.module}; a __main__ file only calls a command"
+
+
+def check_training(imports: Mapping[str, list[Import]], modules: Mapping[str, str]) -> list[str]:
+    """Slow libraries at the top of files that training imports."""
+    reached: set[str] = set()
+    waiting = [file for file in TRAINING if file in imports]
+    while waiting:
+        file = waiting.pop()
+        if file in reached:
+            continue
+        reached.add(file)
+        names = [one.module for one in imports[file] if one.on_load]
+        parents = [".".join(name.split(".")[:end]) for name in names for end in range(1, name.count(".") + 2)]
+        waiting += [modules[name] for name in parents if name in modules and modules[name] != "__init__.py"]
+    return [
+        f"{file}:{one.line} imports {one.module} when it is loaded, and training loads it; import it on first use"
+        for file in sorted(reached)
+        for one in imports[file]
+        if one.on_load and one.module.split(".")[0] in SLOW_TO_IMPORT and not file.startswith("ops/gpu/")
+    ]
+
+
+def find_circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes from each of which all others of the group can be reached (Tarjan's algorithm)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for target in sorted(graph.get(node, ())):
+            if target not in index:
+                visit(target)
+            if target in stack:
+                low[node] = min(low[node], low[target])
+        if low[node] == index[node]:
+            position = stack.index(node)
+            group = stack[position:]
+            del stack[position:]
+            if len(group) > 1:
+                circles.append(sorted(group))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return circles
+
+
+def name_module(file: str) -> str:
+    """The full name of the module in `file`, a path below the package."""
+    parts = [PACKAGE, *file.removesuffix(".py").split("/")]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def name_room(file: str) -> str:
+    """The room of a file: its folder inside its package, or the file itself where it stands in front of all rooms."""
+    parts = file.split("/")
+    return "/".join(parts[:2]) if len(parts) > 2 else file
+
+
+def _walk_on_load(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when a file is imported: no function bodies, nothing for type checkers alone."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _walk_on_load(child)
+
+
+def _name_of(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
