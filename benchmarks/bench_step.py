@@ -30,7 +30,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.models import Recipe, build_recipe
 from pcdet_poly.models.export import export_onnx
-from pcdet_poly.models.export.check import inputs_of
+from pcdet_poly.models.export.compare_onnx import make_inputs
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.pillar_detector import PillarDetector
@@ -120,7 +120,7 @@ class OnnxNetwork(nn.Module):
 
     def forward(self, batch: Batch) -> CenterMaps:
         """Maps of a batch of one frame."""
-        maps = self.session.run(None, inputs_of(batch, self.model))
+        maps = self.session.run(None, make_inputs(batch, self.model))
         return self.maps(**{name: torch.from_numpy(image) for name, image in zip(self.names, maps, strict=True)})
 
 

@@ -27,7 +27,7 @@ from pcdet_poly.evaluation.evaluator import run_evaluator
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.files import write_json
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.decoding.mirror_flips import Flips, maps_over_flips
+from pcdet_poly.models.decoding.mirror_flips import Flips, average_over_flips
 from pcdet_poly.structures import Batch, Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 
@@ -119,14 +119,14 @@ def evaluate_recipe(
     batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
     frame_ids = tuple(name for batch in batches for name in batch.frame_ids)
     detections = tuple(rows for batch in batches for rows in batch.detections)
-    problem = build_evaluation_set(
+    boxes = build_evaluation_set(
         detections,
         [rows for batch in batches for rows in batch.labels],
         class_names=config.data.classes,
         no_label_zone=[mask for batch in batches for mask in batch.in_zone],
     )
     cfg = config.evaluation
-    evaluator = run_evaluator(problem, cfg.metrics, class_names=config.data.classes, within=cfg.within)
+    evaluator = run_evaluator(boxes, cfg.metrics, class_names=config.data.classes, within=cfg.within)
     return Evaluation(evaluator, evaluator.compute(), frame_ids, detections)
 
 
@@ -192,7 +192,7 @@ def detect(
     recipe.model.eval()
     on_device = batch.to(device, non_blocking=True)
     with autocast(device, mixed_precision):
-        maps = recipe.model(on_device) if flips == "none" else maps_over_flips(recipe.model, on_device, flips)
+        maps = recipe.model(on_device) if flips == "none" else average_over_flips(recipe.model, on_device, flips)
     return tuple(rows.numpy() for rows in recipe.decode(maps))
 
 

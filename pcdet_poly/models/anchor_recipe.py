@@ -21,7 +21,7 @@ def build_pointpillars(cfg: Config) -> Recipe:
     """Build PointPillars: pillars, anchor head, targets by IoU with anchors."""
     assert isinstance(cfg.model, PointPillarsConfig)
     grid, classes, sigmoid = make_grid(cfg.grid), cfg.data.classes, cfg.classification
-    anchors = AnchorGrid.of(grid.coarser(cfg.model.backbone.output_stride), cfg.model, classes)
+    anchors = AnchorGrid.from_config(grid.coarsen(cfg.model.backbone.output_stride), cfg.model, classes)
     model = PointPillars(
         cfg.model, grid, len(classes), point_channels=cfg.data.point_channels, channels_last=cfg.train.channels_last
     )

@@ -32,7 +32,7 @@ def build_center_pillar(cfg: Config) -> Recipe:
         point_channels=cfg.data.point_channels,
         channels_last=cfg.train.channels_last,
     )
-    return build_center_recipe(cfg, model, grid.coarser(cfg.model.backbone.output_stride))
+    return build_center_recipe(cfg, model, grid.coarsen(cfg.model.backbone.output_stride))
 
 
 def build_center_voxel(cfg: Config) -> Recipe:
@@ -46,7 +46,7 @@ def build_center_voxel(cfg: Config) -> Recipe:
         point_channels=cfg.data.point_channels,
         channels_last=cfg.train.channels_last,
     )
-    return build_center_recipe(cfg, model, grid.coarser(cfg.model.output_stride))
+    return build_center_recipe(cfg, model, grid.coarsen(cfg.model.output_stride))
 
 
 def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Recipe:

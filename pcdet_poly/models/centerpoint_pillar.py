@@ -26,5 +26,6 @@ class CenterPointPillar(PillarDetector):
         super().__init__(cfg, grid, make_head, point_channels=point_channels, channels_last=channels_last)
 
     def forward(self, batch: Batch) -> CenterMaps:
+        """Compute the maps of every frame of a batch."""
         maps: CenterMaps = super().forward(batch)
         return maps

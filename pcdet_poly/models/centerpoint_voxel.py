@@ -9,7 +9,7 @@ from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.center_head import CenterHead
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
-from pcdet_poly.models.layers.voxel_means import mean_of_points
+from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.structures import Batch, CenterMaps, Grid
 
 
@@ -41,15 +41,16 @@ class CenterPointVoxel(nn.Module):
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Batch) -> CenterMaps:
-        maps: CenterMaps = self.head(self.backbone(self.image(batch)))
+        """Compute the maps of every frame of a batch."""
+        maps: CenterMaps = self.head(self.backbone(self.make_image(batch)))
         return maps
 
     @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
-    def image(self, batch: Batch) -> Tensor:
+    def make_image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
-            voxels = mean_of_points(points, batch.frame_of_point, self.grid, batch.size)
+            voxels = average_points(points, batch.frame_of_point, self.grid, batch.size)
             image: Tensor = self.encoder(voxels, channels_last=self.channels_last)
             return image

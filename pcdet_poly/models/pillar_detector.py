@@ -44,10 +44,10 @@ class PillarDetector(nn.Module):
 
     def forward(self, batch: Batch) -> Any:
         """The head's maps."""
-        return self.head(self.backbone(self.image(batch)))
+        return self.head(self.backbone(self.make_image(batch)))
 
     @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
-    def image(self, batch: Batch) -> Tensor:
+    def make_image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.

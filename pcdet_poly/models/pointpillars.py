@@ -32,5 +32,6 @@ class PointPillars(PillarDetector):
         super().__init__(cfg, grid, make_head, point_channels=point_channels, channels_last=channels_last)
 
     def forward(self, batch: Batch) -> AnchorMaps:
+        """Compute the maps of every frame of a batch."""
         maps: AnchorMaps = super().forward(batch)
         return maps

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.sections.rsn import RsnConfig
-from pcdet_poly.models.layers.rsn_blocks import SparseBlocks
-from pcdet_poly.models.layers.rsn_encoder import VoxelEncoder
-from pcdet_poly.models.layers.rsn_range_net import RangeNet
+from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
+from pcdet_poly.models.layers.rsn_sparse_blocks import RsnSparseBlocks
+from pcdet_poly.models.layers.rsn_voxel_encoder import RsnVoxelEncoder
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels
-from pcdet_poly.targets.rsn import in_any_box, points_with_pixel
+from pcdet_poly.targets.rsn_assigner import find_points_with_pixel, mark_points_in_boxes
 
 IMAGE_CHANNELS = 3  # range, intensity, elongation
 POINT_COLUMNS = 5  # x, y, z and two that the image has; whatever follows (time) goes to the voxel encoder
@@ -32,12 +32,12 @@ class Rsn(nn.Module):
         super().__init__()
         self.grid, self.stride = grid, cfg.stride
         self.foreground_score = cfg.foreground_score
-        self.backbone = RangeNet(IMAGE_CHANNELS, cfg.image)
+        self.backbone = RsnRangeNet(IMAGE_CHANNELS, cfg.image)
         self.foreground = nn.Linear(cfg.image.out_channels, 1)  # a 1 x 1 convolution on the pixels that show a point
-        self.encoder = VoxelEncoder(
+        self.encoder = RsnVoxelEncoder(
             cfg.image.out_channels + point_channels - POINT_COLUMNS, cfg.channels, cfg.encoder_layers
         )
-        self.blocks = SparseBlocks(cfg.channels, cfg.blocks, depth=1 if grid.shape[2] == 1 else 3)
+        self.blocks = RsnSparseBlocks(cfg.channels, cfg.blocks, depth=1 if grid.shape[2] == 1 else 3)
         self.head = RsnHead(cfg.channels, cfg.heading_bins)
         for bias in (self.foreground.bias[0], self.head.output.bias[0]):
             nn.init.constant_(bias, math.log(cfg.prior / (1 - cfg.prior)))
@@ -45,33 +45,34 @@ class Rsn(nn.Module):
             self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Batch) -> RsnMaps:
+        """Compute the maps of every frame of a batch."""
         assert batch.range_images is not None  # data.collate makes them where the config's model is this one
         features = self.backbone(batch.range_images.image)  # (I, C, H, W)
-        return self.on_points(features, batch)
+        return self.compute_maps(features, batch)
 
     @torch.compiler.disable  # kernels of our own, and sizes that differ from step to step
-    def on_points(self, image: Tensor, batch: Batch) -> RsnMaps:
-        """What follows the features (I, C, H, W) of all pixels, in float32."""
+    def compute_maps(self, image: Tensor, batch: Batch) -> RsnMaps:
+        """Compute the maps from the features (I, C, H, W) of all pixels, in float32."""
         assert batch.range_images is not None
-        pixel, point = batch.range_images.pixel_of_point, points_with_pixel(batch)
+        pixel, point = batch.range_images.pixel_of_point, find_points_with_pixel(batch)
         with torch.autocast(image.device.type, enabled=False):
             features = image.permute(0, 2, 3, 1).flatten(0, 2)[pixel[point]].float()  # (S, C)
             logit = self.foreground(features)[:, 0]
-            chosen = self._chosen(logit.detach(), batch)
+            chosen = self._choose_points(logit.detach(), batch)
             tensor = self.blocks(self._encode(batch, point[chosen], features[chosen]))
             heatmap, offset, size, heading = self.head(tensor)
-        centre = voxel_centres(tensor, self.grid, self.stride)
+        centre = compute_site_centres(tensor, self.grid, self.stride)
         return RsnMaps(logit, tensor.sites, centre, heatmap[:, 0], offset, size, heading)
 
-    def _chosen(self, logit: Tensor, batch: Batch) -> Tensor:
-        """Rows of (S,) that go on."""
+    def _choose_points(self, logit: Tensor, batch: Batch) -> Tensor:
+        """Return the rows, of S, of the points that go on to the 3D part."""
         good = logit.sigmoid() >= self.foreground_score
         if self.training:
-            good |= in_any_box(batch)
+            good |= mark_points_in_boxes(batch)
         return good.nonzero()[:, 0]
 
     def _encode(self, batch: Batch, point: Tensor, features: Tensor) -> SparseTensor:
-        """The chosen points of the batch, with their features, as voxels; those outside the grid are left out."""
+        """Encode the chosen points, with their features, as voxels; those outside the grid are left out."""
         points, frame = batch.points[point], batch.frame_of_point[point]
         voxels = voxelize(points, frame, self.grid, batch.size)
         inside = (voxels.voxel_of_point >= 0).nonzero()[:, 0]
@@ -96,8 +97,17 @@ class RsnHead(nn.Module):
         return torch.split(values, self.widths, dim=1)
 
 
-def voxel_centres(tensor: SparseTensor, grid: Grid, stride: int) -> Tensor:
-    """(V, 3) metres, of cells that are `stride` cells of `grid` long along each axis that has more than one."""
+def compute_site_centres(tensor: SparseTensor, grid: Grid, stride: int) -> Tensor:
+    """Compute the centres of sparse sites that are coarser than the grid.
+
+    Args:
+        tensor: V sites, `stride` cells of `grid` long along each axis on which the grid has more than one cell.
+        grid: the fine cells, metres in the vehicle frame.
+        stride: cells of the grid per site.
+
+    Returns:
+        (V, 3) x, y, z, metres in the vehicle frame.
+    """
     steps = [edge * (stride if count > 1 else 1) for edge, count in zip(grid.cell, grid.shape, strict=True)]
-    place = tensor.sites.coordinates()[:, [3, 2, 1]] + 0.5
-    return place * torch.tensor(steps, device=place.device) + torch.tensor(grid.lower, device=place.device)
+    position = tensor.sites.coordinates()[:, [3, 2, 1]] + 0.5
+    return position * torch.tensor(steps, device=position.device) + torch.tensor(grid.lower, device=position.device)

@@ -12,7 +12,7 @@ from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder
 from pcdet_poly.models.recipe import Recipe, make_grid
 from pcdet_poly.models.rsn import Rsn
 from pcdet_poly.structures import Losses, RsnMaps, RsnTargets
-from pcdet_poly.targets import assign_points, assign_voxels
+from pcdet_poly.targets import assign_rsn_points, assign_rsn_voxels
 
 
 def build_rsn(cfg: Config) -> Recipe:
@@ -22,12 +22,12 @@ def build_rsn(cfg: Config) -> Recipe:
     criterion = RsnCriterion(heatmap, cfg.model, loss=load_cell_loss(heatmap))
 
     def compute_losses(maps: RsnMaps, targets: RsnTargets, *, progress: float = 1.0) -> Losses:
-        return criterion(maps, targets, assign_voxels(maps, targets, sigma_m=sigma_m), progress=progress)
+        return criterion(maps, targets, assign_rsn_voxels(maps, targets, sigma_m=sigma_m), progress=progress)
 
     def observe(maps: RsnMaps, targets: RsnTargets, *, progress: float = 1.0) -> dict[str, float]:
         if heatmap.kind != "heatmap" or not isinstance(heatmap, HeatmapFocalConfig):
             return observe_probabilities(maps, targets)
-        at_voxels = assign_voxels(maps, targets, sigma_m=sigma_m)
+        at_voxels = assign_rsn_voxels(maps, targets, sigma_m=sigma_m)
         return rsn_first_term_share(maps, targets, at_voxels, heatmap, segmentation, progress=progress)
 
     return Recipe(
@@ -37,7 +37,7 @@ def build_rsn(cfg: Config) -> Recipe:
             point_channels=cfg.data.point_channels,
             channels_last=cfg.train.channels_last,
         ),
-        assign=assign_points,
+        assign=assign_rsn_points,
         criterion=compute_losses,
         decode=RsnDecoder(cfg.decode),
         observe=observe,

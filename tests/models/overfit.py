@@ -10,9 +10,9 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_evaluation_batches, load_training_batches
 from pcdet_poly.engine.evaluate import detect
-from pcdet_poly.engine.optim import build_optimizer, set_schedule
+from pcdet_poly.engine.optim import build_optimizer, set_rates
 from pcdet_poly.engine.precision import autocast
-from pcdet_poly.engine.state import seeded_recipe
+from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.evaluation import evaluate
 
 UNCHANGED = ("augment.flip_x=false", "augment.flip_y=false", "augment.rotation_rad=0", "augment.scale=[1,1]")
@@ -22,12 +22,12 @@ def overfit_bev_ap(config: str | Path, store: Path, epochs: int, *overrides: str
     """BEV LEVEL_1 AP of each class with labels, after `epochs` passes over the frames of `store`, unaugmented."""
     cfg = load_config(config, (f"data.train=[{store}]", "data.workers=0", *UNCHANGED, *overrides))
     device, frames = torch.device("cpu"), FrameDataset([store])
-    recipe = seeded_recipe(cfg, device)
+    recipe = build_seeded_recipe(cfg, device)
     recipe.model.train()
     optimizer = build_optimizer(recipe.model, cfg.train)
     batches = [batch for epoch in range(epochs) for batch in load_training_batches(cfg, frames, epoch=epoch)]
     for step, batch in enumerate(batches):
-        set_schedule(optimizer, step, len(batches), cfg.train)
+        set_rates(optimizer, step, len(batches), cfg.train)
         with autocast(device, cfg.train.mixed_precision):
             maps = recipe.model(batch)
         losses = recipe.criterion(maps, recipe.assign(batch), progress=step / len(batches))

@@ -16,8 +16,8 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.activations import checkpoint_stages
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm
-from pcdet_poly.models.layers.voxel_backbone import ResidualBlock, SubmanifoldLayer, VoxelBackbone
-from pcdet_poly.models.layers.voxel_means import mean_of_points
+from pcdet_poly.models.layers.voxel_backbone import SubmanifoldLayer, SubmanifoldResidualBlock, VoxelBackbone
+from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.models.summary.model_size import summarize
 from pcdet_poly.structures import Grid, GroundTruth, Sites, SparseTensor
 
@@ -70,7 +70,7 @@ def test_mean_of_points_equals_a_loop() -> None:
     grid = Grid((-10.0, -8.0, -2.0), (10.0, 8.0, 4.0), (2.0, 2.0, 1.0))
     points = torch.from_numpy(random_points(np.random.default_rng(0), 500))
     frame = torch.arange(500) % 3  # the last of four frames is empty
-    voxels = mean_of_points(points, frame, grid, 4)
+    voxels = average_points(points, frame, grid, 4)
     assert voxels.sites.shape == (7, 8, 10)
     cells: dict[tuple[int, ...], list[Tensor]] = {}
     for row, b in zip(points, frame.tolist(), strict=True):
@@ -107,7 +107,7 @@ class Dense:
         self.image = batch_norm(self.image, *statistics, eps=norm.eps) * self.mask[:, None]
 
     def layer(self, layer: nn.Module) -> None:
-        if isinstance(layer, ResidualBlock):
+        if isinstance(layer, SubmanifoldResidualBlock):
             before = self.image
             self.convolve(layer.conv1, (1, 1, 1), (1, 1, 1))
             self.normalize(layer.norm1)

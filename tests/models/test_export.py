@@ -15,7 +15,7 @@ from pcdet_poly.engine.run import start_run
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.export import export_onnx
-from pcdet_poly.models.export.check import largest_difference
+from pcdet_poly.models.export.compare_onnx import measure_largest_difference
 from tests.models.foreign import norm
 
 BACKBONE = {"layers": [1, 1], "strides": [1, 2], "channels": [4, 6], "up_strides": [1, 2], "up_channels": [4, 4]}
@@ -47,7 +47,7 @@ def test_equal_on_other_sizes_than_the_exported(name: str, tmp_path: Path) -> No
     names = export_onnx(model, tmp_path / "a.onnx")
     assert ("iou" in names) == (name == "iou")
     for num_points in (1, 5000):
-        assert largest_difference(model, tmp_path / "a.onnx", num_points) < 1e-4
+        assert measure_largest_difference(model, tmp_path / "a.onnx", num_points) < 1e-4
 
 
 def test_a_changed_weight_is_noticed(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_changed_weight_is_noticed(tmp_path: Path) -> None:
     export_onnx(model, tmp_path / "a.onnx")
     with torch.no_grad():
         model.encoder.layers[0].norm.running_var.mul_(2)
-    assert largest_difference(model, tmp_path / "a.onnx", 500) > 1e-3
+    assert measure_largest_difference(model, tmp_path / "a.onnx", 500) > 1e-3
 
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     cfg = config("centerpoint_pillar")
     run = start_run(tmp_path / "run", cfg, torch.device("cpu"), resume=False)
     weights = model_with_statistics("centerpoint_pillar").state_dict()
-    save_checkpoint(run.checkpoint_at(1), Checkpoint(1, 1, config_values(cfg), weights, {}, {}))
+    save_checkpoint(run.checkpoint_path(1), Checkpoint(1, 1, config_values(cfg), weights, {}, {}))
     assert main(["export", str(run.folder), "--onnx"]) == 0
     assert "opset 18" in capsys.readouterr().out
     description = json.loads((run.folder / "model.json").read_text())

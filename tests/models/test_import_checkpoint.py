@@ -14,7 +14,7 @@ from pcdet_poly.commands.main import main
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.import_checkpoint import convert, read_foreign
+from pcdet_poly.models.import_checkpoint import convert, read_foreign_weights
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, GroundTruth
 from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
@@ -134,7 +134,7 @@ def test_files(key: str | None, tmp_path: Path) -> None:
     weights = {"a": torch.ones(2)}
     wrapped = {f"module.{name}": value for name, value in weights.items()}
     torch.save({key: wrapped, "epoch": 3, "version": "x"} if key else wrapped, tmp_path / "a.pth")
-    assert torch.equal(read_foreign(tmp_path / "a.pth")["a"], weights["a"])
+    assert torch.equal(read_foreign_weights(tmp_path / "a.pth")["a"], weights["a"])
 
 
 class Evil:
@@ -148,7 +148,7 @@ def test_bad_files_are_one_line_and_no_code_runs(tmp_path: Path, capsys: pytest.
     torch.save({"epoch": 1}, tmp_path / "empty.pth")
     for name in ("evil.pth", "text.pth", "empty.pth", "absent.pth"):
         with pytest.raises(UserError, match=name) as error:
-            read_foreign(tmp_path / name)
+            read_foreign_weights(tmp_path / name)
         assert "\n" not in str(error.value)
     assert "ran" not in capsys.readouterr().out
 

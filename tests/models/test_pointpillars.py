@@ -12,7 +12,7 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.summary import summarize
+from pcdet_poly.models.summary.model_size import summarize
 
 from .scenes import batch_of, random_points, tiny_config
 from .test_centerpoint import boxes_with_points

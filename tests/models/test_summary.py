@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.models.summary import summarize
+from pcdet_poly.models.summary.model_size import summarize
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -39,14 +39,14 @@ def run(options: argparse.Namespace) -> None:
     check_onnx_installed()
     from pcdet_poly.engine.detector import Detector
     from pcdet_poly.files import write_json
-    from pcdet_poly.models.export.check import largest_difference
+    from pcdet_poly.models.export.compare_onnx import measure_largest_difference
     from pcdet_poly.models.export.network import OUTPUT_OPSET, export_onnx
     from pcdet_poly.models.pillar_detector import PillarDetector
 
     detector = Detector.load(folder, checkpoint=checkpoint, device="cpu")
     names = export_onnx(detector.model, path)
     write_json(path.with_suffix(".json"), describe_network(detector.config, names))
-    difference = largest_difference(cast(PillarDetector, detector.model), path)
+    difference = measure_largest_difference(cast(PillarDetector, detector.model), path)
     if difference > TOLERANCE:
         path.unlink()
         raise UserError(f"{path}: onnxruntime differs from PyTorch by {difference:.1e} of a map's range; not written")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pcdet_poly.config.schema import Config
-    from pcdet_poly.models.import_checkpoint.convert import Conversion
+    from pcdet_poly.models.import_checkpoint.convert_weights import Conversion
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -44,10 +44,10 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from pcdet_poly.engine.state import build_seeded_recipe
-    from pcdet_poly.models.import_checkpoint.convert import convert, read_foreign
+    from pcdet_poly.models.import_checkpoint.convert_weights import convert, read_foreign_weights
 
     model = build_seeded_recipe(config, torch.device("cpu")).model
-    conversion = convert(read_foreign(options.file), model.state_dict())
+    conversion = convert(read_foreign_weights(options.file), model.state_dict())
     _print_conversion(conversion)
     if not conversion.weights:
         raise UserError(f"{options.file}: no tensor of it fits {options.config}; name the config of the same model")

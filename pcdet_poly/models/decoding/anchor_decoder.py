@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
-from pcdet_poly.models.decoding.suppress import suppress
-from pcdet_poly.ops.anchor_code import decode_residuals, heading_in_sector
+from pcdet_poly.models.decoding.suppress import suppress_boxes
+from pcdet_poly.ops.anchor_box_coder import decode_anchor_boxes, turn_into_sector
 from pcdet_poly.structures import AnchorMaps, Detections
 from pcdet_poly.targets import AnchorGrid
 
@@ -15,9 +15,9 @@ from pcdet_poly.targets import AnchorGrid
 class AnchorDecoder:
     """Detections of an anchor head, in float32.
 
-    An anchor's class is the one with the highest score, whichever class it stands for. Per frame, the
-    `cfg.top_k` best anchors with at least score `cfg.score` become boxes; the box gives the heading up
-    to whole sectors, the direction output says which sector.
+    An anchor's class is the one with the highest score, whichever class it was made for. In each frame, the
+    `cfg.top_k` best anchors with at least score `cfg.score` become boxes. The box code gives the heading up
+    to whole sectors; the direction output says which sector.
     """
 
     def __init__(self, anchors: AnchorGrid, cfg: DecodeConfig, *, direction_offset_rad: float) -> None:
@@ -30,23 +30,23 @@ class AnchorDecoder:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         logit, label = maps.logit.float().max(dim=2)  # (B, N)
         best, anchor = logit.topk(min(self.cfg.top_k, logit.shape[1]), dim=1)  # (B, k)
-        box = self._boxes(maps, anchor)  # (B, k, 7)
+        box = self._decode_boxes(maps, anchor)  # (B, k, 7)
         found = zip(box, label.gather(1, anchor), best.sigmoid(), strict=True)
         return tuple(self._suppress(Detections(*frame)) for frame in found)
 
-    def _boxes(self, maps: AnchorMaps, anchor: Tensor) -> Tensor:
-        code = _at(maps.code, anchor).float()
-        direction = _at(maps.direction, anchor)
-        box = decode_residuals(code, self.anchors.boxes(anchor))
-        heading_rad = heading_in_sector(
+    def _decode_boxes(self, maps: AnchorMaps, anchor: Tensor) -> Tensor:
+        code = _gather_anchors(maps.code, anchor).float()
+        direction = _gather_anchors(maps.direction, anchor)
+        box = decode_anchor_boxes(code, self.anchors.build_boxes(anchor))
+        heading_rad = turn_into_sector(
             box[..., 6], direction.argmax(dim=2), direction.shape[2], self.direction_offset_rad
         )
         return torch.cat([box[..., :6], heading_rad[..., None]], dim=2)
 
     def _suppress(self, found: Detections) -> Detections:
-        return suppress(found[found.score >= self.cfg.score], self.cfg)
+        return suppress_boxes(found[found.score >= self.cfg.score], self.cfg)
 
 
-def _at(values: Tensor, anchor: Tensor) -> Tensor:
-    """(B, N, C) at anchors (B, k) -> (B, k, C)."""
+def _gather_anchors(values: Tensor, anchor: Tensor) -> Tensor:
+    """Gather values (B, N, C) at anchors (B, k): (B, k, C)."""
     return values.gather(1, anchor[..., None].expand(-1, -1, values.shape[2]))

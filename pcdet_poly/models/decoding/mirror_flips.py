@@ -1,4 +1,4 @@
-"""A frame and its mirror images -> CenterMaps that are the average of what the network says of each."""
+"""A frame and its mirror images -> the average of the CenterMaps that the network predicts for each of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.ops.heading_bins import heading_of
+from pcdet_poly.ops.heading_bins import decode_heading
 from pcdet_poly.structures import Batch, CenterMaps
 
 Flips = Literal["none", "x", "y", "xy"]
-# Factors of x and y in each look at a frame. Mirrored along x, y becomes -y.
-LOOKS: dict[Flips, tuple[tuple[int, int], ...]] = {
+# Factors of x and y in each view of a frame. Mirrored along x, y becomes -y.
+VIEWS: dict[Flips, tuple[tuple[int, int], ...]] = {
     "none": ((1, 1),),
     "x": ((1, 1), (1, -1)),
     "y": ((1, 1), (-1, 1)),
@@ -22,69 +22,76 @@ LOOKS: dict[Flips, tuple[tuple[int, int], ...]] = {
 }
 
 
-def maps_over_flips(model: nn.Module, batch: Batch, flips: Flips) -> CenterMaps:
-    """`model` on every look at `batch`, one after the other, mirrored back and averaged, in float32.
+def average_over_flips(model: nn.Module, batch: Batch, flips: Flips) -> CenterMaps:
+    """Run `model` on every mirror image of `batch`, mirror the maps back and average them, in float32.
 
-    The output grid must be its own mirror image. Averages: the heatmap as probabilities, then back to
-    logits; headings as directions, which also replace bins by sine and cosine; all else as it is, sizes
-    as logarithms.
+    Heatmaps are averaged as probabilities and turned back into logits, headings as directions, which also replaces
+    bins by sine and cosine, sizes as logarithms, and everything else as it is.
+
+    Args:
+        model: from a Batch to CenterMaps; its output grid must be its own mirror image.
+        batch: points in the vehicle frame.
+        flips: axes to mirror along.
+
+    Returns:
+        Maps of the batch as it is, headings as sine and cosine.
     """
-    return average_maps([mirrored_back(model(_mirrored(batch, look)), look) for look in LOOKS[flips]])
+    return average_maps([mirror_back(model(_mirror_points(batch, view)), view) for view in VIEWS[flips]])
 
 
-def _mirrored(batch: Batch, look: tuple[int, int]) -> Batch:
-    """The points mirrored; labels, which a network does not see, left as they are."""
+def _mirror_points(batch: Batch, view: tuple[int, int]) -> Batch:
+    """Mirror the points; labels, which a network does not see, stay as they are."""
     factors = torch.ones(batch.points.shape[1], device=batch.points.device)
-    factors[:2] = torch.tensor(look)
+    factors[:2] = torch.tensor(view)
     return replace(batch, points=batch.points * factors)
 
 
-def mirrored_back(maps: CenterMaps, look: tuple[int, int]) -> CenterMaps:
-    """Maps of a mirrored frame -> maps of the frame itself, headings as sine and cosine."""
-    turned = [axis for axis, factor in zip((3, 2), look, strict=True) if factor < 0]
-    x_y = maps.offset.new_tensor(look, dtype=torch.float32)[:, None, None]
+def mirror_back(maps: CenterMaps, view: tuple[int, int]) -> CenterMaps:
+    """Turn maps of a mirrored frame into maps of the frame itself, headings as sine and cosine."""
+    turned = [axis for axis, factor in zip((3, 2), view, strict=True) if factor < 0]
+    x_y = maps.offset.new_tensor(view, dtype=torch.float32)[:, None, None]
 
-    def back(values: Tensor) -> Tensor:
+    def turn_back(values: Tensor) -> Tensor:
         return values.float().flip(turned)
 
     return CenterMaps(
-        heatmap=back(maps.heatmap),
-        offset=(back(maps.offset) - 0.5) * x_y + 0.5,
-        z=back(maps.z),
-        size=back(maps.size),
-        heading=back(_sin_cos(maps.heading)) * x_y.flip(0),  # sine goes with y, cosine with x
-        iou=None if maps.iou is None else back(maps.iou),
-        velocity=None if maps.velocity is None else back(maps.velocity) * x_y,
+        heatmap=turn_back(maps.heatmap),
+        offset=(turn_back(maps.offset) - 0.5) * x_y + 0.5,
+        z=turn_back(maps.z),
+        size=turn_back(maps.size),
+        heading=turn_back(_to_sin_cos(maps.heading)) * x_y.flip(0),  # sine goes with y, cosine with x
+        iou=None if maps.iou is None else turn_back(maps.iou),
+        velocity=None if maps.velocity is None else turn_back(maps.velocity) * x_y,
     )
 
 
-def average_maps(looks: Sequence[CenterMaps]) -> CenterMaps:
-    """The average of maps of one frame, as `maps_over_flips` says it."""
+def average_maps(views: Sequence[CenterMaps]) -> CenterMaps:
+    """Average maps of one frame, as `average_over_flips` describes it."""
 
-    def mean(name: str) -> Tensor:
-        return torch.stack([getattr(maps, name) for maps in looks]).mean(dim=0)
+    def average(name: str) -> Tensor:
+        return torch.stack([getattr(maps, name) for maps in views]).mean(dim=0)
 
     return CenterMaps(
-        heatmap=mean_probability(torch.stack([maps.heatmap for maps in looks])),
-        offset=mean("offset"),
-        z=mean("z"),
-        size=mean("size"),
-        heading=mean("heading"),
-        iou=None if looks[0].iou is None else mean("iou"),
-        velocity=None if looks[0].velocity is None else mean("velocity"),
+        heatmap=average_probability(torch.stack([maps.heatmap for maps in views])),
+        offset=average("offset"),
+        z=average("z"),
+        size=average("size"),
+        heading=average("heading"),
+        iou=None if views[0].iou is None else average("iou"),
+        velocity=None if views[0].velocity is None else average("velocity"),
     )
 
 
-def mean_probability(logits: Tensor) -> Tensor:
-    """Logits (L, ...) -> logit of the mean of their L sigmoids, (...), exact where a sigmoid would be 0 or 1."""
+def average_probability(logits: Tensor) -> Tensor:
+    """Average L probabilities, given as logits (L, ...): the logit (...), exact where a sigmoid would be 0 or 1."""
     yes = torch.logsumexp(nn.functional.logsigmoid(logits), dim=0)
     no = torch.logsumexp(nn.functional.logsigmoid(-logits), dim=0)
     return yes - no
 
 
-def _sin_cos(heading: Tensor) -> Tensor:
-    """Heading channels (B, C, H, W) -> sine and cosine (B, 2, H, W)."""
+def _to_sin_cos(heading: Tensor) -> Tensor:
+    """Turn the C channels of a heading, (B, C, H, W), into its sine and cosine, (B, 2, H, W)."""
     if heading.shape[1] == 2:
         return heading
-    heading_rad = heading_of(heading.float().movedim(1, -1))  # (B, H, W)
+    heading_rad = decode_heading(heading.float().movedim(1, -1))  # (B, H, W)
     return torch.stack([heading_rad.sin(), heading_rad.cos()], dim=1)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
-from pcdet_poly.models.decoding.suppress import suppress
-from pcdet_poly.ops.heading_bins import likeliest_heading
-from pcdet_poly.ops.sparse_rules import submanifold_rules
+from pcdet_poly.models.decoding.suppress import suppress_boxes
+from pcdet_poly.ops.heading_bins import decode_likeliest_heading
+from pcdet_poly.ops.rulebook import build_submanifold_rulebook
 from pcdet_poly.structures import Detections, RsnMaps, Sites
 
 
@@ -16,7 +16,7 @@ class RsnDecoder:
     """Detections of RSN, which has one class, in float32.
 
     A peak is a voxel whose logit is the highest among the voxels that exist around it (3 x 3, or
-    3 x 3 x 3), ties included. Per frame, the `top_k` highest with at least score `cfg.score` become boxes.
+    3 x 3 x 3), ties included. In each frame, the `top_k` highest with at least score `cfg.score` become boxes.
     """
 
     def __init__(self, cfg: DecodeConfig) -> None:
@@ -26,25 +26,29 @@ class RsnDecoder:
     def __call__(self, maps: RsnMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         logit = maps.heatmap.float()
-        peak = (logit == highest_around(maps.sites, logit)) & (logit.sigmoid() >= self.cfg.score)
+        peak = (logit == max_of_touching_voxels(maps.sites, logit)) & (logit.sigmoid() >= self.cfg.score)
         frame = maps.sites.coordinates()[:, 0]
-        return tuple(self._frame(maps, (peak & (frame == i)).nonzero()[:, 0]) for i in range(maps.sites.num_frames))
+        return tuple(
+            self._decode_frame(maps, (peak & (frame == i)).nonzero()[:, 0]) for i in range(maps.sites.num_frames)
+        )
 
-    def _frame(self, maps: RsnMaps, voxel: Tensor) -> Detections:
+    def _decode_frame(self, maps: RsnMaps, voxel: Tensor) -> Detections:
         logit = maps.heatmap[voxel].float()
         best = logit.topk(min(self.cfg.top_k, len(logit))).indices
-        box = boxes_of(maps, voxel[best])
+        box = read_boxes(maps, voxel[best])
         found = Detections(box=box, label=torch.zeros_like(best), score=logit[best].sigmoid())
-        return suppress(found, self.cfg)
+        return suppress_boxes(found, self.cfg)
 
 
-def highest_around(sites: Sites, value: Tensor) -> Tensor:
-    """(V,) maximum of `value` (V,) over each voxel and those that touch it, be it at a corner."""
-    rules = submanifold_rules(sites, (1 if sites.shape[0] == 1 else 3, 3, 3))
-    return value.scatter_reduce(0, rules.output.long(), value[rules.input.long()], "amax")
+def max_of_touching_voxels(sites: Sites, value: Tensor) -> Tensor:
+    """Compute the maximum of `value` (V,) over each voxel and those that touch it, at a corner too: (V,)."""
+    rulebook = build_submanifold_rulebook(sites, (1 if sites.shape[0] == 1 else 3, 3, 3))
+    return value.scatter_reduce(0, rulebook.output.long(), value[rulebook.input.long()], "amax")
 
 
-def boxes_of(maps: RsnMaps, voxel: Tensor) -> Tensor:
-    """Boxes (N, 7) predicted at the voxels (N,). Log sizes are cut to +-5 (7 mm to 148 m)."""
+def read_boxes(maps: RsnMaps, voxel: Tensor) -> Tensor:
+    """Read the boxes (N, 7) predicted at the voxels (N,). Log sizes are cut to +-5 (7 mm to 148 m)."""
     offset, size, heading = (values[voxel].float() for values in (maps.offset, maps.size, maps.heading))
-    return torch.cat([maps.centre[voxel] + offset, size.clamp(-5, 5).exp(), likeliest_heading(heading)[:, None]], dim=1)
+    return torch.cat(
+        [maps.centre[voxel] + offset, size.clamp(-5, 5).exp(), decode_likeliest_heading(heading)[:, None]], dim=1
+    )

@@ -11,8 +11,8 @@ from pcdet_poly.ops.nms import circle_nms, nms, nms_per_class
 from pcdet_poly.structures import Detections
 
 
-def suppress(found: Detections, cfg: DecodeConfig) -> Detections:
-    """What `cfg.nms` leaves, at most `cfg.max_detections`, by descending score."""
+def suppress_boxes(found: Detections, cfg: DecodeConfig) -> Detections:
+    """Keep the detections that `cfg.nms` leaves, at most `cfg.max_detections`, by descending score."""
     match cfg.nms:
         case "per_class":
             kept = nms_per_class(found.box, found.score, found.label, cfg.nms_iou)

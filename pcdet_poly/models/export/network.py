@@ -23,12 +23,7 @@ OUTPUT_OPSET = 18  # the first in which ScatterElements takes maxima and sums
 
 
 class ExportedNetwork(nn.Module):
-    """One frame: points with their pillars -> maps, in operations that ONNX has.
-
-    Inputs: `points` (K, C) float32, those in pillars, columns as in Batch.points; `pillar_of_point` (K,) int64
-    in [0, V); `cell_of_pillar` (V,) int64, y * nx + x. Outputs: the fields of the head's maps, in order.
-    K and V may change from call to call.
-    """
+    """Points of one frame with their pillars -> maps, in operations that ONNX has."""
 
     first_centre: Tensor
     step: Tensor
@@ -36,7 +31,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, model: PillarDetector) -> None:
         super().__init__()
         model = cast(PillarDetector, fuse_for_inference(model))
-        layers = [_folded(cast(PillarLayer, layer)) for layer in model.encoder.layers]
+        layers = [_fold_norm(cast(PillarLayer, layer)) for layer in model.encoder.layers]
         self.point_channels = layers[0].in_features - 6
         self.layers = nn.ModuleList(layers)
         self.backbone, self.head = model.backbone, model.head
@@ -47,38 +42,48 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("step", torch.tensor([*model.grid.cell[:2], 0.0]))
 
     def forward(self, points: Tensor, pillar_of_point: Tensor, cell_of_pillar: Tensor) -> tuple[Tensor, ...]:
-        features = self._decorated(points, pillar_of_point, cell_of_pillar)
+        """Compute the maps of one frame. K points and V pillars may change from call to call.
+
+        Args:
+            points: (K, C) float32, those in pillars, columns as in Batch.points.
+            pillar_of_point: (K,) int64 in [0, V).
+            cell_of_pillar: (V,) int64, y * nx + x.
+
+        Returns:
+            The fields of the head's maps, in order, without those that are None.
+        """
+        features = self._decorate_points(points, pillar_of_point, cell_of_pillar)
         highest = features[:0]
         for layer in self.layers:
             values = layer(features).relu()  # (K, width)
-            highest = _highest(values, pillar_of_point, cell_of_pillar.shape[0])
+            highest = _max_per_pillar(values, pillar_of_point, cell_of_pillar.shape[0])
             features = torch.cat([values, highest[pillar_of_point]], dim=1)
         image = highest.new_zeros(self.ny * self.nx, highest.shape[1])
         image = image.index_copy(0, cell_of_pillar, highest).T.reshape(1, -1, self.ny, self.nx)
         maps = self.head(self.backbone(image))
         return tuple(value for field in fields(maps) if (value := getattr(maps, field.name)) is not None)
 
-    def _decorated(self, points: Tensor, pillar: Tensor, cell: Tensor) -> Tensor:
-        """(K, C + 6): columns, offset from the mean of the pillar's points, offset from its centre."""
+    def _decorate_points(self, points: Tensor, pillar: Tensor, cell: Tensor) -> Tensor:
+        """Append to the columns the offsets from the mean of the pillar's points and from its centre: (K, C + 6)."""
         xyz = points[:, :3]
         ones = torch.ones_like(xyz[:, :1])
         sums = xyz.new_zeros(cell.shape[0], 4).scatter_add(
             0, pillar[:, None].expand(-1, 4), torch.cat([xyz, ones], dim=1)
         )
         mean = sums[:, :3] / sums[:, 3:]
-        place = torch.stack([cell % self.nx, cell // self.nx, torch.zeros_like(cell)], dim=1)
-        centre = self.first_centre + place * self.step
+        position = torch.stack([cell % self.nx, cell // self.nx, torch.zeros_like(cell)], dim=1)
+        centre = self.first_centre + position * self.step
         return torch.cat([points, xyz - mean[pillar], xyz - centre[pillar]], dim=1)
 
 
-def _highest(values: Tensor, pillar: Tensor, num_pillars: int) -> Tensor:
-    """(V, width) maximum over each pillar's points; values are not negative."""
+def _max_per_pillar(values: Tensor, pillar: Tensor, num_pillars: int) -> Tensor:
+    """Compute the maximum over each pillar's points, (V, width), of values that are not negative."""
     start = values.new_zeros(num_pillars, values.shape[1])
     return start.scatter_reduce(0, pillar[:, None].expand_as(values), values, "amax")
 
 
-def _folded(layer: PillarLayer) -> nn.Linear:
-    """Linear layer and batch norm as one linear layer."""
+def _fold_norm(layer: PillarLayer) -> nn.Linear:
+    """Fold a linear layer and its batch norm into one linear layer."""
     linear, norm = layer.linear, layer.norm
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -91,7 +96,7 @@ def _folded(layer: PillarLayer) -> nn.Linear:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_exporter() -> Iterator[None]:
     """Hide what the exporter says about packages that are not needed and about its own inner parts."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
@@ -104,8 +109,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def map_names(model: PillarDetector) -> list[str]:
-    """Names of the outputs: fields of the head's maps that are there."""
+def list_map_names(model: PillarDetector) -> list[str]:
+    """List the outputs by name: the fields of the head's maps that are not None."""
     width = model.backbone.out_channels
     with torch.no_grad():
         maps = model.head(torch.zeros(1, width, 1, 1))
@@ -115,7 +120,8 @@ def map_names(model: PillarDetector) -> list[str]:
 def export_onnx(model: nn.Module, path: Path) -> list[str]:
     """Write `path`, whole or not at all, and return the names of the outputs.
 
-    Raises UserError for detectors with operations that ONNX lacks (sparse convolution, range images).
+    Raises:
+        UserError: for detectors with operations that ONNX lacks (sparse convolution, range images).
     """
     if not isinstance(model, PillarDetector) or not isinstance(model.encoder, PillarEncoder):
         raise UserError(f"{type(model).__name__}: has operations that ONNX lacks; detectors on pillars can be exported")
@@ -123,9 +129,9 @@ def export_onnx(model: nn.Module, path: Path) -> list[str]:
     points = torch.rand(33, network.point_channels)
     pillar = torch.arange(33) // 3
     cell = torch.arange(11) * 5
-    names = map_names(model)
+    names = list_map_names(model)
     many, some = torch.export.Dim("points", min=1), torch.export.Dim("pillars", min=1)
-    with atomic_path(path) as temporary, _quiet():
+    with atomic_path(path) as temporary, _silence_exporter():
         torch.onnx.export(
             network,
             (points, pillar, cell),

@@ -12,10 +12,11 @@ from pcdet_poly.structures import AnchorMaps
 
 
 class AnchorHead(nn.Module):
-    """One 1 x 1 convolution per output. Shapes: B frames, C channels, H x W cells, A anchors per cell, K classes.
+    """Class logits, box codes and directions of every anchor, each by a 1 x 1 convolution.
 
-    They are computed as one: the features, the largest tensor, are read once, and have one gradient in place of three.
-    Every anchor has a logit for every class, not only for its own. `prior` is the score it starts from.
+    Shapes: B frames, C channels, H x W cells, A anchors per cell, K classes. The three convolutions are computed as
+    one, so that the features, the largest tensor, are read once and have one gradient in place of three. Every anchor
+    has a logit for every class, not only for its own. `prior` is the score that all of them start from.
     """
 
     def __init__(
@@ -31,14 +32,15 @@ class AnchorHead(nn.Module):
         nn.init.normal_(self.code.weight, std=0.001)
 
     def forward(self, bev: Tensor) -> AnchorMaps:
+        """Compute the maps of bird's-eye features (B, C, H, W)."""
         outputs = (self.logit, self.code, self.direction)
         weight = torch.cat([output.weight for output in outputs])
         bias = torch.cat([output.bias for output in outputs if output.bias is not None])
         image = functional.conv2d(bev, weight, bias)
         logit, code, direction = torch.split(image, [output.out_channels for output in outputs], dim=1)
-        return AnchorMaps(self._by_anchor(logit), self._by_anchor(code), self._by_anchor(direction))
+        return AnchorMaps(self._split_anchors(logit), self._split_anchors(code), self._split_anchors(direction))
 
-    def _by_anchor(self, image: Tensor) -> Tensor:
+    def _split_anchors(self, image: Tensor) -> Tensor:
         """(B, A * C, H, W) -> (B, H * W * A, C)."""
         num_frames, channels, height, width = image.shape
         rows = image.permute(0, 2, 3, 1)

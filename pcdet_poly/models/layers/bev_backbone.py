@@ -9,9 +9,10 @@ from pcdet_poly.config.sections.backbone import BackboneConfig
 
 
 class BevBackbone(nn.Module):
-    """SECOND's 2D network. Stage i: a strided 3 x 3 convolution and layers[i] more; then up-convolutions.
+    """SECOND's 2D network: stages of 3 x 3 convolutions, and an up-convolution of each stage's output.
 
-    Shapes: B frames, C channels, H x W cells; out (B, sum(up_channels), H / s, W / s), s the output stride.
+    Stage i has one convolution with strides[i] and layers[i] more. Shapes: B frames, C channels, H x W cells in;
+    (B, sum(up_channels), H / s, W / s) out, where s is the output stride.
     """
 
     def __init__(self, in_channels: int, cfg: BackboneConfig) -> None:
@@ -20,13 +21,14 @@ class BevBackbone(nn.Module):
         self.out_channels = sum(cfg.up_channels)
         inputs = (in_channels, *cfg.channels[:-1])
         self.stages = nn.ModuleList(
-            _stage(*sizes) for sizes in zip(inputs, cfg.channels, cfg.layers, cfg.strides, strict=True)
+            _make_stage(*sizes) for sizes in zip(inputs, cfg.channels, cfg.layers, cfg.strides, strict=True)
         )
         self.ups = nn.ModuleList(
-            _up(*sizes) for sizes in zip(cfg.channels, cfg.up_channels, cfg.up_strides, strict=True)
+            _make_up(*sizes) for sizes in zip(cfg.channels, cfg.up_channels, cfg.up_strides, strict=True)
         )
 
     def forward(self, bev: Tensor) -> Tensor:
+        """Compute the features of a bird's-eye image (B, C, H, W)."""
         outputs = []
         for stage, up in zip(self.stages, self.ups, strict=True):
             bev = stage(bev)
@@ -34,16 +36,16 @@ class BevBackbone(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
-def _stage(in_channels: int, channels: int, layers: int, stride: int) -> nn.Sequential:
+def _make_stage(in_channels: int, channels: int, layers: int, stride: int) -> nn.Sequential:
     convolutions = [nn.Conv2d(in_channels, channels, 3, stride=stride, padding=1, bias=False)]
     convolutions += [nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(layers)]
-    return nn.Sequential(*(part for convolution in convolutions for part in (convolution, *_norm_relu(channels))))
+    return nn.Sequential(*(part for convolution in convolutions for part in (convolution, *_make_norm_relu(channels))))
 
 
-def _up(channels: int, out_channels: int, stride: int) -> nn.Sequential:
+def _make_up(channels: int, out_channels: int, stride: int) -> nn.Sequential:
     convolution = nn.ConvTranspose2d(channels, out_channels, stride, stride=stride, bias=False)
-    return nn.Sequential(convolution, *_norm_relu(out_channels))
+    return nn.Sequential(convolution, *_make_norm_relu(out_channels))
 
 
-def _norm_relu(channels: int) -> tuple[nn.BatchNorm2d, nn.ReLU]:
+def _make_norm_relu(channels: int) -> tuple[nn.BatchNorm2d, nn.ReLU]:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01), nn.ReLU(inplace=True)

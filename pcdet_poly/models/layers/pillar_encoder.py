@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from pcdet_poly.distributed import sum_over_processes
 from pcdet_poly.models.layers.sync_norm import SyncBatchNorm1d
-from pcdet_poly.ops.pillars import Pillars, linear_max, linear_relu_pool, product, sort_and_decorate
+from pcdet_poly.ops.pillars import gram_matrix, linear_max, linear_relu_pool, sort_and_decorate
 from pcdet_poly.structures import Voxels
+from pcdet_poly.structures.pillars import Pillars
 
 
 class Pooled(NamedTuple):
-    """What is known of a layer's outputs after it: enough for the next layer's batch norm and pooled inputs."""
+    """Pools of a layer's outputs: what the next layer's batch norm and its pooled inputs need."""
 
     total: Tensor  # (V, C) sum over each pillar
     highest: Tensor  # (V, C) maximum over each pillar
@@ -23,7 +24,7 @@ class Pooled(NamedTuple):
 
 
 class PillarEncoder(nn.Module):
-    """Dynamic pillar encoder: layers of linear, batch norm, ReLU on points, then the maximum over the pillar.
+    """Dynamic pillar encoder: layers of linear map, batch norm and ReLU on points, then the maximum over each pillar.
 
     Each point's inputs are its columns, its offset from the mean of its pillar's points and its
     offset from the pillar's centre. A layer that is not the last makes half its width per point
@@ -62,11 +63,18 @@ class PillarLayer(nn.Module):
         self.norm = nn.BatchNorm1d(width, eps=1e-3, momentum=0.01)
 
     def forward(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
-        """A weight (width, C) for features (K, C), and a shift (V, width) of each pillar's points.
+        """Express layer and batch norm as a linear map of features and a shift per pillar.
 
-        Features of the first layer (`pooled` is None) end with a column of ones, which takes the bias.
+        Args:
+            features: (K, C) of the points in pillars; those of the first layer end with a column of ones, which
+                takes the bias.
+            pooled: pools of the layer before, None for the first layer.
+            pillars: which rows belong to which of the V pillars.
+
+        Returns:
+            A weight (width, C) for the features, and a shift (V, width) of each pillar's points.
         """
-        mean, variance = self._statistics(features, pooled, pillars)
+        mean, variance = self._find_statistics(features, pooled, pillars)
         scale = self.norm.weight * (variance + self.norm.eps).rsqrt()
         weight = scale[:, None] * self.linear.weight
         bias = self.norm.bias - scale * mean
@@ -75,7 +83,7 @@ class PillarLayer(nn.Module):
         own, of_pooled = torch.tensor_split(weight, [features.shape[1]], dim=1)
         return own, pooled.highest @ of_pooled.T + bias
 
-    def _statistics(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+    def _find_statistics(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
         """Mean and variance (width,) of the linear layer's outputs; the running ones in evaluation.
 
         One point or none has no variance: it passes by the running ones too.
@@ -85,10 +93,10 @@ class PillarLayer(nn.Module):
         assert norm.running_var is not None
         if not self.training:
             return norm.running_mean, norm.running_var
-        total, outer = _moments(features, pooled, pillars)
+        total, outer = _sum_moments(features, pooled, pillars)
         count: int | Tensor = len(features)
         if isinstance(norm, SyncBatchNorm1d):
-            count, total, outer = _over_processes(total.new_tensor(count), total, outer)
+            count, total, outer = _sum_over_processes(total.new_tensor(count), total, outer)
         if count < 2:
             return norm.running_mean, norm.running_var
         weight = self.linear.weight.double()
@@ -98,10 +106,10 @@ class PillarLayer(nn.Module):
         return mean.to(features.dtype), variance.to(features.dtype)
 
 
-def _moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
-    """Sum (C,) and sum of outer products (C, C) of all points' features, those of their pillars appended; float64."""
+def _sum_moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+    """Sum the features of all points, (C,), and their outer products, (C, C), pillars' maxima appended; float64."""
     if pooled is None:
-        outer = product(features)
+        outer = gram_matrix(features)
         return outer[-1, :-1], outer[:-1, :-1]
     total, highest = pooled.total.double(), pooled.highest.double()
     repeated = pillars.num_points[:, None] * highest
@@ -110,8 +118,8 @@ def _moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple
     return torch.cat([total.sum(0), repeated.sum(0)]), outer
 
 
-def _over_processes(*parts: Tensor) -> Iterator[Tensor]:
-    """The sum over all processes of each tensor, in one message."""
+def _sum_over_processes(*parts: Tensor) -> Iterator[Tensor]:
+    """Sum each tensor over all processes, in one message."""
     total = sum_over_processes(torch.cat([part.reshape(-1) for part in parts]))
     return (
         each.view(part.shape)
@@ -121,7 +129,7 @@ def _over_processes(*parts: Tensor) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def _update_running(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
-    """What nn.BatchNorm1d does in training."""
+    """Update the running statistics of `norm` as nn.BatchNorm1d does in training."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None

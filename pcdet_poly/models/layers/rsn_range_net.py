@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.rsn import RangeImageConfig
 
 
-class RangeNet(nn.Module):
+class RsnRangeNet(nn.Module):
     """RSN's range image network: down through the stages, and back up with each stage's output appended.
 
     Shapes: I images (I, in_channels, H, W) -> (I, cfg.out_channels, H, W); any H and W. RSN, section 4.1; the
@@ -19,13 +19,14 @@ class RangeNet(nn.Module):
         super().__init__()
         inputs = (in_channels, *cfg.channels[:-1])
         self.stages = nn.ModuleList(
-            _blocks(*sizes) for sizes in zip(inputs, cfg.channels, cfg.blocks, cfg.strides, strict=True)
+            _make_blocks(*sizes) for sizes in zip(inputs, cfg.channels, cfg.blocks, cfg.strides, strict=True)
         )
         below = (*(2 * width for width in cfg.channels[1:-1]), cfg.channels[-1])  # widths that the ups start from
         ups = zip(below, cfg.channels[:-1], cfg.blocks[:-1], cfg.strides[1:], strict=True) if cfg.strides[1:] else ()
-        self.up = nn.ModuleList(Up(*sizes) for sizes in ups)
+        self.up = nn.ModuleList(RsnRangeUpsampling(*sizes) for sizes in ups)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Compute the features of every pixel of range images (I, in_channels, H, W)."""
         outputs = []
         for stage in self.stages:
             image = stage(image)
@@ -36,22 +37,23 @@ class RangeNet(nn.Module):
         return features
 
 
-class Up(nn.Module):
+class RsnRangeUpsampling(nn.Module):
     """1 x 1 convolution, bilinear enlargement, residual blocks; then the earlier stage's output is appended."""
 
     def __init__(self, in_channels: int, channels: int, num_blocks: int, stride: int) -> None:
         super().__init__()
         self.narrow = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.enlarge = nn.Upsample(scale_factor=stride, mode="bilinear")
-        self.blocks = _blocks(channels, channels, num_blocks, 1)
+        self.blocks = _make_blocks(channels, channels, num_blocks, 1)
 
     def forward(self, features: Tensor, earlier: Tensor) -> Tensor:
+        """Enlarge `features` (I, C, h, w) to the size of `earlier` (I, C', H, W) and append that."""
         height, width = earlier.shape[2:]  # where odd, it was rounded up on the way down
         larger = self.enlarge(self.narrow(features))[:, :, :height, :width]
         return torch.cat([self.blocks(larger), earlier], dim=1)
 
 
-class ResidualBlock(nn.Module):
+class RsnRangeResidualBlock(nn.Module):
     """ResNet's basic block: two 3 x 3 convolutions around a shortcut."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
@@ -71,9 +73,10 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(step, projection, nn.BatchNorm2d(channels))
 
     def forward(self, image: Tensor) -> Tensor:
+        """Compute the block of an image (I, C, H, W)."""
         return (self.convolutions(image) + self.shortcut(image)).relu()
 
 
-def _blocks(in_channels: int, channels: int, num_blocks: int, stride: int) -> nn.Sequential:
-    first = ResidualBlock(in_channels, channels, stride)
-    return nn.Sequential(first, *(ResidualBlock(channels, channels, 1) for _ in range(num_blocks - 1)))
+def _make_blocks(in_channels: int, channels: int, num_blocks: int, stride: int) -> nn.Sequential:
+    first = RsnRangeResidualBlock(in_channels, channels, stride)
+    return nn.Sequential(first, *(RsnRangeResidualBlock(channels, channels, 1) for _ in range(num_blocks - 1)))

@@ -7,15 +7,16 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.ops.rulebook import Size3, build_strided_rulebook
 from pcdet_poly.ops.sparse_conv import Backend, sparse_conv
-from pcdet_poly.ops.sparse_rules import Rules, Size3, strided_rules
 from pcdet_poly.structures import SparseTensor
+from pcdet_poly.structures.rulebook import Rulebook
 
 
 class SubmanifoldConv(nn.Module):
     """Convolution whose output has its input's cells. Sizes along z, y, x; two dimensions have kernel (1, 3, 3).
 
-    Layers on the same cells share `submanifold_rules(tensor.sites, kernel)`.
+    Layers on the same cells share `build_submanifold_rulebook(tensor.sites, kernel)`.
     """
 
     backend: Backend = "torch"
@@ -23,11 +24,12 @@ class SubmanifoldConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: Size3, *, bias: bool = False) -> None:
         super().__init__()
         self.kernel = kernel
-        self.weight, self.bias = _parameters(in_channels, out_channels, kernel, bias)
+        self.weight, self.bias = _make_parameters(in_channels, out_channels, kernel, bias)
 
-    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
-        result = sparse_conv(tensor.features, self.weight, rules, backend=self.backend)
-        return result if self.bias is None else result.with_features(result.features + self.bias)
+    def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
+        """Convolve at the active cells; `rulebook` belongs to them and to this kernel."""
+        result = sparse_conv(tensor.features, self.weight, rulebook, backend=self.backend)
+        return result if self.bias is None else result.replace_features(result.features + self.bias)
 
 
 class SparseConv(nn.Module):
@@ -40,12 +42,13 @@ class SparseConv(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel, self.stride, self.padding = kernel, stride, padding
-        self.weight, self.bias = _parameters(in_channels, out_channels, kernel, bias)
+        self.weight, self.bias = _make_parameters(in_channels, out_channels, kernel, bias)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
-        rules = strided_rules(tensor.sites, self.kernel, self.stride, self.padding)
-        result = sparse_conv(tensor.features, self.weight, rules, backend=self.backend)
-        return result if self.bias is None else result.with_features(result.features + self.bias)
+        """Convolve, and make every cell active that an active one reaches."""
+        rulebook = build_strided_rulebook(tensor.sites, self.kernel, self.stride, self.padding)
+        result = sparse_conv(tensor.features, self.weight, rulebook, backend=self.backend)
+        return result if self.bias is None else result.replace_features(result.features + self.bias)
 
 
 class SparseNorm(nn.BatchNorm1d):
@@ -55,13 +58,14 @@ class SparseNorm(nn.BatchNorm1d):
         super().__init__(channels, eps=1e-3, momentum=0.01)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Normalize the features (V, C) of the active cells."""
         if self.training and len(features) < 2:
             statistics = self.running_mean, self.running_var, self.weight, self.bias
             return torch.nn.functional.batch_norm(features, *statistics, training=False, eps=self.eps)
         return super().forward(features)
 
 
-def _parameters(
+def _make_parameters(
     in_channels: int, out_channels: int, kernel: Size3, with_bias: bool
 ) -> tuple[nn.Parameter, nn.Parameter | None]:
     """Weight (C', kz, ky, kx, C), and bias (C',): uniform in +- 1 / sqrt(inputs), as torch's convolutions start."""

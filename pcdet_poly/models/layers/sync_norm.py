@@ -21,33 +21,33 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        count, mean, variance = _statistics(values)
+        count, mean, variance = _gather_statistics(values)
         inverse = (variance + eps).rsqrt()
         ctx.save_for_backward(values, weight, mean, inverse, count)
         ctx.mark_non_differentiable(mean, variance, count)
-        centred = values - _like(mean, values)
-        output = torch.addcmul(_like(bias, values), centred, _like(weight * inverse, values))
+        centred = values - _broadcast(mean, values)
+        output = torch.addcmul(_broadcast(bias, values), centred, _broadcast(weight * inverse, values))
         return output.to(values.dtype), mean, variance, count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         values, weight, mean, inverse, count = ctx.saved_tensors
-        normalized = (values - _like(mean, values)) * _like(inverse, values)
-        dims = _dims(values)
+        normalized = (values - _broadcast(mean, values)) * _broadcast(inverse, values)
+        dims = _reduced_dims(values)
         own = torch.stack([gradient.float().sum(dims), (gradient * normalized).sum(dims)])  # (2, C)
         through_mean, through_variance = sum_over_processes(own) / count
-        change = gradient - _like(through_mean, values) - normalized * _like(through_variance, values)
-        return (change * _like(weight * inverse, values)).to(values.dtype), own[1], own[0], None
+        change = gradient - _broadcast(through_mean, values) - normalized * _broadcast(through_variance, values)
+        return (change * _broadcast(weight * inverse, values)).to(values.dtype), own[1], own[0], None
 
 
-def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _gather_statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Number () of values per channel, their mean (C,) and variance (C,), over all processes.
 
     Sums of squares go through float64, where a mean far from 0 leaves enough digits for the variance.
     """
     count = values.numel() // values.shape[1]
-    variance, mean = torch.var_mean(values.float(), _dims(values), correction=0)
+    variance, mean = torch.var_mean(values.float(), _reduced_dims(values), correction=0)
     variance, mean = (
         each.double() if count else torch.zeros_like(each, dtype=torch.float64) for each in (variance, mean)
     )
@@ -58,11 +58,11 @@ def _statistics(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return total.float(), mean.float(), (square - mean.square()).clamp(min=0).float()
 
 
-def _dims(values: Tensor) -> list[int]:
+def _reduced_dims(values: Tensor) -> list[int]:
     return [0, *range(2, values.dim())]
 
 
-def _like(channels: Tensor, values: Tensor) -> Tensor:
+def _broadcast(channels: Tensor, values: Tensor) -> Tensor:
     """(C,) so that it broadcasts over (N, C, ...)."""
     return channels.view(-1, *[1] * (values.dim() - 2))
 

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm, SubmanifoldConv
+from pcdet_poly.ops.rulebook import Size3, build_submanifold_rulebook
 from pcdet_poly.ops.sparse_conv import sparse_to_bev
-from pcdet_poly.ops.sparse_rules import Rules, Size3, submanifold_rules
 from pcdet_poly.structures import SparseTensor
+from pcdet_poly.structures.rulebook import Rulebook
 
 KERNEL: Size3 = (3, 3, 3)
 HALF: Size3 = (2, 2, 2)
@@ -28,7 +29,7 @@ class VoxelBackbone(nn.Module):
     def __init__(self, in_channels: int, cfg: CenterPointVoxelConfig) -> None:
         super().__init__()
         stages = [
-            [ResidualBlock(width) if cfg.residual else SubmanifoldLayer(width, width) for _ in range(count)]
+            [SubmanifoldResidualBlock(width) if cfg.residual else SubmanifoldLayer(width, width) for _ in range(count)]
             for width, count in zip(cfg.channels, cfg.layers, strict=True)
         ]
         self.input = Stage([SubmanifoldLayer(in_channels, cfg.channels[0]), *stages[0]])
@@ -54,7 +55,7 @@ class VoxelBackbone(nn.Module):
 
 
 class Stage(nn.Module):
-    """Submanifold layers on the same cells, which share their rules."""
+    """Submanifold layers on the same cells, which share their rulebook."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -62,9 +63,10 @@ class Stage(nn.Module):
 
     @torch.compiler.disable  # kernels of our own, and another number of cells in every batch
     def forward(self, tensor: SparseTensor) -> SparseTensor:
-        rules = submanifold_rules(tensor.sites, KERNEL)
+        """Compute the layers of a stage, which share their active cells."""
+        rulebook = build_submanifold_rulebook(tensor.sites, KERNEL)
         for layer in self.layers:
-            tensor = layer(tensor, rules)
+            tensor = layer(tensor, rulebook)
         return tensor
 
 
@@ -76,12 +78,13 @@ class SubmanifoldLayer(nn.Module):
         self.conv = SubmanifoldConv(in_channels, out_channels, KERNEL)
         self.norm = SparseNorm(out_channels)
 
-    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
-        result = self.conv(tensor, rules)
-        return result.with_features(self.norm(result.features).relu())
+    def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
+        """Compute the layer at the active cells; `rulebook` belongs to them."""
+        result = self.conv(tensor, rulebook)
+        return result.replace_features(self.norm(result.features).relu())
 
 
-class ResidualBlock(nn.Module):
+class SubmanifoldResidualBlock(nn.Module):
     """Two submanifold layers; what came in is added before the last ReLU."""
 
     def __init__(self, channels: int) -> None:
@@ -92,11 +95,12 @@ class ResidualBlock(nn.Module):
         self.conv2 = SubmanifoldConv(channels, channels, KERNEL, bias=True)
         self.norm2 = SparseNorm(channels)
 
-    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
-        hidden = self.conv1(tensor, rules)
-        hidden = hidden.with_features(self.norm1(hidden.features).relu())
-        change = self.norm2(self.conv2(hidden, rules).features)
-        return tensor.with_features((tensor.features + change).relu())
+    def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
+        """Compute the block at the active cells; `rulebook` belongs to them."""
+        hidden = self.conv1(tensor, rulebook)
+        hidden = hidden.replace_features(self.norm1(hidden.features).relu())
+        residual = self.norm2(self.conv2(hidden, rulebook).features)
+        return tensor.replace_features((tensor.features + residual).relu())
 
 
 class StridedLayer(nn.Module):
@@ -108,5 +112,6 @@ class StridedLayer(nn.Module):
         self.norm = SparseNorm(out_channels)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
+        """Compute the layer at every cell that an active one reaches."""
         result = self.conv(tensor)
-        return result.with_features(self.norm(result.features).relu())
+        return result.replace_features(self.norm(result.features).relu())

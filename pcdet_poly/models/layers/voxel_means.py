@@ -9,11 +9,18 @@ from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Sites, SparseTensor
 
 
-def mean_of_points(points: Tensor, frame_of_point: Tensor, grid: Grid, num_frames: int) -> SparseTensor:
-    """Points (P, C) -> voxels (V, C), all columns averaged, coordinates included.
+def average_points(points: Tensor, frame_of_point: Tensor, grid: Grid, num_frames: int) -> SparseTensor:
+    """Average the points of each voxel, all columns, coordinates included.
 
-    The cells have one layer more along z than `grid`, empty, as in the public networks: it decides
-    how many layers are left after strided convolutions.
+    Args:
+        points: (P, C) float32, C at least 3: x, y, z, metres in the grid's frame, then features.
+        frame_of_point: (P,) int64 frame of each point, in [0, num_frames).
+        grid: the voxels, in the vehicle frame.
+        num_frames: frames of the batch, those without points included.
+
+    Returns:
+        V voxels with features (V, C). They have one layer of cells more along z than `grid`, empty, as in the
+        public networks: it decides how many layers are left after strided convolutions.
     """
     voxels = voxelize(points, frame_of_point, grid, num_frames)
     features = scatter_mean(points, voxels.voxel_of_point, len(voxels))

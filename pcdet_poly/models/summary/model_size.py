@@ -12,50 +12,55 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
 from pcdet_poly.models.recipe import build_recipe
 from pcdet_poly.models.rsn import IMAGE_CHANNELS
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The dense part is everything after the encoder (sparse layers included), of RSN its range image network; its
-    cost does not depend on the points."""
+    """Size of a detector, and the cost of its dense part, which does not depend on the points.
+
+    The dense part is everything after the encoder, whose sparse layers do not count; for RSN, it is the network on
+    the range image. A user's own detector has a dense part where its `backbone` is a BevBackbone.
+    """
 
     model: str
     parameters: dict[str, int]  # trainable, by part
     total_parameters: int
     bev_cells: tuple[int, int]  # along x, y
-    dense_gflop: float  # one frame forward; a multiplication and an addition are two
-    activation_mib: float  # one frame: what a training step in float32 keeps of the dense part until backward
+    dense_gflop: float | None  # one frame forward; a multiplication and an addition are two
+    activation_mib: float | None  # one frame: what a training step in float32 keeps of the dense part until backward
 
 
 def summarize(cfg: Config) -> Summary:
-    """Count; nothing is computed and no memory is taken for activations."""
+    """Count parameters, arithmetic and memory; nothing is computed, and activations take no memory."""
     with torch.device("meta"):
         model = build_recipe(cfg).model
         stride = cfg.model.bev_stride if isinstance(cfg.model, CenterPointVoxelConfig) else 1
         nx, ny = (count // stride for count in cfg.grid.shape[:2])
-        dense, image = _dense_part(cfg, model, nx, ny)
-    parts = {name: _trainable(part) for name, part in model.named_children()}
-    gflop, mebibyte = _cost(dense, image)
+        dense = _find_dense_part(cfg, model, nx, ny)
+    parts = {name: _count_trainable(part) for name, part in model.named_children()}
+    gflop, mebibyte = _measure_cost(*dense) if dense else (None, None)
     return Summary(cfg.model.kind, parts, sum(parts.values()), (nx, ny), gflop, mebibyte)
 
 
-def _dense_part(cfg: Config, model: nn.Module, nx: int, ny: int) -> tuple[nn.Module, Tensor]:
-    """Layers on a dense image, and what one frame gives them."""
-    backbone = model.get_submodule("backbone")
-    if isinstance(cfg.model, RsnConfig):
+def _find_dense_part(cfg: Config, model: nn.Module, nx: int, ny: int) -> tuple[nn.Module, Tensor] | None:
+    """Return the layers on a dense image, and what one frame gives them; None where it is not known which they are."""
+    backbone = getattr(model, "backbone", None)
+    if isinstance(cfg.model, RsnConfig) and isinstance(backbone, RsnRangeNet):
         return backbone, torch.empty(cfg.data.sweeps, IMAGE_CHANNELS, cfg.model.image.rows, cfg.model.image.columns)
-    assert isinstance(backbone, BevBackbone)
-    return nn.Sequential(backbone, model.get_submodule("head")), torch.empty(1, backbone.in_channels, ny, nx)
+    if isinstance(backbone, BevBackbone):
+        return nn.Sequential(backbone, model.get_submodule("head")), torch.empty(1, backbone.in_channels, ny, nx)
+    return None
 
 
-def _trainable(part: nn.Module) -> int:
+def _count_trainable(part: nn.Module) -> int:
     return sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad)
 
 
-def _cost(dense: nn.Module, bev: Tensor) -> tuple[float, float]:
-    """GFLOP of one forward pass, and MiB of the tensors saved for backward that are not parameters."""
+def _measure_cost(dense: nn.Module, bev: Tensor) -> tuple[float, float]:
+    """Measure one forward pass: GFLOP, and MiB of the tensors saved for backward that are not parameters."""
     own = {id(parameter) for parameter in dense.parameters()}
     saved: dict[int, Tensor] = {}  # by storage; keeping the tensor keeps its address from being used again
 
@@ -77,8 +82,10 @@ def format_summary(summary: Summary) -> str:
     rows += [
         ("parameters in all", f"{summary.total_parameters:,}"),
         ("bird's-eye cells", " x ".join(map(str, summary.bev_cells))),
-        ("dense part, one frame", f"{summary.dense_gflop:.1f} GFLOP"),
-        ("kept for backward, one frame, float32", f"{summary.activation_mib:,.0f} MiB"),
     ]
+    if summary.dense_gflop is not None:
+        rows += [("dense part, one frame", f"{summary.dense_gflop:.1f} GFLOP")]
+    if summary.activation_mib is not None:
+        rows += [("kept for backward, one frame, float32", f"{summary.activation_mib:,.0f} MiB")]
     width = max(len(name) for name, _ in rows)
     return "\n".join([summary.model, *(f"  {name:<{width}}  {value}" for name, value in rows)])

@@ -17,7 +17,7 @@ from pcdet_poly.targets import AnchorAssigner, AnchorGrid
 
 GRID = Grid((-8.0, -6.0, -2.0), (8.0, 6.0, 4.0), (0.5, 0.75, 6.0))  # 32 x 16 cells
 NAMES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
-ANCHORS = AnchorGrid.of(GRID, PointPillarsConfig(), NAMES)
+ANCHORS = AnchorGrid.from_config(GRID, PointPillarsConfig(), NAMES)
 OFFSET = math.pi / 4
 
 

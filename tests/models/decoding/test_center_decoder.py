@@ -9,8 +9,8 @@ import torch
 from shapely import affinity, geometry
 
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
-from pcdet_poly.models.decoding.center_decoder import CenterDecoder, highest_around, rescored, top_peaks
-from pcdet_poly.ops.center_code import decode_boxes
+from pcdet_poly.models.decoding.center_decoder import CenterDecoder, find_peaks, max_of_neighbours, weigh_by_iou
+from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.structures import CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 
@@ -147,7 +147,7 @@ def with_branches(maps: CenterMaps) -> CenterMaps:
 
 def test_an_iou_beyond_its_range_is_cut():
     score, label = torch.tensor([0.5, 0.5]), torch.tensor([0, 1])
-    mixed = rescored(score, torch.tensor([1.7, -0.3]), label, (0.5, 0.5))
+    mixed = weigh_by_iou(score, torch.tensor([1.7, -0.3]), label, (0.5, 0.5))
     assert mixed.tolist() == [pytest.approx(math.sqrt(0.5)), 0]
 
 
@@ -163,13 +163,13 @@ def test_nothing_above_the_score():
 @pytest.mark.parametrize("shape", [(2, 3, 7, 5), (1, 1, 1, 6), (1, 2, 4, 1)])
 def test_highest_around_equals_max_pooling(shape):
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
-    assert torch.equal(highest_around(image), torch.nn.functional.max_pool2d(image, 3, stride=1, padding=1))
+    assert torch.equal(max_of_neighbours(image), torch.nn.functional.max_pool2d(image, 3, stride=1, padding=1))
 
 
 def test_ties_of_neighbours_are_all_peaks():
     heatmap = torch.full((1, 1, 4, 4), -3.0)
     heatmap[0, 0, 1, 1:3] = 2.0
-    logit, cell, _ = top_peaks(heatmap, 3)
+    logit, cell, _ = find_peaks(heatmap, 3)
     assert sorted(cell[0, logit[0] == 2].tolist()) == [5, 6]
 
 
@@ -188,7 +188,7 @@ def as_bins(heading: torch.Tensor, num_bins: int) -> torch.Tensor:
 
 def test_sizes_stay_finite():
     code = torch.full((1, 8), 1e9)
-    assert decode_boxes(code, torch.zeros(1, dtype=torch.int64), GRID)[:, 3:6].tolist() == [
+    assert decode_center_boxes(code, torch.zeros(1, dtype=torch.int64), GRID)[:, 3:6].tolist() == [
         [pytest.approx(math.exp(5))] * 3
     ]
 

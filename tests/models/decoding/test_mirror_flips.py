@@ -16,9 +16,9 @@ from pcdet_poly.config.sections.evaluation import EvaluationConfig
 from pcdet_poly.config.sections.output import TargetsConfig
 from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.decoding.mirror_flips import LOOKS, Flips, maps_over_flips, mean_probability
-from pcdet_poly.ops.center_code import decode_boxes
-from pcdet_poly.ops.heading_bins import heading_of, heading_to_bin
+from pcdet_poly.models.decoding.mirror_flips import VIEWS, Flips, average_over_flips, average_probability
+from pcdet_poly.ops.center_box_coder import decode_center_boxes
+from pcdet_poly.ops.heading_bins import decode_heading, encode_heading_bin
 from pcdet_poly.structures import Batch, CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 from tests.models.scenes import batch_of, random_points, tiny_config
@@ -57,7 +57,7 @@ class Seer(nn.Module):
     def heading(self, sin_cos: torch.Tensor) -> torch.Tensor:
         if not self.num_bins:
             return sin_cos
-        sector, residual = heading_to_bin(torch.atan2(sin_cos[:, 0], sin_cos[:, 1]), self.num_bins)
+        sector, residual = encode_heading_bin(torch.atan2(sin_cos[:, 0], sin_cos[:, 1]), self.num_bins)
         sector = nn.functional.one_hot(sector, self.num_bins)
         return torch.cat([5.0 * sector, sector * residual[:, None]], dim=1)
 
@@ -75,7 +75,7 @@ def objects(seed: int) -> Batch:
 
 
 def test_the_config_offers_what_there_is() -> None:
-    assert get_args(EvaluationConfig.model_fields["test_time_flips"].annotation) == get_args(Flips) == tuple(LOOKS)
+    assert get_args(EvaluationConfig.model_fields["test_time_flips"].annotation) == get_args(Flips) == tuple(VIEWS)
 
 
 @pytest.mark.parametrize("num_bins", [0, 5, 12])
@@ -83,7 +83,7 @@ def test_the_config_offers_what_there_is() -> None:
 def test_a_network_that_is_right_stays_right(flips: Flips, num_bins: int) -> None:
     """Every object is right in every look, so its codes are right in the average, signs and all."""
     batch, seer = objects(0), Seer(num_bins)
-    once, averaged = seer(batch), maps_over_flips(seer, batch, flips)
+    once, averaged = seer(batch), average_over_flips(seer, batch, flips)
     at = (once.heatmap > once.heatmap.max() - 1e-6).expand(1, 2, -1, -1)[:, :1]
     assert at.sum() == 8
     torch.testing.assert_close(averaged.heatmap, once.heatmap, atol=1e-4, rtol=1e-4)
@@ -94,14 +94,14 @@ def test_a_network_that_is_right_stays_right(flips: Flips, num_bins: int) -> Non
 
 
 def directions(heading: torch.Tensor) -> torch.Tensor:
-    heading_rad = heading_of(heading.movedim(1, -1))
+    heading_rad = decode_heading(heading.movedim(1, -1))
     return torch.stack([heading_rad.sin(), heading_rad.cos()], dim=1)
 
 
 def every_box(maps: CenterMaps, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Box (H, W, 6) without its heading, and score (H, W, K), of each cell."""
     cell = torch.arange(grid.shape[0] * grid.shape[1]).view(grid.shape[1], grid.shape[0])
-    box = decode_boxes(maps.box_code()[0].movedim(0, -1), cell, grid)
+    box = decode_center_boxes(maps.box_code()[0].movedim(0, -1), cell, grid)
     return box[..., :6].double().numpy(), maps.heatmap[0].sigmoid().movedim(0, -1).numpy()
 
 
@@ -119,7 +119,7 @@ def test_a_mirrored_frame_gives_mirrored_boxes(
     points = random_points(np.random.default_rng(0), 400)
     with torch.no_grad():
         seen, mirrored = (
-            maps_over_flips(network, batch_of([p]), "xy")
+            average_over_flips(network, batch_of([p]), "xy")
             for p in (points, points * np.array([*factors, 1, 1, 1], np.float32))
         )
     (box, score), (other, other_score) = every_box(seen, grid), every_box(mirrored, grid)
@@ -142,7 +142,7 @@ def test_detect_averages_where_it_is_told_to() -> None:
         detect(recipe, batch, torch.device("cpu"), mixed_precision=False, flips=flips)[0] for flips in ("none", "xy")
     )
     with torch.no_grad():
-        (wanted,) = recipe.decode(maps_over_flips(recipe.model, batch, "xy"))
+        (wanted,) = recipe.decode(average_over_flips(recipe.model, batch, "xy"))
     np.testing.assert_array_equal(flipped.box, wanted.box)
     assert plain.box.shape != flipped.box.shape or not np.allclose(plain.box, flipped.box)
 
@@ -152,7 +152,7 @@ def test_one_look_changes_nothing() -> None:
     model = build_recipe(tiny_config()).model.eval()
     batch = batch_of([random_points(np.random.default_rng(1), 300)])
     with torch.no_grad():
-        plain, looked = model(batch), maps_over_flips(model, batch, "none")
+        plain, looked = model(batch), average_over_flips(model, batch, "none")
     for field in fields(plain):
         if getattr(plain, field.name) is not None:
             torch.testing.assert_close(getattr(looked, field.name), getattr(plain, field.name), atol=1e-5, rtol=1e-5)
@@ -161,13 +161,13 @@ def test_one_look_changes_nothing() -> None:
 def test_probabilities_are_averaged_and_stay_exact_far_out() -> None:
     logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
     wanted = logits.sigmoid().mean(dim=0).logit()
-    torch.testing.assert_close(mean_probability(logits), wanted)
+    torch.testing.assert_close(average_probability(logits), wanted)
     far = torch.tensor([[-200.0, 200.0, -200.0], [-200.0, 200.0, 200.0]])
-    torch.testing.assert_close(mean_probability(far), torch.tensor([-200.0, 200.0, 0.0]), atol=1e-4, rtol=1e-6)
+    torch.testing.assert_close(average_probability(far), torch.tensor([-200.0, 200.0, 0.0]), atol=1e-4, rtol=1e-6)
 
 
 def test_the_batch_is_left_alone() -> None:
     batch = objects(1)
     before = batch.points.clone()
-    maps_over_flips(Seer(), batch, "xy")
+    average_over_flips(Seer(), batch, "xy")
     assert torch.equal(batch.points, before)

@@ -11,7 +11,6 @@ from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.ops.pillars import sort_and_decorate
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
-
 from tests.models.scenes import random_points
 
 GRID = Grid((-10.0, -8.0, -2.0), (10.0, 8.0, 4.0), (0.5, 0.5, 6.0))
@@ -103,7 +102,7 @@ def test_running_statistics_are_those_of_torch():
         for layer in reference.layers:
             values = layer.norm(layer.linear(features)).relu()
             highest = torch.stack([part.amax(0) for part in values.split(pillars.num_points.tolist())])
-            features = torch.cat([values, highest[pillars.of_row]], dim=1)
+            features = torch.cat([values, highest[pillars.pillar_of_row]], dim=1)
     for name, buffer in reference.named_buffers():
         torch.testing.assert_close(encoder.get_buffer(name), buffer, atol=1e-4, rtol=1e-4)
 

@@ -16,22 +16,32 @@ from pcdet_poly.structures import Batch, GroundTruth
 
 
 @torch.no_grad()
-def largest_difference(model: PillarDetector, path: Path, num_points: int = 20_000, seed: int = 0) -> float:
-    """Largest difference of a map on random points, as a share of that map's largest absolute value."""
+def measure_largest_difference(model: PillarDetector, path: Path, num_points: int = 20_000, seed: int = 0) -> float:
+    """Measure how far onnxruntime's maps are from PyTorch's, on random points.
+
+    Args:
+        model: the detector that was exported.
+        path: its ONNX file.
+        num_points: points of the frame.
+        seed: of the points.
+
+    Returns:
+        The largest difference of a map, as a share of that map's largest absolute value.
+    """
     import onnxruntime
 
-    points = _random_points(model, num_points, seed)
+    points = _draw_points(model, num_points, seed)
     batch = Batch(points, torch.zeros(len(points), dtype=torch.int64), (GroundTruth.empty().to("cpu"),), ("random/0",))
     maps = model.eval()(batch)
     wanted = [value for field in fields(maps) if (value := getattr(maps, field.name)) is not None]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    found = session.run(None, inputs_of(batch, model))
+    found = session.run(None, make_inputs(batch, model))
     pairs = zip(wanted, found, strict=True)
     return max(float(np.abs(w.numpy() - f).max() / max(float(w.abs().max()), 1e-6)) for w, f in pairs)
 
 
-def inputs_of(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
-    """What the ONNX file takes, of a batch of one frame."""
+def make_inputs(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
+    """Make the inputs of the ONNX file from a batch of one frame."""
     voxels = voxelize(batch.points, batch.frame_of_point, model.grid, 1)
     inside = voxels.voxel_of_point >= 0
     return {
@@ -41,7 +51,7 @@ def inputs_of(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
     }
 
 
-def _random_points(model: PillarDetector, num_points: int, seed: int) -> torch.Tensor:
+def _draw_points(model: PillarDetector, num_points: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     channels = cast(PillarLayer, model.encoder.layers[0]).linear.in_features - 6
     points = torch.rand(num_points, channels, generator=generator)

@@ -9,30 +9,32 @@ from torch import nn
 
 from pcdet_poly.config.sections.rsn import Block
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm, SubmanifoldConv
-from pcdet_poly.ops.sparse_rules import Rules, Size3, submanifold_rules
+from pcdet_poly.ops.rulebook import Size3, build_submanifold_rulebook
 from pcdet_poly.structures import SparseTensor
+from pcdet_poly.structures.rulebook import Rulebook
 
 
-class SparseBlocks(nn.Module):
+class RsnSparseBlocks(nn.Module):
     """The blocks of a sparse backbone, one after the other, all of one width. `depth`: 1 for pillars, 3 for voxels."""
 
     def __init__(self, channels: int, blocks: Sequence[Block], depth: int) -> None:
         super().__init__()
         self.kernel: Size3 = (depth, 3, 3)
-        self.layers = nn.ModuleList(layer for block in blocks for layer in _layers(channels, block, self.kernel))
+        self.layers = nn.ModuleList(layer for block in blocks for layer in _make_layers(channels, block, self.kernel))
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
-        rules = submanifold_rules(tensor.sites, self.kernel)
+        """Compute all blocks, one after the other."""
+        rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)
         for layer in self.layers:
-            if isinstance(layer, Grow):
+            if isinstance(layer, RsnGrowingLayer):
                 tensor = layer(tensor)
-                rules = submanifold_rules(tensor.sites, self.kernel)
+                rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)
             else:
-                tensor = layer(tensor, rules)
+                tensor = layer(tensor, rulebook)
         return tensor
 
 
-class Grow(nn.Module):
+class RsnGrowingLayer(nn.Module):
     """The head of B0: a sparse convolution that makes all cells around an active one active, perhaps with a stride."""
 
     def __init__(self, channels: int, kernel: Size3, stride: int) -> None:
@@ -43,11 +45,12 @@ class Grow(nn.Module):
         self.norm = SparseNorm(channels)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
+        """Compute features at every cell that the convolution reaches from an active one."""
         grown = self.convolution(tensor)
-        return grown.with_features(self.norm(grown.features).relu())
+        return grown.replace_features(self.norm(grown.features).relu())
 
 
-class ResidualPair(nn.Module):
+class RsnResidualBlock(nn.Module):
     """B1, and the tail of B0: two submanifold convolutions around a shortcut."""
 
     def __init__(self, channels: int, kernel: Size3) -> None:
@@ -55,21 +58,22 @@ class ResidualPair(nn.Module):
         self.first, self.second = (SubmanifoldConv(channels, channels, kernel) for _ in range(2))
         self.first_norm, self.second_norm = SparseNorm(channels), SparseNorm(channels)
 
-    def forward(self, tensor: SparseTensor, rules: Rules) -> SparseTensor:
-        hidden = self.first(tensor, rules)
-        hidden = hidden.with_features(self.first_norm(hidden.features).relu())
-        change = self.second_norm(self.second(hidden, rules).features)
-        return tensor.with_features((tensor.features + change).relu())
+    def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
+        """Compute the block at the active cells; `rulebook` is that of a submanifold convolution on them."""
+        hidden = self.first(tensor, rulebook)
+        hidden = hidden.replace_features(self.first_norm(hidden.features).relu())
+        residual = self.second_norm(self.second(hidden, rulebook).features)
+        return tensor.replace_features((tensor.features + residual).relu())
 
 
-def _layers(channels: int, block: Block, kernel: Size3) -> list[nn.Module]:
-    pair = ResidualPair(channels, kernel)
+def _make_layers(channels: int, block: Block, kernel: Size3) -> list[nn.Module]:
+    pair = RsnResidualBlock(channels, kernel)
     match block:
         case "B1":
             return [pair]
         case "B0":
-            return [Grow(channels, kernel, 1), pair]
+            return [RsnGrowingLayer(channels, kernel, 1), pair]
         case "B0/2":
-            return [Grow(channels, kernel, 2), pair]
+            return [RsnGrowingLayer(channels, kernel, 2), pair]
         case _:
             assert_never(block)

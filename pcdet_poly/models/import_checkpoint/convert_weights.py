@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.models.import_checkpoint.rules import LEFT_OUT, PROJECTS, Rule
+from pcdet_poly.models.import_checkpoint.name_rules import LEFT_OUT, PROJECTS, Rule
 
 _UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)
 _KEYS = ("model_state", "state_dict", "model")  # where projects keep the weights
@@ -20,7 +20,7 @@ _KEYS = ("model_state", "state_dict", "model")  # where projects keep the weight
 
 @dataclass(frozen=True)
 class Line:
-    """What became of one tensor. `source` is empty where ours has no counterpart, `target` where theirs has none."""
+    """What became of one tensor: `source` is empty where only we have it, `target` where only they have it."""
 
     source: str
     target: str
@@ -47,8 +47,8 @@ class Conversion:
         return tuple(line.target for line in self.lines if not line.source)
 
 
-def read_foreign(path: Path) -> dict[str, Tensor]:
-    """The weights in a .pth file, by name; never runs code from the file. Raises UserError for anything else."""
+def read_foreign_weights(path: Path) -> dict[str, Tensor]:
+    """Read the weights in a .pth file, by name, without running code from it. Raises UserError where that fails."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet or CenterPoint")
     try:
@@ -68,33 +68,35 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
 
 
 def convert(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> Conversion:
-    """Their tensors under our names and in our order of channels, checked against the shapes of `ours`.
+    """Convert their tensors to our names and our order of channels, and check them against the shapes of `ours`.
 
-    The project is the one whose names fit more tensors. A tensor whose shape is not ours raises UserError.
+    The project is the one whose names fit more tensors. Raises UserError for a tensor whose shape is not ours.
     """
-    project, rules = max(PROJECTS.items(), key=lambda item: sum(_rule_of(name, item[1]) is not None for name in theirs))
+    project, rules = max(
+        PROJECTS.items(), key=lambda item: sum(_find_rule(name, item[1]) is not None for name in theirs)
+    )
     weights: dict[str, Tensor] = {}
-    lines = [_take(name, tensor, rules, ours, weights) for name, tensor in theirs.items()]
+    lines = [_convert_tensor(name, tensor, rules, ours, weights) for name, tensor in theirs.items()]
     for name, tensor in ours.items():
         if name not in weights and not name.endswith("num_batches_tracked"):
             lines.append(Line("", name, tuple(tensor.shape), "not in the file"))
     return Conversion(project, weights, tuple(lines))
 
 
-def _take(
+def _convert_tensor(
     name: str, tensor: Tensor, rules: tuple[Rule, ...], ours: Mapping[str, Tensor], weights: dict[str, Tensor]
 ) -> Line:
     shape = tuple(tensor.shape)
     if LEFT_OUT.fullmatch(name):
         return Line(name, "", shape, "not a weight")
-    found = _rule_of(name, rules)
+    found = _find_rule(name, rules)
     if found is None:
         return Line(name, "", shape, "no counterpart")
     rule, target = found
     if target not in ours:
         return Line(name, "", shape, f"this config has no {target}")
     wanted = tuple(ours[target].shape)
-    changed = tensor if rule.change is None else rule.change(tensor)
+    changed = tensor if rule.rearrange is None else rule.rearrange(tensor)
     if tuple(changed.shape) != wanted:
         raise UserError(
             f"{name} is {shape}, {target} of this config is {wanted}; use the config of the same model and classes"
@@ -103,7 +105,7 @@ def _take(
     return Line(name, target, shape, rule.note or "copied")
 
 
-def _rule_of(name: str, rules: tuple[Rule, ...]) -> tuple[Rule, str] | None:
+def _find_rule(name: str, rules: tuple[Rule, ...]) -> tuple[Rule, str] | None:
     for rule in rules:
         if match := re.fullmatch(rule.pattern, name):
             return rule, rule.name(match)
