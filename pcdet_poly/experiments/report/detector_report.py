@@ -57,18 +57,19 @@ def build_report(detector: DetectorRuns, sizes: ReportSizes) -> DetectorReport:
     metrics = DetectorMetrics(detector, resamples=sizes.resamples)
     differences = tuple(one for cell in metrics.list_cells() for one in metrics.compare_arms(cell))
     adjusted_p = adjust_p([one for one in differences if one.cell.ranking == metrics.ranking])
+    epsilons = find_epsilon_arms(detector)
     choices = choose_on_halves(metrics, resamples=sizes.resamples)
     losses = [summarize_loss(detector, arm) for arm in detector.arms]
     return DetectorReport(
         metrics,
-        find_epsilon_arms(detector),
+        epsilons,
         differences,
         adjusted_p,
         choices,
         losses,
         count_p_t(detector, sizes.histogram_frames),
         select_frames(metrics, sizes.shown_frames, sizes.shown_points),
-        write_findings(metrics, adjusted_p, choices, losses),
+        write_findings(metrics, adjusted_p, choices, losses, epsilons),
     )
 
 

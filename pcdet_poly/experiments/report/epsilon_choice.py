@@ -12,7 +12,7 @@ from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.evaluation import draw_segments
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
 from pcdet_poly.experiments.report.metrics import MEAN, DetectorMetrics, TableCell
-from pcdet_poly.experiments.statistics import Estimate, estimate_over_both, estimate_over_seeds
+from pcdet_poly.experiments.statistics import MIN_SEEDS, Estimate, estimate_over_both, estimate_over_seeds
 
 _EPSILON = "classification.epsilon"
 _LEAST_SEGMENTS = 4  # two in each half
@@ -89,6 +89,6 @@ def _choose_on_half(
     best = max(arms, key=lambda arm: (columns[arm][0].mean(), arm == baseline))
     apart = columns[best] - columns[baseline]
     held_out = estimate_over_both(apart[1], apart[2:], int(other.sum()))
-    if np.isnan(held_out.p):
+    if np.isnan(held_out.p) and len(seeds) >= MIN_SEEDS:
         held_out = estimate_over_seeds(apart[1])
     return EpsilonChoice(best, arms[best], float(apart[0].mean()), None if best == baseline else held_out)

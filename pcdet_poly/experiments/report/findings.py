@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice, find_epsilon_arms
+from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice
+from pcdet_poly.experiments.report.learning import describe_learning, list_learnt_classes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import MEAN, AdjustedP, ArmDifference, DetectorMetrics, TableCell
-from pcdet_poly.experiments.statistics import LEVEL, Estimate, count_required_pairs
+from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS, Estimate, count_required_pairs
 
 _TARGET = 0.5  # points: about what the paper reports
+_TOO_FEW = f"fewer than {MIN_SEEDS} seeds"
 _DOUBTS = {
     "worse": "NOT seen: a study that cannot see this cannot see what the other arms do either",
     "not worse": "NOT as expected: something is at work that this study does not control",
@@ -22,25 +24,35 @@ def write_findings(
     adjusted_p: dict[tuple[str, str], AdjustedP],
     choices: Sequence[EpsilonChoice],
     losses: Sequence[LossBehaviour],
+    epsilons: Mapping[str, float],
 ) -> list[str]:
     """Write the findings as sentences.
+
+    A study in which no class was learnt has no findings about its arms: where scores are near 0 their differences and
+    spreads are small, too, and would look like precision.
 
     Args:
         metrics: of the detector's runs.
         adjusted_p: by arm and class, in the ranking metric.
         choices: of epsilon, on each half of the segments.
         losses: what the loss of each arm did.
+        epsilons: of the arms that differ by epsilon alone, ascending.
 
     Returns:
         Sentences in plain text, the most important first.
     """
+    order_of_p = describe_order_of_p(losses, epsilons)
+    learning = describe_learning(metrics)
+    if not list_learnt_classes(metrics):
+        return [*learning, *order_of_p]
     means = metrics.compare_arms(TableCell(MEAN, *metrics.ranking))
     return [
         *_describe_differences(metrics, adjusted_p),
+        *learning,
         *_describe_controls(metrics, means),
         *_describe_choices(choices, metrics.detector.baseline),
         *_describe_detectable(means),
-        *_describe_order_of_p(metrics, losses),
+        *order_of_p,
     ]
 
 
@@ -48,20 +60,24 @@ def _describe_differences(metrics: DetectorMetrics, adjusted_p: dict[tuple[str, 
     baseline = metrics.detector.baseline
     if not adjusted_p:
         return [f"No arm can be compared with {baseline}."]
-    if all(math.isnan(p.over_everything) for p in adjusted_p.values()):
-        return ["One seed per arm, and nothing else to tell chance from effect: no difference can be tested."]
-    different = [pair for pair, p in adjusted_p.items() if p.over_everything <= LEVEL]
+    tested = {pair: p for pair, p in adjusted_p.items() if not math.isnan(p.over_everything)}
+    if not tested:
+        return [f"Arms with {_TOO_FEW} cannot tell chance from effect: no difference is tested, and none is claimed."]
+    different = [pair for pair, p in tested.items() if p.over_everything <= LEVEL]
     claims = [metrics.compare_arm(arm, TableCell(name, *metrics.ranking)).claim for arm, name in different]
     listed = [f"{arm} ({name.lower()} {format_gain(e)})" for (arm, name), e in zip(different, claims, strict=True)]
-    loose = sum(p.over_classes <= LEVEL < p.over_everything for p in adjusted_p.values())
-    family = f"{len(adjusted_p)} comparisons ({metrics.ranking}; Holm over all arms and classes)"
-    first = (
+    loose = sum(p.over_classes <= LEVEL < p.over_everything for p in tested.values())
+    family = f"{len(tested)} comparisons ({metrics.ranking}; Holm over all arms and classes)"
+    lines = [
         f"Different from {baseline} after correction for {family}: {'; '.join(listed)}."
         if listed
         else f"After correction for {family} no arm differs from {baseline} by more than chance explains."
-    )
-    rest = f"{loose} more would pass if each arm were the only one tested: not enough for a claim."
-    return [first, rest] if loose else [first]
+    ]
+    if loose:
+        lines.append(f"{loose} more would pass if each arm were the only one tested: not enough for a claim.")
+    if untested := list(dict.fromkeys(arm for arm, name in adjusted_p.keys() - tested.keys())):
+        lines.append(f"Not tested, with {_TOO_FEW}: {', '.join(sorted(untested))}.")
+    return lines
 
 
 def _describe_controls(metrics: DetectorMetrics, means: Sequence[ArmDifference]) -> list[str]:
@@ -72,7 +88,7 @@ def _describe_controls(metrics: DetectorMetrics, means: Sequence[ArmDifference])
             continue
         start = f"Control {one.arm} should be {expected}: {format_gain(one.claim)}"
         if math.isnan(one.claim.p):
-            lines.append(f"{start}, which one seed cannot judge.")
+            lines.append(f"{start}, which {_TOO_FEW} cannot judge.")
             continue
         worse = bool(one.claim.high < 0)
         verdict = "as expected" if worse == (expected == "worse") else _DOUBTS[expected]
@@ -97,7 +113,7 @@ def _describe_choices(choices: Sequence[EpsilonChoice], baseline: str) -> list[s
 def _describe_detectable(means: Sequence[ArmDifference]) -> list[str]:
     known = [one for one in means if math.isfinite(one.detectable) and one.detectable > 0]
     if not known:
-        return ["One seed per arm says nothing about the spread: no smallest detectable effect."]
+        return [f"Arms with {_TOO_FEW} say too little about the spread: no smallest detectable effect."]
     low, high = min(one.detectable for one in known), max(one.detectable for one in known)
     usual = sorted(known, key=lambda one: one.detectable)[len(known) // 2]
     sd = float((sum((d - float(usual.over_seeds.mean)) ** 2 for d in usual.by_seed) / (len(usual.seeds) - 1)) ** 0.5)
@@ -109,23 +125,42 @@ def _describe_detectable(means: Sequence[ArmDifference]) -> list[str]:
     ]
 
 
-def _describe_order_of_p(metrics: DetectorMetrics, losses: Sequence[LossBehaviour]) -> list[str]:
-    """Describe the check that even small studies pass: a larger epsilon lowers p everywhere."""
+def describe_order_of_p(losses: Sequence[LossBehaviour], epsilons: Mapping[str, float]) -> list[str]:
+    """Describe how p moves with epsilon, and what a settled training would show.
+
+    Where a cell is a peak with chance pi and the training has settled, cross-entropy with Poly-1 gives
+    (p - pi) / (p (1 - p)) = epsilon (2 pi - 1): p moves away from 1/2 as epsilon rises. Focal losses do the same, with
+    pi weighted as the loss weighs peaks and background.
+
+    Args:
+        losses: what the loss of each arm did.
+        epsilons: of the arms that differ by epsilon alone, ascending.
+
+    Returns:
+        One sentence or none: there must be two such arms with logged P_t.
+    """
     at_end = {one.arm: one.at_end for one in losses}
     right = next((name for name in ("p_t/peaks", "p_t/positives") if any(name in end for end in at_end.values())), "")
-    arms = [arm for arm in find_epsilon_arms(metrics.detector) if right in at_end.get(arm, {})]
-    if len(arms) < 2:
+    ends = [at_end[arm] for arm in epsilons if right in at_end.get(arm, {})]
+    if len(ends) < 2:
         return []
-    peaks = [at_end[arm][right] for arm in arms]
-    background = [1 - at_end[arm]["p_t/background"] for arm in arms]
-    falls = peaks == sorted(peaks, reverse=True) and background == sorted(background, reverse=True)
+    peaks = [end[right] for end in ends]
+    background = [1 - end["p_t/background"] for end in ends]
     shown = ", ".join(f"{p:.3f}/{q:.3f}" for p, q in zip(peaks, background, strict=True))
-    order = "both fall as epsilon rises" if falls else "they do NOT both fall as epsilon rises"
-    where = f"{right.removeprefix('p_t/')}/on background"
+    part = right.removeprefix("p_t/")
     return [
-        f"Mean p at {where} at the end of training, epsilon ascending: {shown}; {order}. "
-        "In trainings that have settled they must."
+        f"Mean p at {part}/on background at the end of training, epsilon ascending: {shown}; at {part} it "
+        f"{_describe_trend(peaks)}, on background it {_describe_trend(background)}. In trainings that have settled "
+        "epsilon moves p away from 1/2: as it rises, p rises in a cell whose chance of a peak, as the loss weighs it, "
+        "is above 1/2, and falls in any other."
     ]
+
+
+def _describe_trend(values: Sequence[float]) -> str:
+    ascending = sorted(values)
+    if list(values) == ascending:
+        return "rises" if values[0] < values[-1] else "stays"
+    return "falls" if list(values) == ascending[::-1] else "neither rises nor falls throughout"
 
 
 def format_gain(e: Estimate) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from pcdet_poly.evaluation import draw_segments, resample_metrics
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedRun
 from pcdet_poly.experiments.statistics import (
+    MIN_SEEDS,
     Estimate,
     adjust_by_holm,
     detectable_difference,
@@ -64,11 +65,16 @@ class ArmDifference:
     over_seeds: Estimate
     over_segments: Estimate
     over_both: Estimate
-    detectable: float  # smallest true difference that so many seeds find with 80 % power
+    detectable: float  # smallest true difference that so many seeds find with 80 % power; NaN for fewer than MIN_SEEDS
 
     @property
     def claim(self) -> Estimate:
-        """The interval for claims: over both; over seeds where there are not two segments to resample."""
+        """What a claim rests on: the interval over both, or over seeds where there are not two segments to resample.
+
+        Fewer than MIN_SEEDS pairs allow no claim: then there is a mean, without interval and p.
+        """
+        if len(self.seeds) < MIN_SEEDS:
+            return Estimate.from_mean(self.over_seeds.mean)
         return self.over_seeds if np.isnan(self.over_both.p) else self.over_both
 
 
@@ -161,7 +167,7 @@ class DetectorMetrics:
         seeds, baseline = self.detector.list_common_seeds(arm), self.detector.baseline
         apart = np.stack([self._select_run(arm, s, cell) - self._select_run(baseline, s, cell) for s in seeds], 1)
         by_seed, drawn, num = apart[0], apart[1:], len(self.segments)
-        sd = float(by_seed.std(ddof=1)) if len(seeds) > 1 else float("nan")
+        sd = float(by_seed.std(ddof=1)) if len(seeds) >= MIN_SEEDS else float("nan")
         return ArmDifference(
             arm,
             cell,

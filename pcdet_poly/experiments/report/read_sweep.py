@@ -105,16 +105,16 @@ def _count_by_segment(config: Config, found: DetectionsFile, labels: ValidationL
     """Compute the counts behind metrics.json once more, now by segment."""
     if found.frame_ids != labels.frame_ids:
         raise UserError(f"{len(found.frame_ids)} frames were evaluated, other ones than the sweep's baseline names")
-    problem = build_evaluation_set(
+    boxes = build_evaluation_set(
         found.detections,
         labels.ground_truth,
         class_names=found.class_names,
         no_label_zone=labels.find_in_zones(found.detections),
         segments=labels.segments,
     )
-    cfg = resolve_cutoffs(config.evaluation.metrics, problem, within=config.evaluation.within)
+    cfg = resolve_cutoffs(config.evaluation.metrics, boxes, within=config.evaluation.within)
     evaluator = Evaluator(cfg, class_names=found.class_names, within=config.evaluation.within)
-    evaluator.add(problem)
+    evaluator.add(boxes)
     return evaluator
 
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.engine.frames import open_training_frames
-from pcdet_poly.engine.plan import build_timeline
 from pcdet_poly.engine.state import build_seeded_recipe
+from pcdet_poly.engine.timeline import build_timeline
 from pcdet_poly.engine.warm_start import warm_start
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Batch

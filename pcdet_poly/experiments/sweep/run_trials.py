@@ -92,7 +92,7 @@ def count_total_steps(trial: Trial, num_processes: int) -> int:
     """Count the steps of the trial's training. Raises UserError where its stores are not there."""
     from pcdet_poly.data.load.loader import count_steps_per_epoch
     from pcdet_poly.engine.frames import open_training_frames
-    from pcdet_poly.engine.plan import Timeline
+    from pcdet_poly.engine.timeline import Timeline
 
     if not trial.config.data.val:
         raise UserError("data.val: a sweep needs frames to evaluate on; add data.val=[FOLDER]")

@@ -82,8 +82,8 @@ def test_differences_are_paired_by_seed() -> None:
     base = [0.90, 0.94, 0.98]
     better = [_outcome(accuracy + gain) for accuracy, gain in zip(base, (0.01, 0.011, 0.012), strict=True)]
     found = build_rows({BASELINE: [_outcome(accuracy) for accuracy in base], Arm(epsilon=1.0): better})
-    assert found[1].compare_arm.mean == pytest.approx(1.1)
-    assert found[1].compare_arm.half_width == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)  # t, 2 degrees
+    assert found[1].difference.mean == pytest.approx(1.1)
+    assert found[1].difference.half_width == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)  # t, 2 degrees
     assert found[1].accuracy_sd > 3  # the spread over seeds, which pairing takes out
 
 

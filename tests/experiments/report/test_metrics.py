@@ -80,7 +80,7 @@ def test_differences_are_paired_by_seed(metrics: DetectorMetrics) -> None:
 
 def _difference(arm: str, kind: str, p: float) -> ArmDifference:
     e = Estimate(*(np.array(v) for v in (1.0, 0.0, 2.0, p)))
-    return ArmDifference(arm, TableCell(kind, *MAIN), (0, 1), (1.0, 1.0), e, e, e, 1.0)
+    return ArmDifference(arm, TableCell(kind, *MAIN), (0, 1, 2), (1.0, 1.0, 1.0), e, e, e, 1.0)
 
 
 def test_correction_is_over_classes_and_over_everything() -> None:
