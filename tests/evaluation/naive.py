@@ -26,7 +26,7 @@ def footprint(box: np.ndarray) -> shapely.Polygon:
     return affinity.translate(affinity.rotate(flat, heading, origin=(0, 0), use_radians=True), x, y)
 
 
-def iou(a: np.ndarray, b: np.ndarray, *, with_height: bool) -> np.float32:
+def compute_iou(a: np.ndarray, b: np.ndarray, *, with_height: bool) -> np.float32:
     area = footprint(a).intersection(footprint(b)).area
     size_a, size_b = a[3].astype(float) * a[4], b[3].astype(float) * b[4]
     if with_height:
@@ -41,13 +41,15 @@ def heading_accuracy(a: float, b: float) -> float:
     return 1 - abs(math.remainder(float(a) - float(b), 2 * math.pi)) / math.pi
 
 
-def counts(problem: EvaluationSet, kind: int, *, with_height: bool) -> dict[str, np.ndarray]:
+def count_naively(boxes: EvaluationSet, kind: int, *, with_height: bool) -> dict[str, np.ndarray]:
     """tp, fp, fn_1, fn_2 and summed heading accuracy of one type at every cut-off."""
     total = {name: np.zeros(len(CUTOFFS)) for name in ("tp", "fp", "fn_1", "fn_2", "heading")}
-    for frame in range(problem.num_frames):
-        p = problem.predictions[(problem.predictions.frame == frame) & (problem.predictions.type == kind)]
-        o = problem.objects[(problem.objects.frame == frame) & (problem.objects.type == kind)]
-        ious = np.array([[iou(a, b, with_height=with_height) for b in o.box] for a in p.box]).reshape(len(p), len(o))
+    for frame in range(boxes.num_frames):
+        p = boxes.predictions[(boxes.predictions.frame == frame) & (boxes.predictions.type == kind)]
+        o = boxes.objects[(boxes.objects.frame == frame) & (boxes.objects.type == kind)]
+        ious = np.array([[compute_iou(a, b, with_height=with_height) for b in o.box] for a in p.box]).reshape(
+            len(p), len(o)
+        )
         weight = np.where(ious >= np.float32(THRESHOLDS[kind]), np.round(ious.astype(np.float64) * 1e6), 0)
         for c, cutoff in enumerate(CUTOFFS):
             active = np.flatnonzero(p.score >= cutoff)

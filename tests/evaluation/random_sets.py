@@ -18,7 +18,7 @@ PARTS = {"TYPE_3D": "3D", "TYPE_2D": "BEV"}
 METRICS = {"AP": "ap", "APH": "aph", "APL": "apl"}
 
 
-def random_problem(
+def build_random_set(
     seed: int, *, frames: int = 4, objects: int = 12, grid: float = 0.0, copies: int = 0, scores: int = 0
 ) -> EvaluationSet:
     """Objects in clumps, noisy detections, some turned by pi, false alarms, no-label zones.
@@ -41,7 +41,7 @@ def random_problem(
     turned = found[again] + np.outer(rng.integers(0, 2, copies), [0, 0, 0, 0, 0, 0, np.pi])
     found, of = np.r_[found, turned], np.r_[of, again * 0 + of[again]]
     if grid:
-        box, found = snapped(box, grid), snapped(found, grid)
+        box, found = snap_to_lattice(box, grid), snap_to_lattice(found, grid)
     score = rng.random(len(of))
     frame = np.repeat(np.arange(frames), objects)
     predictions = Predictions(
@@ -67,28 +67,28 @@ def random_problem(
     )
 
 
-def snapped(box: np.ndarray, grid: float) -> np.ndarray:
+def snap_to_lattice(box: np.ndarray, grid: float) -> np.ndarray:
     """Boxes on a lattice, with headings that are multiples of a right angle."""
     size = np.maximum(np.round(box[:, 3:6] / grid), 1) * grid
     return np.c_[np.round(box[:, :3] / grid) * grid, size, np.round(box[:, 6] / (np.pi / 2)) * np.pi / 2]
 
 
-def with_frames(problem: EvaluationSet, frames: np.ndarray) -> EvaluationSet:
-    """The problem with frame i moved to position `frames[i]`."""
+def move_frames(boxes: EvaluationSet, frames: np.ndarray) -> EvaluationSet:
+    """The boxes with frame i moved to position `frames[i]`."""
     moved = []
-    for rows in (problem.predictions, problem.objects):
+    for rows in (boxes.predictions, boxes.objects):
         rows = replace(rows, frame=frames[rows.frame])
         moved.append(rows[np.argsort(rows.frame, kind="stable")])
     order = np.argsort(frames)
     return EvaluationSet(
         moved[0],
         moved[1],
-        tuple(problem.frames[i] for i in order),
-        tuple(problem.segments[i] for i in order),
+        tuple(boxes.frames[i] for i in order),
+        tuple(boxes.segments[i] for i in order),
     )
 
 
-def part_of(problem: EvaluationSet, first: int, end: int) -> EvaluationSet:
+def select_frames(boxes: EvaluationSet, first: int, end: int) -> EvaluationSet:
     """Frames `first` to `end`, numbered anew."""
 
     def rows(table: Any) -> Any:
@@ -96,7 +96,7 @@ def part_of(problem: EvaluationSet, first: int, end: int) -> EvaluationSet:
         return replace(kept, frame=kept.frame - first)
 
     return EvaluationSet(
-        rows(problem.predictions), rows(problem.objects), problem.frames[first:end], problem.segments[first:end]
+        rows(boxes.predictions), rows(boxes.objects), boxes.frames[first:end], boxes.segments[first:end]
     )
 
 
@@ -105,7 +105,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.load(file)
 
 
-def differences(table: ApTable, part: str, official: dict[str, Any]) -> dict[str, tuple[float, float]]:
+def find_differences(table: ApTable, part: str, official: dict[str, Any]) -> dict[str, tuple[float, float]]:
     """Rows and metrics in which ours and the official value are more than 1e-6 apart."""
     assert set(table[part]) == set(official)
     return {

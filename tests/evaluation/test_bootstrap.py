@@ -12,34 +12,34 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_set, paired_bootstrap
 from pcdet_poly.evaluation.bootstrap import draw_segments, resample_metrics
 from pcdet_poly.evaluation.box_tables import EvaluationSet
-from tests.evaluation.random_sets import part_of, random_problem
+from tests.evaluation.random_sets import build_random_set, select_frames
 
 CFG = MetricsConfig(breakdowns=("OBJECT_TYPE",), box_types=("3D",))
 FRAMES = 12  # in three segments: frame i is of segment i % 3
 VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
 
 
-def evaluator_of(problem: EvaluationSet) -> Evaluator:
+def run_evaluator(boxes: EvaluationSet) -> Evaluator:
     evaluator = Evaluator(CFG)
-    evaluator.add(problem)
+    evaluator.add(boxes)
     return evaluator
 
 
-def worse(problem: EvaluationSet, share: float) -> EvaluationSet:
+def drop_predictions(boxes: EvaluationSet, share: float) -> EvaluationSet:
     """Some predictions less."""
-    keep = np.random.default_rng(0).random(len(problem.predictions)) > share
-    return replace(problem, predictions=problem.predictions[keep])
+    keep = np.random.default_rng(0).random(len(boxes.predictions)) > share
+    return replace(boxes, predictions=boxes.predictions[keep])
 
 
 def test_a_resampling_equals_evaluating_its_frames() -> None:
-    problem = random_problem(1, frames=FRAMES)
+    boxes = build_random_set(1, frames=FRAMES)
     draws = np.array([[3, 0, 0], [0, 1, 2], [1, 1, 1]])
-    values = resample_metrics(evaluator_of(problem), draws)
+    values = resample_metrics(run_evaluator(boxes), draws)
     for draw, value in zip(draws, values, strict=True):
         repeated = Evaluator(CFG)
         for frame in range(FRAMES):
             for _ in range(draw[frame % 3]):
-                repeated.add(part_of(problem, frame, frame + 1))
+                repeated.add(select_frames(boxes, frame, frame + 1))
         rows = repeated.compute()["3D"]
         np.testing.assert_allclose(
             value[0, :, :, :2].ravel(), [v for row in rows.values() for v in row.values()], atol=1e-6
@@ -54,7 +54,7 @@ def test_draws_are_reproducible_and_complete() -> None:
 
 
 def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
-    evaluator = evaluator_of(random_problem(2, frames=FRAMES))
+    evaluator = run_evaluator(build_random_set(2, frames=FRAMES))
     table = bootstrap(evaluator, resamples=200, seed=3)
     assert table.entries == evaluator.compute().entries
     low, high = table.intervals["3D"][VEHICLE]["ap"]
@@ -65,15 +65,15 @@ def test_intervals_hold_most_resamplings_and_keep_the_values() -> None:
 
 
 def test_equal_detectors_do_not_differ() -> None:
-    evaluator = evaluator_of(random_problem(3, frames=FRAMES))
+    evaluator = run_evaluator(build_random_set(3, frames=FRAMES))
     table = paired_bootstrap(evaluator, evaluator, resamples=20)
     assert {value for _, _, _, value in table.iterate_rows()} == {0.0}
     assert table.get_interval("3D", VEHICLE, "ap") == (0, 0)
 
 
 def test_a_paired_difference_is_surer_than_two_intervals_say() -> None:
-    problem = random_problem(4, frames=FRAMES, objects=20)
-    first, second = evaluator_of(problem), evaluator_of(worse(problem, 0.3))
+    boxes = build_random_set(4, frames=FRAMES, objects=20)
+    first, second = run_evaluator(boxes), run_evaluator(drop_predictions(boxes, 0.3))
     difference = paired_bootstrap(first, second, resamples=200)
     expected = first.compute()["3D"][VEHICLE]["ap"] - second.compute()["3D"][VEHICLE]["ap"]
     assert difference["3D"][VEHICLE]["ap"] == pytest.approx(expected)
@@ -85,14 +85,14 @@ def test_a_paired_difference_is_surer_than_two_intervals_say() -> None:
 
 def test_mistakes_are_named() -> None:
     one = Evaluator(CFG)
-    one.add(replace(random_problem(6), segments=("only",) * 4))
+    one.add(replace(build_random_set(6), segments=("only",) * 4))
     with pytest.raises(UserError, match=r"1 segment\(s\) seen"):
         bootstrap(one)
-    others = evaluator_of(replace(random_problem(6), segments=("x", "y", "x", "y")))
+    others = run_evaluator(replace(build_random_set(6), segments=("x", "y", "x", "y")))
     with pytest.raises(UserError, match="same segments"):
-        paired_bootstrap(evaluator_of(random_problem(6)), others)
+        paired_bootstrap(run_evaluator(build_random_set(6)), others)
 
 
 def test_segments_change_no_value() -> None:
-    problem = random_problem(7)
-    assert evaluator_of(problem).compute().entries == evaluate_set(replace(problem, segments=("",) * 4), CFG).entries
+    boxes = build_random_set(7)
+    assert run_evaluator(boxes).compute().entries == evaluate_set(replace(boxes, segments=("",) * 4), CFG).entries

@@ -29,7 +29,7 @@ from pcdet_poly.evaluation.table_text import build_caption
 from pcdet_poly.evaluation.waymo_op.comparison import run_waymo_op
 from pcdet_poly.protos.metrics import Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
-from tests.evaluation.random_sets import random_problem
+from tests.evaluation.random_sets import build_random_set
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
@@ -37,13 +37,13 @@ VEHICLE = "OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"
 
 @pytest.fixture(scope="module")
 def table() -> ApTable:
-    return evaluate_set(random_problem(0), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
+    return evaluate_set(build_random_set(0), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
 
 
 @pytest.fixture(scope="module")
 def sure() -> ApTable:
     evaluator = Evaluator(MetricsConfig(breakdowns=("OBJECT_TYPE",)))
-    evaluator.add(random_problem(0))
+    evaluator.add(build_random_set(0))
     return bootstrap(evaluator, resamples=10)
 
 
@@ -62,12 +62,12 @@ def test_json_has_the_official_names(table: ApTable) -> None:
 
 
 def test_difference(table: ApTable) -> None:
-    other = evaluate_set(random_problem(1), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
+    other = evaluate_set(build_random_set(1), MetricsConfig(breakdowns=("OBJECT_TYPE",), let={}))
     change = table.subtract(other)
     assert change["BEV"][VEHICLE]["ap"] == table["BEV"][VEHICLE]["ap"] - other["BEV"][VEHICLE]["ap"]
     assert {value for _, _, _, value in table.subtract(table).iterate_rows()} == {0.0}
     with pytest.raises(UserError, match="different rows"):
-        table.subtract(evaluate_set(random_problem(1)))
+        table.subtract(evaluate_set(build_random_set(1)))
 
 
 def test_csv(table: ApTable, sure: ApTable) -> None:
@@ -101,7 +101,7 @@ def test_the_caption_says_what_was_left_out(table: ApTable) -> None:
 @pytest.fixture
 def arrays(tmp_path: Path) -> Path:
     path = tmp_path / "both.npz"
-    np.savez(path, **flatten_set(random_problem(0)))
+    np.savez(path, **flatten_set(build_random_set(0)))
     return path
 
 
@@ -113,7 +113,7 @@ def test_one_npz(arrays: Path, tmp_path: Path, capsys: pytest.CaptureFixture) ->
     output = tmp_path / "metrics.json"
     assert run(arrays, "--output", output, "--let", "--plots", tmp_path / "plots") == 0
     value = json.loads(output.read_text())
-    assert value["3D"] == evaluate_set(random_problem(0)).to_json()["3D"]
+    assert value["3D"] == evaluate_set(build_random_set(0)).to_json()["3D"]
     assert value["meta"]["seconds"] > 0
     assert "VEHICLE_LEVEL_1" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "plots").iterdir()}
@@ -128,9 +128,9 @@ def test_other_outputs(arrays: Path, tmp_path: Path, name: str, start: str) -> N
 
 
 def frames(num: int) -> tuple[list[str], list[Detections], list[GroundTruth]]:
-    problem = random_problem(2, frames=num)
+    boxes = build_random_set(2, frames=num)
     ids = [f"segment{i % 3}/{i}" for i in range(num)]
-    predictions, objects = problem.predictions, problem.objects
+    predictions, objects = boxes.predictions, boxes.objects
     found, truth = [], []
     for i in range(num):
         p, o = predictions[predictions.frame == i], objects[objects.frame == i]
@@ -220,7 +220,7 @@ def test_no_common_frame_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_waymo_s_package_missing_is_said() -> None:
     with pytest.raises(UserError, match=r"No module named .*requirements-official\.txt"):
-        run_waymo_op(random_problem(0), MetricsConfig(), sys.executable)
+        run_waymo_op(build_random_set(0), MetricsConfig(), sys.executable)
 
 
 def test_write_submission(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pcdet_poly.evaluation.files.message_chunks import read_message_chunks
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.protos.metrics import Object, Objects, Submission
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
-from tests.evaluation.random_sets import random_problem
+from tests.evaluation.random_sets import build_random_set
 
 FRAMES = ("segment_a/100", "segment_a/200", "b/1700000000000000")
 CLASSES = ("PEDESTRIAN", "VEHICLE", "CYCLIST")
@@ -227,8 +227,8 @@ def test_bad_objects_are_named(tmp_path: Path) -> None:
 
 def test_frames_of_either_side_count() -> None:
     """Predictions without labels are false alarms, labels without predictions are missed."""
-    problem = random_problem(0)
-    arrays = flatten_set(problem)
+    boxes = build_random_set(0)
+    arrays = flatten_set(boxes)
     arrays["pd_frame"] = arrays["pd_frame"] + 2
     joined = build_set_of_arrays(arrays, "test")
     assert joined.num_frames == 6
@@ -240,20 +240,20 @@ def test_frames_are_joined_by_their_names(
 ) -> None:
     write_detections(tmp_path / "d.parquet", FRAMES, detections, CLASSES)
     write_labels(tmp_path / "l.bin", FRAMES[::-1], labels[::-1], WAYMO_CLASSES)
-    problem = EvaluationSet.join(read_predictions(tmp_path / "d.parquet"), read_labels(tmp_path / "l.bin"))
-    assert problem.frames == tuple(sorted(FRAMES))
-    assert problem.segments == ("b", "segment_a", "segment_a")
-    assert problem.predictions.frame.tolist() == [0, 0, 1, 1, 1, 1, 1]
-    assert set(problem.objects.frame[problem.objects.type > 0].tolist()) == {0, 1}
+    boxes = EvaluationSet.join(read_predictions(tmp_path / "d.parquet"), read_labels(tmp_path / "l.bin"))
+    assert boxes.frames == tuple(sorted(FRAMES))
+    assert boxes.segments == ("b", "segment_a", "segment_a")
+    assert boxes.predictions.frame.tolist() == [0, 0, 1, 1, 1, 1, 1]
+    assert set(boxes.objects.frame[boxes.objects.type > 0].tolist()) == {0, 1}
 
 
 def test_arrays(tmp_path: Path) -> None:
-    problem = random_problem(1)
-    arrays = flatten_set(problem)
+    boxes = build_random_set(1)
+    arrays = flatten_set(boxes)
     np.savez(tmp_path / "both.npz", **arrays)
     again = read_flat_arrays(tmp_path / "both.npz")
     for side in ("predictions", "objects"):
-        for name, column in getattr(problem, side).columns().items():
+        for name, column in getattr(boxes, side).columns().items():
             np.testing.assert_array_equal(column, getattr(getattr(again, side), name), err_msg=name)
     with pytest.raises(UserError, match="no array 'gt_box'"):
         build_set_of_arrays({name: column for name, column in arrays.items() if name != "gt_box"}, "x")

@@ -30,7 +30,7 @@ from pcdet_poly.evaluation.kernels.overlap import (
     wrap_heading,
 )
 from tests.evaluation import naive
-from tests.evaluation.random_sets import random_problem
+from tests.evaluation.random_sets import build_random_set
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 EVERYTHING = np.zeros(5, np.float32)
@@ -62,12 +62,12 @@ def test_iou_equals_the_official_one() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_iou_equals_shapely_s(seed: int) -> None:
-    problem = random_problem(seed, frames=1)
-    for a, b in zip(problem.predictions.box[:10], problem.objects.box[:10], strict=False):
-        assert iou_of(a, b, BOX_BEV) == pytest.approx(naive.iou(a, b, with_height=False), abs=1e-6)
-        assert iou_of(a, b, BOX_3D) == pytest.approx(naive.iou(a, b, with_height=True), abs=1e-6)
+    boxes = build_random_set(seed, frames=1)
+    for a, b in zip(boxes.predictions.box[:10], boxes.objects.box[:10], strict=False):
+        assert iou_of(a, b, BOX_BEV) == pytest.approx(naive.compute_iou(a, b, with_height=False), abs=1e-6)
+        assert iou_of(a, b, BOX_3D) == pytest.approx(naive.compute_iou(a, b, with_height=True), abs=1e-6)
         flat = np.array([[*a[:6], 0], [*b[:6], 0]], np.float32)
-        assert iou_of(a, b, BOX_AA_2D) == pytest.approx(naive.iou(*flat, with_height=False), abs=1e-6)
+        assert iou_of(a, b, BOX_AA_2D) == pytest.approx(naive.compute_iou(*flat, with_height=False), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_dense_assignment_is_a_best_one(seed: int) -> None:
 @pytest.mark.parametrize("with_height", [True, False])
 @pytest.mark.parametrize("seed", range(6))
 def test_counts_equal_a_fresh_assignment_at_every_cutoff(seed: int, with_height: bool) -> None:
-    problem = random_problem(seed, frames=2, objects=30)
+    boxes = build_random_set(seed, frames=2, objects=30)
     evaluator = Evaluator(MetricsConfig(breakdowns=("OBJECT_TYPE",), box_types=("3D",) if with_height else ("BEV",)))
-    evaluator.add(problem)
+    evaluator.add(boxes)
     for kind, ours in zip(range(1, 5), evaluator.sum_counts()[0], strict=True):
-        expected = naive.counts(problem, kind, with_height=with_height)
+        expected = naive.count_naively(boxes, kind, with_height=with_height)
         for name, column in (("tp", TP), ("fp", FP), ("fn_1", FN_1), ("fn_2", FN_2)):
             np.testing.assert_array_equal(ours[column], expected[name], err_msg=f"type {kind} {name}")
         np.testing.assert_allclose(ours[HEADING] / FIXED_POINT, expected["heading"], atol=1e-5)

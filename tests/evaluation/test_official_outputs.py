@@ -14,7 +14,7 @@ from pcdet_poly.evaluation.evaluator import resolve_cutoffs
 from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.kernels.outcome_counts import FN_1, FN_2, FP, TP
-from tests.evaluation.random_sets import PARTS, differences, read_json
+from tests.evaluation.random_sets import PARTS, find_differences, read_json
 
 CASES = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 DEFAULT = sorted(
@@ -31,7 +31,7 @@ VARIANTS = {
 @pytest.mark.parametrize("name", DEFAULT)
 def test_default_configuration(name: str) -> None:
     table, official = evaluate_set(read_flat_arrays(CASES / f"{name}.npz")), read_json(CASES / f"{name}.json.gz")
-    assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
+    assert {part: find_differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
         "TYPE_2D": {},
     }
@@ -41,21 +41,21 @@ def test_default_configuration(name: str) -> None:
 def test_other_configurations(name: str) -> None:
     cfg = MetricsConfig(box_types=("3D",), **VARIANTS[name])
     table = evaluate_set(read_flat_arrays(CASES / f"{name.partition('.')[0]}.npz"), cfg)
-    assert differences(table, "3D", read_json(CASES / f"{name}.json.gz")["TYPE_3D"]) == {}
+    assert find_differences(table, "3D", read_json(CASES / f"{name}.json.gz")["TYPE_3D"]) == {}
 
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_cases_and_their_counts(name: str) -> None:
     """All breakdowns, box types, ties by the dozen, LET, the other matcher, odd settings: see the case's name."""
     case = read_json(CASES / f"{name}.json.gz")
-    problem = read_flat_arrays(CASES / f"{name}.npz")
-    evaluator = Evaluator(resolve_cutoffs(MetricsConfig.model_validate(case["settings"]), problem))
-    evaluator.add(problem)
+    boxes = read_flat_arrays(CASES / f"{name}.npz")
+    evaluator = Evaluator(resolve_cutoffs(MetricsConfig.model_validate(case["settings"]), boxes))
+    evaluator.add(boxes)
     table, counts = evaluator.compute(), evaluator.sum_counts()
     cfg = evaluator.counter.cfg
     for part, of_part in zip(table.entries, counts, strict=True):
         official = case["rows"][part]
-        assert differences(table, part, official) == {}
+        assert find_differences(table, part, official) == {}
         for shard, of_shard in zip(evaluator.counter.layout.shards, of_part, strict=True):
             for level in cfg.levels:
                 row = official[f"{shard}_LEVEL_{level}"]
@@ -90,7 +90,7 @@ def test_waymo_s_published_files(real_data: Path) -> None:
     labels = read_label_file(real_data / "waymo" / "fake_ground_truths.bin")
     table, official = evaluate_set(EvaluationSet.join(predictions, labels)), read_json(folder / "official_fake.json.gz")
     assert table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"]["ap"] == pytest.approx(0.209682, abs=1e-6)
-    assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
+    assert {part: find_differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
         "TYPE_2D": {},
     }
@@ -123,7 +123,7 @@ def test_the_speed_case(real_data: Path) -> None:
         evaluate_set(read_flat_arrays(folder / "large_200x100.npz")),
         read_json(folder / "large_200x100.json.gz"),
     )
-    assert {part: differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
+    assert {part: find_differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
         "TYPE_2D": {},
     }

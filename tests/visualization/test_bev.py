@@ -34,13 +34,15 @@ def found(*boxes: tuple[float, ...], score: float = 0.9, label: int = 1) -> Dete
     return Detections(np.array(boxes, np.float32).reshape(n, 7), np.full(n, label), np.full(n, score, dtype=np.float32))
 
 
-def picture(path: Path, points: np.ndarray, ground_truth: GroundTruth, detections: Detections, **options) -> np.ndarray:
+def draw_pixels(
+    path: Path, points: np.ndarray, ground_truth: GroundTruth, detections: Detections, **options
+) -> np.ndarray:
     """The drawn pixels, (H, W, 3) in [0, 1]."""
     draw_bev(path, points, ground_truth, detections, class_names=CLASSES, **options)
     return imread(path)[..., :3]
 
 
-def near(pixels: np.ndarray, colour: str, tolerance: float = 0.06) -> np.ndarray:
+def mask_colour(pixels: np.ndarray, colour: str, tolerance: float = 0.06) -> np.ndarray:
     """Mask of the pixels in that colour, the legend's corner left out."""
     rgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     mask = (np.abs(pixels - rgb) < tolerance).all(axis=-1)
@@ -53,7 +55,7 @@ NO_POINTS = np.zeros((0, 5), np.float32)
 
 @pytest.mark.parametrize("size_px", [300, 1200])
 def test_picture_has_the_size_asked_for(tmp_path: Path, size_px: int) -> None:
-    pixels = picture(tmp_path / "a.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), size_px=size_px)
+    pixels = draw_pixels(tmp_path / "a.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), size_px=size_px)
     assert pixels.shape == (size_px, size_px, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
@@ -61,9 +63,11 @@ def test_picture_has_the_size_asked_for(tmp_path: Path, size_px: int) -> None:
 def test_points_boxes_and_titles_leave_ink(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     points = rng.uniform(-60, 60, (20_000, 5)).astype(np.float32)
-    empty = picture(tmp_path / "0.png", NO_POINTS, GroundTruth.empty(), Detections.empty())
-    with_points = picture(tmp_path / "1.png", points, GroundTruth.empty(), Detections.empty())
-    with_title = picture(tmp_path / "2.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), title="segment/1234")
+    empty = draw_pixels(tmp_path / "0.png", NO_POINTS, GroundTruth.empty(), Detections.empty())
+    with_points = draw_pixels(tmp_path / "1.png", points, GroundTruth.empty(), Detections.empty())
+    with_title = draw_pixels(
+        tmp_path / "2.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), title="segment/1234"
+    )
     assert (with_points != empty).any(axis=-1).mean() > 0.01
     assert (with_title != empty).any()
 
@@ -71,8 +75,10 @@ def test_points_boxes_and_titles_leave_ink(tmp_path: Path) -> None:
 def test_detections_lie_where_their_box_is(tmp_path: Path) -> None:
     # Forward and left of the car: the right upper quarter; a picture's rows go down.
     box = (20.0, 10.0, 0.0, 8.0, 3.0, 2.0, 0.0)
-    pixels = picture(tmp_path / "a.png", NO_POINTS, GroundTruth.empty(), found(box, label=0), limits=(-40, -40, 40, 40))
-    rows, columns = np.nonzero(near(pixels, CLASS_COLOURS[0]))
+    pixels = draw_pixels(
+        tmp_path / "a.png", NO_POINTS, GroundTruth.empty(), found(box, label=0), limits=(-40, -40, 40, 40)
+    )
+    rows, columns = np.nonzero(mask_colour(pixels, CLASS_COLOURS[0]))
     height, width = pixels.shape[:2]
     assert len(rows) > 50
     assert columns.min() > 0.6 * width
@@ -82,16 +88,16 @@ def test_detections_lie_where_their_box_is(tmp_path: Path) -> None:
 
 def test_labels_and_detections_keep_their_class_colours(tmp_path: Path) -> None:
     left, right = (-20.0, -20.0, 0.0, 9.0, 9.0, 2.0, 0.4), (15.0, -25.0, 0.0, 9.0, 9.0, 2.0, 2.0)
-    pixels = picture(tmp_path / "a.png", NO_POINTS, labels(left, label=2), found(right, label=1))
-    assert near(pixels, CLASS_COLOURS[2])[:, :600].sum() > 20
-    assert near(pixels, CLASS_COLOURS[1])[:, 600:].sum() > 50
+    pixels = draw_pixels(tmp_path / "a.png", NO_POINTS, labels(left, label=2), found(right, label=1))
+    assert mask_colour(pixels, CLASS_COLOURS[2])[:, :600].sum() > 20
+    assert mask_colour(pixels, CLASS_COLOURS[1])[:, 600:].sum() > 50
 
 
 def test_weak_and_outside_boxes_are_left_out(tmp_path: Path) -> None:
     here, outside = (5.0, -5.0, 0.0, 4.0, 2.0, 2.0, 0.0), (90.0, 0.0, 0.0, 4.0, 2.0, 2.0, 0.0)
-    none = picture(tmp_path / "0.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), min_score=0.5)
-    weak = picture(tmp_path / "1.png", NO_POINTS, labels(outside), found(here, score=0.4), min_score=0.5)
-    strong = picture(tmp_path / "2.png", NO_POINTS, labels(outside), found(here, score=0.6), min_score=0.5)
+    none = draw_pixels(tmp_path / "0.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), min_score=0.5)
+    weak = draw_pixels(tmp_path / "1.png", NO_POINTS, labels(outside), found(here, score=0.4), min_score=0.5)
+    strong = draw_pixels(tmp_path / "2.png", NO_POINTS, labels(outside), found(here, score=0.6), min_score=0.5)
     assert (weak == none).all()
     assert (strong != none).any()
 

@@ -32,12 +32,12 @@ from tests.visualization.views import CLASSES, make_frame, make_view, make_views
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def data_of(text: str) -> dict:
+def read_data(text: str) -> dict:
     (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     return json.loads(found)
 
 
-def unpacked(text: str, dtype: str) -> np.ndarray:
+def unpack(text: str, dtype: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype)
 
 
@@ -94,14 +94,14 @@ def test_weak_detections_are_no_part_of_a_view() -> None:
 
 def test_page_holds_points_codes_and_boxes() -> None:
     views = make_views(2)
-    data = data_of(build_page(views, [1, 0], mode="score", min_score=0.3))
+    data = read_data(build_page(views, [1, 0], mode="score", min_score=0.3))
     assert [frame["id"] for frame in data["frames"]] == [views.frame_ids[1], views.frame_ids[0]]
     assert (data["mode"], data["classes"], data["detects"]) == ("score", list(CLASSES), True)
     view, frame = views.load_view(1), data["frames"][0]
-    np.testing.assert_allclose(unpacked(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
+    np.testing.assert_allclose(unpack(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
     for mode in COLOUR_MODES:
-        np.testing.assert_array_equal(unpacked(frame["codes"][mode], "u1"), compute_colour_codes(view, mode))
-        np.testing.assert_array_equal(unpacked(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode))
+        np.testing.assert_array_equal(unpack(frame["codes"][mode], "u1"), compute_colour_codes(view, mode))
+        np.testing.assert_array_equal(unpack(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode))
     (_, _, _, *_, label, points), _ = frame["labels"]
     assert (label, points >= 1) == (0, True)
     np.testing.assert_allclose(np.array(frame["detections"])[:, :7], view.detections.box, atol=1e-3)
@@ -121,9 +121,9 @@ def test_page_of_many_large_frames_stays_small() -> None:
     views = replace(make_views(40), load_view=lambda i: view)
     text = build_page(views, range(40), mode="class", min_score=0.3)
     assert 8e6 < len(text) < 15e6
-    frame = data_of(text)["frames"][0]
+    frame = read_data(text)["frames"][0]
     assert frame["total"] == 150_000
-    assert 5_000 <= len(unpacked(frame["points"], "<i2")) / 3 < 150_000
+    assert 5_000 <= len(unpack(frame["points"], "<i2")) / 3 < 150_000
 
 
 def test_page_refuses_more_frames_than_it_can_show() -> None:
