@@ -1,4 +1,4 @@
-"""zlib streams in and out: fast in, reproducible out."""
+"""Inflates zlib streams fast, and deflates to the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcdet_poly.stage_timer import time_stage
 def _import_fastest_zlib() -> Any:
     try:
         return importlib.import_module("isal.isal_zlib")
-    except ImportError:  # no wheel for this machine: Python's own takes twice as long
+    except ImportError:  # there is no wheel for this machine: Python's own zlib takes twice as long
         return zlib
 
 
@@ -22,7 +22,7 @@ _OUTPUT_BYTES = 1 << 22  # a TOP image holds 2.7 MB, its poses 4.1 MB: growing f
 
 
 def inflate(data: memoryview) -> bytes:
-    """What a zlib stream holds."""
+    """Inflate a zlib stream; raise `UserError` if it is damaged."""
     try:
         with time_stage("decompress"):
             return _READER.decompress(data, bufsize=_OUTPUT_BYTES)
@@ -31,7 +31,7 @@ def inflate(data: memoryview) -> bytes:
 
 
 def deflate(data: bytes) -> bytes:
-    """A zlib stream of `data`.
+    """Compress `data` to a zlib stream.
 
     Python's zlib at its fastest level, not isal: isal is five times faster, but may choose other
     matches on another processor, and files made from one seed should be equal everywhere.

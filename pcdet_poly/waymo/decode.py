@@ -1,4 +1,4 @@
-"""Bytes of a Waymo v1 record -> Scan -> Frame. Camera data is stepped over, neither parsed nor copied."""
+"""Decodes a Waymo v1 record to a Scan, and converts that to a Frame; camera data is neither parsed nor copied."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
-from pcdet_poly.waymo import protobuf_wire as wire
 from pcdet_poly.waymo.laser_messages import decode_lidar_scans
+from pcdet_poly.waymo.protobuf_wire import iterate_fields
 from pcdet_poly.waymo.range_image import convert_range_images
 from pcdet_poly.waymo.scan import Scan, check_returns, get_lidar_name
 
@@ -24,7 +24,7 @@ _LASERS = 5
 
 
 def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
-    """One record's labels, and the points of the given LiDAR returns; warns where it has no LiDAR data."""
+    """Decode a record to a frame with the points of the given LiDAR returns; warn if it has no LiDAR data."""
     scan = decode_scan(record, returns=returns)
     if not scan.has_images:
         warnings.warn("a Waymo record has no LiDAR data: its frame has labels but 0 points", stacklevel=2)
@@ -32,7 +32,7 @@ def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 
 def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
-    """Points in place of range images; everything else as it is."""
+    """Convert a scan to a frame: range images become points, everything else stays the same."""
     with time_stage("geometry"):
         points = convert_range_images(scan, returns)
     return Frame(
@@ -48,7 +48,11 @@ def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 
 def decode_scan(record: bytes, *, returns: Collection[int] = (1, 2)) -> Scan:
-    """One record's labels, calibrations, and range images up to the highest of `returns`."""
+    """Decode a record to labels, calibrations, and range images up to the highest of `returns`.
+
+    Raises:
+        UserError: if the record is no Waymo `Frame`, or its contents contradict each other.
+    """
     check_returns(returns)
     with time_stage("parse"):
         return _decode_scan(record, max(returns))
@@ -73,15 +77,15 @@ def _decode_scan(record: bytes, num_returns: int) -> Scan:
             no_label_zones=tuple(np.stack([zone.x, zone.y], axis=1) for zone in frame.no_label_zones),
             context={field.name: value for field, value in frame.context.stats.ListFields()},
         )
-    except ValueError as error:  # UserErrors, and numpy's about text or columns that make no sense
+    except ValueError as error:  # UserErrors, and numpy's errors about impossible text or columns
         raise UserError(f"frame {frame.context.name}/{frame.timestamp_micros}: {error}") from error
 
 
 def _split_record(record: memoryview) -> tuple[bytes, list[memoryview]]:
-    """The bytes worth a parser, and the serialized lasers."""
+    """Split a record into the bytes to parse and the serialized lasers; leave the rest out."""
     parsed: list[memoryview] = []
     lasers: list[memoryview] = []
-    for number, value, whole in wire.iterate_fields(record):
+    for number, value, whole in iterate_fields(record):
         if number in _PARSED:
             parsed.append(whole)
         elif number == _LASERS and isinstance(value, memoryview):
@@ -92,21 +96,23 @@ def _split_record(record: memoryview) -> tuple[bytes, list[memoryview]]:
 def _decode_calibration(laser: Any) -> LidarCalibration:
     return LidarCalibration(
         lidar=laser.name,
-        vehicle_from_lidar=_decode_matrix(laser.extrinsic.transform, f"extrinsic of LiDAR {get_lidar_name(laser.name)}"),
+        vehicle_from_lidar=_decode_matrix(
+            laser.extrinsic.transform, f"extrinsic of LiDAR {get_lidar_name(laser.name)}"
+        ),
         beam_inclination_rad=np.array(laser.beam_inclinations, np.float64),
         beam_inclination_min_rad=laser.beam_inclination_min,
         beam_inclination_max_rad=laser.beam_inclination_max,
     )
 
 
-def _decode_matrix(transform: Sequence[float], place: str) -> np.ndarray:
+def _decode_matrix(transform: Sequence[float], where: str) -> np.ndarray:
     if len(transform) != 16:
-        raise UserError(f"{place}: {len(transform)} numbers, a 4 x 4 matrix needs 16")
+        raise UserError(f"{where}: {len(transform)} numbers, a 4 x 4 matrix needs 16")
     return np.array(transform, np.float64).reshape(4, 4)
 
 
 def _decode_labels(labels: Sequence[Any]) -> GroundTruth:
-    """Labels of the known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
+    """Decode the labels of known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
     with time_stage("labels"):
         labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
         return GroundTruth(

@@ -1,4 +1,4 @@
-"""Scan -> bytes of a Waymo v1 record: the inverse of decode.py."""
+"""Encodes a Scan as a Waymo v1 record, which decode.py reads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pcdet_poly.waymo.scan import LidarScan, Scan
 
 
 def encode_scan(scan: Scan) -> bytes:
-    """A serialized Waymo `Frame` without cameras; one Scan always gives the same bytes.
+    """Encode a Scan as a serialized Waymo `Frame` without cameras; equal scans give equal bytes.
 
-    Boxes, range images, poses and calibrations come back exactly. Every range image carries an empty
-    camera projection, because most readers (Waymo's own included) ask for one.
+    Boxes, range images, poses and calibrations are kept exactly. Every range image carries an empty
+    camera projection, because most readers (Waymo's own included) need one.
     """
     frame = proto.Frame(
         context=proto.Context(
@@ -63,7 +63,7 @@ def _encode_laser(lidar: LidarScan) -> Any:
 
 
 def _encode_matrix(array: np.ndarray) -> bytes:
-    """A serialized MatrixFloat, its packed floats copied whole instead of through a repeated field."""
+    """Encode a MatrixFloat; its packed floats are copied at once, not one by one through a repeated field."""
     data = array.astype("<f4").tobytes()
     head = b"\n" + _encode_varint(len(data))  # field 1, length-delimited
     return head + data + proto.MatrixFloat(shape=proto.MatrixShape(dims=array.shape)).SerializeToString()
@@ -79,7 +79,7 @@ def _encode_varint(value: int) -> bytes:
 
 @lru_cache
 def _encode_empty_projection(rows: int, columns: int) -> bytes:
-    """(rows, columns, 6) zeros: no pixel is seen by a camera."""
+    """Encode (rows, columns, 6) zeros: no camera sees any of the pixels."""
     shape = rows, columns, 6
     matrix = proto.MatrixInt32(data=bytes(rows * columns * 6), shape=proto.MatrixShape(dims=shape))
     return deflate(matrix.SerializeToString())

@@ -1,4 +1,4 @@
-"""Serialized `Laser` messages -> LidarScans, in place."""
+"""Decodes serialized `Laser` messages to LiDAR scans without copying them first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import LidarCalibration
-from pcdet_poly.waymo import protobuf_wire as wire
 from pcdet_poly.waymo.compression import inflate
+from pcdet_poly.waymo.protobuf_wire import read_byte_fields, read_float_matrix, read_integer
 from pcdet_poly.waymo.scan import TOP, LidarScan, get_lidar_name
 
 # Field numbers of Laser and of RangeImage.
@@ -21,28 +21,45 @@ _NOTHING = memoryview(b"")
 def decode_lidar_scans(
     lasers: Sequence[memoryview], calibrations: Mapping[int, LidarCalibration], num_returns: int
 ) -> tuple[LidarScan, ...]:
-    """The first `num_returns` images of every calibrated LiDAR, ascending; no images where it saw nothing."""
-    by_name = {wire.read_integer(laser, _NAME): _get_filled_returns(laser) for laser in lasers}
+    """Decode the range images of every calibrated LiDAR.
+
+    Args:
+        lasers: serialized `Laser` messages.
+        calibrations: LiDAR (Waymo's LaserName) -> its calibration.
+        num_returns: decode at most so many images per LiDAR, 1 or 2.
+
+    Returns:
+        One scan per calibrated LiDAR, ascending; without images if the LiDAR measured nothing.
+
+    Raises:
+        UserError: if a message is malformed, or a LiDAR with images has no calibration or no pixel poses.
+    """
+    by_name = {read_integer(laser, _NAME): _get_filled_returns(laser) for laser in lasers}
     for name, returns in by_name.items():
         if returns and name not in calibrations:
             raise UserError(
-                f"LiDAR {get_lidar_name(name)} has range images but no calibration: add it to context.laser_calibrations"
+                f"LiDAR {get_lidar_name(name)} has range images but no calibration: "
+                "add it to context.laser_calibrations"
             )
-    return tuple(_decode_lidar_scan(calibrations[name], by_name.get(name, [])[:num_returns]) for name in sorted(calibrations))
+    return tuple(
+        _decode_lidar_scan(calibrations[name], by_name.get(name, [])[:num_returns]) for name in sorted(calibrations)
+    )
 
 
 def _get_filled_returns(laser: memoryview) -> list[dict[int, memoryview]]:
-    """The fields of each RangeImage that holds something; Waymo writes empty ones where data was withheld."""
-    messages = wire.read_byte_fields(laser)
-    returns = [wire.read_byte_fields(messages.get(number, _NOTHING)) for number in _RETURNS]
+    """Get the fields of each RangeImage that is not empty; Waymo writes empty ones if it withholds data."""
+    messages = read_byte_fields(laser)
+    returns = [read_byte_fields(messages.get(number, _NOTHING)) for number in _RETURNS]
     if returns[1].get(_IMAGE) and not returns[0].get(_IMAGE):
-        raise UserError(f"LiDAR {get_lidar_name(wire.read_integer(laser, _NAME))} has a second return but no first")
+        raise UserError(f"LiDAR {get_lidar_name(read_integer(laser, _NAME))} has a second return but no first")
     return [image for image in returns if image.get(_IMAGE)]
 
 
 def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int, memoryview]]) -> LidarScan:
     name = get_lidar_name(calibration.lidar)
-    images = tuple(_decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1))
+    images = tuple(
+        _decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1)
+    )
     pose = None
     if images and calibration.lidar == TOP:
         if not returns[0].get(_POSE):
@@ -51,8 +68,8 @@ def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int
     return LidarScan(calibration, images, pose)
 
 
-def _decode_image(compressed: memoryview, place: str) -> np.ndarray:
+def _decode_image(compressed: memoryview, where: str) -> np.ndarray:
     try:
-        return wire.read_float_matrix(memoryview(inflate(compressed)))
+        return read_float_matrix(memoryview(inflate(compressed)))
     except UserError as error:
-        raise UserError(f"{place}: {error}") from error
+        raise UserError(f"{where}: {error}") from error

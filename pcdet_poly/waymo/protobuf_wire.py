@@ -1,7 +1,7 @@
-"""Protocol buffer bytes -> their fields, in place.
+"""Reads fields of serialized protocol buffer messages without copying them.
 
-A Waymo record is mostly camera JPEGs, and its range images are packed floats. Walking the wire format
-steps over the first and views the second without copying either; a parser would copy both.
+A Waymo record is mostly camera JPEGs, and its range images are packed floats. Walking through the wire
+format skips the JPEGs and views the floats in the record's memory; a parser would copy both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def iterate_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
-    """(field number, value, the whole field with its tag) for each field of a serialized message.
+    """Yield (field number, value, the whole field with its tag) for each field of a serialized message.
 
     A varint's value is an int; every other value is a view of its bytes.
     """
@@ -44,20 +44,20 @@ def iterate_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview,
 
 
 def read_byte_fields(message: memoryview) -> dict[int, memoryview]:
-    """Field number -> bytes, for the fields of a message that hold bytes or another message; the last one wins."""
+    """Read the fields that hold bytes or another message, by field number; of repeated ones the last is kept."""
     return {number: value for number, value, _ in iterate_fields(message) if isinstance(value, memoryview)}
 
 
 def read_integer(message: memoryview, number: int) -> int:
-    """The last varint in field `number`, 0 where there is none."""
+    """Read the last varint in field `number`; 0 if there is none."""
     found = [value for field, value, _ in iterate_fields(message) if field == number and isinstance(value, int)]
     return found[-1] if found else 0
 
 
 def read_float_matrix(message: memoryview) -> np.ndarray:
-    """A serialized MatrixFloat -> read-only float32 array of its shape, a view of `message` wherever it lies."""
+    """Read a serialized MatrixFloat: a read-only float32 array of its shape that views the memory of `message`."""
     shape: list[int] = []
-    chunks: list[memoryview] = []  # one, unless someone wrote the floats unpacked: then each is one
+    chunks: list[memoryview] = []  # one in all if the floats are packed, one per float if they are not
     for number, value, _ in iterate_fields(message):
         if number == 1 and isinstance(value, memoryview):
             chunks.append(value)

@@ -1,8 +1,8 @@
-"""Range images -> points in the vehicle frame, by Waymo's official conversion.
+"""Converts range images to points in the vehicle frame, by Waymo's rules.
 
-The rules are Waymo's, so that points, labels and metrics fit together. The arithmetic is float64 and
-subtracts the frame's position before it rotates; the official code works in float32 at world
-coordinates and is up to 4 mm off at 20 km from the world's origin.
+The rules are those of Waymo's own code, so that points, labels and metrics fit together. The arithmetic is
+float64 and subtracts the frame's position before it rotates. The official code works in float32 at world
+coordinates, and is up to 4 mm off at 20 km from the world's origin.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pcdet_poly.waymo.scan import LidarScan, Scan
 
 
 def convert_range_images(scan: Scan, returns: Collection[int] = (1, 2)) -> np.ndarray:
-    """All points of the given `returns`: (P, 8) float32, columns as POINT_COLUMNS.
+    """Convert the range images of the given `returns` to points (P, 8) float32 with columns POINT_COLUMNS.
 
-    A pixel with a range above 0 is a point. Order: return 1 before return 2, within one return the
-    LiDARs ascending, within one image row by row.
+    A pixel with a range above 0 is a point. Points of return 1 come before those of return 2, within a
+    return LiDARs ascend, and within an image points are ordered row by row.
     """
     rays = [_compute_rays(lidar) for lidar in scan.lidars if lidar.returns]
     images = [(ray, number) for number in sorted(set(returns)) for ray in rays if number <= len(ray.lidar.returns)]
@@ -38,7 +38,7 @@ def convert_range_images(scan: Scan, returns: Collection[int] = (1, 2)) -> np.nd
 
 
 def beam_inclination_rad(calibration: LidarCalibration, rows: int) -> np.ndarray:
-    """(rows,) float64: angle above the LiDAR's x-y plane of each row of a range image, row 0 highest."""
+    """(rows,) float64: angle above the LiDAR's x-y plane of each row of a range image, row 0 being the highest."""
     ascending = calibration.beam_inclination_rad
     if not len(ascending):
         low, high = calibration.beam_inclination_min_rad, calibration.beam_inclination_max_rad
@@ -49,9 +49,9 @@ def beam_inclination_rad(calibration: LidarCalibration, rows: int) -> np.ndarray
 def column_azimuth_rad(calibration: LidarCalibration, columns: int) -> np.ndarray:
     """(columns,) float64: angle in the LiDAR's x-y plane of each column of a range image.
 
-    Falls from column to column by 2 pi / columns. The yaw of the LiDAR's mounting is taken off, so that
-    the same column of every image looks (nearly) the same way in the vehicle frame: the first and the
-    last one backwards, the middle one forwards.
+    It falls from column to column by 2 pi / columns. The yaw of the LiDAR's mounting is subtracted, so that
+    the same column of every LiDAR's image looks in (nearly) the same direction of the vehicle frame: the first
+    and the last one backwards, the middle one forwards.
     """
     mounting = calibration.vehicle_from_lidar
     yaw = math.atan2(mounting[1, 0], mounting[0, 0])
@@ -60,17 +60,17 @@ def column_azimuth_rad(calibration: LidarCalibration, columns: int) -> np.ndarra
 
 @dataclass(frozen=True)
 class _Rays:
-    """Where the pixels of a LiDAR's images look.
+    """The rays of a LiDAR's H x W pixels.
 
-    A column's rays are 9 float64: x, y, z to multiply a pixel's range times the cosine of its inclination by, the same
-    for the sine, and where the rays begin.
+    The rays of a column are 9 float64, three vectors a, b, c: a pixel with range r and inclination i lies at
+    a r cos(i) + b r sin(i) + c.
     """
 
     lidar: LidarScan
     row: np.ndarray  # (2, H) float64: cosine and sine of the inclination
-    column: np.ndarray  # (W, 9) float64: rays in the vehicle frame at the instant of the measurement
-    moved: np.ndarray  # (W, 9) float64: rays in the vehicle frame of the record, as soon as `pose` is known
-    pose: np.ndarray  # (W, 6) float32: the pixel pose that `moved` is of; NaN at first
+    column: np.ndarray  # (W, 9) float64: rays in the vehicle frame at the time of the measurement
+    moved: np.ndarray  # (W, 9) float64: rays in the vehicle frame of the record; written by the kernel
+    pose: np.ndarray  # (W, 6) float32: the pixel pose that `moved` was computed with; NaN at first
 
 
 def _compute_rays(lidar: LidarScan) -> _Rays:
@@ -91,7 +91,7 @@ def _compute_rays(lidar: LidarScan) -> _Rays:
 
 
 def _fill_from_images(points: np.ndarray, images: Sequence[tuple[_Rays, int]], world_from_vehicle: np.ndarray) -> int:
-    """Write the points of the images into `points` as far as there is room; how many there are."""
+    """Write the points of the images into `points` as far as they fit; return how many points there are."""
     rotation = np.linalg.inv(world_from_vehicle[:3, :3])
     origin = np.ascontiguousarray(world_from_vehicle[:3, 3], np.float64)
     num_points = 0
@@ -117,8 +117,8 @@ _NO_POSE = np.empty((0, 0, 6), np.float32)
 
 
 def _view_as_bytes(image: np.ndarray) -> np.ndarray:
-    # Decoded images lie where their record's bytes do, not always at a multiple of 4. As bytes, all are of one type,
-    # and the kernel is compiled once.
+    # The memory of a decoded image does not always begin at a multiple of 4. As bytes, all images have one type, and
+    # the kernel is compiled once.
     view = np.ascontiguousarray(image).view(np.uint8).reshape(-1)
     view.flags.writeable = False
     return view
@@ -138,10 +138,23 @@ def _fill(
     number: int,
     lidar: int,
 ) -> int:
-    """One image, its bytes, into the first rows of `points` while there is room; how many points it has.
+    """Write the points of one image into the first rows of `points` as far as they fit; return how many there are.
 
-    `rotation` and `origin`: world to vehicle. All beams of a column are fired at nearly the same instant, and Waymo
-    gives them one pose: a column's rays are moved once and kept until its pose changes, which halves the time.
+    All beams of a column are fired at nearly the same time, and Waymo gives them one pose: the rays of a column
+    are moved once and kept until its pose changes, which halves the time.
+
+    Args:
+        points: (P, 8) float32, written here; columns POINT_COLUMNS.
+        image: bytes of a range image (H, W, 4) float32.
+        pixel_pose: bytes of its pixel poses (H, W, 6) float32; empty to use the frame's pose.
+        row_ray: (2, H) float64, cosine and sine of each row's inclination.
+        column_ray: (W, 9) float64, rays as `_Rays.column`.
+        moved: (W, 9) float64, rays as `_Rays.moved`, updated here.
+        known: (W, 6) float32, the poses that `moved` was computed with, updated here.
+        rotation: (3, 3) float64, world to vehicle.
+        origin: (3,) float64, the vehicle's position in the world.
+        number: number of the return, 1 or 2.
+        lidar: Waymo's LaserName.
     """
     rows, columns, room = row_ray.shape[1], len(column_ray), len(points)
     pixels = image.view(np.float32).reshape(rows, columns, 4)
@@ -182,7 +195,7 @@ def _is_known(known: np.ndarray, poses: np.ndarray, row: int, column: int) -> bo
 
 @kernel
 def _move(moved: np.ndarray, ray: np.ndarray, pose: np.ndarray, rotation: np.ndarray, origin: np.ndarray) -> None:
-    """Rays of one column (9,), from the vehicle frame at its `pose` (6,) in the world into that of the record."""
+    """Move the rays of a column (9,) from the vehicle frame at its `pose` (6,) in the world into the record's."""
     roll, pitch, yaw = np.float64(pose[0]), np.float64(pose[1]), np.float64(pose[2])
     cr, sr, cp, sp, cy, sy = (
         math.cos(roll),

@@ -1,4 +1,4 @@
-"""One Waymo v1 record without its camera data: range images and labels, before any point is made."""
+"""A Waymo record without its camera data: range images and labels, before range images become points."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ TOP = 1
 
 @dataclass(frozen=True)
 class LidarScan:
-    """What one LiDAR saw in one sweep: up to two range images of H beams x W columns.
+    """What one LiDAR measured in one sweep: up to two range images of H beams x W columns.
 
-    The channels of a range image are range (metres; nothing measured where it is not above 0),
+    The channels of a range image are range (metres; pixels without a measurement have none above 0),
     intensity, elongation, and whether the pixel lies in a no-label zone (1 or -1). Row 0 is the
-    highest beam; column 0 looks backwards and columns turn clockwise seen from above.
+    highest beam; column 0 looks backwards, and columns turn clockwise seen from above.
     """
 
     calibration: LidarCalibration
     returns: tuple[np.ndarray, ...]  # 0, 1 or 2 images (H, W, 4) float32: first return, second return
-    # Vehicle to world at the instant each pixel was measured: (H, W, 6) float32, roll pitch yaw
-    # (radians) x y z (metres). Waymo gives it for TOP alone; None: the frame's own pose holds.
+    # Vehicle to world at the time each pixel was measured: (H, W, 6) float32, roll pitch yaw (radians),
+    # x y z (metres). Waymo gives it for TOP alone; with None the frame's own pose is used.
     pixel_pose: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class LidarScan:
 
 @dataclass(frozen=True)
 class Scan:
-    """One record: the LiDARs' images, and what is known of the scene at `timestamp_us`."""
+    """One record: the LiDARs' images, the pose and the labels at `timestamp_us`."""
 
     lidars: tuple[LidarScan, ...]  # ascending by calibration.lidar
     ground_truth: GroundTruth  # label: position in WAYMO_CLASSES
@@ -71,21 +71,21 @@ class Scan:
 
     @property
     def has_images(self) -> bool:
-        """Whether any LiDAR saw anything."""
+        """Whether any LiDAR has a range image."""
         return any(lidar.returns for lidar in self.lidars)
 
 
 def get_lidar_name(lidar: int) -> str:
-    """Waymo's name of a LiDAR, or its number where it has none."""
+    """Get Waymo's name of a LiDAR, or its number as text if it has no name."""
     return LIDAR_NAMES.get(lidar, str(lidar))
 
 
 def check_returns(returns: Collection[int]) -> None:
-    """Raise `UserError` unless `returns` is some of 1 and 2."""
+    """Raise `UserError` unless `returns` holds 1, 2 or both."""
     if not returns or not set(returns) <= {1, 2}:
         raise UserError(f"returns {tuple(returns)}: choose from 1 and 2")
 
 
-def _check_image(image: np.ndarray, channels: int, place: str) -> None:
+def _check_image(image: np.ndarray, channels: int, where: str) -> None:
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.float32:
-        raise UserError(f"{place}: image of {image.dtype} {image.shape}, float32 (H, W, {channels}) needed")
+        raise UserError(f"{where}: image of {image.dtype} {image.shape}, float32 (H, W, {channels}) needed")

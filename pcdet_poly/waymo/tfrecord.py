@@ -1,4 +1,4 @@
-"""TFRecord files: a sequence of byte strings, each guarded by checksums."""
+"""Reads and writes TFRecord files: sequences of byte strings, each with checksums."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _HEADER_BYTES = _LENGTH.size + _CHECKSUM.size
 
 
 class DamagedRecordError(UserError):
-    """A record with a wrong checksum between sound neighbours."""
+    """The payload of a record has a wrong checksum; the records after it can still be read."""
 
 
 def read_records(path: str | AnyPath) -> Iterator[bytes]:
-    """The payloads of a TFRecord file, one in memory at a time, every checksum verified.
+    """Yield the payloads of a TFRecord file, one in memory at a time, every checksum verified.
 
-    A missing, empty, foreign, cut or damaged file raises `UserError` with the path, the record's
-    number (from 0) and its byte offset, after the sound records before it were given out.
+    Raises:
+        UserError: if the file is missing or empty, or at the first record that is cut or damaged, with the
+            path, the record's number (from 0) and its byte offset.
     """
     for _, record in read_numbered_records(path):
         yield record
@@ -37,7 +38,16 @@ def read_records(path: str | AnyPath) -> Iterator[bytes]:
 def read_numbered_records(
     path: str | AnyPath, *, on_damage: Callable[[DamagedRecordError], None] | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """As `read_records`, with the records' numbers; `on_damage` may step over damaged payloads by returning."""
+    """Yield the records of a TFRecord file with their numbers, from 0.
+
+    Args:
+        path: the file; a URL is allowed.
+        on_damage: called at a payload with a wrong checksum; the record is skipped if it returns. None
+            raises the error.
+
+    Raises:
+        UserError: as `read_records` says.
+    """
     path = parse_path(path)
     if not path.is_file():
         raise UserError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; name a .tfrecord file")
@@ -60,7 +70,7 @@ def read_numbered_records(
 
 
 def write_records(path: str | AnyPath, records: Iterable[bytes]) -> int:
-    """Write `records` as a TFRecord file, whole or not at all; returns how many there were."""
+    """Write `records` as a TFRecord file, whole or not at all; return their number."""
     number = 0
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         for record in records:
@@ -78,26 +88,26 @@ def masked_crc32c(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _read_record(file: IO[bytes], remaining: int, place: str) -> bytes:
+def _read_record(file: IO[bytes], remaining: int, where: str) -> bytes:
     if remaining < _HEADER_BYTES:
-        raise _make_cut_error(place, _HEADER_BYTES, remaining)
+        raise _make_cut_error(where, _HEADER_BYTES, remaining)
     length_bytes, (length_crc,) = file.read(_LENGTH.size), _CHECKSUM.unpack(file.read(_CHECKSUM.size))
     if masked_crc32c(length_bytes) != length_crc:
         raise UserError(
-            f"{place}: wrong checksum of the record's length: not a TFRecord file, or damaged; fetch it again"
+            f"{where}: wrong checksum of the record's length: not a TFRecord file, or damaged; fetch it again"
         )
     (length,) = _LENGTH.unpack(length_bytes)
     needed = _HEADER_BYTES + length + _CHECKSUM.size
     if remaining < needed:
-        raise _make_cut_error(place, needed, remaining)
+        raise _make_cut_error(where, needed, remaining)
     payload = file.read(length)
     (payload_crc,) = _CHECKSUM.unpack(file.read(_CHECKSUM.size))
     if masked_crc32c(payload) != payload_crc:
         raise DamagedRecordError(
-            f"{place}: wrong checksum (CRC-32C) of its {length} bytes: damaged; fetch the file again"
+            f"{where}: wrong checksum (CRC-32C) of its {length} bytes: damaged; fetch the file again"
         )
     return payload
 
 
-def _make_cut_error(place: str, needed: int, remaining: int) -> UserError:
-    return UserError(f"{place}: the file is cut off: {needed} bytes needed, {remaining} left; fetch it again")
+def _make_cut_error(where: str, needed: int, remaining: int) -> UserError:
+    return UserError(f"{where}: the file is cut off: {needed} bytes needed, {remaining} left; fetch it again")

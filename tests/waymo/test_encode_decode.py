@@ -13,7 +13,7 @@ import pytest
 
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
-from pcdet_poly.waymo import Scan, decode_frame, decode_scan, encode_scan, convert_scan, read_records
+from pcdet_poly.waymo import Scan, convert_scan, decode_frame, decode_scan, encode_scan, read_records
 from tests.waymo.scans import make_scan
 
 

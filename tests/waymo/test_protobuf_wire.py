@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.waymo import decode_scan
-from pcdet_poly.waymo.protobuf_wire import read_byte_fields, iterate_fields, read_float_matrix, read_integer
+from pcdet_poly.waymo.protobuf_wire import iterate_fields, read_byte_fields, read_float_matrix, read_integer
 
 
 def test_fields_of_every_kind() -> None:
     # Written by hand from the encoding's specification: varint 300, fixed64, bytes, fixed32.
     message = bytes.fromhex("08ac02 11 0102030405060708 1a 03 616263 25 0a0b0c0d".replace(" ", ""))
     found = [
-        (number, value if isinstance(value, int) else bytes(value)) for number, value, _ in iterate_fields(memoryview(message))
+        (number, value if isinstance(value, int) else bytes(value))
+        for number, value, _ in iterate_fields(memoryview(message))
     ]
     assert found == [(1, 300), (2, bytes(range(1, 9))), (3, b"abc"), (4, b"\n\x0b\x0c\r")]
     assert b"".join(whole for _, _, whole in iterate_fields(memoryview(message))) == message
@@ -30,7 +31,9 @@ def test_last_field_wins() -> None:
     message += proto.Laser(name=300).SerializeToString()
     assert read_integer(memoryview(message), 1) == 300
     assert read_integer(memoryview(message), 9) == 0
-    assert {number: bytes(value) for number, value in read_byte_fields(memoryview(message)).items()} == {2: b"\x12\x01x"}
+    assert {number: bytes(value) for number, value in read_byte_fields(memoryview(message)).items()} == {
+        2: b"\x12\x01x"
+    }
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 6), (64, 300, 4), (0, 3)])

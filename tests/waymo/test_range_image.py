@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pcdet_poly.structures import POINT_COLUMNS, Frame, LidarCalibration
-from pcdet_poly.waymo import LidarScan, Scan, decode_frame, decode_scan, convert_range_images, read_records
+from pcdet_poly.waymo import LidarScan, Scan, convert_range_images, decode_frame, decode_scan, read_records
 from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
 from pcdet_poly.waymo.scan import LIDAR_NAMES
 from tests.waymo.scans import make_lidar, make_scan, rigid

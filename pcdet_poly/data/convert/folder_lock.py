@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +29,7 @@ def lock_folder(folder: AnyPath) -> Iterator[None]:
     if not isinstance(folder, Path):
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
     with _open_lock(folder):
         try:
             _remove_part_files(folder)
@@ -37,6 +37,9 @@ def lock_folder(folder: AnyPath) -> Iterator[None]:
             _remove_part_files(folder)
         finally:
             (folder / LOCK).unlink(missing_ok=True)
+            if is_new:
+                with suppress(OSError):  # a conversion that wrote nothing leaves no folder behind
+                    folder.rmdir()
 
 
 def _open_lock(folder: Path) -> IO[str]:
@@ -44,7 +47,11 @@ def _open_lock(folder: Path) -> IO[str]:
     import fcntl
 
     while True:
-        lock = open(folder / LOCK, "a")  # noqa: SIM115  # closed by the caller
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = open(folder / LOCK, "a")  # noqa: SIM115  # closed by the caller
+        except FileNotFoundError:
+            continue  # another conversion removed the folder that it had made
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(lock.fileno()), os.stat(folder / LOCK)):

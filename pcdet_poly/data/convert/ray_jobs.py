@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.optional_libraries import import_ray
 from pcdet_poly.workers import Advance, show_progress
 
 Job = TypeVar("Job")
@@ -55,7 +56,7 @@ def run_ray_jobs(
     Raises:
         UserError: if Ray is missing, the cluster cannot be reached, or workers are lost too often.
     """
-    ray = _import_ray()
+    ray = import_ray()
     total = sum(map(size, jobs))
     with connect_to_cluster(ray, workers, address), show_progress(title, total, unit) as show:
         task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_run_job)
@@ -149,12 +150,3 @@ def _check_reachable(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
     except OSError as error:
         raise UserError(f"Ray: no cluster at {address}: {error}; start one with: ray start --head") from error
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
-    return ray

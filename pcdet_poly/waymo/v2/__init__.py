@@ -1,1 +1,1 @@
-"""Waymo's version 2: Parquet components read and written."""
+"""Version 2 of the Waymo Open Dataset: reads and writes Parquet components."""

@@ -1,4 +1,4 @@
-"""A component's Parquet file -> the columns asked for, whole or row by row."""
+"""Opens a component's Parquet file, and reads columns of it, whole or row by row."""
 
 from __future__ import annotations
 
@@ -18,38 +18,54 @@ from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
 
-# Streams a row group; with pre_buffer or without a buffer pyarrow loads it whole, and Waymo's hold 51 frames.
+# Streams a row group: with pre_buffer or without a buffer pyarrow loads all of it, and Waymo's hold 51 frames.
 _STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
-_UNLABELLED = "testing"  # names of splits that begin so have no lidar_box
+_UNLABELLED = "testing"  # splits whose names begin with this have no lidar_box
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 
 def component_path(folder: str | AnyPath, component: str, segment: str) -> AnyPath:
-    """Where a segment's file of a component is, or would be."""
+    """Path of a segment's file of a component, whether or not it exists.
+
+    Args:
+        folder: holds a folder per component; a URL is allowed.
+        component: name of the component, such as lidar_box.
+        segment: name of the segment.
+    """
     return parse_path(folder) / component / f"{segment}.parquet"
 
 
 def is_component(path: AnyPath) -> bool:
-    """Whether a file's name and folder are those of a component that is read here."""
+    """Whether a file's name and folder are those of a component that we read."""
     return path.suffix == ".parquet" and not path.name.startswith(".") and path.parent.name in SCHEMAS
 
 
 def may_lack_labels(folder: str | AnyPath) -> bool:
-    """Whether the v2 folder is that of a split whose labels Waymo keeps to itself."""
+    """Whether the v2 folder is named after a split whose labels Waymo does not publish."""
     folder = parse_path(folder)
     return (folder.resolve() if isinstance(folder, Path) else folder).name.startswith(_UNLABELLED)
 
 
 @dataclass(frozen=True)
 class ComponentFile:
-    """One opened file, known to have the columns asked for."""
+    """One opened file that has the wanted columns."""
 
     path: AnyPath
     file: pq.ParquetFile
 
     @classmethod
     def open(cls, folder: str | AnyPath, component: str, segment: str, columns: Sequence[str]) -> ComponentFile:
-        """Open a component's file; it must exist, be Parquet, and hold `columns` in the official types."""
+        """Open a component's file.
+
+        Args:
+            folder: holds a folder per component; a URL is allowed.
+            component: name of the component, such as lidar_box.
+            segment: name of the segment.
+            columns: names of the columns that it must have, in the official types.
+
+        Raises:
+            UserError: if the file is missing, no Parquet, or lacks a column.
+        """
         path = component_path(folder, component, segment)
         if not path.is_file():
             hint = f" (only a folder named {_UNLABELLED} may lack it)" if component == "lidar_box" else ""
@@ -68,7 +84,7 @@ class ComponentFile:
         return cls(path, file)
 
     def read_table(self, columns: Sequence[str]) -> pa.Table:
-        """All rows of some columns; where the segment is among them, all of it must be the file's own."""
+        """Read all rows of some columns; if the segment is among them, raise `UserError` if a row is of another."""
         with translate_errors(self.path):
             table = self.file.read(columns=list(columns), use_threads=False)
         if SEGMENT in columns:
@@ -79,7 +95,19 @@ class ComponentFile:
 
 
 def get_required_column(table: pa.Table, name: str, path: AnyPath) -> np.ndarray:
-    """A column of numbers in which nothing may be left empty."""
+    """Get a column of numbers without empty rows.
+
+    Args:
+        table: of a component.
+        name: of the column.
+        path: of the file, for errors.
+
+    Returns:
+        (N,) as stored.
+
+    Raises:
+        UserError: if a row is empty.
+    """
     column = table[name]
     if column.null_count:
         raise UserError(f"{path}: column {name} is empty in {column.null_count} of {len(column)} rows; fetch it again")
@@ -88,20 +116,20 @@ def get_required_column(table: pa.Table, name: str, path: AnyPath) -> np.ndarray
 
 @contextmanager
 def translate_errors(path: AnyPath) -> Iterator[None]:
-    """Turn what pyarrow says of a damaged file into one line."""
+    """Turn pyarrow's errors about a damaged file into a `UserError`; errors of the disk stay as they are."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk, not of the file's contents
+            raise  # an error of the disk, not of the file's contents
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: damaged or no Parquet file ({reason}); fetch it again") from error
 
 
 class RowReader:
-    """The rows of a file in any order, one in memory at a time.
+    """Reads the rows of a file in any order, with one in memory at a time.
 
-    Reading onward is fast. Going back starts the row's group again, which costs time, not memory.
+    Reading onwards is fast. Going back reads the row's group from its beginning again, which costs time, not memory.
     """
 
     def __init__(self, source: ComponentFile, columns: Sequence[str]) -> None:
@@ -109,10 +137,10 @@ class RowReader:
         metadata = source.file.metadata
         sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         self._starts = [0, *np.cumsum(sizes).tolist()]
-        self._cursors: dict[int, _Cursor] = {}  # by row group, the last one used at the end
+        self._cursors: dict[int, _Cursor] = {}  # by row group, ordered by last use
 
     def read_row(self, position: int) -> pa.RecordBatch:
-        """One row, counted from the file's beginning."""
+        """Read one row, counted from the file's beginning."""
         group = bisect_right(self._starts, position) - 1
         cursor = self._cursors.pop(group, None)
         with translate_errors(self._source.path), time_stage("decompress"):
@@ -135,5 +163,7 @@ class RowReader:
 
 @dataclass
 class _Cursor:
+    """A position in a row group that is being read."""
+
     position: int  # of the row that comes next
     rows: Iterator[pa.RecordBatch]

@@ -1,4 +1,4 @@
-"""Scan -> rows of the v2 components."""
+"""Makes rows of the v2 components from a Scan."""
 
 from __future__ import annotations
 
@@ -27,33 +27,37 @@ from pcdet_poly.waymo.v2.schema import (
     WORLD_FROM_VEHICLE,
 )
 
-Row = dict[str, Any]  # by column; one that is left out is empty
+Row = dict[str, Any]  # values by column; a column that is left out is empty
 
 
 def make_image_tables(scan: Scan) -> dict[str, pa.Table]:
-    """Component -> the frame's range images, a row per LiDAR that saw something."""
-    seen = [lidar for lidar in scan.lidars if lidar.returns]
-    posed = [lidar for lidar in seen if lidar.pixel_pose is not None]
+    """Make the tables of the components with range images: a row per LiDAR that has any, by component."""
+    with_images = [lidar for lidar in scan.lidars if lidar.returns]
+    with_pose = [lidar for lidar in with_images if lidar.pixel_pose is not None]
     first, second = RETURNS
     return {
         "lidar": _make_image_table(
             "lidar",
             scan,
-            seen,
+            with_images,
             {
-                first: [lidar.returns[0] for lidar in seen],
-                second: [lidar.returns[1] if len(lidar.returns) > 1 else None for lidar in seen],
+                first: [lidar.returns[0] for lidar in with_images],
+                second: [lidar.returns[1] if len(lidar.returns) > 1 else None for lidar in with_images],
             },
         ),
-        "lidar_pose": _make_image_table("lidar_pose", scan, posed, {PIXEL_POSE: [lidar.pixel_pose for lidar in posed]}),
+        "lidar_pose": _make_image_table(
+            "lidar_pose", scan, with_pose, {PIXEL_POSE: [lidar.pixel_pose for lidar in with_pose]}
+        ),
     }
 
 
 def make_small_rows(scan: Scan) -> dict[str, list[Row]]:
-    """Component -> the frame's rows, for the components without images."""
+    """Make the frame's rows of the components without images, by component."""
     frame: Row = {SEGMENT: scan.segment, TIMESTAMP: scan.timestamp_us}
     return {
-        "lidar_calibration": [{SEGMENT: scan.segment} | _make_calibration_row(lidar.calibration) for lidar in scan.lidars],
+        "lidar_calibration": [
+            {SEGMENT: scan.segment} | _make_calibration_row(lidar.calibration) for lidar in scan.lidars
+        ],
         "lidar_box": [frame | label for label in _make_label_rows(scan.ground_truth)],
         "stats": [frame | {f"{STATS}.{name}": scan.context.get(name, "") for name in CONTEXT}],
         "vehicle_pose": [frame | {WORLD_FROM_VEHICLE: scan.world_from_vehicle.ravel().tolist()}],

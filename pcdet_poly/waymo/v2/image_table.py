@@ -1,4 +1,4 @@
-"""Range images of a v2 component, looked up by frame."""
+"""Reads the range images of a v2 component frame by frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pcdet_poly.waymo.v2.schema import LASER, SEGMENT, TIMESTAMP
 
 
 class ImageTable:
-    """The images of a component by frame and LiDAR (of one LiDAR where `only` names it)."""
+    """The images of a component by frame and LiDAR; with `only`, those of one LiDAR."""
 
     def __init__(
         self, folder: str | AnyPath, component: str, segment: str, images: Sequence[str], *, only: int | None = None
@@ -30,20 +30,21 @@ class ImageTable:
 
     @property
     def timestamps_us(self) -> set[int]:
-        """The frames that have an image."""
+        """Timestamps of the frames that have an image."""
         return set(self._positions)
 
     def read(self, timestamp_us: int) -> dict[int, list[np.ndarray | None]]:
-        """LiDAR -> its images (H, W, C) float32, None where a row has none; nothing for an unknown frame."""
+        """Read the images (H, W, C) float32 of a frame by LiDAR; None for an empty one, {} for an unknown frame."""
         found = {}
         for lidar, position in self._positions.get(timestamp_us, {}).items():
-            row, place = self._rows.read_row(position), f"{self.path}: frame {timestamp_us}: LiDAR {get_lidar_name(lidar)}"
-            found[lidar] = [_decode_image(row, name, place) for name in self._images]
+            row = self._rows.read_row(position)
+            where = f"{self.path}: frame {timestamp_us}: LiDAR {get_lidar_name(lidar)}"
+            found[lidar] = [_decode_image(row, name, where) for name in self._images]
         return found
 
 
 def _index_rows(keys: pa.Table, path: AnyPath, only: int | None) -> dict[int, dict[int, int]]:
-    """Timestamp -> LiDAR -> number of the row, in the order of the file."""
+    """Find the position of each row by timestamp and LiDAR."""
     positions: dict[int, dict[int, int]] = {}
     timestamps, lidars = (get_required_column(keys, name, path).tolist() for name in (TIMESTAMP, LASER))
     for position, (timestamp_us, lidar) in enumerate(zip(timestamps, lidars, strict=True)):
@@ -54,12 +55,12 @@ def _index_rows(keys: pa.Table, path: AnyPath, only: int | None) -> dict[int, di
     return positions
 
 
-def _decode_image(row: pa.RecordBatch, name: str, place: str) -> np.ndarray | None:
-    """A view of the row's numbers in their shape."""
+def _decode_image(row: pa.RecordBatch, name: str, where: str) -> np.ndarray | None:
+    """View the row's numbers in their shape; None if they are empty."""
     values, shape = row.column(f"{name}.values"), row.column(f"{name}.shape")
     if values.null_count or shape.null_count:
         return None
     numbers, sizes = values.flatten(), shape.flatten()
     if numbers.null_count or sizes.null_count or len(numbers) != np.prod(sizes) or min(sizes.to_pylist()) < 0:
-        raise UserError(f"{place}: {len(numbers)} values of shape {sizes.to_pylist()} in {name}.values")
+        raise UserError(f"{where}: {len(numbers)} values of shape {sizes.to_pylist()} in {name}.values")
     return numbers.to_numpy(zero_copy_only=True).reshape(sizes.to_pylist())

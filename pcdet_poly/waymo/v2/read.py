@@ -1,10 +1,10 @@
-"""Waymo v2 files -> Scans -> Frames, the same as from v1 files of the same frames.
+"""Reads Waymo v2 files as scans and frames, equal to those from v1 files of the same frames.
 
-One thing is lost by Waymo's own conversion: v2 has no no-label zones as polygons. The range images'
-fourth channel still marks their points. Where a v1 label has no speed or no level, the v2 row is
-empty, and both read as NaN and 0. Boxes synchronised with cameras are not read. The testing split has no
-lidar_box: in a folder named `testing` (or `testing_...`) frames without that file have no labels; in any other
-folder the file must be there, because a training segment whose labels were not fetched is not an empty road.
+Waymo's own conversion to v2 drops one thing: no-label zones as polygons. The fourth channel of the range
+images still marks the points in them. If a v1 label has no speed or no level, the v2 row is empty, and is
+read as NaN and 0. Boxes synchronised with cameras are not read. The testing split has no lidar_box: in a
+folder named `testing` (or `testing_...`) a segment without that file has no labels. In any other folder the
+file must exist: a training segment whose labels were not downloaded must not be taken for an empty road.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from pcdet_poly.waymo.v2.small_components import read_calibrations, read_context
 
 
 def list_segments_v2(folder: str | AnyPath) -> list[str]:
-    """Names of the segments in a v2 folder, sorted: those of which any needed component has a file."""
+    """List the segments in a v2 folder, sorted by name: those of which any needed component has a file."""
     found = {
-        path.stem for component in SCHEMAS for path in list_files_below(parse_path(folder) / component) if is_component(path)
+        path.stem
+        for component in SCHEMAS
+        for path in list_files_below(parse_path(folder) / component)
+        if is_component(path)
     }
     if not found:
         raise UserError(f"{folder}: no Waymo v2 segment; name the folder that holds {', '.join(SCHEMAS)}")
@@ -37,10 +40,17 @@ def list_segments_v2(folder: str | AnyPath) -> list[str]:
 
 
 def read_frames_v2(folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Frame]:
-    """The frames of a v2 segment by time, with the points of the given LiDAR returns; about one in memory.
+    """Yield the frames of a v2 segment by time, with about one in memory.
 
-    `folder` holds the component folders. A frame without LiDAR data has 0 points; one warning says so.
-    What cannot be read raises `UserError` with the path and the reason.
+    A frame without LiDAR data has 0 points; one warning says so.
+
+    Args:
+        folder: holds a folder per component; a URL is allowed.
+        segment: name of the segment.
+        returns: LiDAR returns to keep: 1, 2 or both.
+
+    Raises:
+        UserError: at what cannot be read, with the path and the reason.
     """
     warned = False
     for scan in read_scans_v2(folder, segment, returns=returns):
@@ -54,15 +64,24 @@ def read_frames_v2(folder: str | AnyPath, segment: str, *, returns: Collection[i
 
 
 def read_scans_v2(folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> Iterator[Scan]:
-    """The scans of a v2 segment by time, with range images up to the highest of `returns`."""
+    """Yield the scans of a v2 segment by time, with range images up to the highest of `returns`.
+
+    Args:
+        folder: holds a folder per component; a URL is allowed.
+        segment: name of the segment.
+        returns: LiDAR returns to read: 1, 2 or both.
+
+    Raises:
+        UserError: at what cannot be read, with the path and the reason.
+    """
     opened = SegmentV2(folder, segment, returns=returns)
     return map(opened.read_scan, opened.timestamps_us)
 
 
 class SegmentV2:
-    """One opened segment: the small components in memory, range images read frame by frame.
+    """One opened segment: small components in memory, range images read frame by frame.
 
-    The rows of a file may come in any order; frame by frame and by time, as Waymo's do, is fast.
+    The rows of a file may have any order; ordered by time, as Waymo's are, they are read fast.
     """
 
     def __init__(self, folder: str | AnyPath, segment: str, *, returns: Collection[int] = (1, 2)) -> None:
@@ -81,11 +100,11 @@ class SegmentV2:
 
     @property
     def timestamps_us(self) -> list[int]:
-        """The frames, by time."""
+        """Timestamps of the frames, ascending."""
         return sorted(self._poses)
 
     def read_scan(self, timestamp_us: int) -> Scan:
-        """One of the frames."""
+        """Read the frame at `timestamp_us`; raise `UserError` if its images cannot be read."""
         with time_stage("parse"):
             images, pixel_poses = self._images.read(timestamp_us), self._pixel_poses.read(timestamp_us)
         with time_stage("labels"):
@@ -103,15 +122,17 @@ class SegmentV2:
             raise UserError(f"{self._images.path}: frame {timestamp_us}: {error}") from error
 
 
-# LiDAR -> its images (H, W, C) float32, None where a row has none.
-_Rows = Mapping[int, Sequence[np.ndarray | None]]
+# LiDAR -> its images (H, W, C) float32; None for an empty one.
+_ImagesByLidar = Mapping[int, Sequence[np.ndarray | None]]
 
 
 def _make_lidar_scans(
-    calibrations: Mapping[int, LidarCalibration], images: _Rows, pixel_poses: _Rows
+    calibrations: Mapping[int, LidarCalibration], images: _ImagesByLidar, pixel_poses: _ImagesByLidar
 ) -> tuple[LidarScan, ...]:
     for lidar in images.keys() - calibrations.keys():
-        raise UserError(f"LiDAR {get_lidar_name(lidar)} has range images but no calibration: complete lidar_calibration")
+        raise UserError(
+            f"LiDAR {get_lidar_name(lidar)} has range images but no calibration: complete lidar_calibration"
+        )
     return tuple(
         _make_lidar_scan(calibration, images.get(lidar, ()), pixel_poses.get(lidar, (None,))[0])
         for lidar, calibration in sorted(calibrations.items())

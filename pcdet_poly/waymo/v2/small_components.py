@@ -1,4 +1,4 @@
-"""The small v2 components, read whole: poses, calibrations, labels, context."""
+"""Reads the small v2 components whole: poses, calibrations, labels, context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth, LidarCalibration
-from pcdet_poly.waymo.v2.component_file import ComponentFile, component_path, may_lack_labels, get_required_column
+from pcdet_poly.waymo.v2.component_file import ComponentFile, component_path, get_required_column, may_lack_labels
 from pcdet_poly.waymo.v2.schema import (
     BOX,
     CONTEXT,
@@ -34,7 +34,7 @@ _SPEED = (f"{LABEL}.speed.x", f"{LABEL}.speed.y")
 
 
 def read_poses(folder: str | AnyPath, segment: str) -> dict[int, np.ndarray]:
-    """Timestamp -> world_from_vehicle (4, 4) float64."""
+    """Read world_from_vehicle (4, 4) float64 by timestamp."""
     path, rows = _read_rows(folder, "vehicle_pose", segment, [TIMESTAMP, WORLD_FROM_VEHICLE])
     poses = {row[TIMESTAMP]: _read_matrix(row, WORLD_FROM_VEHICLE) for row in rows}
     _check_distinct(rows, poses, "timestamps", path)
@@ -42,9 +42,11 @@ def read_poses(folder: str | AnyPath, segment: str) -> dict[int, np.ndarray]:
 
 
 def read_calibrations(folder: str | AnyPath, segment: str) -> dict[int, LidarCalibration]:
-    """LiDAR -> its calibration."""
+    """Read the calibration of each LiDAR."""
     inclination = [f"{INCLINATION}.{name}" for name in ("values", "min", "max")]
-    path, rows = _read_rows(folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination], optional=inclination[:1])
+    path, rows = _read_rows(
+        folder, "lidar_calibration", segment, [LASER, EXTRINSIC, *inclination], optional=inclination[:1]
+    )
     values, low, high = inclination
     calibrations = {
         row[LASER]: LidarCalibration(
@@ -61,14 +63,14 @@ def read_calibrations(folder: str | AnyPath, segment: str) -> dict[int, LidarCal
 
 
 def read_contexts(folder: str | AnyPath, segment: str) -> dict[int, dict[str, str]]:
-    """Timestamp -> what is known of time of day, location and weather."""
+    """Read time of day, location and weather by timestamp, as far as they are known."""
     columns = {name: f"{STATS}.{name}" for name in CONTEXT}
     _, rows = _read_rows(folder, "stats", segment, [TIMESTAMP, *columns.values()], optional=columns.values())
     return {row[TIMESTAMP]: {name: row[column] for name, column in columns.items() if row[column]} for row in rows}
 
 
 def read_labels(folder: str | AnyPath, segment: str) -> Callable[[int], GroundTruth]:
-    """The labels as a function of the timestamp, in the order of the file; none where a split has none."""
+    """Read the labels; return a function that gives those of a timestamp, in the order of the file."""
     if may_lack_labels(folder) and not component_path(folder, "lidar_box", segment).is_file():
         return lambda timestamp_us: GroundTruth.empty()
     columns = [SEGMENT, TIMESTAMP, OBJECT, *BOX, _TYPE, _NUM_POINTS, *_SPEED, _LEVEL]
@@ -79,15 +81,15 @@ def read_labels(folder: str | AnyPath, segment: str) -> Callable[[int], GroundTr
     table = table.take(np.argsort(timestamps, kind="stable")).combine_chunks()
     timestamps = np.sort(timestamps)
 
-    def labels(timestamp_us: int) -> GroundTruth:
+    def get_labels(timestamp_us: int) -> GroundTruth:
         first, end = np.searchsorted(timestamps, [timestamp_us, timestamp_us + 1])
         return _make_ground_truth(table.slice(first, end - first), source.path)
 
-    return labels
+    return get_labels
 
 
 def _make_ground_truth(rows: pa.Table, path: AnyPath) -> GroundTruth:
-    """Waymo's type is 1 + the position in WAYMO_CLASSES; an empty level is 0, an empty speed NaN."""
+    """Make ground truth of rows: Waymo's type is 1 + the position in WAYMO_CLASSES; no level is 0, no speed NaN."""
     return GroundTruth(
         box=np.stack([get_required_column(rows, name, path) for name in BOX], axis=1).astype(np.float32),
         label=get_required_column(rows, _TYPE, path).astype(np.int64) - 1,
@@ -101,7 +103,7 @@ def _make_ground_truth(rows: pa.Table, path: AnyPath) -> GroundTruth:
 def _read_rows(
     folder: str | AnyPath, component: str, segment: str, columns: Sequence[str], *, optional: Collection[str] = ()
 ) -> tuple[AnyPath, list[dict[str, Any]]]:
-    """All rows; only the `optional` columns may have empty fields."""
+    """Read all rows; only the `optional` columns may be empty in some."""
     source = ComponentFile.open(folder, component, segment, [SEGMENT, *columns])
     rows = source.read_table([SEGMENT, *columns]).to_pylist()
     for name in set(columns) - set(optional):

@@ -1,4 +1,4 @@
-"""Scans -> the files of a Waymo v2 segment."""
+"""Writes scans as the files of a Waymo v2 segment."""
 
 from __future__ import annotations
 
@@ -16,22 +16,33 @@ from pcdet_poly.waymo.v2.component_file import component_path
 from pcdet_poly.waymo.v2.component_rows import Row, make_image_tables, make_small_rows
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 
-_LAST = "vehicle_pose"  # names the frames: nothing of a segment can be read without it
+_LAST = "vehicle_pose"  # lists the frames: nothing of a segment can be read without it
 
 
 def write_segment_v2(folder: str | AnyPath, segment: str, scans: Iterable[Scan]) -> int:
-    """Write `scans` as the v2 files of `segment`, whole or not at all; returns how many there were.
+    """Write `scans` as the v2 files of `segment`, whole or not at all.
 
     Every file is written under a temporary name, and all are renamed when all are complete, vehicle_pose
-    last: an interruption between two renames leaves a segment without it, which no reader takes for a
-    whole one. Memory: one frame, and the labels of all.
+    last. An interruption between two renames leaves a segment without it, which no reader takes for
+    complete. One frame is in memory at a time, and the labels of all.
 
-    The format has no place for no-label zones as polygons. What a Scan does not hold (acceleration, speed
-    along z, points from TOP alone, object counts) is as the official converter leaves it for a v1 record
+    The format cannot hold no-label zones as polygons. What a Scan does not hold (acceleration, speed along
+    z, points from TOP alone, object counts) is written as the official converter writes it for a v1 record
     that does not hold it either.
+
+    Args:
+        folder: to hold a folder per component; a URL is allowed.
+        segment: name of the segment, which all scans must have.
+        scans: with differing timestamps and one calibration.
+
+    Returns:
+        The number of scans.
+
+    Raises:
+        UserError: if there are no scans, or they do not belong to one segment.
     """
     paths = {component: component_path(folder, component, segment) for component in SCHEMAS}
-    with ExitStack() as renames:  # leaves in reverse order
+    with ExitStack() as renames:  # it renames in reverse order
         temporary = {
             component: renames.enter_context(atomic_path(paths[component]))
             for component in sorted(SCHEMAS, key=lambda component: component != _LAST)
@@ -47,7 +58,7 @@ def write_segment_v2(folder: str | AnyPath, segment: str, scans: Iterable[Scan])
 
 
 def _write_frames(writers: dict[str, pq.ParquetWriter], segment: str, scans: Iterable[Scan]) -> int:
-    """Images go out frame by frame, a row group each; everything else at the end."""
+    """Write images frame by frame, a row group each, and everything else at the end; return the number of frames."""
     collected: dict[str, list[Row]] = {}
     timestamps: set[int] = set()
     for scan in scans:

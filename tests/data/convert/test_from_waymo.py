@@ -144,7 +144,7 @@ def test_damage_stops_by_default(records: Path, tmp_path: Path) -> None:
     source = damaged(records, tmp_path / "records")
     with pytest.raises(UserError, match=r"a\.tfrecord: record 1 at byte \d+: wrong checksum"):
         convert(source, tmp_path / "store")
-    assert [path.name for path in (tmp_path / "store").iterdir()] == []
+    assert not (tmp_path / "store").exists()
 
 
 def test_damage_can_be_left_out(records: Path, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_full_disk(many: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert [path.name for path in store.iterdir()] == []
+    assert not store.exists()
 
 
 def test_no_space_left_on_the_device(

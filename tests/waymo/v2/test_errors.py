@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.waymo import read_frames_v2, read_scans_v2, list_segments_v2
+from pcdet_poly.waymo import list_segments_v2, read_frames_v2, read_scans_v2
 from pcdet_poly.waymo.v2.schema import LASER, PIXEL_POSE, RETURNS, SCHEMAS, TIMESTAMP, WORLD_FROM_VEHICLE
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import SEGMENT, START_US, make_scans, rewrite, write_made_up

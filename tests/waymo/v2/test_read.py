@@ -15,10 +15,10 @@ import pytest
 
 from pcdet_poly.waymo import (
     encode_scan,
+    list_segments_v2,
     read_frames,
     read_frames_v2,
     read_scans_v2,
-    list_segments_v2,
     write_records,
     write_segment_v2,
 )

@@ -13,7 +13,7 @@ import pytest
 
 from pcdet_poly import files
 from pcdet_poly.errors import UserError
-from pcdet_poly.waymo import Scan, decode_scan, read_records, read_scans_v2, list_segments_v2, write_segment_v2
+from pcdet_poly.waymo import Scan, decode_scan, list_segments_v2, read_records, read_scans_v2, write_segment_v2
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import SEGMENT, make_scans, write_made_up
