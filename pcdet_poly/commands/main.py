@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pcdet_poly import __version__
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
 from pcdet_poly.errors import UserError, run_command, suggest_word
+from pcdet_poly.version import __version__
 
 
 def main(words: Sequence[str] | None = None) -> int:

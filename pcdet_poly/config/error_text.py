@@ -13,6 +13,8 @@ from pydantic.fields import FieldInfo
 from pcdet_poly.config.kind_field import KindField
 from pcdet_poly.config.schema import Config
 
+COMMAND_LINE = "command line"  # where an override was written
+
 
 @dataclass(frozen=True)
 class _Mistake:
@@ -140,6 +142,9 @@ def _recover_key(location: tuple[int | str, ...]) -> tuple[str, ...]:
 
 
 def _find_origin(key: tuple[str, ...], origins: Mapping[tuple[str, ...], str]) -> str | None:
+    """Return where `key` was written. A command line that wrote anything in a section is what made it wrong."""
+    if key and any(written[: len(key)] == key and place == COMMAND_LINE for written, place in origins.items()):
+        return COMMAND_LINE
     for length in range(len(key), 0, -1):
         if key[:length] in origins:
             return origins[key[:length]]

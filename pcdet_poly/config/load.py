@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pcdet_poly.config.error_text import describe_errors
+from pcdet_poly.config.error_text import COMMAND_LINE, describe_errors
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 
@@ -78,7 +78,7 @@ def _read_chain(path: Path, included_by: tuple[Path, ...]) -> Settings:
         return own
     if not isinstance(base, str):
         raise UserError(f"{path}: base: {base!r} is not a path; write one file name, relative to this file")
-    return _merge(_read_chain(path.parent / base, (*included_by, path.resolve())), own)
+    return _merge(_read_chain(path.parent / Path(base).expanduser(), (*included_by, path.resolve())), own)
 
 
 def _read_file(path: Path) -> Settings:
@@ -134,7 +134,7 @@ def _parse_override(text: str) -> Settings:
         value = yaml.safe_load(written)
     except yaml.YAMLError:
         raise UserError(f"{text!r}: the value is not YAML; quote it, for example data.train='[a, b]'") from None
-    origins = {key: "command line"}
+    origins = {key: COMMAND_LINE}
     for name in reversed(key):
         value = {name: value}
     return Settings(value, origins)

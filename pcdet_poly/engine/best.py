@@ -24,9 +24,10 @@ def list_ranking_metrics(config: Config) -> tuple[str, ...]:
         names = tuple(f"{wanted}/OBJECT_TYPE_TYPE_{name}_LEVEL_2/aph" for name in config.data.classes)
     for name in names:
         if name not in known:
-            (close,) = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            nearest = f"did you mean {close[0]}? " if close else ""
             raise UserError(
-                f"evaluation.best_by = {wanted}: the evaluation gives no {name}; did you mean {close}? "
+                f"evaluation.best_by = {wanted}: the evaluation gives no {name}; {nearest}"
                 "What it gives follows from evaluation.metrics and data.classes"
             )
     return names

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from pcdet_poly import __version__
 from pcdet_poly.config.plugins import list_plugins
 from pcdet_poly.errors import UserError
+from pcdet_poly.version import __version__
 
 _PACKAGES = ("torch", "numpy", "numba", "scipy", "pydantic", "protobuf", "pyarrow", "triton", "spconv")
 

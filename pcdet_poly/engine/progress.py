@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from typing import TYPE_CHECKING, Protocol
 
 from pcdet_poly.distributed import rank
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+    from rich.table import Column
 
 _PLAIN_INTERVAL_S = 10.0
 
@@ -40,6 +40,9 @@ def report_progress(title: str, first: int, total: int) -> Iterator[Reporter]:
     if rank() > 0:
         yield lambda done, num_frames, values=None: None
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines(title, first, total)
@@ -49,13 +52,15 @@ def report_progress(title: str, first: int, total: int) -> Iterator[Reporter]:
         TimeRemainingColumn(table_column=_build_fixed_column()),
     )
     columns = (TextColumn("{task.description}"), BarColumn(16), count, left)
-    with Progress(*columns, TextColumn("{task.fields[text]}", table_column=Column()), console=console) as bar:
+    with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as bar:
         task = bar.add_task(title, total=total, completed=first, text="")
         yield _Bar(bar, task)
 
 
 def _build_fixed_column() -> Column:
     """Return a column that does not wrap: in a narrow terminal the last one shall."""
+    from rich.table import Column
+
     return Column(no_wrap=True)
 
 
@@ -100,6 +105,8 @@ class _PlainLines:
         left_s = (now_s - self.rate.start_s) / (done - self.first) * (self.total - done)
         left = f"{int(left_s) // 60}:{int(left_s) % 60:02d}"
         text = f"{self.title} {done}/{self.total}  {left} left  {rate:.1f} frames/s  {_format_values(self.values)}"
+        from rich.console import Console
+
         Console(stderr=True, soft_wrap=True, highlight=False).print(text.rstrip(), markup=False)
 
 

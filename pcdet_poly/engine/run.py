@@ -16,7 +16,7 @@ from pcdet_poly.distributed import rank, wait_for_all
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.environment import describe_environment
 from pcdet_poly.engine.trackers import Tracker, open_tracker
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_path, suggest_word
 from pcdet_poly.files import atomic_path, write_json
 
 if TYPE_CHECKING:
@@ -63,15 +63,28 @@ class Run:
         return sorted(self.checkpoints.glob("step_*.pt"), reverse=True)
 
     def find_checkpoint(self, which: str) -> Path:
-        """Path of `best`, of `last`, or of the file called `which`."""
+        """Return the path of `best`, of `last`, or of the file called `which`, in the run's folder or elsewhere.
+
+        Raises UserError where there is none; it names the nearest file.
+        """
         if which == "last":
             saved = self.list_checkpoints()
             if not saved:
                 raise UserError(f"{self.checkpoints}: no checkpoint yet; train with train.py --resume")
             return saved[0]
-        if which == "best" and not self.best_checkpoint.is_file():
-            raise UserError(f"{self.best_checkpoint}: no evaluation has chosen one yet; use --checkpoint last")
-        return self.best_checkpoint if which == "best" else Path(which)
+        if which == "best":
+            if not self.best_checkpoint.is_file():
+                raise UserError(f"{self.best_checkpoint}: no evaluation has chosen one yet; use --checkpoint last")
+            return self.best_checkpoint
+        path = Path(which).expanduser()
+        own = self.checkpoints / which
+        if not path.is_file() and own.is_file():
+            return own
+        if not path.is_file():
+            names = ["best", "last", *(file.name for file in self.checkpoints.glob("*.pt"))]
+            advice = suggest_path(path) or suggest_word(path.name, names) or f"; there are {', '.join(sorted(names))}"
+            raise UserError(f"{which}: no such checkpoint{advice}")
+        return path
 
     @cached_property
     def tensorboard(self) -> SummaryWriter:
@@ -170,6 +183,8 @@ def open_run(folder: Path, overrides: list[str], device: torch.device) -> Run:
     if not (folder / "config.yaml").is_file():
         others = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))
         here = f"runs in {folder.parent}: {', '.join(others)}" if others else "make one with train.py"
+        if nearest := suggest_word(folder.name, others):
+            here = f"{here}{nearest}"
         raise UserError(f"{folder}: not a run (no config.yaml in it); {here}")
     return Run(folder, load_config(folder / "config.yaml", overrides), device)
 

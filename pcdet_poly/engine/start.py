@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.data.bank.paste import open_paster
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.distributed import world_size
 from pcdet_poly.engine.activations import list_stages
@@ -43,6 +44,8 @@ def prepare_run(
     list_ranking_metrics(config)
     check_precision(device, config.train.mixed_precision)
     check_tracker(config.train)
+    if config.paste.bank:
+        open_paster(config.paste, config.data.classes, config.data.returns)
     recipe = build_seeded_recipe(config, device)
     if config.train.sync_norm and world_size() > 1:
         synchronize_norms(recipe.model)

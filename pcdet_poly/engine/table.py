@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Column, Table
-
 _PREFIX = "OBJECT_TYPE_TYPE_"
 
 
@@ -20,6 +16,10 @@ def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: st
         classes: names of the classes whose rows are shown.
         title: line above the table.
     """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Column, Table
+
     boxes = [name for name in metrics if name != "meta"]
     names = [_split_breakdown(name) for name in metrics[boxes[0]] if belongs_to_classes(classes, name)]
     columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]

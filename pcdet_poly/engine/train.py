@@ -96,7 +96,7 @@ def _train_on(
                 for batch, target, weight in zip(batches, targets, weights, strict=True):
                     with autocast(run.device, cfg.mixed_precision):
                         maps = network(batch)
-                    losses = recipe.criterion(maps, target, report_progress=share_done)  # float32, outside autocast
+                    losses = recipe.criterion(maps, target, progress=share_done)  # float32, outside autocast
                     parts.append(_weigh_losses(losses, weight, 1 / len(batches)))
                     scaler.scale(parts[-1].total).backward()  # type: ignore[no-untyped-call]
                 average_gradients(recipe.model)
@@ -113,7 +113,7 @@ def _train_on(
                     check_scale(scaler, state.step)
                 shown = None
                 if timeline.should_log(state.step):
-                    cells = recipe.observe(maps, targets[-1], report_progress=share_done)
+                    cells = recipe.observe(maps, targets[-1], progress=share_done)
                     shown = _log_window(run, state, cells)
                 report(state.step, len(_list_frame_ids(batches)) * world_size(), shown)
                 if timeline.should_save(state.step):

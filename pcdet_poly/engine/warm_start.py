@@ -32,7 +32,7 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
     source, device = config.train.initial_weights, torch.device("cpu")
     if source is None or Run(folder, config, device).list_checkpoints():
         return
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         path = Run(path, config, device).find_checkpoint("last")
     found, wanted = choose_weights(load_checkpoint(path), path), model.state_dict()

@@ -17,7 +17,7 @@ from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
-from tests.engine.conftest import frame
+from tests.tiny import frame
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,14 @@ def test_checkpoints_are_found_by_word_and_by_path(tmp_path: Path) -> None:
     run.best_checkpoint.touch()
     assert run.find_checkpoint("last") == run.checkpoint_path(100)
     assert run.find_checkpoint("best") == run.best_checkpoint
-    assert run.find_checkpoint("some/where.pt") == Path("some/where.pt")
+    assert run.find_checkpoint("step_00000009.pt") == run.checkpoint_path(9)
+    elsewhere = tmp_path / "other.pt"
+    elsewhere.touch()
+    assert run.find_checkpoint(str(elsewhere)) == elsewhere
+    with pytest.raises(UserError, match=r"step_00000008\.pt: no such checkpoint; did you mean 'step_0000"):
+        run.find_checkpoint("step_00000008.pt")
+    with pytest.raises(UserError, match=r"other: no such checkpoint; there are best, best\.pt, last, step_00000009\.pt"):
+        run.find_checkpoint("other")
 
 
 def logged(tmp_path: Path) -> Run:

@@ -16,7 +16,7 @@ class DataConfig(Section):
     """Frame stores (folders made by data_tools) to train on."""
     val: tuple[str, ...] = ()
     """Frame stores to evaluate on."""
-    classes: tuple[str, ...] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+    classes: Annotated[tuple[str, ...], Field(min_length=1)] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
     """Classes to detect, in the order of the network's outputs."""
     returns: tuple[Literal[1, 2], ...] = (1, 2)
     """LiDAR returns to use."""
@@ -81,6 +81,12 @@ class AugmentConfig(Section):
     """Standard deviation of a shift along x, y and z."""
     shuffle: bool = True
     """Put the points into random order."""
+
+    @model_validator(mode="after")
+    def _check_scale(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale = {list(self.scale)}: the first is the smallest factor; swap the two")
+        return self
 
 
 class PasteConfig(Section):
