@@ -1,5 +1,5 @@
 # make demo   everything once, small: environment, simulated Waymo segments, preprocessing, training, table, picture
-# make mini-study   a study of two arms and two seeds on the demo's frames, ending in one HTML page
+# make mini-study   a study of two arms and three seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
 # make lint   ruff and mypy alone
 # make clean  remove what make demo wrote (the environment stays)

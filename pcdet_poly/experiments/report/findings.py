@@ -128,9 +128,7 @@ def _describe_detectable(means: Sequence[ArmDifference]) -> list[str]:
 def describe_order_of_p(losses: Sequence[LossBehaviour], epsilons: Mapping[str, float]) -> list[str]:
     """Describe how p moves with epsilon, and what a settled training would show.
 
-    Where a cell is a peak with chance pi and the training has settled, cross-entropy with Poly-1 gives
-    (p - pi) / (p (1 - p)) = epsilon (2 pi - 1): p moves away from 1/2 as epsilon rises. Focal losses do the same, with
-    pi weighted as the loss weighs peaks and background.
+    The rule, with its derivation, is in docs/losses.md ("Where p settles").
 
     Args:
         losses: what the loss of each arm did.

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pcdet_poly.data.convert.ray_jobs import connect_to_cluster
-from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.trial import build_trial_command
+from pcdet_poly.optional_libraries import import_ray
 
 _STOP_S = 60  # what a trial gets to finish its step and save
 
@@ -29,7 +29,7 @@ class RayExecutor:
     """
 
     def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float, address: str | None) -> None:
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._folder = SweepFolder(folder.path.resolve())
         self._threads, self._gpus = threads, gpus
         self._connection = ExitStack()
@@ -80,12 +80,3 @@ def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
         except KeyboardInterrupt:  # Ray's way to cancel
             process.send_signal(signal.SIGINT)
             return process.wait()
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
-    return ray

@@ -8,15 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
-from scipy.optimize import brentq
 
 from pcdet_poly.experiments.report.epsilon_choice import choose_on_halves, find_epsilon_arms
 from pcdet_poly.experiments.report.findings import describe_order_of_p, write_findings
 from pcdet_poly.experiments.report.learning import LEAST_LEARNT, list_learnt_classes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric, TableCell, adjust_p
-from pcdet_poly.losses import poly1_focal
 
 MAIN = RankingMetric("3D", 2, "aph")
 ARMS = {"focal": 0.0, "drop1": -20.0, "epsilon1": 0.0}  # true differences from the baseline, points
@@ -113,28 +110,3 @@ def test_p_is_told_with_epsilon_ascending() -> None:
     (line,) = describe_order_of_p([*losses, _end("c", 0.55, 0.02)], {"a": -1.0, "b": 1.0, "c": 2.0})
     assert "at peaks it neither rises nor falls throughout, on background it falls" in line
     assert describe_order_of_p(losses, {"a": -1.0}) == []
-
-
-def _settle(chance: float, gamma: float, epsilon: float) -> float:
-    """Find the p at which the expected gradient of a cell vanishes that is a peak with the given chance."""
-
-    def expected_gradient(logit: float) -> float:
-        z = torch.full((2,), logit, dtype=torch.float64, requires_grad=True)
-        loss = poly1_focal(z, torch.tensor([True, False]), gamma=gamma, epsilon=epsilon)
-        (gradient,) = torch.autograd.grad((loss * torch.tensor([chance, 1 - chance], dtype=torch.float64)).sum(), z)
-        return float(gradient.sum())
-
-    return float(1 / (1 + np.exp(-brentq(expected_gradient, -20, 20, xtol=1e-13))))
-
-
-@pytest.mark.parametrize("chance", [0.05, 0.3, 0.6, 0.95])
-def test_the_rule_that_the_sentence_tells_holds(chance: float) -> None:
-    """A settled cell moves away from 1/2 as epsilon rises; cross-entropy follows the formula to rounding (1e-9)."""
-    epsilons = (-0.5, 0.0, 1.0, 2.0)
-    for epsilon in epsilons:
-        p = _settle(chance, 0.0, epsilon)
-        assert (p - chance) / (p * (1 - p)) == pytest.approx(epsilon * (2 * chance - 1), abs=1e-9)
-    for gamma in (0.0, 2.0):
-        settled = [_settle(chance, gamma, epsilon) for epsilon in epsilons]
-        assert settled == sorted(settled, reverse=chance < 0.5)
-        assert len(set(settled)) == len(settled)
