@@ -1,0 +1,1 @@
+"""Operations on points, boxes and cells: one public function or family a file, `cpu/` and `gpu/` behind it."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def encode_anchor_boxes(box: Tensor, anchor: Tensor) -> Tensor:
-    """Boxes (..., 7) as seen from anchors (..., 7), sizes > 0 -> (..., 7), of their type.
+    """Encode boxes (..., 7) as residuals from anchors (..., 7), sizes > 0 -> (..., 7), of their type.
 
     x and y are divided by the anchor's diagonal, z by its height; sizes are logs of ratios; the
     heading is a difference in radians, of any size. Source: Yan et al., SECOND, 2018, section 3.2.
@@ -20,7 +20,7 @@ def encode_anchor_boxes(box: Tensor, anchor: Tensor) -> Tensor:
 
 
 def decode_anchor_boxes(code: Tensor, anchor: Tensor) -> Tensor:
-    """The inverse of `encode_anchor_boxes`.
+    """Decode boxes from residuals, the inverse of `encode_anchor_boxes`.
 
     Log ratios are cut to +-5 (1/148 to 148 times the anchor), so that a network gone astray gives no infinite box.
     """
@@ -35,13 +35,32 @@ def _scale(anchor: Tensor) -> Tensor:
 
 
 def find_sector(heading_rad: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
-    """Which of `num_sectors` equal sectors a heading lies in, int64; sector 0 starts at `offset_rad`."""
+    """Find which of some equal sectors a heading lies in.
+
+    Args:
+        heading_rad: (...).
+        num_sectors: how many sectors make the circle.
+        offset_rad: where sector 0 begins; the others follow counter-clockwise.
+
+    Returns:
+        (...) int64.
+    """
     turned = torch.remainder(heading_rad - offset_rad, 2 * math.pi)
     return (turned / (2 * math.pi / num_sectors)).long().clamp(max=num_sectors - 1)
 
 
 def turn_into_sector(heading_rad: Tensor, sector: Tensor, num_sectors: int, offset_rad: float) -> Tensor:
-    """The heading turned by whole sectors until it lies in `sector`, in [-pi, pi]."""
+    """Turn a heading by whole sectors until it lies in a given one.
+
+    Args:
+        heading_rad: (...).
+        sector: (...) int64, the sector to lie in.
+        num_sectors: how many sectors make the circle.
+        offset_rad: where sector 0 begins.
+
+    Returns:
+        (...) radians, in [-pi, pi].
+    """
     width = 2 * math.pi / num_sectors
     inside = torch.remainder(heading_rad - offset_rad, width)
     turned = inside + offset_rad + width * sector

@@ -10,15 +10,23 @@ from pcdet_poly.structures import Grid
 
 
 def encode_center_boxes(box: Tensor, offset: Tensor) -> Tensor:
-    """Boxes (N, 7) and their centres' place in the cell (N, 2) -> codes (N, 8), as CenterTargets.code."""
+    """Encode boxes (N, 7) and their centres' offsets in the cell (N, 2), in cells -> (N, 8), as CenterTargets.code."""
     sin, cos = box[:, 6:7].sin(), box[:, 6:7].cos()
     return torch.cat([offset, box[:, 2:3], box[:, 3:6].log(), sin, cos], dim=1)
 
 
 def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
-    """Codes (..., 6 + C), as CenterTargets.code or CenterMaps.box_code, of cells (...) -> boxes (..., 7).
+    """Decode boxes, the inverse of `encode_center_boxes`.
 
     Log sizes are cut to +-5 (7 mm to 148 m), so that a network gone astray gives no infinite box.
+
+    Args:
+        code: (..., 6 + C), as CenterTargets.code or CenterMaps.box_code.
+        cell: (...) int64 cell of the output map, row * nx + column.
+        grid: cells of the output map.
+
+    Returns:
+        (..., 7) boxes in the grid's frame.
     """
     offset, z, size, heading = code[..., :2], code[..., 2:3], code[..., 3:6], code[..., 6:]
     row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)

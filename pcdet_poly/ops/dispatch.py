@@ -76,7 +76,16 @@ def to_int_row(tensor: Tensor) -> Tensor:
 
 @cache
 def find_function(device: str, file: str, name: str) -> Callable[..., Any]:
-    """Find the function that computes an operation on "cpu" or "gpu"."""
+    """Find the function that computes an operation.
+
+    Args:
+        device: "cpu" or "gpu".
+        file: of the back ends.
+        name: of the operation.
+
+    Returns:
+        A function of numpy arrays for "cpu", of CUDA tensors for "gpu".
+    """
     function: Callable = getattr(_import_back_end(device, file), name)
     return function
 

@@ -13,16 +13,21 @@ from pcdet_poly.ops.dispatch import define_operation, to_int_row
 def draw_heatmap(
     frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Tensor, shape: tuple[int, int, int, int]
 ) -> Tensor:
-    """Peaks of N objects -> heatmap (B, K, H, W) float32, at each cell the highest of the peaks that reach it.
-
-    Args:
-        frame, label: (N,) int64, which map; objects outside [0, B) or [0, K) are not drawn.
-        x, y: (N,) int64, column and row of the peak; it may lie outside the map.
-        radius: (N,) int64 cells; an object with a negative radius is not drawn.
-        shape: B, K, H, W.
+    """Draw the peaks of N objects: at each cell the highest of the peaks that reach it.
 
     A peak is exp(-d^2 / (2 sigma^2)) with sigma = (2 radius + 1) / 6 in a square of +-radius cells, 1 at
     its centre; computed in float64, rounded to float32.
+
+    Args:
+        frame: (N,) int64, which frame's map; objects outside [0, B) are not drawn.
+        label: (N,) int64, which class's map; objects outside [0, K) are not drawn.
+        x: (N,) int64, column of the peak; it may lie outside the map.
+        y: (N,) int64, row of the peak; it may lie outside the map.
+        radius: (N,) int64 cells; an object with a negative radius is not drawn.
+        shape: B, K, H, W.
+
+    Returns:
+        (B, K, H, W) float32.
     """
     columns = [to_int_row(column) for column in (frame, label, x, y, radius)]
     return torch.ops.pcdet_poly.draw_heatmap(*columns, list(shape))

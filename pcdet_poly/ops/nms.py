@@ -16,9 +16,17 @@ from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
 
 
 def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
-    """Boxes (N, 7), score (N,) -> positions (K,) int64 kept, by descending score.
+    """Keep the best of the boxes that overlap.
 
     A box goes if its bird's-eye IoU with a kept one, as `iou_bev` gives it, exceeds `iou`.
+
+    Args:
+        box: (N, 7).
+        score: (N,).
+        iou: above which a box goes.
+
+    Returns:
+        (K,) int64 positions of the boxes kept, by descending score.
     """
     return nms_per_class(box, score, torch.zeros_like(score, dtype=torch.int64), iou)
 
@@ -26,9 +34,17 @@ def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
 def nms_per_class(
     box: Tensor, score: Tensor, label: Tensor, iou: float | Sequence[float], *, frame: Tensor | None = None
 ) -> Tensor:
-    """As `nms`, where only boxes of one label (N,) int64, and of one frame (N,) if given, suppress each other.
+    """Keep the best of the boxes of one class, and of one frame, that overlap; see `nms`.
 
-    `iou` is one number, or one for each label. Positions are by descending score over all labels and frames.
+    Args:
+        box: (N, 7).
+        score: (N,).
+        label: (N,) int64; only boxes of one label suppress each other.
+        iou: above which a box goes, one number or one for each label.
+        frame: (N,) int64; if given, only boxes of one frame suppress each other.
+
+    Returns:
+        (K,) int64 positions of the boxes kept, by descending score over all labels and frames.
     """
     order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_overlapping(
@@ -45,7 +61,20 @@ def circle_nms(
     label: Tensor | None = None,
     frame: Tensor | None = None,
 ) -> Tensor:
-    """As `nms_per_class`, by distance: a box goes if a kept one's centre (x, y) lies within `radius_m` of its own."""
+    """Keep the best of the boxes that lie near each other.
+
+    A box goes if a kept one's centre (x, y) lies within `radius_m` of its own.
+
+    Args:
+        box: (N, 7).
+        score: (N,).
+        radius_m: metres, one number or one for each label.
+        label: (N,) int64; if given, only boxes of one label suppress each other.
+        frame: (N,) int64; if given, only boxes of one frame suppress each other.
+
+    Returns:
+        (K,) int64 positions of the boxes kept, by descending score over all labels and frames.
+    """
     label = torch.zeros_like(score, dtype=torch.int64) if label is None else label
     order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_near(
@@ -62,12 +91,12 @@ def _sort_by_score(score: Tensor) -> Tensor:
 
 
 def _combine_groups(label: Tensor, frame: Tensor | None) -> Tensor:
-    """(N,) int64, different for every pair of label and frame, both below 2**31."""
+    """Give every pair of label and frame, both below 2**31, its own number: (N,) int64."""
     return to_int_row(label) if frame is None else to_int_row(label) + (to_int_row(frame) << 31)
 
 
 def _look_up_by_label(number: float | Sequence[float], label: Tensor) -> Tensor:
-    """(N,) float32: the number of each box's label."""
+    """Look up the number of each box's label: (N,) float32."""
     if isinstance(number, (int, float)):
         return torch.full(label.shape, float(number), dtype=torch.float32, device=label.device)
     return torch.tensor(number, dtype=torch.float32).to(label.device, non_blocking=True)[label]

@@ -44,7 +44,7 @@ def voxel_centres(voxels: Voxels) -> Tensor:
 def linear_relu_pool(
     inputs: Tensor, weight: Tensor, shift: Tensor, pillars: Pillars, *, with_product: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """values = relu(inputs @ weight.T + shift of the pillar), and what is needed to go on from there.
+    """Compute values = relu(inputs @ weight.T + shift of the pillar), and what is needed to go on from there.
 
     Args:
         inputs: (K, I) features of points sorted by pillar.

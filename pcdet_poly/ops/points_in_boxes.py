@@ -14,12 +14,12 @@ from pcdet_poly.ops.dispatch import define_operation, to_float_rows
 
 
 def points_in_boxes(points: Tensor, box: Tensor) -> Tensor:
-    """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1."""
+    """Find the first box around each point: points (P, 3+), boxes (N, 7) -> (P,) int64, or -1."""
     return torch.ops.pcdet_poly.first_box(to_float_rows(points), to_float_rows(box))
 
 
 def count_points(points: Tensor, box: Tensor) -> Tensor:
-    """Points (P, 3+), boxes (N, 7) -> (N,) int64: points in each box, whatever other boxes they lie in."""
+    """Count the points (P, 3+) in each box (N, 7), whatever other boxes they lie in -> (N,) int64."""
     return torch.ops.pcdet_poly.count_points(to_float_rows(points), to_float_rows(box))
 
 

@@ -12,30 +12,53 @@ from pcdet_poly.structures import Voxels
 
 
 def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Mean of the values (P, C) of each voxel's points -> (V, C), of the values' dtype.
+    """Mean of the values of each voxel's points.
 
-    voxel_of_point (P,) int64 in [-1, V); points with -1 are ignored. A voxel without points has NaN.
     Added up in float32 in the order of the points on every device, so the result is the same to the bit.
+
+    Args:
+        values: (P, C).
+        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored.
+        num_voxels: V.
+
+    Returns:
+        (V, C) of the values' dtype; a voxel without points has NaN.
     """
     mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return mean.to(values.dtype)
 
 
 def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Maximum of the values (P, C) of each voxel's points -> (V, C), of the values' dtype.
+    """Maximum of the values of each voxel's points; NaN beats every number.
 
-    voxel_of_point (P,) int64 in [-1, V); points with -1 are ignored. A voxel without points has -inf;
-    NaN beats every number. Where several points share the maximum, each receives an equal share of the
-    gradient, so that the shares add up to it (as torch.amax does).
+    Where several points share the maximum, each receives an equal share of the gradient, so that the shares
+    add up to it (as torch.amax does).
+
+    Args:
+        values: (P, C).
+        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored.
+        num_voxels: V.
+
+    Returns:
+        (V, C) of the values' dtype; a voxel without points has -inf.
     """
     highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return highest.to(values.dtype)
 
 
 def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> Tensor:
-    """Features of pillars (V, C) -> bird's-eye image (B, C, ny, nx), zero where no pillar is.
+    """Put features of pillars into a bird's-eye image, zero where no pillar is.
 
-    With `channels_last` the result has that memory layout, which costs no transposition.
+    Args:
+        features: (V, C).
+        voxels: V pillars, on a grid with one layer of cells.
+        channels_last: give the result that memory layout, which costs no transposition.
+
+    Returns:
+        (B, C, ny, nx).
+
+    Raises:
+        ValueError: the grid has more than one layer of cells.
     """
     nx, ny, nz = voxels.grid.shape
     if nz != 1:

@@ -25,6 +25,10 @@ def voxelize(
 ) -> Voxels:
     """Group the points of all frames by cell.
 
+    A point's cell is floor((p - lower) * (1 / cell)) along each axis, all in float32. Points outside
+    [lower, upper), points with NaN, and points of a frame outside [0, B) are dropped. The result is the
+    same on every device. On a GPU the host waits once, for the number of cells.
+
     Args:
         points: (P, C) with C >= 3, metres: x, y, z in the grid's frame; further columns are not read.
         frame_of_point: (P,) int64 frame of each point, in any order; frames may be empty.
@@ -34,9 +38,11 @@ def voxelize(
         sample: which to keep, the first in the order of the points or a random subset by `seed`.
         seed: of the random subset, any integer.
 
-    A point's cell is floor((p - lower) * (1 / cell)) along each axis, all in float32. Points outside
-    [lower, upper), points with NaN, and points of a frame outside [0, B) are dropped. The result is the
-    same on every device. On a GPU the host waits once, for the number of cells.
+    Returns:
+        The occupied cells, ascending, and each point's.
+
+    Raises:
+        ValueError: shapes do not fit, max_points is below 1, or the grid has too many cells.
     """
     if points.ndim != 2 or points.shape[1] < 3 or frame_of_point.shape != points.shape[:1]:
         raise ValueError(

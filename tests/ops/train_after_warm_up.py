@@ -15,6 +15,7 @@ from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.models import build_recipe
+from pcdet_poly.ops.compiler.registry import select_kernels
 from pcdet_poly.ops.warm_up import warm_up
 from tests.data.load.test_loader import street
 
@@ -54,9 +55,7 @@ def main(folder: Path) -> None:
 
 def compiled() -> set[tuple[str, Any]]:
     """Every kernel with every kind of arguments that it is compiled for."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("pcdet_poly.")]
-    values = [value for module in modules for value in vars(module).values() if callable(value)]
-    return {(value.__name__, types) for value in values for types in getattr(value, "signatures", ())}
+    return {(kernel.__name__, types) for kernel in select_kernels("pcdet_poly") for types in kernel.signatures}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,16 @@ Array = np.ndarray
 
 @kernel
 def pairwise_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
-    """Boxes (N, 7), (M, 7) -> IoU (N, M) float32, bird's-eye or 3D."""
+    """IoU of every box of one set with every box of another.
+
+    Args:
+        box_a: (N, 7) float32.
+        box_b: (M, 7) float32.
+        with_height: 3D IoU rather than bird's-eye.
+
+    Returns:
+        (N, M) float32.
+    """
     a, b = prepare_boxes(box_a), prepare_boxes(box_b)
     iou = np.empty((len(a), len(b)), np.float32)
     for i in range(len(a)):
@@ -24,7 +33,16 @@ def pairwise_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
 
 @kernel
 def matched_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
-    """Boxes (N, 7), (N, 7) -> IoU (N,) float32 of box_a[i] with box_b[i]."""
+    """IoU of box_a[i] with box_b[i].
+
+    Args:
+        box_a: (N, 7) float32.
+        box_b: (N, 7) float32.
+        with_height: 3D IoU rather than bird's-eye.
+
+    Returns:
+        (N,) float32.
+    """
     a, b = prepare_boxes(box_a), prepare_boxes(box_b)
     iou = np.empty(len(a), np.float32)
     for i in range(len(a)):
@@ -34,7 +52,18 @@ def matched_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
 
 @kernel
 def prepared_pair_iou(a: Array, i: int, b: Array, j: int, with_height: bool) -> float:
-    """IoU of prepared boxes a[i] and b[j], float64."""
+    """IoU of two boxes.
+
+    Args:
+        a: prepared boxes (N, 9) float64, see `prepare_boxes`.
+        i: which of a.
+        b: prepared boxes (M, 9) float64.
+        j: which of b.
+        with_height: 3D IoU rather than bird's-eye.
+
+    Returns:
+        float64.
+    """
     overlap = bev_overlap(a, i, b, j)
     size_a = a[i, LENGTH] * a[i, WIDTH]
     size_b = b[j, LENGTH] * b[j, WIDTH]

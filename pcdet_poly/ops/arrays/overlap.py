@@ -17,7 +17,7 @@ X, Y, Z, LENGTH, WIDTH, HEIGHT, COSINE, SINE, RADIUS = range(9)
 
 @kernel
 def prepare_boxes(box: Array) -> Array:
-    """Boxes (N, 7) -> (N, 9) float64."""
+    """Convert boxes (N, 7) to (N, 9) float64, columns X to RADIUS."""
     prepared = np.empty((len(box), 9), np.float64)
     for i in range(len(box)):
         for column in range(6):
@@ -30,7 +30,17 @@ def prepare_boxes(box: Array) -> Array:
 
 @kernel
 def bev_overlap(a: Array, i: int, b: Array, j: int) -> float:
-    """Common bird's-eye area of prepared boxes a[i] and b[j], m2. 0 where they touch, or one is empty or not finite."""
+    """Bird's-eye area that two boxes share. 0 where they touch, or one is empty or not finite.
+
+    Args:
+        a: prepared boxes (N, 9) float64.
+        i: which of a.
+        b: prepared boxes (M, 9) float64.
+        j: which of b.
+
+    Returns:
+        m2, float64.
+    """
     dx, dy = b[j, X] - a[i, X], b[j, Y] - a[i, Y]
     reach = a[i, RADIUS] + b[j, RADIUS]
     if not dx * dx + dy * dy < reach * reach:

@@ -17,8 +17,9 @@ _BIAS = np.uint32((127 - 15) << 10)  # between the two exponents, at float16's p
 
 @kernel
 def encode_coordinate_steps(metres: Array, per_metre: float) -> Array:
-    """Differences of neighbours (P,) int32 of float32 `metres` rounded to 1 / `per_metre`, the first one's from 0.
+    """Encode float32 `metres` (P,), rounded to 1 / `per_metre`, as differences of neighbours (P,) int32.
 
+    The first difference is from 0.
     The sign of a step is in its lowest bit: 0, -1, 1, -2 become 0, 1, 2, 3.
     """
     steps = np.empty(len(metres), np.int32)
@@ -33,7 +34,14 @@ def encode_coordinate_steps(metres: Array, per_metre: float) -> Array:
 
 @kernel
 def decode_coordinate_steps(steps: Array, scale: float, points: Array, column: int) -> None:
-    """The inverse: write the running sum of `steps`, times `scale`, into one column of points (P, C) float32."""
+    """Decode coordinates, the inverse of `encode_coordinate_steps`, into one column of points.
+
+    Args:
+        steps: (P,) int32.
+        scale: metres of a step.
+        points: (P, C) float32, changed in place.
+        column: of points.
+    """
     factor, position = np.float32(scale), np.int32(0)
     for p in range(len(steps)):
         step = steps[p]
@@ -43,7 +51,7 @@ def decode_coordinate_steps(steps: Array, scale: float, points: Array, column: i
 
 @kernel
 def encode_float16(bits: Array) -> Array:
-    """float32 of at most 65,504, as bits (P,) uint32 -> the nearest float16, ties to even, as bits (P,) uint32.
+    """Round float32 of at most 65,504, as bits (P,) uint32, to the nearest float16, ties to even, as bits (P,) uint32.
 
     numpy's own conversion takes several times as long.
     """
@@ -61,7 +69,13 @@ def encode_float16(bits: Array) -> Array:
 
 @kernel
 def decode_float16(bits: Array, points: Array, column: int) -> None:
-    """Write finite float16, as bits (P,) uint32, into one column of points (P, C) float32."""
+    """Write finite float16 into one column of points.
+
+    Args:
+        bits: (P,) uint32 bits of float16.
+        points: (P, C) float32, changed in place.
+        column: of points.
+    """
     magnitudes = ((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32)  # 2^112 times too small
     for p in range(len(bits)):
         value = magnitudes[p] * np.float32(2.0**112)  # exact; subnormal float16 are subnormal here, too
@@ -70,7 +84,7 @@ def decode_float16(bits: Array, points: Array, column: int) -> None:
 
 @kernel
 def split_bytes(words: Array, planes: Array) -> None:
-    """The lowest bytes of `words` (P,) uint32 -> `planes` (B, P) uint8, the lowest first."""
+    """Write the lowest bytes of `words` (P,) uint32 into `planes` (B, P) uint8, the lowest first."""
     for start in range(0, len(words), _BLOCK):
         block = words[start : start + _BLOCK]
         for b in range(len(planes)):
@@ -81,7 +95,13 @@ def split_bytes(words: Array, planes: Array) -> None:
 
 @kernel
 def insert_byte(plane: Array, position: int, words: Array) -> None:
-    """Put `plane` (P,) uint8 into byte `position` of `words` (P,) uint32, which must be 0."""
+    """Put a plane of bytes into words.
+
+    Args:
+        plane: (P,) uint8.
+        position: which byte of the words, 0 the lowest; it must be 0 in all words.
+        words: (P,) uint32, changed in place.
+    """
     shift = np.uint32(8 * position)
     for p in range(len(plane)):
         words[p] |= np.uint32(plane[p]) << shift

@@ -27,12 +27,12 @@ MAX_CELLS = 128  # per axis, of the grid in which boxes are looked up
 
 
 def first_box(points: Array, box: Array) -> Array:
-    """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1."""
+    """Find the first box around each point: points (P, 3+), boxes (N, 7) -> (P,) int64, or -1."""
     return _find_first_box(points, box)
 
 
 def count_points(points: Array, box: Array) -> Array:
-    """Points (P, 3+), boxes (N, 7) -> (N,) int64: points in each box, whatever other boxes they lie in."""
+    """Count the points (P, 3+) in each box (N, 7), whatever other boxes they lie in -> (N,) int64."""
     return _count_points(points, box)
 
 
@@ -75,8 +75,11 @@ def _is_inside(x: float, y: float, z: float, boxes: Array, i: int) -> bool:
 
 @kernel
 def _index_boxes(boxes: Array) -> tuple[float, float, float, Array, Array]:
-    """Boxes by cell of a bird's-eye grid: lowest x and y, cell size, and the boxes of cell c, ascending,
-    as member[start[c]:start[c + 1]]. The last cell is that of points outside, and holds none."""
+    """List the boxes by cell of a bird's-eye grid.
+
+    Returns lowest x and y, cell size, and the boxes of cell c, ascending, as member[start[c]:start[c + 1]].
+    The last cell is that of points outside, and holds none.
+    """
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
     for i in range(len(boxes)):
         if _is_finite(boxes, i):
@@ -112,7 +115,7 @@ def _is_finite(boxes: Array, i: int) -> bool:
 
 @kernel
 def _find_covered_cells(boxes: Array, i: int, low_x: float, low_y: float, size: float) -> tuple[int, int, int, int]:
-    """First and last column, first and last row that the box's circle (a little widened) reaches."""
+    """Find first and last column, first and last row that the box's circle (a little widened) reaches."""
     reach = boxes[i, RADIUS] * 1.000001 + 1e-6
     x0 = max(int((boxes[i, X] - reach - low_x) / size), 0)
     x1 = min(int((boxes[i, X] + reach - low_x) / size), MAX_CELLS - 1)

@@ -16,10 +16,21 @@ NEIGHBOURS = np.array(
 
 @kernel
 def assign_pixels(order: Array, row: Array, column: Array, rows: int, columns: int, neighbours: Array) -> Array:
-    """Pixel row * columns + column (P,) int64 of each point, given one after the other in `order`.
+    """Assign a pixel to each point, one point after the other in `order`.
 
     A point takes the first free one of its own pixel (row, column) and those `neighbours` steps away;
     columns go round. Where all are taken it shares its own.
+
+    Args:
+        order: (P,) int64 permutation of the points.
+        row: (P,) int64 row of each point's own pixel.
+        column: (P,) int64 column of it.
+        rows: of the image.
+        columns: of the image.
+        neighbours: (n, 2) int64 steps of row and column, tried in this order.
+
+    Returns:
+        (P,) int64, row * columns + column.
     """
     pixel = np.empty(len(row), np.int64)
     is_taken = np.zeros(rows * columns, np.bool_)
@@ -36,9 +47,15 @@ def assign_pixels(order: Array, row: Array, column: Array, rows: int, columns: i
 
 @kernel
 def select_nearest_points(pixel: Array, range_m: Array, num_pixels: int) -> Array:
-    """The point that each pixel shows, (num_pixels,) int64: its nearest, the first of equals; -1 where it has none.
+    """Select the point that each pixel shows: its nearest, the first of equals.
 
-    Points with a negative `pixel` (P,) int64 are left out.
+    Args:
+        pixel: (P,) int64 pixel of each point; points with a negative one are left out.
+        range_m: (P,) float32 distance of each point, metres.
+        num_pixels: of the image.
+
+    Returns:
+        (num_pixels,) int64; -1 where a pixel has no point.
     """
     shown = np.full(num_pixels, -1, np.int64)
     for point in range(len(pixel)):

@@ -29,7 +29,23 @@ def rotated_rectangle_overlap(
     cos_b: float,
     sin_b: float,
 ) -> float:
-    """Shared area, m2, of a (at the origin) and b (at dx, dy); headings as cosine and sine. At least 0."""
+    """Area that rectangle a, at the origin, and rectangle b share.
+
+    Args:
+        dx: x of b's centre, metres.
+        dy: y of b's centre.
+        a_length: along a's heading, metres.
+        a_width: across it.
+        cos_a: cosine of a's heading.
+        sin_a: sine of a's heading.
+        b_length: along b's heading, metres.
+        b_width: across it.
+        cos_b: cosine of b's heading.
+        sin_b: sine of b's heading.
+
+    Returns:
+        m2, at least 0.
+    """
     x, y = dx * cos_a + dy * sin_a, dy * cos_a - dx * sin_a  # b's centre in a's frame
     cosine, sine = cos_a * cos_b + sin_a * sin_b, cos_a * sin_b - sin_a * cos_b  # b's heading in a's frame
     front_x, front_y = 0.5 * b_length * cosine, 0.5 * b_length * sine  # b's centre to the middle of its front
@@ -50,7 +66,20 @@ def rotated_rectangle_overlap(
 
 @kernel
 def integrate_edge(x0: float, y0: float, x1: float, y1: float, slope: float, length: float, width: float) -> float:
-    """Integral of clamp(y, -width, width) dx along the edge from (x0, y0) to (x1, y1), where |x| <= length."""
+    """Integrate clamp(y, -width, width) dx along an edge, where |x| <= length.
+
+    Args:
+        x0: of the edge's beginning, metres.
+        y0: of the edge's beginning.
+        x1: of the edge's end.
+        y1: of the edge's end.
+        slope: dy / dx of the edge.
+        length: half the length of rectangle a.
+        width: half its width.
+
+    Returns:
+        m2, signed.
+    """
     start, end = min(max(x0, -length), length), min(max(x1, -length), length)
     if start == end:
         return 0.0

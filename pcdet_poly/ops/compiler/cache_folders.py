@@ -24,8 +24,8 @@ _FOLDER_OF_EARLIER_RELEASES = re.compile(r"pcdet_poly-[0-9a-f]{12}")
 _SECONDS_KEPT = 30 * 24 * 3600
 
 
-def cache_folders(source: Path) -> Iterator[Path]:
-    """Folders for the kernels of the file `source`, best first; none need exist or be writable.
+def list_cache_folders(source: Path) -> Iterator[Path]:
+    """List the folders for the kernels of the file `source`, best first; none need exist or be writable.
 
     They are `__pycache__` beside the source, the user's cache folder, and a folder of the user's own in the folder for
     temporary files; but `NUMBA_CACHE_DIR` alone where that is set and can be written.
@@ -34,21 +34,21 @@ def cache_folders(source: Path) -> Iterator[Path]:
     if config.CACHE_DIR:  # type: ignore[attr-defined]
         chosen = Path(config.CACHE_DIR) / by_source  # type: ignore[attr-defined]
         yield chosen
-        if _can_write(chosen):
+        if _is_writable(chosen):
             return
     if source.exists():  # not a cell of a notebook
         yield source.parent / "__pycache__"
     user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if os.path.isabs(user):  # "~" stays as it is for a user without a home
         yield Path(user) / "pcdet_poly" / "kernels" / by_source
-    temporary = _private_temporary_folder()
+    temporary = _find_private_temporary_folder()
     if temporary is not None:
         yield temporary / by_source
 
 
-def writable_cache_folder(source: Path) -> Path | None:
-    """The first of the cache folders of `source` that can be written, made if need be; None if none can."""
-    return next((folder for folder in cache_folders(source) if _can_write(folder)), None)
+def find_writable_folder(source: Path) -> Path | None:
+    """Find the first of the cache folders of `source` that can be written, and make it; None if none can."""
+    return next((folder for folder in list_cache_folders(source) if _is_writable(folder)), None)
 
 
 def remove_outdated(folder: Path, source: Path, compiler: str, current: Collection[tuple[str, str]]) -> None:
@@ -89,7 +89,7 @@ def _modified_s(path: Path) -> float:
 
 
 @cache
-def _can_write(folder: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -98,8 +98,11 @@ def _can_write(folder: Path) -> bool:
     return True
 
 
-def _private_temporary_folder() -> Path | None:
-    """A folder that this user alone can write: code is loaded from it. None if somebody else has made one there."""
+def _find_private_temporary_folder() -> Path | None:
+    """Find or make a folder that this user alone can write, because code is loaded from it.
+
+    None if somebody else has made one of this name.
+    """
     try:
         folder = Path(tempfile.gettempdir()) / f"pcdet_poly-kernels-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)

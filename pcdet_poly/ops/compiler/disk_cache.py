@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 
 from pcdet_poly.files import atomic_path
-from pcdet_poly.ops.compiler.cache_folders import cache_folders, remove_outdated, writable_cache_folder
-from pcdet_poly.ops.compiler.fingerprint import compiler_tag, kernel_fingerprint
+from pcdet_poly.ops.compiler.cache_folders import find_writable_folder, list_cache_folders, remove_outdated
+from pcdet_poly.ops.compiler.fingerprint import compute_fingerprint, name_compiler
 from pcdet_poly.ops.compiler.progress import report_compiled, report_compiling
-from pcdet_poly.ops.compiler.registry import kernels_of_source, source_file
+from pcdet_poly.ops.compiler.registry import find_source_file, list_kernels
 
 _rebuild: Any = compiler.CompileResult._rebuild
 _serialise: Any = dumps
@@ -42,36 +42,49 @@ class DiskCache(_Cache):
     @property
     def cache_path(self) -> str | None:
         """The folder that is written to; part of numba's statistics."""
-        folder = writable_cache_folder(source_file(self._kernel))
+        folder = find_writable_folder(find_source_file(self._kernel))
         return None if folder is None else str(folder)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any | None:
-        """The machine code for arguments of the types `sig`; None if it must be compiled."""
+        """Load the machine code for arguments of given types, unless it must be compiled.
+
+        Args:
+            sig: numba's types of the arguments.
+            target_context: numba's, of the processor.
+
+        Returns:
+            numba's compile result, or None.
+        """
         target_context.refresh()
         if self._enabled:
-            name = self._file_name(sig, target_context.codegen())
-            for folder in cache_folders(source_file(self._kernel)):
-                data = _read(folder / name, _argument_types(sig))
+            name = self._build_file_name(sig, target_context.codegen())
+            for folder in list_cache_folders(find_source_file(self._kernel)):
+                data = _read(folder / name, _list_argument_types(sig))
                 if data is not None:
                     return _rebuild(target_context, *data)
         report_compiling(self._kernel)
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep machine code just compiled, and remove what no kernel of the same file uses any more."""
+        """Keep machine code just compiled, and remove what no kernel of the same file uses any more.
+
+        Args:
+            sig: numba's types of the arguments.
+            data: numba's compile result.
+        """
         report_compiled(self._kernel)
         if not self._enabled or any(not loop.can_cache for loop in data.lifted) or data.library.has_dynamic_globals:
             return
-        source = source_file(self._kernel)
-        folder = writable_cache_folder(source)
+        source = find_source_file(self._kernel)
+        folder = find_writable_folder(source)
         try:
             if folder is None:
                 raise OSError("no folder can be written")
-            with atomic_path(folder / self._file_name(sig, data.codegen)) as temporary:
-                temporary.write_bytes(_serialise((_argument_types(sig), data._reduce())))
-            kernels = kernels_of_source(source)
-            current = {(_file_safe_name(kernel), kernel_fingerprint(kernel)) for kernel in kernels}
-            remove_outdated(folder, source, _compiler_and_python(), current)
+            with atomic_path(folder / self._build_file_name(sig, data.codegen)) as temporary:
+                temporary.write_bytes(_serialise((_list_argument_types(sig), data._reduce())))
+            kernels = list_kernels(source)
+            current = {(_name_kernel(kernel), compute_fingerprint(kernel)) for kernel in kernels}
+            remove_outdated(folder, source, _name_compiler(), current)
         except OSError as error:
             _warn_that_nothing_is_kept(f"{error.strerror or error}")
 
@@ -85,29 +98,33 @@ class DiskCache(_Cache):
 
     def flush(self) -> None:
         """Remove what is kept of the kernel as it is now."""
-        folder = writable_cache_folder(source_file(self._kernel))
-        for path in folder.glob(f"{file_prefix(self._kernel)}*") if folder is not None else ():
+        folder = find_writable_folder(find_source_file(self._kernel))
+        for path in folder.glob(f"{_start_file_name(self._kernel)}*") if folder is not None else ():
             path.unlink(missing_ok=True)
 
-    def _file_name(self, sig: Any, codegen: Any) -> str:
-        specialisation = repr((_argument_types(sig), codegen.magic_tuple()))  # with the processor's name and features
-        return f"{file_prefix(self._kernel)}{hashlib.sha256(specialisation.encode()).hexdigest()[:16]}.nbc"
+    def _build_file_name(self, sig: Any, codegen: Any) -> str:
+        types = _list_argument_types(sig)
+        fields = [list(_list_fields(each)) for each in types]
+        specialisation = repr((types, fields, codegen.magic_tuple()))  # with the processor's name and features
+        return f"{_start_file_name(self._kernel)}{hashlib.sha256(specialisation.encode()).hexdigest()[:16]}.nbc"
 
 
-def kernels_not_on_disk(kernels: Iterable[Dispatcher]) -> list[Dispatcher]:
-    """Those of `kernels` that no cache folder holds for any types of arguments."""
+def select_kernels_not_on_disk(kernels: Iterable[Dispatcher]) -> list[Dispatcher]:
+    """Select those of `kernels` that no cache folder holds for any types of arguments."""
     return [kernel for kernel in kernels if not _is_on_disk(kernel)]
 
 
-def file_prefix(kernel: Dispatcher) -> str:
-    """How the names of a kernel's files begin, as the kernel is now."""
-    stem = source_file(kernel).stem
-    return f"{stem}.{_file_safe_name(kernel)}-{kernel_fingerprint(kernel)}.{_compiler_and_python()}-"
+def _start_file_name(kernel: Dispatcher) -> str:
+    """Build the part of its files' names that tells a kernel, as it is now."""
+    stem = find_source_file(kernel).stem
+    return f"{stem}.{_name_kernel(kernel)}-{compute_fingerprint(kernel)}.{_name_compiler()}-"
 
 
 def _is_on_disk(kernel: Dispatcher) -> bool:
-    prefix = file_prefix(kernel)
-    return any(next(folder.glob(f"{prefix}*"), None) is not None for folder in cache_folders(source_file(kernel)))
+    prefix = _start_file_name(kernel)
+    return any(
+        next(folder.glob(f"{prefix}*"), None) is not None for folder in list_cache_folders(find_source_file(kernel))
+    )
 
 
 def _read(path: Path, argument_types: tuple[Any, ...]) -> tuple[Any, ...] | None:
@@ -118,17 +135,25 @@ def _read(path: Path, argument_types: tuple[Any, ...]) -> tuple[Any, ...] | None
     return data if types == argument_types else None
 
 
-def _argument_types(sig: Any) -> tuple[Any, ...]:
+def _list_argument_types(sig: Any) -> tuple[Any, ...]:
     return tuple(_normalise(sig)[0])
 
 
-def _file_safe_name(kernel: Dispatcher) -> str:
+def _list_fields(argument_type: Any) -> Iterator[tuple[str, ...]]:
+    """List the fields of a named tuple and of those in it: machine code knows a field by its position alone."""
+    if hasattr(argument_type, "fields") and hasattr(argument_type, "instance_class"):
+        yield tuple(argument_type.fields)
+    for member in getattr(argument_type, "types", ()):
+        yield from _list_fields(member)
+
+
+def _name_kernel(kernel: Dispatcher) -> str:
     return kernel.py_func.__qualname__.replace("<", "").replace(">", "")
 
 
 @cache
-def _compiler_and_python() -> str:
-    return f"{compiler_tag()}.py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+def _name_compiler() -> str:
+    return f"{name_compiler()}.py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
 
 
 @cache

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import hashlib
 import inspect
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -36,14 +35,14 @@ _SETTINGS = (
 )
 
 
-def compiler_tag() -> str:
-    """numba's version and settings, as a part of a file name. The processor is part of numba's own keys."""
+def name_compiler() -> str:
+    """Name version and settings of numba, as a part of a file name. The processor is part of numba's own keys."""
     settings = repr([(name, getattr(config, name, None)) for name in _SETTINGS])
     return f"numba{numba.__version__}-{hashlib.sha256(settings.encode()).hexdigest()[:6]}"
 
 
-def kernel_fingerprint(kernel: Dispatcher) -> str:
-    """16 hexadecimal digits that change with the code of `kernel`, of any function it calls, and of any value named.
+def compute_fingerprint(kernel: Dispatcher) -> str:
+    """Compute 16 hexadecimal digits that change with the code of `kernel` and all it calls, and with any value named.
 
     Only a kernel whose module has run to its end has one: what stands below it in the file belongs to it.
     """
@@ -56,7 +55,7 @@ def kernel_fingerprint(kernel: Dispatcher) -> str:
 
 
 def _describe_function(function: Any, functions: list[Any]) -> Iterator[str]:
-    """Code, options and values of a function. Functions it names are appended to `functions` and told by position."""
+    """Describe code, options and values. Functions named are appended to `functions` and told by their position."""
     if isinstance(function, Dispatcher):
         yield repr(sorted(function.targetoptions.items()))
         function = function.py_func
@@ -64,18 +63,9 @@ def _describe_function(function: Any, functions: list[Any]) -> Iterator[str]:
     yield code.text
     for names in code.global_names:
         yield f"{names}={_describe_value(_look_up(function, names), functions)}"
-    yield from _describe_named_tuples(function)
     cells = [cell.cell_contents for cell in function.__closure__ or ()]
     for value in (*cells, function.__defaults__, *sorted((function.__kwdefaults__ or {}).items())):
         yield _describe_value(value, functions)
-
-
-def _describe_named_tuples(function: FunctionType) -> Iterator[str]:
-    """Fields of the named tuples among the annotations: machine code knows a field of an argument by its position."""
-    for name in re.findall(r"\w+", " ".join(map(str, function.__annotations__.values()))):
-        value = function.__globals__.get(name)
-        if isinstance(value, type) and hasattr(value, "_fields"):
-            yield f"{name}{value._fields}"
 
 
 @dataclass(frozen=True)
@@ -100,13 +90,13 @@ def _read_code(code: CodeType) -> _Code:
         elif isinstance(value, frozenset):  # of a constant `in {...}`, in an order that differs between processes
             value = sorted(map(repr, value))
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            names.append((instruction.argval, *_attributes_after(instructions, position)))
+            names.append((instruction.argval, *_follow_attributes(instructions, position)))
         if instruction.opname != "EXTENDED_ARG":
             lines.append(f"{instruction.opname} {value!r}")
     return _Code("\n".join(lines), tuple(dict.fromkeys(names)))
 
 
-def _attributes_after(instructions: list[dis.Instruction], position: int) -> Iterator[str]:
+def _follow_attributes(instructions: list[dis.Instruction], position: int) -> Iterator[str]:
     for instruction in instructions[position + 1 :]:
         if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
             return
@@ -114,7 +104,7 @@ def _attributes_after(instructions: list[dis.Instruction], position: int) -> Ite
 
 
 def _look_up(function: FunctionType, names: tuple[str, ...]) -> Any:
-    """The value that a function's code reads: attributes are followed through modules only."""
+    """Look up the value that a function's code reads: attributes are followed through modules only."""
     name, *attributes = names
     value = function.__globals__.get(name, name)  # a built-in function is told by its name
     for attribute in attributes:
@@ -133,7 +123,7 @@ def _describe_value(value: Any, functions: list[Any]) -> str:
     if isinstance(value, (tuple, list)):
         return f"{type(value).__name__}({', '.join(_describe_value(item, functions) for item in value)})"
     if isinstance(value, np.ndarray):
-        return f"array({value.dtype.str}, {value.shape}, {hashlib.sha256(value.tobytes()).hexdigest()})"
+        return f"array({value.dtype!r}, {value.shape}, {hashlib.sha256(value.tobytes()).hexdigest()})"
     if isinstance(value, ModuleType):
         return f"module {value.__name__}"
     if isinstance(value, type) or callable(value):
@@ -143,5 +133,5 @@ def _describe_value(value: Any, functions: list[Any]) -> str:
 
 
 def _is_of_numpy(function: FunctionType) -> bool:
-    """Whether numba replaces the function by its own version."""
+    """Tell whether numba replaces the function by its own version."""
     return (function.__module__ or "").startswith("numpy.")

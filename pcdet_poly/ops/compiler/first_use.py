@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pcdet_poly.ops.compiler.disk_cache import kernels_not_on_disk
+from pcdet_poly.ops.compiler.disk_cache import select_kernels_not_on_disk
 from pcdet_poly.ops.compiler.progress import show_progress
-from pcdet_poly.ops.compiler.registry import kernels_of_packages
+from pcdet_poly.ops.compiler.registry import select_kernels
 
 
 @contextmanager
@@ -20,5 +20,5 @@ def show_compilation(*packages: str) -> Iterator[None]:
         packages: whose kernels the block is going to call, such as "pcdet_poly.ops.cpu"; those of modules that are
             not imported yet are not counted ahead.
     """
-    with show_progress(len(kernels_not_on_disk(kernels_of_packages(*packages)))):
+    with show_progress(len(select_kernels_not_on_disk(select_kernels(*packages)))):
         yield

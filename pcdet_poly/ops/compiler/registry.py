@@ -12,21 +12,21 @@ _KERNELS_BY_SOURCE: dict[Path, dict[str, Dispatcher]] = defaultdict(dict)
 
 def register_kernel(kernel: Dispatcher) -> None:
     """Remember a kernel. One of the same name and file, from before a reload, is forgotten."""
-    _KERNELS_BY_SOURCE[source_file(kernel)][kernel.py_func.__qualname__] = kernel
+    _KERNELS_BY_SOURCE[find_source_file(kernel)][kernel.py_func.__qualname__] = kernel
 
 
-def source_file(kernel: Dispatcher) -> Path:
-    """The file that defines a kernel; it may be gone, or a cell of a notebook."""
+def find_source_file(kernel: Dispatcher) -> Path:
+    """Find the file that defines a kernel; it may be gone, or a cell of a notebook."""
     return Path(kernel.py_func.__code__.co_filename).absolute()
 
 
-def kernels_of_source(source: Path) -> tuple[Dispatcher, ...]:
-    """The kernels that a file defines, as far as its module has run."""
+def list_kernels(source: Path) -> tuple[Dispatcher, ...]:
+    """List the kernels that a file defines, as far as its module has run."""
     return tuple(_KERNELS_BY_SOURCE.get(source, {}).values())
 
 
-def kernels_of_packages(*packages: str) -> tuple[Dispatcher, ...]:
-    """The kernels of imported modules in `packages`, such as "pcdet_poly.ops", that are compiled on their own."""
+def select_kernels(*packages: str) -> tuple[Dispatcher, ...]:
+    """Select the kernels in `packages`, such as "pcdet_poly.ops", that are imported and compiled on their own."""
     every_kernel = (kernel for kernels in _KERNELS_BY_SOURCE.values() for kernel in kernels.values())
     prefixes = tuple(f"{package}." for package in packages)
     return tuple(

@@ -1,0 +1,1 @@
+"""How operations are computed on a CPU: numba kernels over numpy arrays."""

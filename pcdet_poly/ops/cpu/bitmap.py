@@ -15,10 +15,18 @@ LANES = 4
 
 @kernel
 def build_bitmap(members: Array, bits_dropped: int, num_words: int) -> Array:
-    """The set, (num_words,) uint64, of members (P,) int64 without their lowest bits; negative ones are left out.
+    """Build a set of integers as bits; negative ones are left out.
 
     Neighbours in a scan lie in one word. They take turns in four copies of it, so that one need not wait
     until the other's is written: 1.6 times faster.
+
+    Args:
+        members: (P,) int64.
+        bits_dropped: how many of their lowest bits are left out.
+        num_words: enough for the largest.
+
+    Returns:
+        (num_words,) uint64.
     """
     lanes = np.zeros((num_words, LANES), np.uint64)
     for i in range(len(members)):
@@ -33,7 +41,7 @@ def build_bitmap(members: Array, bits_dropped: int, num_words: int) -> Array:
 
 @kernel
 def count_members_before(words: Array) -> tuple[Array, np.int64]:
-    """How many members lie before each word, int32, and how many there are."""
+    """Count the members before each word, int32, and in all."""
     before = np.empty(len(words), np.int32)
     total = np.int64(0)
     for i in range(len(words)):
@@ -44,7 +52,16 @@ def count_members_before(words: Array) -> tuple[Array, np.int64]:
 
 @kernel
 def rank_member(words: Array, before: Array, member: Word) -> Word:
-    """How many members are smaller than `member`, uint64."""
+    """Count the members that are smaller than `member`.
+
+    Args:
+        words: (W,) uint64, the set.
+        before: (W,) int32, see `count_members_before`.
+        member: uint64.
+
+    Returns:
+        uint64.
+    """
     word = member >> np.uint64(6)
     lower_bits = (np.uint64(1) << (member & np.uint64(63))) - np.uint64(1)
     return np.uint64(before[word]) + count_bits(words[word] & lower_bits)
@@ -52,7 +69,7 @@ def rank_member(words: Array, before: Array, member: Word) -> Word:
 
 @kernel
 def count_bits(word: Word) -> Word:
-    """Bits set in a uint64. LLVM knows this pattern and makes it one instruction where there is one."""
+    """Count the bits set in a uint64. LLVM knows this pattern and makes it one instruction where there is one."""
     word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)

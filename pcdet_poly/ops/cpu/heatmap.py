@@ -12,7 +12,19 @@ Array = np.ndarray
 
 
 def draw_heatmap(frame: Array, label: Array, x: Array, y: Array, radius: Array, shape: Sequence[int]) -> Array:
-    """Peaks (N,) -> heatmap (B, K, H, W) float32."""
+    """Draw peaks into a heatmap; see ops/heatmap.py.
+
+    Args:
+        frame: (N,) int64, which frame's map.
+        label: (N,) int64, which class's map.
+        x: (N,) int64, column of the peak.
+        y: (N,) int64, row of the peak.
+        radius: (N,) int64 cells.
+        shape: B, K, H, W.
+
+    Returns:
+        (B, K, H, W) float32.
+    """
     heatmap = np.zeros(tuple(shape), np.float32)
     _draw_peaks(heatmap, frame, label, x, y, radius)
     return heatmap

@@ -14,10 +14,17 @@ MAX_CELLS = 64  # per axis, of the grid in which neighbours are looked up
 
 @kernel
 def suppress_overlapping(box: Array, group: Array, threshold: Array) -> Array:
-    """Boxes (N, 7) by descending score -> (N,) bool, True where kept.
+    """Mark the boxes to keep.
 
-    A box goes if its bird's-eye IoU (float32) with a kept one before it, of the same `group` (N,)
-    int64, exceeds that box's `threshold` (N,) float32.
+    A box goes if its bird's-eye IoU (float32) with a kept one before it exceeds its threshold.
+
+    Args:
+        box: (N, 7) float32 by descending score.
+        group: (N,) int64; only boxes of one group suppress each other.
+        threshold: (N,) float32 threshold of each box.
+
+    Returns:
+        (N,) bool, True where kept.
     """
     boxes = prepare_boxes(box)
     keep = np.zeros(len(boxes), np.bool_)
@@ -65,7 +72,7 @@ def _exceeds_threshold(boxes: Array, i: int, j: int, threshold: float) -> bool:
 
 @kernel
 def _bound_overlap(boxes: Array, i: int, j: int, dx: float, dy: float) -> float:
-    """Area that box i shares with the rectangle around box j along i's axes: at least what it shares with j."""
+    """Bound the area that boxes i and j share from above, by the rectangle around box j along i's axes."""
     x, y = dx * boxes[i, COSINE] + dy * boxes[i, SINE], dy * boxes[i, COSINE] - dx * boxes[i, SINE]
     cosine = abs(boxes[i, COSINE] * boxes[j, COSINE] + boxes[i, SINE] * boxes[j, SINE])
     sine = abs(boxes[i, COSINE] * boxes[j, SINE] - boxes[i, SINE] * boxes[j, COSINE])
@@ -79,7 +86,7 @@ def _bound_overlap(boxes: Array, i: int, j: int, dx: float, dy: float) -> float:
 
 @kernel
 def _assign_cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
-    """Column and row (N,) in 1..MAX_CELLS of each centre; boxes that can meet lie in adjacent cells."""
+    """Assign a column and a row (N,) in 1..MAX_CELLS to each box; boxes that can meet lie in adjacent cells."""
     column, row = np.ones(len(boxes), np.int64), np.ones(len(boxes), np.int64)
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
     for i in range(len(boxes)):
@@ -96,9 +103,17 @@ def _assign_cells(boxes: Array, smallest: float) -> tuple[Array, Array]:
 
 @kernel
 def suppress_near(centre: Array, group: Array, radius_m: Array) -> Array:
-    """Centres (N, 2) by descending score -> (N,) bool, True where kept.
+    """Mark the boxes to keep.
 
-    A centre goes if a kept one before it, of the same group (N,), lies within radius_m (N,).
+    A box goes if the centre of a kept one before it lies near its own.
+
+    Args:
+        centre: (N, 2) float32, metres, by descending score.
+        group: (N,) int64; only boxes of one group suppress each other.
+        radius_m: (N,) float32, how near, for each box.
+
+    Returns:
+        (N,) bool, True where kept.
     """
     keep = np.zeros(len(centre), np.bool_)
     kept = np.empty(len(centre), np.int64)

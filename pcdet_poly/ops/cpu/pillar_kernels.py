@@ -15,7 +15,7 @@ Array = np.ndarray
 
 @kernel
 def sort_points_by_pillar(pillar_of_point: Array, start: Array) -> Array:
-    """Pillar of each point (P,), or -1 -> (K,) positions of the points kept, by pillar, then as they were."""
+    """Sort points by the pillar (P,) of each, or -1 -> (K,) positions of those kept, in a pillar as they were."""
     filled = start.copy()
     order = np.empty(start[-1], np.int64)
     for p in range(len(pillar_of_point)):
@@ -28,7 +28,17 @@ def sort_points_by_pillar(pillar_of_point: Array, start: Array) -> Array:
 
 @kernel
 def decorate_points(points: Array, order: Array, start: Array, centre: Array) -> Array:
-    """Points (P, C) -> (K, C + 7) by pillar: columns, offsets to the pillar's mean and to its centre (V, 3), 1."""
+    """Sort points by pillar and append offsets from the pillar's mean and centre, and 1.
+
+    Args:
+        points: (P, C) float32, x, y, z first, metres.
+        order: (K,) int64, see `sort_points_by_pillar`.
+        start: (V + 1,) int64.
+        centre: (V, 3) float32, metres.
+
+    Returns:
+        (K, C + 7) of the points' dtype.
+    """
     columns = points.shape[1]
     decorated = np.empty((len(order), columns + 7), points.dtype)
     for v in range(len(start) - 1):
@@ -55,9 +65,17 @@ def decorate_points(points: Array, order: Array, start: Array, centre: Array) ->
 def add_relu_pool(
     values: Array, shift: Array, start: Array, first: int, last: int, total: Array, highest: Array, where: Array
 ) -> None:
-    """relu(values + shift of the pillar) in place, and its sum, maximum and the row (in the tile) of that, per pillar.
+    """Make values relu(values + shift of the pillar) in place, and pool them over each pillar.
 
-    Tile's values (T, C); shift, total, highest, where (V, C), of which rows first to last are read or written.
+    Args:
+        values: (T, C) of the tile's points, changed in place.
+        shift: (V, C).
+        start: (V + 1,) int64 rows of all pillars.
+        first: the tile's first pillar.
+        last: the pillar after its last.
+        total: (V, C); the sums are written to rows first to last.
+        highest: (V, C); so are the maxima,
+        where: (V, C) int32; and the row in the tile of each maximum.
     """
     for v in range(first, last):
         total[v] = 0
@@ -86,9 +104,20 @@ def add_relu_pool_backward(
     last: int,
     to_shift: Array,
 ) -> None:
-    """Gradient (T, C) of the tile's relu'd values -> before the relu, in place, with what sum and maximum add to it.
+    """Turn the gradient of the tile's relu'd values into that of the values before the relu, in place.
 
-    Its sum per pillar goes into rows first to last of to_shift (V, C).
+    What the sum and the maximum add to it is added first.
+
+    Args:
+        gradient: (T, C), changed in place.
+        values: (T, C) after the relu.
+        to_total: (V, C) gradient of the sums.
+        to_highest: (V, C) gradient of the maxima.
+        where: (V, C) int32 row in the tile of each maximum.
+        start: (V + 1,) int64 rows of all pillars.
+        first: the tile's first pillar.
+        last: the pillar after its last.
+        to_shift: (V, C); the gradient's sums over each pillar are written to rows first to last.
     """
     zero = values.dtype.type(0)
     for v in range(first, last):
@@ -104,7 +133,16 @@ def add_relu_pool_backward(
 
 @kernel
 def pool_maximum(values: Array, start: Array, first: int, last: int, highest: Array, where: Array) -> None:
-    """Maximum of the tile's values (T, C) per pillar and its row among all points, into rows first to last (V, C)."""
+    """Find the maximum of the tile's values over each pillar.
+
+    Args:
+        values: (T, C).
+        start: (V + 1,) int64 rows of all pillars.
+        first: the tile's first pillar.
+        last: the pillar after its last.
+        highest: (V, C); the maxima are written to rows first to last.
+        where: (V, C) int32; so are their rows among all points.
+    """
     for v in range(first, last):
         highest[v] = -np.inf
         where[v] = start[v]
@@ -119,7 +157,16 @@ def pool_maximum(values: Array, start: Array, first: int, last: int, highest: Ar
 def add_linear_max_gradients(
     to_highest: Array, where: Array, inputs: Array, weight: Array, to_inputs: Array, to_weight: Array
 ) -> None:
-    """Gradients of the maximum over each pillar of inputs @ weight.T, added to to_inputs (P, I), to_weight (C, I)."""
+    """Add the gradients of the maximum over each pillar of inputs @ weight.T.
+
+    Args:
+        to_highest: (V, C) gradient of the maxima.
+        where: (V, C) int32 row of each maximum among all points.
+        inputs: (P, I).
+        weight: (C, I).
+        to_inputs: (P, I), added to in place.
+        to_weight: (C, I), added to in place.
+    """
     for v in range(len(where)):
         for c in range(where.shape[1]):
             slope = to_highest[v, c]

@@ -60,7 +60,10 @@ def build_kernel_map(
 def _find_reached_cells(
     cell: Array, num_frames: int, shape: Size3, out_shape: Size3, kernel: Size3, stride: Size3, padding: Size3
 ) -> Array:
-    """Output cells (V',) int64 ascending that the input cells (V,) reach: marked as bits, then read in order."""
+    """Find the output cells (V',) int64 ascending that the input cells (V,) reach.
+
+    They are marked as bits, then read in order.
+    """
     nz, ny, nx = out_shape
     marked = np.zeros(num_frames * nz * ny * nx // 64 + 1, np.uint64)
     for i in range(len(cell)):
@@ -80,13 +83,13 @@ def _find_reached_cells(
 
 @compiled
 def _find_reaching_range(i: int, size: int, step: int, pad: int, count: int) -> tuple[int, int]:
-    """First and last output o in [0, count) with o * step - pad <= i < o * step - pad + size."""
+    """Find the first and last output o in [0, count) with o * step - pad <= i < o * step - pad + size."""
     return max((i + pad - size) // step + 1, 0), min((i + pad) // step, count - 1)
 
 
 @compiled
 def _list_members(words: Array) -> Array:
-    """Positions of the bits set, ascending."""
+    """List the positions of the bits set, ascending."""
     total = np.int64(0)
     for w in range(len(words)):
         total += np.int64(count_bits(words[w]))
@@ -113,7 +116,7 @@ def _build_kernel_map(
     padding: Size3,
     submanifold: bool,
 ) -> tuple[Array, Array, Array]:
-    """Input rows and output rows (M,) int32 by kernel element, then output; pairs per element (K,) int64."""
+    """Pair input rows and output rows (M,) int32 by kernel element, then output; count them per element (K,) int64."""
     height, width = kernel[1], kernel[2]
     num_rows = kernel[0] * height  # of kernel elements
     corner = _find_corners(out_cell, shape, out_shape, stride, padding)
@@ -136,7 +139,7 @@ def _build_kernel_map(
 
 @compiled
 def _find_corners(out_cell: Array, shape: Size3, out_shape: Size3, stride: Size3, padding: Size3) -> Array:
-    """(V', 4) int32: frame, and z, y, x of the input cell under kernel element 0; may lie outside."""
+    """Find frame, and z, y, x of the input cell under kernel element 0, which may lie outside: (V', 4) int32."""
     corner = np.empty((len(out_cell), 4), np.int32)
     for o in range(len(out_cell)):
         row, x = out_cell[o] // out_shape[2], out_cell[o] % out_shape[2]
@@ -151,7 +154,7 @@ def _find_corners(out_cell: Array, shape: Size3, out_shape: Size3, stride: Size3
 def _pair_kernel_row(
     cell: Array, corner: Array, shape: Size3, kz: int, ky: int, inputs: Array, outputs: Array, count: Array
 ) -> None:
-    """All pairs of the elements (kz, ky, 0 ... width - 1)."""
+    """Find all pairs of the elements (kz, ky, 0 ... width - 1)."""
     nz, ny, nx = shape
     i = 0
     for o in range(len(corner)):
@@ -172,7 +175,7 @@ def _pair_kernel_row(
 
 @compiled
 def _join_rows(rows: Array, count: Array) -> Array:
-    """The first count[k] of each row k, one after the other."""
+    """Join the first count[k] of each row k, one after the other."""
     joined = np.empty(count.sum(), np.int32)
     begin = 0
     for k in range(len(count)):

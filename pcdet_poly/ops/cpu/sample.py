@@ -13,7 +13,16 @@ DROPPED = -1
 
 @kernel
 def keep_first(voxel_of_point: Array, num_points: Array, max_points: int) -> Array:
-    """Voxel of each point (P,), with -1 from the (max_points + 1)-th point of a voxel on."""
+    """Drop the points of a voxel beyond the first few.
+
+    Args:
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_points: (V,) int64 points in each voxel.
+        max_points: how many to keep.
+
+    Returns:
+        (P,) int64, with -1 from the (max_points + 1)-th point of a voxel on.
+    """
     seen = np.zeros(len(num_points), np.int64)
     kept = np.empty_like(voxel_of_point)
     for p in range(len(voxel_of_point)):
@@ -28,7 +37,17 @@ def keep_first(voxel_of_point: Array, num_points: Array, max_points: int) -> Arr
 
 @kernel
 def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
-    """Voxel of each point (P,), with -1 for all but the max_points points of lowest priority in each voxel."""
+    """Drop all points of a voxel but a random few: those of lowest priority.
+
+    Args:
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_points: (V,) int64 points in each voxel.
+        max_points: how many to keep.
+        seed: of the priorities, 32 bits.
+
+    Returns:
+        (P,) int64, with -1 for the points dropped.
+    """
     highest = _find_highest_priority_kept(voxel_of_point, num_points, max_points, seed)
     kept = np.empty_like(voxel_of_point)
     for p in range(len(voxel_of_point)):
@@ -39,7 +58,7 @@ def keep_random(voxel_of_point: Array, num_points: Array, max_points: int, seed:
 
 @kernel
 def _find_highest_priority_kept(voxel_of_point: Array, num_points: Array, max_points: int, seed: int) -> Array:
-    """(V,) int64: the max_points-th lowest priority among a voxel's points."""
+    """Find the max_points-th lowest priority among a voxel's points: (V,) int64."""
     start = np.zeros(len(num_points) + 1, np.int64)  # of the priorities of each crowded voxel
     for voxel in range(len(num_points)):
         start[voxel + 1] = start[voxel] + (num_points[voxel] if num_points[voxel] > max_points else 0)

@@ -11,7 +11,16 @@ Array = np.ndarray
 
 @kernel
 def segment_mean(values: Array, voxel_of_point: Array, num_voxels: int) -> tuple[Array, Array]:
-    """Values (P, C) float32 -> means (V, C), added up in the order of the points, and counts (V,), both float32."""
+    """Mean of the values of each voxel's points, added up in the order of the points.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        Means (V, C) and counts (V,), both float32.
+    """
     mean = np.zeros((num_voxels, values.shape[1]), np.float32)
     count = np.zeros(num_voxels, np.float32)
     for p in range(len(values)):
@@ -28,7 +37,16 @@ def segment_mean(values: Array, voxel_of_point: Array, num_voxels: int) -> tuple
 
 @kernel
 def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
-    """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
+    """Maximum of the values of each voxel's points; NaN wins.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        (V, C) float32; a voxel without points has -inf.
+    """
     highest = np.full((num_voxels, values.shape[1]), np.float32(-np.inf), np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
@@ -41,7 +59,17 @@ def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
 
 @kernel
 def share_among_highest(gradient: Array, values: Array, highest: Array, voxel_of_point: Array) -> Array:
-    """Gradient (V, C) of the maxima -> gradient (P, C) of the values: equal shares for those that reach the maximum."""
+    """Share the gradient of a maximum equally among the values that reach it.
+
+    Args:
+        gradient: (V, C) float32 of the maxima.
+        values: (P, C) float32.
+        highest: (V, C) float32, the maxima.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+
+    Returns:
+        (P, C) float32, the gradient of the values.
+    """
     share = gradient / _count_highest(values, highest, voxel_of_point)
     spread = np.empty_like(values)
     for p in range(len(values)):

@@ -29,9 +29,18 @@ def voxelize(
     shape: Sequence[int],
     num_frames: int,
 ) -> tuple[Array, Array, Array]:
-    """Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64.
+    """Find the occupied cells, and which points lie in them; see ops/voxelize.py.
 
-    points (P, 3+) float32, frame_of_point (P,) int64; the product of `shape` is below 2**31.
+    Args:
+        points: (P, 3+) float32, metres.
+        frame_of_point: (P,) int64.
+        lower: corner of the grid, metres.
+        inverse_cell: 1 / size of a cell along x, y, z, per metre.
+        shape: nx, ny, nz, whose product is below 2**31.
+        num_frames: B.
+
+    Returns:
+        Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64.
     """
     inverse = np.array(inverse_cell, np.float32)
     return _voxelize(
@@ -59,7 +68,19 @@ def _voxelize(
 def find_cells(
     points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
 ) -> Array:
-    """(P,) int64 id of each point's cell ((frame * nz + z) * ny + y) * nx + x, or -1."""
+    """Find the cell of each point.
+
+    Args:
+        points: (P, 3+) float32, metres.
+        frame_of_point: (P,) int64.
+        lower: (3,) float32 corner of the grid, metres.
+        inverse_cell: (3,) float32, 1 / size of a cell.
+        shape: (3,) int32 nx, ny, nz.
+        num_frames: B.
+
+    Returns:
+        (P,) int64 ((frame * nz + z) * ny + y) * nx + x, or -1.
+    """
     cell = np.empty(len(points), np.int64)
     x, y, z = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     for begin in range(0, len(points), CHUNK):
@@ -87,7 +108,10 @@ def _find_cells_of_rows(
     num_frames: int,
     cell: Array,
 ) -> None:
-    """Branch-free, so that it becomes vector instructions. A subtraction, then a multiplication: nothing to fuse."""
+    """Find the cells of up to CHUNK points whose coordinates lie in three rows.
+
+    Branch-free, so that it becomes vector instructions. A subtraction, then a multiplication: nothing to fuse.
+    """
     zero = np.float32(0)
     nx, ny, nz = shape[0], shape[1], shape[2]
     cells_per_frame = np.int64(nx) * np.int64(ny) * np.int64(nz)
@@ -119,7 +143,10 @@ def _mark_within_blocks(index: Array, used: Array, before: Array, words: Array, 
 
 @kernel
 def _rank_points(index: Array, words: Array, block: Array) -> tuple[Array, Array, Array]:
-    """Marked positions -> cells, ranks and counts. `block` says which block each word is, if not its own number."""
+    """Turn marked positions into cells, ranks and counts.
+
+    `block` says which block each word is, if not its own number.
+    """
     before, num_voxels = count_members_before(words)
     cell, num_points = np.empty(num_voxels, np.int64), np.zeros(num_voxels, np.int64)
     for p in range(len(index)):

@@ -1,0 +1,1 @@
+"""How operations are computed on a GPU: Triton kernels, and torch alone."""

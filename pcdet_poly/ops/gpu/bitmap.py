@@ -13,7 +13,7 @@ WORDS_PER_PROGRAM = 4096
 
 
 def count_members_before(words: Tensor) -> tuple[Tensor, Tensor]:
-    """How many members lie before each word, (W,) int32, and how many there are, (1,) int32, without waiting for it."""
+    """Count the members before each word, (W,) int32, and in all, (1,) int32, without waiting for that."""
     before, total = words.new_empty(len(words)), words.new_empty(1)
     num_programs = triton.cdiv(len(words), WORDS_PER_PROGRAM)
     sums = words.new_empty(num_programs)
@@ -34,14 +34,30 @@ def count_members_before(words: Tensor) -> tuple[Tensor, Tensor]:
 
 @triton.jit
 def insert_members(words, member, inside):
-    """Put members, where `inside`, into the set."""
+    """Insert members into the set.
+
+    Args:
+        words: pointer to the set, int32.
+        member: block of integers.
+        inside: block of bool, which of them to insert.
+    """
     bit = (1 << (member % BITS)).to(tl.int32)
     tl.atomic_or(words + member // BITS, bit, mask=inside, sem="relaxed")
 
 
 @triton.jit
 def rank_member(words, before, member, inside):
-    """How many members are smaller than `member`, int64."""
+    """Count the members that are smaller than `member`.
+
+    Args:
+        words: pointer to the set, int32.
+        before: pointer to the members before each word, int32.
+        member: block of integers.
+        inside: block of bool, which of them to rank.
+
+    Returns:
+        Block of int64.
+    """
     word = tl.load(words + member // BITS, mask=inside, other=0)
     lower_bits = ((1 << (member % BITS)) - 1).to(tl.int32)
     return tl.load(before + member // BITS, mask=inside, other=0).to(tl.int64) + count_bits(word & lower_bits)
@@ -49,7 +65,7 @@ def rank_member(words, before, member, inside):
 
 @triton.jit
 def count_bits(word):
-    """Bits set in an int32."""
+    """Count the bits set in an int32."""
     bits = word.to(tl.uint32, bitcast=True)
     bits = bits - ((bits >> 1) & 0x55555555)
     bits = (bits & 0x33333333) + ((bits >> 2) & 0x33333333)

@@ -13,7 +13,19 @@ from torch import Tensor
 
 
 def draw_heatmap(frame: Tensor, label: Tensor, x: Tensor, y: Tensor, radius: Tensor, shape: Sequence[int]) -> Tensor:
-    """Peaks (N,) -> heatmap (B, K, H, W) float32."""
+    """Draw peaks into a heatmap; see ops/heatmap.py.
+
+    Args:
+        frame: (N,) int64, which frame's map.
+        label: (N,) int64, which class's map.
+        x: (N,) int64, column of the peak.
+        y: (N,) int64, row of the peak.
+        radius: (N,) int64 cells.
+        shape: B, K, H, W.
+
+    Returns:
+        (B, K, H, W) float32.
+    """
     heatmap = torch.zeros(tuple(shape), device=frame.device)
     if len(frame):
         _draw_peaks[(len(frame),)](

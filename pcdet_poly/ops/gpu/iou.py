@@ -13,7 +13,16 @@ from pcdet_poly.ops.gpu.overlap import prepare_boxes, prepared_pair_iou
 
 
 def pairwise_iou(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
-    """Boxes (N, 7), (M, 7) -> IoU (N, M) float32, bird's-eye or 3D."""
+    """IoU of every box of one set with every box of another.
+
+    Args:
+        box_a: (N, 7) float32.
+        box_b: (M, 7) float32.
+        with_height: 3D IoU rather than bird's-eye.
+
+    Returns:
+        (N, M) float32.
+    """
     iou = box_a.new_empty(len(box_a), len(box_b))
     if iou.numel():
         _measure_pairwise[(triton.cdiv(iou.numel(), 128),)](
@@ -30,7 +39,16 @@ def pairwise_iou(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
 
 
 def matched_iou(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:
-    """Boxes (N, 7), (N, 7) -> IoU (N,) float32 of box_a[i] with box_b[i]."""
+    """IoU of box_a[i] with box_b[i].
+
+    Args:
+        box_a: (N, 7) float32.
+        box_b: (N, 7) float32.
+        with_height: 3D IoU rather than bird's-eye.
+
+    Returns:
+        (N,) float32.
+    """
     iou = torch.empty_like(box_a[:, 0])
     if len(iou):
         _measure_matched[(triton.cdiv(len(iou), 128),)](

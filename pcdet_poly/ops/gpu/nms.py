@@ -23,7 +23,18 @@ PROGRAMS = 1024
 
 
 def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
-    """Boxes (N, 7) by descending score -> (N,) bool, True where kept; see ops/cpu/nms.py."""
+    """Mark the boxes to keep.
+
+    A box goes if its bird's-eye IoU (float32) with a kept one before it exceeds its threshold.
+
+    Args:
+        box: (N, 7) float32 by descending score.
+        group: (N,) int64; only boxes of one group suppress each other.
+        iou: (N,) float32 threshold of each box.
+
+    Returns:
+        (N,) bool, True where kept.
+    """
     num_boxes, boxes, suppresses = len(box), prepare_boxes(box), _allocate_bits(box)
     rows = max(LONGEST_LIST // max(num_boxes, 1) // TILE, 1) * TILE
     pairs = torch.empty(min(rows, num_boxes) * num_boxes, dtype=torch.int32, device=box.device)
@@ -39,7 +50,18 @@ def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
 
 
 def suppress_near(centre: Tensor, group: Tensor, radius_m: Tensor) -> Tensor:
-    """Centres (N, 2) by descending score -> (N,) bool, True where kept; see ops/cpu/nms.py."""
+    """Mark the boxes to keep.
+
+    A box goes if the centre of a kept one before it lies near its own.
+
+    Args:
+        centre: (N, 2) float32, metres, by descending score.
+        group: (N,) int64; only boxes of one group suppress each other.
+        radius_m: (N,) float32, how near, for each box.
+
+    Returns:
+        (N,) bool, True where kept.
+    """
     num_boxes, suppresses = len(centre), _allocate_bits(centre)
     if num_boxes:
         tiles = (triton.cdiv(num_boxes, TILE), suppresses.shape[1])
@@ -48,7 +70,10 @@ def suppress_near(centre: Tensor, group: Tensor, radius_m: Tensor) -> Tensor:
 
 
 def _allocate_bits(box: Tensor) -> Tensor:
-    """(N padded, words) int64: bit j of row i will say that box i suppresses box j, if it is kept itself."""
+    """Allocate (N padded, words) int64 zeros.
+
+    Bit j of row i will say that box i suppresses box j, if it is kept itself.
+    """
     num_words = triton.cdiv(len(box), BITS.value)
     return torch.zeros(num_words * BITS.value, num_words, dtype=torch.int64, device=box.device)
 

@@ -21,7 +21,7 @@ COLUMNS = tl.constexpr(9)  # of prepared boxes: x, y, z, length, width, height, 
 
 
 def prepare_boxes(box: Tensor) -> Tensor:
-    """Boxes (N, 7) float32 -> (N, 9) float64."""
+    """Convert boxes (N, 7) float32 to (N, 9) float64."""
     prepared = box.new_empty(len(box), COLUMNS.value, dtype=torch.float64)
     if len(box):
         _prepare_boxes[(triton.cdiv(len(box), 128),)](box, prepared, len(box), BLOCK=128, enable_fp_fusion=False)
@@ -45,7 +45,19 @@ def _prepare_boxes(box, prepared, num_boxes, BLOCK: tl.constexpr):
 
 @triton.jit
 def prepared_pair_iou(a, i, b, j, inside, WITH_HEIGHT: tl.constexpr):
-    """IoU, float64, of prepared boxes a[i] and b[j] where `inside`, else 0."""
+    """IoU of two boxes where `inside`, else 0.
+
+    Args:
+        a: pointer to prepared boxes.
+        i: block of integers, which of a.
+        b: pointer to prepared boxes.
+        j: block of integers, which of b.
+        inside: block of bool.
+        WITH_HEIGHT: 3D IoU rather than bird's-eye.
+
+    Returns:
+        Block of float64.
+    """
     xa, ya, la, wa, cos_a, sin_a, radius_a = _load_footprint(a, i, inside)
     xb, yb, lb, wb, cos_b, sin_b, radius_b = _load_footprint(b, j, inside)
     dx, dy, reach = xb - xa, yb - ya, radius_a + radius_b

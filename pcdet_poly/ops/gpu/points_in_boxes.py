@@ -15,7 +15,7 @@ BLOCK_P, BLOCK_N = 64, 16
 
 
 def first_box(points: Tensor, box: Tensor) -> Tensor:
-    """Points (P, 3+), boxes (N, 7) -> (P,) int64: the first box around each point, or -1."""
+    """Find the first box around each point: points (P, 3+), boxes (N, 7) -> (P,) int64, or -1."""
     first = torch.full((len(points),), -1, dtype=torch.int64, device=points.device)
     if len(points) and len(box):
         _find_first_box[(triton.cdiv(len(points), BLOCK_P),)](
@@ -25,7 +25,7 @@ def first_box(points: Tensor, box: Tensor) -> Tensor:
 
 
 def count_points(points: Tensor, box: Tensor) -> Tensor:
-    """Points (P, 3+), boxes (N, 7) -> (N,) int64: points in each box, whatever other boxes they lie in."""
+    """Count the points (P, 3+) in each box (N, 7), whatever other boxes they lie in -> (N,) int64."""
     count = torch.zeros(len(box), dtype=torch.int64, device=points.device)
     if len(points) and len(box):
         _count_points[(triton.cdiv(len(points), BLOCK_P),)](
@@ -61,7 +61,7 @@ def _count_points(points, columns, boxes, count, num_points, num_boxes, BLOCK_P:
 
 @triton.jit
 def _is_inside(points, columns, p, num_points, boxes, n, num_boxes):
-    """(BLOCK_P, BLOCK_N) bool."""
+    """Tell which points lie in which boxes: (BLOCK_P, BLOCK_N) bool."""
     point = points + p.to(tl.int64) * columns
     box = boxes + n * COLUMNS
     dx = _load_point_column(point, 0, p, num_points) - _load_box_column(box, 0, n, num_boxes)

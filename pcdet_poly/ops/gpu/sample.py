@@ -9,20 +9,39 @@ from pcdet_poly.ops.precision import WORD
 
 
 def keep_first(voxel_of_point: Tensor, num_points: Tensor, max_points: int) -> Tensor:
-    """Voxel of each point (P,), with -1 from the (max_points + 1)-th point of a voxel on."""
+    """Drop the points of a voxel beyond the first few.
+
+    Args:
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_points: (V,) int64 points in each voxel.
+        max_points: how many to keep.
+
+    Returns:
+        (P,) int64, with -1 from the (max_points + 1)-th point of a voxel on.
+    """
     by_voxel = torch.sort(voxel_of_point.to(torch.int32), stable=True).indices
     return _keep_leading(voxel_of_point, num_points, max_points, by_voxel)
 
 
 def keep_random(voxel_of_point: Tensor, num_points: Tensor, max_points: int, seed: int) -> Tensor:
-    """Voxel of each point (P,), with -1 for all but the max_points points of lowest priority in each voxel."""
+    """Drop all points of a voxel but a random few: those of lowest priority.
+
+    Args:
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_points: (V,) int64 points in each voxel.
+        max_points: how many to keep.
+        seed: of the priorities, 32 bits.
+
+    Returns:
+        (P,) int64, with -1 for the points dropped.
+    """
     priority = _compute_priority(torch.arange(len(voxel_of_point), device=voxel_of_point.device), seed)
     by_priority = torch.sort((voxel_of_point << 32) | priority).indices
     return _keep_leading(voxel_of_point, num_points, max_points, by_priority)
 
 
 def _keep_leading(voxel_of_point: Tensor, num_points: Tensor, max_points: int, order: Tensor) -> Tensor:
-    """`order` brings the points together by voxel, dropped ones first."""
+    """Keep the first points of each voxel in `order`, which brings them together by voxel, dropped ones first."""
     voxel = voxel_of_point[order]
     num_dropped = len(order) - num_points.sum()
     start = torch.cumsum(num_points, dim=0) - num_points + num_dropped
@@ -32,7 +51,7 @@ def _keep_leading(voxel_of_point: Tensor, num_points: Tensor, max_points: int, o
 
 
 def _compute_priority(point: Tensor, seed: int) -> Tensor:
-    """A random-looking 32-bit number, a different one for each point below 2**32."""
+    """Compute a random-looking 32-bit number, a different one for each point below 2**32."""
     return _mix_bits(point ^ _mix_bits(torch.full_like(point[:1], seed)))
 
 

@@ -18,7 +18,16 @@ LOWEST = -0x7F800001  # _encode_in_order(-inf)
 
 
 def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
-    """Values (P, C) float32 -> means (V, C), added up in the order of the points, and counts (V,), both float32."""
+    """Mean of the values of each voxel's points, added up in the order of the points.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        Means (V, C) and counts (V,), both float32.
+    """
     num_channels = values.shape[1]
     mean, count = values.new_empty(num_voxels, num_channels), values.new_empty(num_voxels)
     voxel, order = torch.sort(voxel_of_point.to(torch.int32), stable=True)
@@ -33,7 +42,16 @@ def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tup
 
 
 def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Values (P, C) float32 -> maxima (V, C); NaN wins, a voxel without points has -inf."""
+    """Maximum of the values of each voxel's points; NaN wins.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        (V, C) float32; a voxel without points has -inf.
+    """
     highest = torch.full((num_voxels, values.shape[1]), LOWEST, dtype=torch.int32, device=values.device)
     if values.numel():
         _raise_maxima[_count_programs(values)](
@@ -45,7 +63,17 @@ def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
 
 
 def share_among_highest(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_point: Tensor) -> Tensor:
-    """Gradient (V, C) of the maxima -> gradient (P, C) of the values: equal shares for those that reach the maximum."""
+    """Share the gradient of a maximum equally among the values that reach it.
+
+    Args:
+        gradient: (V, C) float32 of the maxima.
+        values: (P, C) float32.
+        highest: (V, C) float32, the maxima.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+
+    Returns:
+        (P, C) float32, the gradient of the values.
+    """
     count = torch.zeros_like(highest, dtype=torch.int32)
     spread = torch.empty_like(values)
     if values.numel():
@@ -100,14 +128,14 @@ def _decode_maxima(highest, size, BLOCK: tl.constexpr):
 
 @triton.jit
 def _encode_in_order(value):
-    """An int32 that grows with the float32; NaN is the largest."""
+    """Encode float32 as an int32 that grows with it; NaN is the largest."""
     bits = value.to(tl.int32, bitcast=True)
     return tl.where(value != value, 0x7FFFFFFF, tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits))
 
 
 @triton.jit
 def _find_maxima(values, highest, voxel_of_point, i, size, num_channels):
-    """Where values[i] reaches its voxel's maximum, and the place of that."""
+    """Find where values[i] reaches its voxel's maximum, and the place of that."""
     voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
     place = voxel * num_channels + i % num_channels
     value = tl.load(values + i, mask=i < size, other=0.0)

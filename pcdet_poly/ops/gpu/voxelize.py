@@ -30,7 +30,19 @@ def voxelize(
     shape: Sequence[int],
     num_frames: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64."""
+    """Find the occupied cells, and which points lie in them; see ops/voxelize.py.
+
+    Args:
+        points: (P, 3+) float32, metres.
+        frame_of_point: (P,) int64.
+        lower: corner of the grid, metres.
+        inverse_cell: 1 / size of a cell along x, y, z, per metre.
+        shape: nx, ny, nz, whose product is below 2**31.
+        num_frames: B.
+
+    Returns:
+        Occupied cells (V,) ascending, voxel of each point (P,) or -1, points per voxel (V,); all int64.
+    """
     cell, voxel_of_point, num_points, num_voxels = voxelize_padded(
         points, frame_of_point, lower, inverse_cell, shape, num_frames
     )
@@ -46,7 +58,20 @@ def voxelize_padded(
     shape: Sequence[int],
     num_frames: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """As `voxelize` without waiting: cells and counts of length P, of which the first (1,) int32 are voxels."""
+    """Do what `voxelize` does, without waiting.
+
+    Args:
+        points: (P, 3+) float32, metres.
+        frame_of_point: (P,) int64.
+        lower: corner of the grid, metres.
+        inverse_cell: 1 / size of a cell along x, y, z, per metre.
+        shape: nx, ny, nz, whose product is below 2**31.
+        num_frames: B.
+
+    Returns:
+        Cells (P,), voxel of each point (P,), points per voxel (P,), and the number of voxels, (1,) int32: only so many
+        of the cells and counts mean something.
+    """
     num_cells = num_frames * shape[0] * shape[1] * shape[2]
     dense = num_cells <= LARGEST_BITMAP
     num_words = triton.cdiv(num_cells if dense else triton.cdiv(num_cells, BITS.value), BITS.value) + 1
@@ -122,7 +147,7 @@ def _mark_cells(
 
 @triton.jit
 def _truncate(coordinate, inside):
-    """The cell number along one axis, int64; 0 outside, where the number may not fit."""
+    """Truncate to the cell number along one axis, int64; 0 outside, where the number may not fit."""
     return tl.where(inside, coordinate, 0.0).to(tl.int32).to(tl.int64)
 
 

@@ -107,7 +107,7 @@ def small_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # out of date after two edits in one second
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setattr(registry, "_KERNELS_BY_SOURCE", defaultdict(dict))
-    cache_folders._can_write.cache_clear()
+    cache_folders._is_writable.cache_clear()
     yield SmallPackage(tmp_path)
     for name in [name for name in sys.modules if name.split(".")[0] == "small_package"]:
         del sys.modules[name]

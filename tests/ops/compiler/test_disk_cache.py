@@ -13,7 +13,7 @@ from numba.core import config
 
 from pcdet_poly.ops.compiler import cache_folders as folders
 from pcdet_poly.ops.compiler import disk_cache
-from pcdet_poly.ops.compiler.cache_folders import cache_folders
+from pcdet_poly.ops.compiler.cache_folders import list_cache_folders
 from tests.ops.compiler.conftest import KERNELS, SmallPackage
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,7 +88,7 @@ def test_loads_nothing_that_somebody_else_could_have_put_there(small_package: Sm
     private = tmp_path / f"pcdet_poly-kernels-{os.getuid()}"
     private.mkdir()
     private.chmod(0o777)
-    assert private not in [folder.parent for folder in cache_folders(small_package.folder / "callee.py")]
+    assert private not in [folder.parent for folder in list_cache_folders(small_package.folder / "callee.py")]
 
 
 def test_compiles_without_a_cache_and_says_so_once(
@@ -110,7 +110,7 @@ def test_a_read_only_installation_brings_its_compiled_kernels(
     """Whoever installed it ran it once; further types of arguments go to the home."""
     small_package.compile()
     installed = small_package.folder / "__pycache__"
-    monkeypatch.setattr(folders, "_can_write", lambda folder: folder != installed)
+    monkeypatch.setattr(folders, "_is_writable", lambda folder: folder != installed)
     small_package.compile()
     assert small_package.compiled() == set()
     assert small_package.kernels["callee.unused"](0.5) == 0.5
@@ -180,7 +180,7 @@ def test_worker_processes_load_what_their_parent_compiled(method: str, small_pac
 
 
 def test_nothing_is_read_or_compiled_on_import(small_package: SmallPackage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_cache, "kernel_fingerprint", None)
+    monkeypatch.setattr(disk_cache, "compute_fingerprint", None)
     small_package.load()
 
 
