@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pcdet_poly.version import __version__
+
 if TYPE_CHECKING:
     from pcdet_poly.engine.detector import Detector
 
-__version__ = "0.1.0"
 __all__ = ["Detector", "__version__"]
 
 

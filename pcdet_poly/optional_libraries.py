@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
+
+from pcdet_poly.errors import UserError
 
 
 @cache
@@ -20,3 +23,13 @@ def load_open3d() -> Any:
     import open3d as module
 
     return module
+
+
+def import_ray() -> Any:
+    """Return the module ray. Raises UserError where it is not installed."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns on machines without a GPU
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
+    return ray

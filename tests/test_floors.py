@@ -1,121 +1,75 @@
-"""The import rule: a package imports only from lower floors, and heavy libraries have one home each."""
+"""The import rule holds in the package, and its checker sees every way around it."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.floors import FLOORS, find_violations
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
-FLOORS: dict[str, int] = {
-    **dict.fromkeys(
-        (
-            "malloc",
-            "distributed",
-            "errors",
-            "files",
-            "signals",
-            "optional_libraries",
-            "workers",
-            "paths",
-            "stage_timer",
-            "structures",
-            "config",
-            "protos",
-        ),
-        0,
-    ),
-    "ops": 1,
-    **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
-    **dict.fromkeys(("data", "simulation", "models"), 3),
-    "engine": 4,
-    "experiments": 5,
-    "detect": 99,  # a command
-}
-# The modules of floor 0 that every room may use, the others of that floor included.
-TOOLS = {"malloc", "errors", "files", "signals", "optional_libraries", "workers", "paths", "stage_timer"}
-HOMES = {
-    "tensorflow": ("evaluation/waymo_op.py",),
-    "waymo_open_dataset": ("evaluation/waymo_op.py",),
-    "open3d": ("optional_libraries.py",),
-    "spconv": ("ops/gpu/",),
-    "triton": ("ops/gpu/",),
-}
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    """Every Python file of the package, by its path below the package."""
+    return {str(file.relative_to(PACKAGE)): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 
-def imports_of(source: str) -> Iterator[str]:
-    """Every module a source text imports, at any depth, by its full name."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                yield "." * node.level
-            elif node.module == "pcdet_poly":
-                yield from (f"pcdet_poly.{alias.name}" for alias in node.names)
-            elif node.module:
-                yield node.module
+def test_every_package_stands_on_a_floor(sources: dict[str, str]) -> None:
+    packages = {file.split("/")[0].removesuffix(".py") for file in sources} - {"__init__", "__main__"}
+    assert packages == set(FLOORS)
 
 
-def violations(file: Path, source: str) -> list[str]:
-    """What the rule has against `file` (relative to the package), one line each."""
-    found = []
-    room = file.parts[0].removesuffix(".py")
-    # A command, like train.py, stands above all floors.
-    floor = 99 if file.name == "__main__.py" else FLOORS.get(room, 99)
-    for module in imports_of(source):
-        top, *rest = module.split(".")
-        if top in HOMES and not str(file).startswith(HOMES[top]):
-            found.append(f"{file} imports {top}, whose home is {' or '.join(HOMES[top])}")
-        if module.startswith("."):
-            found.append(f"{file} has a relative import; write the full name")
-        if top != "pcdet_poly" or not rest or rest[0] == room or rest[0].startswith("_"):
-            continue
-        if rest[0] not in FLOORS:
-            found.append(f"{file} imports {module}, which stands on no floor")
-        elif FLOORS[rest[0]] >= floor and rest[0] not in TOOLS:
-            found.append(f"{file} (floor {floor}) imports {module} (floor {FLOORS[rest[0]]})")
-    return found
-
-
-def files() -> list[Path]:
-    return sorted(
-        file.relative_to(PACKAGE)
-        for file in PACKAGE.rglob("*.py")
-        if file.name != "__init__.py" or len(file.relative_to(PACKAGE).parts) > 1
-    )
-
-
-def test_every_room_stands_on_a_floor() -> None:
-    rooms = {file.parts[0].removesuffix(".py") for file in files()}
-    assert rooms <= set(FLOORS), f"give these a floor: {rooms - set(FLOORS)}"
-
-
-@pytest.mark.parametrize("file", files(), ids=str)
-def test_imports_go_down_only(file: Path) -> None:
-    assert violations(file, (PACKAGE / file).read_text()) == []
+def test_imports_go_down_only(sources: dict[str, str]) -> None:
+    assert find_violations(sources) == []
 
 
 @pytest.mark.parametrize(
-    ("file", "source"),
+    ("file", "planted", "words"),
     [
-        ("ops/iou.py", "from pcdet_poly.waymo import tfrecord"),
-        ("losses/poly.py", "def f():\n    import pcdet_poly.targets.center"),
-        ("models/recipe.py", "from pcdet_poly.data.store.frame_store import Store"),
-        ("config/load.py", "from pcdet_poly import structures"),
-        ("waymo/decode.py", "import tensorflow as tf"),
-        ("models/head.py", "import spconv.pytorch"),
-        ("data/store/frame_store.py", "from . import collate"),
+        ("ops/iou.py", "from pcdet_poly.waymo import tfrecord", "floor"),
+        ("losses/sigmoid_focal.py", "def f():\n    import pcdet_poly.targets.center_assigner", "floor"),
+        ("models/recipe.py", "from pcdet_poly.data.store.frame_store import FrameStore", "floor"),
+        ("config/load.py", "from pcdet_poly import structures", "floor"),
+        ("waymo/decode.py", "import tensorflow as tf", "whose home"),
+        ("models/layers/center_head.py", "import spconv.pytorch", "whose home"),
+        ("data/load/collate.py", "from . import augment", "relative"),
+        (
+            "losses/sigmoid_focal.py",
+            "from importlib import import_module\nimport_module('pcdet_poly.engine.train')",
+            "floor",
+        ),
+        ("losses/sigmoid_focal.py", "import importlib\nNAME = 'x'\nimportlib.import_module(NAME)", "only running it"),
+        ("losses/sigmoid_focal.py", "__import__('pcdet_poly.engine.train')", "floor"),
+        ("losses/sigmoid_focal.py", "import pcdet_poly as p\np.Detector", "itself"),
+        ("losses/sigmoid_focal.py", "from pcdet_poly import Detector", "itself"),
+        ("losses/sigmoid_focal.py", "import matplotlib.pyplot as plt", "training loads it"),
+        ("structures/frame.py", "class A:\n    import pyarrow", "training loads it"),
+        ("models/recipe.py", "def f():\n    import ray", "whose home"),
+        ("errors.py", "def f():\n    from pcdet_poly.workers import run_jobs", "circle of modules"),
+        ("waymo/scan.py", "def f():\n    from pcdet_poly.waymo.decode import decode_frame", "circle of modules"),
+        ("data/store/manifest.py", "from pcdet_poly.data.convert.build_store import build_store", "circle of rooms"),
+        ("simulation/lidar/noise.py", "from pcdet_poly.simulation.street.course import Street", "circle of rooms"),
+        ("ops/arrays/iou.py", "from pcdet_poly.ops.voxelize import voxelize", "back end"),
+        ("ops/arrays/iou.py", "from pcdet_poly.ops import voxelize", "back end"),
+        ("ops/arrays/iou.py", "from pcdet_poly.ops.gpu.iou import pairwise_iou", "back end"),
+        ("data/load/collate.py", "from pcdet_poly.ops.cpu import columns", "only ops/"),
+        ("config/__main__.py", "from pcdet_poly.experiments.statistics import holm", "only calls a command"),
+        ("config/__main__.py", "def helper():\n    pass", "defines something"),
+        ("engine/run.py", "from pcdet_poly.commands.parser import build_parser", "floor"),
+        ("experiments/figures.py", "from pcdet_poly.config import __main__", "__main__"),
+        ("attic/old.py", "from pcdet_poly.engine import train", "floor"),
     ],
 )
-def test_the_rule_rejects_upward_sideways_and_homeless_imports(file: str, source: str) -> None:
-    assert violations(Path(file), source)
+def test_the_checker_sees(sources: dict[str, str], file: str, planted: str, words: str) -> None:
+    before = set(find_violations(sources))
+    after = find_violations(sources | {file: f"{sources.get(file, '')}\n{planted}\n"})
+    assert any(words in line for line in set(after) - before), set(after) - before
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

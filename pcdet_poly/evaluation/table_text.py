@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from pcdet_poly.evaluation.ap_table import LEADERBOARD_TYPES, ApTable
 from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 BORDER = 3  # characters between two columns of a table
 
@@ -26,6 +26,10 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
         title: a line above each table.
         console: where it is printed; by default to standard output.
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     console = console or Console()
     rows, heads = list(_format_rows(table)), [f"{part} {metric.upper()}" for part, metric in _list_columns(table)]
     widths = [max(map(len, cells)) + BORDER for cells in zip(*([heads, *(cells for _, cells in rows)]), strict=True)]
