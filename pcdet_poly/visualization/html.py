@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -31,13 +32,30 @@ def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: A
     """
     own, shared = files(package) / "page", files("pcdet_poly.visualization") / "page"
     parts = [*(shared / name for name in _SHARED), *(own / name for name in scripts)]
-    content = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    text = (own / "page.html").read_text(encoding="utf-8")
-    for name, filling in (
-        ("TITLE", escape(title)),
-        ("STYLE", (own / "page.css").read_text(encoding="utf-8")),
-        ("SCRIPT", "\n".join(part.read_text(encoding="utf-8") for part in parts)),
-        ("DATA", content.replace("</", "<\\/")),  # last: nothing in it is a placeholder
-    ):
-        text = text.replace(f"/*{name}*/", filling)
-    return text
+    fillings = {
+        "TITLE": escape_text(title),
+        "STYLE": (own / "page.css").read_text(encoding="utf-8"),
+        "SCRIPT": "\n".join(part.read_text(encoding="utf-8") for part in parts),
+        "DATA": escape_json(data),
+    }
+    template = (own / "page.html").read_text(encoding="utf-8")
+    # All at once, so that a filling that looks like a mark is not filled in turn.
+    return re.sub(r"/\*([A-Z]+)\*/", lambda mark: fillings[mark.group(1)], template)
+
+
+def escape_text(text: str) -> str:
+    """Return plain text as it may stand between tags or in an attribute.
+
+    Control characters and halves of characters, which file names may hold and no page may, become U+FFFD.
+    """
+    return escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]", "\ufffd", text))
+
+
+def escape_json(data: Any) -> str:
+    """Return `data` as JSON that may stand in a script element. Raises ValueError for a NaN or an infinity.
+
+    A browser ends a script at `</script`, and after `<!--<script` does not end it there. Without `<` it finds
+    neither. `json` writes ASCII, so that U+2028, which ends a line of a script, and halves of characters are escaped.
+    """
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -112,7 +112,7 @@ def test_page_asks_for_nothing_from_elsewhere() -> None:
     text = build_page(make_views(1), [0], mode="class", min_score=0.3)
     assert not re.findall(r"(?:src|href)\s*=\s*[\"'](?!data:)[^#]", text)
     assert not re.findall(r"https?:|url\(|@import|fetch\(|XMLHttpRequest|import\(", text)
-    assert "some &lt;run&gt;" in text
+    assert "some &lt;run&gt; &lt;!--&lt;script&gt;" in text
     assert text.count("</script>") == 2, "names in the data cannot end the script"
 
 

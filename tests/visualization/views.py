@@ -49,4 +49,4 @@ def make_view(number: int = 0, *, detects: bool = True, num_points: int = 3000) 
 
 def make_views(num_frames: int = 3, *, detects: bool = True, num_points: int = 3000) -> ViewSource:
     ids = tuple(f"seg</script>/{100 * number}" for number in range(num_frames))
-    return ViewSource("some <run>", ids, lambda i: make_view(i, detects=detects, num_points=num_points))
+    return ViewSource("some <run> <!--<script>", ids, lambda i: make_view(i, detects=detects, num_points=num_points))
