@@ -56,4 +56,4 @@ def observe_probabilities(maps: Any, targets: Any, *, progress: float = 1.0) -> 
         "p_t/peaks" and "p_t/background", each where the batch has any.
     """
     parts = p_t_by_part(maps, targets)
-    return {f"p_t/{name}": float(values.mean()) for name, values in parts.items() if values.numel()}
+    return {f"p_t/{name}": float(values.detach().mean()) for name, values in parts.items() if values.numel()}
