@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcdet_poly.commands.options import add_overrides, add_plugin, parse_place
+from pcdet_poly.commands.options import add_overrides, add_plugin, parse_path_or_url
 from pcdet_poly.errors import UserError, suggest_path, suggest_word
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CONFIG_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")  # in a whe
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG, key=value overrides, --explain and --plugin."""
     parser.add_argument(
-        "config", metavar="CONFIG", type=parse_place, help="YAML file, or the name of one of ours: quick"
+        "config", metavar="CONFIG", type=parse_path_or_url, help="YAML file, or the name of one of ours: quick"
     )
     add_overrides(parser, "settings that win over the file: train.batch_size=2")
     parser.add_argument("--explain", action="store_true", help="print every setting and where it came from, then exit")

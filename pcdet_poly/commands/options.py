@@ -13,14 +13,14 @@ from pcdet_poly.errors import UserError
 _OVERRIDE = re.compile(r"[a-z_]+(\.\w+)+=")
 
 
-def parse_path(text: str) -> Path:
+def parse_local_path(text: str) -> Path:
     """Type of an argument that names a file or folder of this machine; `~` stands for the home folder."""
     if not text:
         raise argparse.ArgumentTypeError("an empty name; name a file or folder")
     return Path(os.path.expanduser(text))
 
 
-def parse_place(text: str) -> str:
+def parse_path_or_url(text: str) -> str:
     """Type of an argument that is a path or a URL; `~` stands for the home folder."""
     if not text:
         raise argparse.ArgumentTypeError("an empty name; name a file, a folder or a URL")
@@ -92,7 +92,7 @@ class _AdmitPlugin(argparse.Action):
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add RUN, the folder of a run, and --plugin for what its config may name."""
-    parser.add_argument("run", metavar="RUN", type=parse_path, help="folder that `pcdet-poly train` made")
+    parser.add_argument("run", metavar="RUN", type=parse_local_path, help="folder that `pcdet-poly train` made")
     add_plugin(parser)
 
 
@@ -113,7 +113,9 @@ def add_output(
         required: whether the command refuses to run without it.
         default: where it is written otherwise.
     """
-    parser.add_argument("--output", metavar=metavar, type=parse_path, required=required, default=default, help=help)
+    parser.add_argument(
+        "--output", metavar=metavar, type=parse_local_path, required=required, default=default, help=help
+    )
 
 
 def add_workers(parser: argparse.ArgumentParser, help: str = "processes that share the work") -> None:
@@ -136,7 +138,7 @@ def add_checkpoint(parser: argparse.ArgumentParser, help: str, *, default: str |
         help: what it is for.
         default: what is used otherwise.
     """
-    parser.add_argument("--checkpoint", metavar="best|last|FILE", type=parse_place, default=default, help=help)
+    parser.add_argument("--checkpoint", metavar="best|last|FILE", type=parse_path_or_url, default=default, help=help)
 
 
 def add_min_score(parser: argparse.ArgumentParser, help: str, *, default: float) -> None:

@@ -88,7 +88,7 @@ def test_checkpoints_are_found_by_word_and_by_path(tmp_path: Path) -> None:
     assert run.find_checkpoint(str(elsewhere)) == elsewhere
     with pytest.raises(UserError, match=r"step_00000008\.pt: no such checkpoint; did you mean 'step_0000"):
         run.find_checkpoint("step_00000008.pt")
-    with pytest.raises(UserError, match=r"other: no such checkpoint; there are best, best\.pt, last, step_00000009\.pt"):
+    with pytest.raises(UserError, match=r"other: no such checkpoint; there are best, best\.pt, last, step_0"):
         run.find_checkpoint("other")
 
 

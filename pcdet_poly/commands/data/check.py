@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_workers, parse_place
+from pcdet_poly.commands.options import add_workers, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly check`."""
-    parser.add_argument("store", metavar="STORE", type=parse_place, help="folder of the store")
+    parser.add_argument("store", metavar="STORE", type=parse_path_or_url, help="folder of the store")
     add_workers(parser)
 
 

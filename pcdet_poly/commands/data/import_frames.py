@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_plugin, add_precision, add_workers, parse_path, parse_place
+from pcdet_poly.commands.options import add_plugin, add_precision, add_workers, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -26,10 +26,13 @@ from pcdet_poly.errors import UserError
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly import-frames`."""
     parser.add_argument(
-        "folder", metavar="FOLDER", type=parse_path, help="folder with .npz files, frames in natural order of names"
+        "folder",
+        metavar="FOLDER",
+        type=parse_local_path,
+        help="folder with .npz files, frames in natural order of names",
     )
     parser.add_argument(
-        "--output", metavar="DIR", type=parse_place, required=True, help="folder of the store; made if missing"
+        "--output", metavar="DIR", type=parse_path_or_url, required=True, help="folder of the store; made if missing"
     )
     parser.add_argument(
         "--map",

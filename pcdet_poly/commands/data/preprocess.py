@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_precision, add_workers, parse_path, parse_place
+from pcdet_poly.commands.options import add_precision, add_workers, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -21,11 +21,11 @@ def add_arguments(parser: CommandParser) -> None:
         "inputs",
         metavar="INPUT",
         nargs="+",
-        type=parse_place,
+        type=parse_path_or_url,
         help="a .tfrecord file, a folder of them, a pattern, or a v2 folder (with lidar/, lidar_box/, ...)",
     )
     parser.add_argument(
-        "--output", metavar="DIR", type=parse_place, required=True, help="folder of the store; made if missing"
+        "--output", metavar="DIR", type=parse_path_or_url, required=True, help="folder of the store; made if missing"
     )
     add_workers(parser)
     parser.add_argument(
@@ -46,7 +46,9 @@ def add_arguments(parser: CommandParser) -> None:
         default="stop",
         help="at a record that cannot be read: stop, or leave it out and name it at the end",
     )
-    parser.add_argument("--json", metavar="FILE", type=parse_path, help="write the numbers of the summary there, too")
+    parser.add_argument(
+        "--json", metavar="FILE", type=parse_local_path, help="write the numbers of the summary there, too"
+    )
 
 
 def run(options: argparse.Namespace) -> None:

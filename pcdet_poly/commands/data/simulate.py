@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pcdet_poly.commands.options import (
     add_workers,
+    parse_local_path,
     parse_natural_int,
-    parse_path,
     parse_positive_int,
     parse_positive_number,
 )
@@ -24,9 +24,12 @@ from pcdet_poly.errors import UserError
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly simulate`."""
     count = parse_positive_int
-    parser.add_argument("folder", metavar="DIR", nargs="?", type=parse_path, help="the same as --output DIR")
+    parser.add_argument("folder", metavar="DIR", nargs="?", type=parse_local_path, help="the same as --output DIR")
     parser.add_argument(
-        "--output", metavar="DIR", type=parse_path, help="folder for the files, one per segment (v2: one per component)"
+        "--output",
+        metavar="DIR",
+        type=parse_local_path,
+        help="folder for the files, one per segment (v2: one per component)",
     )
     parser.add_argument("--format", choices=("v1", "v2"), default="v1", help="v1: TFRecord, v2: Parquet by component")
     parser.add_argument("--segments", metavar="N", type=count, default=10, help="how many segments, one seed each")

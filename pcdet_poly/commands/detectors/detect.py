@@ -17,8 +17,8 @@ from pcdet_poly.commands.options import (
     add_min_score,
     add_output,
     add_run,
+    parse_local_path,
     parse_number,
-    parse_path,
     parse_positive_int,
     split_run,
 )
@@ -34,7 +34,7 @@ def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly detect`."""
     add_run(parser)
     parser.add_argument(
-        "clouds", metavar="CLOUD", nargs="+", type=parse_path, help="point cloud files, or folders of them"
+        "clouds", metavar="CLOUD", nargs="+", type=parse_local_path, help="point cloud files, or folders of them"
     )
     add_output(parser, "folder for the pictures and boxes", default=Path("detections"))
     add_checkpoint(parser, "default: last")
@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.engine.detector import Detector
 
     detector = Detector.load(folder, checkpoint=checkpoint, device=options.device)
+    if missing := next((path for path in paths if not path.exists()), None):
+        raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
     for path in paths:
         frame = _raise_points(read_cloud(path, bin_columns=options.bin_columns), options.up)
         (found,) = detector.detect([frame])
@@ -80,8 +82,6 @@ def find_clouds(given: list[Path]) -> list[Path]:
         if not inside:
             raise UserError(f"{path}: no point cloud in it; files end in {', '.join(FORMATS)}")
         found += inside
-    if missing := next((path for path in found if not path.exists()), None):
-        raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
     if twice := next((path for path in found if sum(path.name == other.name for other in found) > 1), None):
         raise UserError(
             f"{twice.name}: two clouds have this name and would overwrite each other; name them in two calls"

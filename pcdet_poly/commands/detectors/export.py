@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, cast
 
-from pcdet_poly.commands.options import add_checkpoint, add_run, parse_path, split_run
+from pcdet_poly.commands.options import add_checkpoint, add_run, parse_local_path, split_run
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -33,7 +33,7 @@ def add_arguments(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the network, and remove it again where onnxruntime computes something else."""
     folder, checkpoint = split_run(options.run, options.checkpoint)
-    path = parse_path(options.onnx) if options.onnx else folder / "model.onnx"
+    path = parse_local_path(options.onnx) if options.onnx else folder / "model.onnx"
     from pcdet_poly.models.export.libraries import check_onnx_installed
 
     check_onnx_installed()

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.configs import find_config
-from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_path, parse_place
+from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly import-checkpoint`."""
-    parser.add_argument("file", metavar="FILE", type=parse_path, help=".pth checkpoint of OpenPCDet or CenterPoint")
+    parser.add_argument(
+        "file", metavar="FILE", type=parse_local_path, help=".pth checkpoint of OpenPCDet or CenterPoint"
+    )
     add_overrides(parser, "settings that win over the config's")
     parser.add_argument(
-        "--config", required=True, metavar="CONFIG", type=parse_place, help="our config of the same model"
+        "--config", required=True, metavar="CONFIG", type=parse_path_or_url, help="our config of the same model"
     )
     add_output(parser, "run folder to make (default: report only)")
     parser.add_argument("--partial", action="store_true", help="keep our starting weights for tensors it lacks")

@@ -16,7 +16,7 @@ from pcdet_poly.commands.options import (
     add_output,
     add_overrides,
     add_run,
-    parse_place,
+    parse_path_or_url,
     split_overrides,
     split_run,
 )
@@ -34,7 +34,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--data",
         nargs="+",
-        type=parse_place,
+        type=parse_path_or_url,
         metavar="STORE",
         help="frame stores to evaluate on (default: the run's data.val)",
     )

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from pcdet_poly.commands.configs import add_config, read_config
-from pcdet_poly.commands.options import add_device, parse_path
+from pcdet_poly.commands.options import add_device, parse_local_path
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -21,7 +21,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_config(parser)
     parser.add_argument("--name", type=_parse_name, help="name of the run's folder (default: the name of CONFIG)")
     parser.add_argument(
-        "--runs-folder", metavar="DIR", type=parse_path, default=Path("runs"), help="folder of all runs"
+        "--runs-folder", metavar="DIR", type=parse_local_path, default=Path("runs"), help="folder of all runs"
     )
     parser.add_argument("--resume", action="store_true", help="go on where the run stopped; start it if there is none")
     add_device(parser)

@@ -21,7 +21,7 @@ from pcdet_poly.commands.options import (
     add_min_score,
     add_overrides,
     add_plugin,
-    parse_path,
+    parse_local_path,
     split_run,
 )
 from pcdet_poly.commands.parser import CommandParser
@@ -37,15 +37,19 @@ _COLOURS = ("class", "score", "return", "intensity", "height")
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly view`."""
-    parser.add_argument("source", metavar="RUN_OR_STORE", type=parse_path, help="folder of a run or of a frame store")
+    parser.add_argument(
+        "source", metavar="RUN_OR_STORE", type=parse_local_path, help="folder of a run or of a frame store"
+    )
     add_overrides(parser, "settings that win over the run's: data.val=[FOLDER]")
     parser.add_argument("--frame", metavar="N|ID", help="one frame by number (from 0) or by id, or the end of its id")
     parser.add_argument("--frames", metavar="A:B", help="several, as Python's slices: 0:10, -5:, ::20")
     add_checkpoint(parser, "run the detector (default: the run's detections.parquet)", default=None)
     add_min_score(parser, "smallest score of a detection", default=0.3)
     parser.add_argument("--colour", "--color", choices=_COLOURS, default="class", help="of points and boxes")
-    parser.add_argument("--html", type=parse_path, metavar="FILE", help="write a page for the browser")
-    parser.add_argument("--png", type=parse_path, metavar="FILE", help="write pictures, in perspective and from above")
+    parser.add_argument("--html", type=parse_local_path, metavar="FILE", help="write a page for the browser")
+    parser.add_argument(
+        "--png", type=parse_local_path, metavar="FILE", help="write pictures, in perspective and from above"
+    )
     add_device(parser)
     add_plugin(parser)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pcdet_poly.commands.options import (
     add_output,
+    parse_local_path,
     parse_natural_int,
-    parse_path,
-    parse_place,
+    parse_path_or_url,
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
@@ -24,14 +24,14 @@ def add_arguments(parser: CommandParser) -> None:
         "real",
         metavar="REAL",
         nargs="+",
-        type=parse_path,
+        type=parse_local_path,
         help="real frames: float32 rows of x y z tanh(intensity) elongation",
     )
     parser.add_argument(
         "--labels",
         metavar="RECORD",
         nargs="*",
-        type=parse_place,
+        type=parse_path_or_url,
         default=[],
         help="Waymo records whose labels give points per object",
     )

@@ -13,7 +13,7 @@ import argparse
 import sys
 
 from pcdet_poly.commands.configs import find_config, list_configs
-from pcdet_poly.commands.options import add_overrides, add_plugin, parse_place
+from pcdet_poly.commands.options import add_overrides, add_plugin, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -21,7 +21,9 @@ from pcdet_poly.errors import UserError
 def add_arguments(parser: CommandParser) -> None:
     """Add the arguments of `pcdet-poly config`."""
     parser.add_argument("what", choices=("show", "list", "schema"), help="what to print")
-    parser.add_argument("config", metavar="CONFIG", nargs="?", type=parse_place, help="for show: YAML file, or a name")
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", type=parse_path_or_url, help="for show: YAML file, or a name"
+    )
     add_overrides(parser, "for show: settings that win over the file: train.batch_size=2")
     add_plugin(parser)
 

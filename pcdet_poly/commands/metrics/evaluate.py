@@ -14,7 +14,13 @@ import os
 from pathlib import Path
 from typing import get_args
 
-from pcdet_poly.commands.options import add_plugin, parse_natural_int, parse_path, parse_place, parse_positive_int
+from pcdet_poly.commands.options import (
+    add_plugin,
+    parse_local_path,
+    parse_natural_int,
+    parse_path_or_url,
+    parse_positive_int,
+)
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -23,12 +29,17 @@ def add_arguments(parser: CommandParser) -> None:
     from pcdet_poly.config.sections.evaluation import MetricsConfig
 
     breakdowns = get_args(get_args(MetricsConfig.model_fields["breakdowns"].annotation)[0])
-    parser.add_argument("predictions", metavar="PREDICTIONS", type=parse_path, help="what was detected")
-    parser.add_argument("labels", metavar="LABELS", type=parse_path, nargs="?", help="what is there")
+    parser.add_argument("predictions", metavar="PREDICTIONS", type=parse_local_path, help="what was detected")
+    parser.add_argument("labels", metavar="LABELS", type=parse_local_path, nargs="?", help="what is there")
     parser.add_argument("--output", metavar="FILE", type=_parse_output, help="also write the table: .json, .csv or .md")
-    parser.add_argument("--plots", metavar="DIR", type=parse_path, help="draw precision-recall curves and AP per range")
     parser.add_argument(
-        "--config", metavar="CONFIG", type=parse_place, help="take evaluation.metrics and evaluation.within from it"
+        "--plots", metavar="DIR", type=parse_local_path, help="draw precision-recall curves and AP per range"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="CONFIG",
+        type=parse_path_or_url,
+        help="take evaluation.metrics and evaluation.within from it",
     )
     parser.add_argument(
         "--breakdowns",
@@ -49,7 +60,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--against",
         metavar="OTHER",
-        type=parse_path,
+        type=parse_local_path,
         help="a second detector's PREDICTIONS: print the difference, too",
     )
     parser.add_argument(
@@ -61,7 +72,10 @@ def add_arguments(parser: CommandParser) -> None:
         help="threads (default: all cores)",
     )
     parser.add_argument(
-        "--official", metavar="PYTHON", type=parse_place, help="interpreter with Waymo's package: compare with its op"
+        "--official",
+        metavar="PYTHON",
+        type=parse_path_or_url,
+        help="interpreter with Waymo's package: compare with its op",
     )
     add_plugin(parser)
 
@@ -76,4 +90,4 @@ def run(options: argparse.Namespace) -> None:
 def _parse_output(name: str) -> Path:
     if not name.endswith((".json", ".csv", ".md")):
         raise argparse.ArgumentTypeError(f"{name!r} must end in .json, .csv or .md")
-    return parse_path(name)
+    return parse_local_path(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_output, parse_number, parse_path, parse_positive_int
+from pcdet_poly.commands.options import add_output, parse_local_path, parse_number, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: CommandParser) -> None:
     from pcdet_poly.config.sections.evaluation import SubmissionConfig
 
     default = SubmissionConfig()
-    parser.add_argument("run", metavar="RUN", type=parse_path, help="folder of a run, or a detections .parquet")
+    parser.add_argument("run", metavar="RUN", type=parse_local_path, help="folder of a run, or a detections .parquet")
     add_output(parser, "file to write, for example predictions.bin", metavar="FILE", required=True)
     parser.add_argument(
         "--max-boxes", metavar="N", type=parse_positive_int, default=default.max_boxes, help="boxes per frame"

@@ -15,8 +15,8 @@ from pcdet_poly.commands.options import (
     add_device,
     add_output,
     add_plugin,
-    parse_path,
-    parse_place,
+    parse_local_path,
+    parse_path_or_url,
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
@@ -25,12 +25,14 @@ from pcdet_poly.commands.parser import CommandParser
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly loss-lab`."""
     add_output(parser, "folder for the figures", required=True)
-    parser.add_argument("--run", type=parse_path, nargs="+", default=[], metavar="RUN", help="folders of finished runs")
+    parser.add_argument(
+        "--run", type=parse_local_path, nargs="+", default=[], metavar="RUN", help="folders of finished runs"
+    )
     parser.add_argument(
         "--frames", metavar="N", type=parse_positive_int, default=32, help="frames of each run's data to look at"
     )
     parser.add_argument(
-        "--data", nargs="+", type=parse_place, metavar="STORE", help="frame stores (default: each run's data.val)"
+        "--data", nargs="+", type=parse_path_or_url, metavar="STORE", help="frame stores (default: each run's data.val)"
     )
     add_checkpoint(parser, "default: last")
     add_device(parser)

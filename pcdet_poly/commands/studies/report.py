@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_output, add_plugin, parse_natural_int, parse_path, parse_positive_int
+from pcdet_poly.commands.options import add_output, add_plugin, parse_local_path, parse_natural_int, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly report`."""
     count, natural = parse_positive_int, parse_natural_int
-    parser.add_argument("sweep", metavar="SWEEP_DIR", type=parse_path, help="folder that `pcdet-poly sweep` made")
+    parser.add_argument("sweep", metavar="SWEEP_DIR", type=parse_local_path, help="folder that `pcdet-poly sweep` made")
     add_output(parser, "where to write (default: SWEEP_DIR/report)")
     parser.add_argument("--resamples", metavar="N", type=count, default=400, help="resamplings of the segments")
     parser.add_argument("--frames", metavar="N", type=natural, default=4, help="frames to show")

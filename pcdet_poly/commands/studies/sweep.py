@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.configs import find_config
-from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_place, parse_positive_int
+from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_path_or_url, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly sweep`."""
     parser.add_argument(
-        "sweep", metavar="SWEEP", type=parse_place, help="YAML file, for example configs/sweeps/mini.yaml"
+        "sweep", metavar="SWEEP", type=parse_path_or_url, help="YAML file, for example configs/sweeps/mini.yaml"
     )
     add_overrides(parser, "settings for all trials: train.epochs=2")
     add_output(parser, "the sweep's folder (default: sweeps/NAME)")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_plugin, parse_natural_int, parse_path
+from pcdet_poly.commands.options import add_plugin, parse_local_path, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly trial`."""
-    parser.add_argument("folder", metavar="SWEEP_DIR", type=parse_path, help="folder that sweep made")
+    parser.add_argument("folder", metavar="SWEEP_DIR", type=parse_local_path, help="folder that sweep made")
     parser.add_argument("name", metavar="NAME", help="name of the trial")
     parser.add_argument("--num-gpus", metavar="N", type=parse_natural_int, default=0, help="0: on the CPU")
     add_plugin(parser)

@@ -1,0 +1,159 @@
+"""The program `pcdet-poly`: its table, its help, its completion, and the options that commands share."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pcdet_poly
+from pcdet_poly.commands.configs import find_config, list_configs
+from pcdet_poly.commands.detectors.demo import list_data_steps, list_training_steps, run_step
+from pcdet_poly.commands.inspect.completion import build_parser
+from pcdet_poly.commands.main import main
+from pcdet_poly.commands.options import parse_local_path, split_overrides, split_run
+from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
+from pcdet_poly.errors import UserError
+
+PACKAGE = Path(pcdet_poly.__file__).parent
+SCREEN_LINES = 40
+SHARED = {"--output", "--workers", "--device", "--seed", "--checkpoint", "--min-score", "--data", "--frames"}
+
+
+def read_options(name: str) -> CommandParser:
+    parser = CommandParser.from_docstring(f"pcdet-poly {name}", "")
+    COMMANDS[name].load().add_arguments(parser)
+    return parser
+
+
+def test_every_command_is_shown_once_and_has_a_module_of_its_own() -> None:
+    shown = [command.name for group in GROUPS.values() for command in group]
+    assert len(shown) == len(set(shown)) == len(COMMANDS) - len(HIDDEN) >= 21
+    assert len({command.module for command in COMMANDS.values()}) == len(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_one_screen_with_an_example(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert len(text.splitlines()) <= SCREEN_LINES
+    assert text.startswith(f"usage: pcdet-poly {name} ")
+    *_, heading, example = text.rstrip().splitlines()
+    assert heading == "example:"
+    assert example.startswith(f"  pcdet-poly {name} ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_are_lower_case_words_and_shared_ones_come_first(name: str) -> None:
+    for action in read_options(name)._actions:
+        for option in action.option_strings[2:]:
+            assert option not in SHARED, f"{option} is another command's own spelling"
+        if action.option_strings and action.dest in {one.removeprefix("--").replace("-", "_") for one in SHARED}:
+            assert action.option_strings[0] in SHARED
+
+
+def test_the_list_of_commands_is_fast_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, time; start = time.process_time(); from pcdet_poly.commands.main import main; main(['-h']); "
+        "heavy = {'torch', 'numba', 'numpy', 'pydantic', 'rich', 'yaml'} & set(sys.modules); "
+        "assert not heavy, heavy; print(time.process_time() - start)"
+    )
+    run = [sys.executable, "-c", code]
+    # The fastest of three: a busy machine delays a start, a heavy import delays every start.
+    words = [subprocess.run(run, cwd=PACKAGE.parent, capture_output=True, text=True, check=True) for _ in range(3)]
+    assert min(float(done.stdout.split()[-1]) for done in words) < 0.5
+
+
+def test_nothing_else_in_the_package_has_a_main() -> None:
+    owners = [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "main"
+    ]
+    # Waymo's op runs in an environment of its own, which has nothing of ours.
+    assert [owner for owner in owners if not owner.startswith("evaluation/waymo_op")] == ["commands/main.py"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert [name for name in COMMANDS if name != "trial" and name not in script] == []
+    assert "device" in script
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "bash"]) == 0
+    script = tmp_path / "completion.sh"
+    script.write_text(capsys.readouterr().out)
+    ask = (
+        f"source {script}; function_name=$(complete -p pcdet-poly | sed 's/.*-F \\([^ ]*\\).*/\\1/'); "
+        "COMP_WORDS=(pcdet-poly tr); COMP_CWORD=1; $function_name; echo ${COMPREPLY[@]}; "
+        "COMP_WORDS=(pcdet-poly train --dev); COMP_CWORD=2; $function_name; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["train", "--device"]
+
+
+def test_the_parser_of_all_commands_has_their_options() -> None:
+    (choices,) = [action.choices for action in build_parser()._actions if action.choices]
+    assert set(choices) == COMMANDS.keys() - {"trial"}
+
+
+def test_configs_are_found_by_path_by_name_and_in_that_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "quick" in list_configs()
+    assert find_config("quick").name == "quick.yaml"
+    assert find_config("configs/quick.yaml") == find_config("quick.yaml") == find_config("quick")
+    assert find_config("configs/sweeps/mini.yaml", "sweeps").parent.name == "sweeps"
+    (tmp_path / "quick.yaml").touch()
+    assert find_config("quick.yaml") == Path("quick.yaml")
+
+
+def test_home_is_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_local_path("~/a") == tmp_path / "a"
+    (tmp_path / "own.yaml").touch()
+    assert find_config("~/own.yaml") == tmp_path / "own.yaml"
+
+
+def test_overrides_behind_a_list_of_stores_are_overrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.part=1").mkdir()  # a store may be called so
+    words = ["stores/a", "decode.score=0.2", "data.part=1", "split=train/b"]
+    assert split_overrides(words) == (["stores/a", "data.part=1", "split=train/b"], ["decode.score=0.2"])
+
+
+def test_a_checkpoint_stands_for_its_run(world: Path) -> None:
+    checkpoint = world / "runs/tiny/checkpoints/step_00000004.pt"
+    assert split_run(checkpoint, "last") == (world / "runs/tiny", str(checkpoint))
+    assert split_run(world / "runs/tiny", "best") == (world / "runs/tiny", "best")
+    with pytest.raises(UserError, match="not in the checkpoints/ of a run"):
+        split_run(world / "junk.pth", "last")
+
+
+def test_the_demo_is_four_commands_that_exist() -> None:
+    steps = list_data_steps(Path("demo"), 2) + list_training_steps(Path("demo"), "auto")
+    assert [step[0] for step in steps] == ["simulate", "simulate", "preprocess", "preprocess", "train", "test"]
+    assert not any(word.startswith("data.") for step in steps for word in step)  # quick.yaml names these folders
+    elsewhere = list_training_steps(Path("other"), "cpu")[0]
+    assert 'data.train=["other/stores/training"]' in elsewhere
+    for step in steps:
+        read_options(step[0]).read_words(step[1:])
+
+
+def test_a_step_of_the_demo_hands_its_exit_code_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
+    monkeypatch.chdir(tmp_path)
+    assert run_step(["config", "list"]) == 0
+    assert run_step(["check", "nowhere"]) == 2
