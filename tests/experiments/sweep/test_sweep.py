@@ -260,7 +260,7 @@ def test_ray_runs_trials_and_tells_how_they_ended(tmp_path: Path, monkeypatch: p
     def short_command(folder: SweepFolder, name: str, gpus: float) -> list[str]:
         return [sys.executable, "-c", f"print('{name}'); raise SystemExit({int(name == 'bad') * 3})"]
 
-    monkeypatch.setattr(sweep_ray, "trial_command", short_command)
+    monkeypatch.setattr(sweep_ray, "build_trial_command", short_command)
     folder = SweepFolder(tmp_path)
     executor = sweep_ray.RayExecutor(folder, workers=2, threads=1, gpus=0, address=None)
     try:
