@@ -33,18 +33,14 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pytho
 	@touch $@ $(VENV)/installed
 
 demo-data: $(VENV)/installed
-	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/training --segments 40 --frames 5 --interval-s 1.0 --seed 1000 --workers $(WORKERS)
-	$(RUN) data_tools/simulate_waymo.py $(DEMO)/records/validation --segments 10 --frames 4 --interval-s 1.0 --seed 20000 --workers $(WORKERS)
-	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/training --output $(DEMO)/stores/training --workers $(WORKERS)
-	$(RUN) data_tools/preprocess_waymo.py $(DEMO)/records/validation --output $(DEMO)/stores/validation --workers $(WORKERS)
+	$(RUN) -m pcdet_poly demo --output $(DEMO) --workers $(WORKERS) --data-only
 
-demo: demo-data
-	$(RUN) train.py configs/quick.yaml --runs-folder $(DEMO)/runs --resume
-	$(RUN) test.py $(DEMO)/runs/quick
+demo: $(VENV)/installed
+	$(RUN) -m pcdet_poly demo --output $(DEMO) --workers $(WORKERS)
 
 mini-study: demo-data
-	$(RUN) -m pcdet_poly.experiments.sweep configs/sweeps/mini.yaml
-	$(RUN) -m pcdet_poly.experiments.report sweeps/mini
+	$(RUN) -m pcdet_poly sweep configs/sweeps/mini.yaml
+	$(RUN) -m pcdet_poly report sweeps/mini
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,12 @@ def test_every_command_is_shown_once_and_has_a_module_of_its_own() -> None:
     shown = [command.name for group in GROUPS.values() for command in group]
     assert len(shown) == len(set(shown)) == len(COMMANDS) - len(HIDDEN) >= 21
     assert len({command.module for command in COMMANDS.values()}) == len(COMMANDS)
+
+
+def test_the_page_lists_every_command_as_the_program_does() -> None:
+    page = (PACKAGE.parent / "docs/commands.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", page, flags=re.MULTILINE)
+    assert rows == [(command.name, command.help) for group in GROUPS for command in GROUPS[group]]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
