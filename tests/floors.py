@@ -14,6 +14,7 @@ from dataclasses import dataclass
 PACKAGE = "pcdet_poly"
 
 TOOLS = (
+    "cells",
     "distributed",
     "errors",
     "files",

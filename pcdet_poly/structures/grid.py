@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pcdet_poly.cells import count_cells
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -16,10 +18,7 @@ class Grid:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of cells along x, y, z."""
-        nx, ny, nz = (
-            round((high - low) / step) for low, high, step in zip(self.lower, self.upper, self.cell, strict=True)
-        )
-        return nx, ny, nz
+        return count_cells(self.lower, self.upper, self.cell)
 
     def coarsen(self, stride: int) -> Grid:
         """The same space with cells `stride` times longer along x and y."""

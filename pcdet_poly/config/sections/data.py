@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pcdet_poly.cells import count_cells
 from pcdet_poly.config.sections.section import Count, NotNegative, Positive, Real, Section
 
 
@@ -53,8 +54,7 @@ class GridConfig(Section):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of cells along x, y, z."""
-        nx, ny, nz = (round((u - low) / c) for low, u, c in zip(self.lower, self.upper, self.cell, strict=True))
-        return nx, ny, nz
+        return count_cells(self.lower, self.upper, self.cell)
 
     @model_validator(mode="after")
     def _check_whole_cells(self) -> Self:
