@@ -23,7 +23,7 @@ PACKAGE = ROOT / "pcdet_poly"
 VERB_LIST = """
 accumulate adapt add adjust adopt advance align allow annotate append apply apportion approximate ask assemble
 assert assign attach augment average await become begin belong bind bootstrap bring broadcast build cache calibrate
-call cast catch change check choose claim clamp classify clean clear clip clone close cluster coarsen collate
+call cancel cast catch change check choose claim clamp classify clean clear clip clone close cluster coarsen collate
 collect color colour combine come compare compile complete compress compute concatenate configure connect contain
 convert copy count cover create crop cross cut decode decompress decorate define deflate delete derive describe
 destroy detach detect determine differentiate discard display divide download drain draw drive drop dump edit emit

@@ -34,18 +34,6 @@ def pose_matrix(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def inside_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
-    """(P,) bool: which of points (P, 2) lie inside polygon (K, 2), by the even-odd rule."""
-    x, y = points[:, 0], points[:, 1]
-    inside = np.zeros(len(points), bool)
-    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        if y0 == y1:
-            continue
-        crosses = (y0 > y) != (y1 > y)
-        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return inside
-
-
 def wrap_angle(angle_rad: np.ndarray) -> np.ndarray:
     """The same angle in [-pi, pi)."""
     return (angle_rad + np.pi) % (2 * np.pi) - np.pi

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pcdet_poly.ops.arrays.points_in_boxes import count_points
-from pcdet_poly.simulation.geometry import inside_polygon, wrap_angle
+from pcdet_poly.simulation.geometry import wrap_angle
 from pcdet_poly.simulation.lidar.sensor import SWEEP_S
 from pcdet_poly.simulation.street.actors import Motion
 from pcdet_poly.simulation.street.scene import StreetScene
 from pcdet_poly.structures import GroundTruth
+from pcdet_poly.structures.polygons import find_points_in_polygons
 
 REACH_M = 75.0
 _FEW_POINTS = 25  # objects seen by so few points are annotated as hard ...
@@ -48,7 +49,7 @@ def label_objects(
         Boxes in the vehicle frame with class, level, number of points, track and speed.
     """
     actors = scene.actors
-    labelled = (actors.label[index] >= 0) & ~_find_in_zones(seen.position[:, :2], scene.no_label_zones)
+    labelled = (actors.label[index] >= 0) & ~find_points_in_polygons(seen.position[:, :2], scene.no_label_zones)
     box = _build_boxes(seen, actors.size[index], actors.bottom_m[index], world_from_vehicle)
     labelled &= np.hypot(box[:, 0], box[:, 1]) < REACH_M
     index, box, velocity = index[labelled], box[labelled], seen.velocity[labelled]
@@ -73,13 +74,6 @@ def _build_boxes(motion: Motion, size: np.ndarray, bottom: np.ndarray, world_fro
     facing = motion.rotation[:, :, 0] @ turn
     heading = wrap_angle(np.arctan2(facing[:, 1], facing[:, 0]))
     return np.column_stack([center, size, heading]).astype(np.float32)
-
-
-def _find_in_zones(position: np.ndarray, zones: tuple[np.ndarray, ...]) -> np.ndarray:
-    inside = np.zeros(len(position), bool)
-    for zone in zones:
-        inside |= inside_polygon(position, zone)
-    return inside
 
 
 def _draw_levels(num_points: np.ndarray, frame: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.simulation.geometry import inside_polygon, pose_matrix, rotation_matrices
+from pcdet_poly.simulation.geometry import pose_matrix, rotation_matrices
 from pcdet_poly.simulation.labels import label_objects, move_to_sweep
 from pcdet_poly.simulation.lidar.cast import MeshCaster, cast_solids
 from pcdet_poly.simulation.lidar.effects import measure_returns
@@ -16,6 +16,7 @@ from pcdet_poly.simulation.lidar.rays import Beams, Hits
 from pcdet_poly.simulation.lidar.sensor import SIDE_SHAPE, SWEEP_S, TOP_SHAPE, Lidar, build_waymo_lidars
 from pcdet_poly.simulation.street.actors import Motion
 from pcdet_poly.simulation.street.scene import StreetScene, build_scene
+from pcdet_poly.structures.polygons import find_points_in_polygons
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
 SIGHT_M = 82.0  # objects farther away are left out
@@ -147,9 +148,8 @@ def _mark_no_label_zones(beams: Beams, image: np.ndarray, zones: tuple[np.ndarra
     """World points (P, 3) of a range image; sets its no-label-zone channel to 1 inside a zone."""
     row, column = np.nonzero(image[..., 0] > 0)
     points = beams.origin[column] + beams.compute_directions(row, column) * image[row, column, :1]
-    for zone in zones:
-        inside = inside_polygon(points[:, :2], zone)
-        image[row[inside], column[inside], 3] = 1.0
+    inside = find_points_in_polygons(points[:, :2], zones)
+    image[row[inside], column[inside], 3] = 1.0
     return points
 
 

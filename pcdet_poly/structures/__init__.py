@@ -2,7 +2,7 @@
 
 from pcdet_poly.structures.batch import Batch
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
-from pcdet_poly.structures.frame import POINT_COLUMNS, Frame, LidarCalibration
+from pcdet_poly.structures.frame import POINT_COLUMNS, TOP_LIDAR, Frame, LidarCalibration
 from pcdet_poly.structures.grid import Grid
 from pcdet_poly.structures.maps import AnchorMaps, CenterMaps, RsnMaps
 from pcdet_poly.structures.range_images import RangeImages
@@ -13,6 +13,7 @@ from pcdet_poly.structures.voxels import Voxels
 
 __all__ = [
     "POINT_COLUMNS",
+    "TOP_LIDAR",
     "WAYMO_CLASSES",
     "AnchorMaps",
     "AnchorTargets",

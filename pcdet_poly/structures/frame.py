@@ -22,6 +22,8 @@ POINT_COLUMNS: tuple[str, ...] = (
     "lidar",  # Waymo's LaserName: 1 TOP, 2 FRONT, 3 SIDE_LEFT, 4 SIDE_RIGHT, 5 REAR
 )
 
+TOP_LIDAR = 1  # Waymo's LaserName of the roof LiDAR
+
 
 @dataclass(frozen=True)
 class LidarCalibration:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.structures import LidarCalibration
+from pcdet_poly.structures import TOP_LIDAR, LidarCalibration
 from pcdet_poly.waymo.compression import inflate
 from pcdet_poly.waymo.protobuf_wire import read_byte_fields, read_float_matrix, read_integer
-from pcdet_poly.waymo.scan import TOP, LidarScan, get_lidar_name
+from pcdet_poly.waymo.scan import LidarScan, get_lidar_name
 
 # Field numbers of Laser and of RangeImage.
 _NAME, _RETURNS = 1, (2, 3)
@@ -61,7 +61,7 @@ def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int
         _decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1)
     )
     pose = None
-    if images and calibration.lidar == TOP:
+    if images and calibration.lidar == TOP_LIDAR:
         if not returns[0].get(_POSE):
             raise UserError(f"LiDAR {name} has range images but no pose per pixel: add range_image_pose_compressed")
         pose = _decode_image(returns[0][_POSE], f"LiDAR {name}, pixel poses")

@@ -12,7 +12,6 @@ from pcdet_poly.structures import GroundTruth, LidarCalibration
 
 # Waymo's LaserName, in ascending order.
 LIDAR_NAMES: Mapping[int, str] = {1: "TOP", 2: "FRONT", 3: "SIDE_LEFT", 4: "SIDE_RIGHT", 5: "REAR"}
-TOP = 1
 
 
 @dataclass(frozen=True)

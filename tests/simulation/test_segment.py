@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from pcdet_poly.simulation import simulate_segment
-from pcdet_poly.simulation.geometry import inside_polygon, pose_matrix, rotation_matrices
+from pcdet_poly.simulation.geometry import pose_matrix, rotation_matrices
 from pcdet_poly.simulation.lidar.cast import MeshCaster
 from pcdet_poly.simulation.lidar.rays import Hits
 from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
@@ -18,6 +18,7 @@ from pcdet_poly.simulation.solids.mesh import Mesh
 from pcdet_poly.simulation.street.scene import build_scene
 from pcdet_poly.simulation.street.traffic import EGO_LENGTH_M
 from pcdet_poly.structures import GroundTruth
+from pcdet_poly.structures.polygons import find_points_in_polygons
 from pcdet_poly.waymo import convert_range_images, encode_scan
 from pcdet_poly.waymo.scan import LidarScan, Scan
 
@@ -158,11 +159,11 @@ def test_no_label_zones_are_marked_and_without_labels() -> None:
     (zone,) = scan.no_label_zones
     points = convert_range_images(scan, (1, 2))
     turn, position = scan.world_from_vehicle[:3, :3], scan.world_from_vehicle[:3, 3]
-    inside = inside_polygon((points[:, :3] @ turn.T + position)[:, :2], zone)
+    inside = find_points_in_polygons((points[:, :3] @ turn.T + position)[:, :2], [zone])
     assert inside.any()
     assert (inside != (points[:, 5] == 1)).mean() < 1e-4
     centers = (scan.ground_truth.box[:, :3] @ turn.T + position)[:, :2]
-    assert not inside_polygon(centers, zone).any()
+    assert not find_points_in_polygons(centers, [zone]).any()
 
 
 def test_full_size_frames_look_like_waymos() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pcdet_poly.simulation.geometry import inside_polygon, rotation_matrices, wrap_angle
+from pcdet_poly.simulation.geometry import rotation_matrices, wrap_angle
 from pcdet_poly.simulation.lidar.sensor import build_waymo_lidars
 from pcdet_poly.waymo.range_image import beam_inclination_rad, column_azimuth_rad
 
@@ -56,14 +56,6 @@ def test_rotations_equal_scipy() -> None:
     angles = np.random.default_rng(0).uniform(-3, 3, (20, 3))  # roll, pitch, yaw
     expected = Rotation.from_euler("xyz", angles).as_matrix()
     np.testing.assert_allclose(rotation_matrices(angles[:, 0], angles[:, 1], angles[:, 2]), expected, atol=1e-12)
-
-
-def test_inside_polygon_equals_shapely() -> None:
-    shapely = pytest.importorskip("shapely")
-    polygon = np.array([[0, 0], [4, 0], [4, 3], [2, 1], [0, 3]], float)
-    points = np.random.default_rng(1).uniform(-1, 5, (500, 2))
-    expected = shapely.contains_xy(shapely.Polygon(polygon), points[:, 0], points[:, 1])
-    np.testing.assert_array_equal(inside_polygon(points, polygon), expected)
 
 
 def test_wrap_angle() -> None:

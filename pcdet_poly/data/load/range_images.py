@@ -28,11 +28,10 @@ from pcdet_poly.config.sections.rsn import RangeImageConfig
 from pcdet_poly.data.load.augment import transform_points
 from pcdet_poly.data.load.sweeps import AGE
 from pcdet_poly.ops.arrays.range_image import NEIGHBOURS, assign_pixels, select_nearest_points
-from pcdet_poly.structures import Frame, LidarCalibration, RangeImages
+from pcdet_poly.structures import TOP_LIDAR, Frame, LidarCalibration, RangeImages
 from pcdet_poly.waymo.range_image import beam_inclination_rad
 
 PIXEL, RANGE = "pixel", "range"  # columns of points: row * columns + column (-1: none), and metres from the LiDAR
-TOP = 1  # Waymo's LaserName
 # Range (metres), intensity and elongation that are shown to the network as 1: RSN, section 4.1.
 LARGEST = (79.5, 2.0, 2.0)
 
@@ -51,7 +50,7 @@ def add_pixel_columns(frame: Frame, cfg: RangeImageConfig) -> Frame:
     found = np.full((len(frame.points), 2), -1, np.float32)  # a pixel's number is far below 2 ** 24
     top = np.flatnonzero(_mask_top_points(frame))
     if len(top):
-        calibration = next((lidar for lidar in frame.calibrations if lidar.lidar == TOP), None)
+        calibration = next((lidar for lidar in frame.calibrations if lidar.lidar == TOP_LIDAR), None)
         polar = _compute_polar(_move_to_lidar(frame.points[top, :3], calibration, cfg))
         row, column = _find_rows(polar, calibration, cfg.rows), _find_columns(polar, calibration, cfg.columns)
         nearest_first = np.argsort(polar.range_m, kind="stable")
@@ -98,7 +97,7 @@ def _draw_sweeps(frame: Frame, cfg: RangeImageConfig) -> tuple[np.ndarray, list[
 def _mask_top_points(frame: Frame) -> np.ndarray:
     """(P,) bool: whether a point is finite and of the roof LiDAR; without the column `lidar`, every point is."""
     finite: np.ndarray = np.isfinite(frame.points[:, :3]).all(axis=1)
-    return finite & (frame.points[:, frame.columns.index("lidar")] == TOP) if "lidar" in frame.columns else finite
+    return finite & (frame.points[:, frame.columns.index("lidar")] == TOP_LIDAR) if "lidar" in frame.columns else finite
 
 
 def _move_to_lidar(xyz: np.ndarray, calibration: LidarCalibration | None, cfg: RangeImageConfig) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.simulation.lidar.calibration import RIGS
-from pcdet_poly.simulation.lidar.sensor import TOP
 from pcdet_poly.simulation.segment import simulate_segment
+from pcdet_poly.structures import TOP_LIDAR
 from pcdet_poly.waymo import convert_range_images
 
 RANGE_EDGES_M = np.arange(0.0, 80.0, 2.5)
@@ -60,7 +60,7 @@ def measure_simulated_frame(seed: int) -> tuple[FrameStatistics, np.ndarray]:
     number, lidar = cloud[:, 6], cloud[:, 7]
     beam_points = (scan.lidars[0].returns[0][::-1, :, 0] > 0).sum(axis=1)
     points = np.column_stack([cloud[:, :3], np.tanh(cloud[:, 3]), cloud[:, 4]])
-    second = int(((lidar == TOP) & (number == 2)).sum())
+    second = int(((lidar == TOP_LIDAR) & (number == 2)).sum())
     truth = scan.ground_truth
     objects = np.column_stack([truth.label, np.hypot(truth.box[:, 0], truth.box[:, 1]), truth.num_points])
     return _count_points(points, int(beam_points.sum()), second, beam_points), objects

@@ -9,9 +9,8 @@ import numpy as np
 
 from pcdet_poly.simulation.geometry import pose_matrix, rotation_matrices
 from pcdet_poly.simulation.lidar.calibration import RIGS, SIDE_INCLINATION_EDGES_RAD, Mount, Rig
-from pcdet_poly.structures import LidarCalibration
+from pcdet_poly.structures import TOP_LIDAR, LidarCalibration
 
-TOP = 1
 SWEEP_S = 0.1  # one turn of the TOP LiDAR
 # The vehicle moves on every so many columns (0.4 ms), in the images as in the poses stored with them. Poses
 # that repeat along a row are what lets zlib shrink the pose image from 4.1 MB.
@@ -63,7 +62,9 @@ def build_waymo_lidars(
         TOP, FRONT, SIDE_LEFT, SIDE_RIGHT, REAR.
     """
     chosen = RIGS[rig % len(RIGS)]
-    sides = (_build_side(lidar, mount, side_shape) for lidar, mount in sorted(chosen.mounts.items()) if lidar != TOP)
+    sides = (
+        _build_side(lidar, mount, side_shape) for lidar, mount in sorted(chosen.mounts.items()) if lidar != TOP_LIDAR
+    )
     return (_build_top(chosen, top_shape), *sides)
 
 
@@ -72,9 +73,9 @@ def _build_top(rig: Rig, shape: tuple[int, int]) -> Lidar:
     given = np.array(rig.top_inclination_rad)
     ascending = np.interp(np.linspace(0, len(given) - 1, height), np.arange(len(given)), given)
     low, high = rig.top_inclination_edges_rad
-    mount = _build_pose(rig.mounts[TOP])
+    mount = _build_pose(rig.mounts[TOP_LIDAR])
     return Lidar(
-        calibration=LidarCalibration(TOP, mount, ascending, low, high),
+        calibration=LidarCalibration(TOP_LIDAR, mount, ascending, low, high),
         inclination_rad=ascending[::-1].copy(),
         azimuth_rad=_compute_azimuths(width, mount),
         fires=np.ones(shape, bool),

@@ -17,9 +17,9 @@ import numpy as np
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath, list_files_below, parse_path
 from pcdet_poly.stage_timer import time_stage
-from pcdet_poly.structures import Frame, LidarCalibration
+from pcdet_poly.structures import TOP_LIDAR, Frame, LidarCalibration
 from pcdet_poly.waymo.decode import convert_scan
-from pcdet_poly.waymo.scan import TOP, LidarScan, Scan, check_returns, get_lidar_name
+from pcdet_poly.waymo.scan import LidarScan, Scan, check_returns, get_lidar_name
 from pcdet_poly.waymo.v2.component_file import is_component
 from pcdet_poly.waymo.v2.image_table import ImageTable
 from pcdet_poly.waymo.v2.schema import PIXEL_POSE, RETURNS, SCHEMAS
@@ -93,7 +93,7 @@ class SegmentV2:
             self._labels = read_labels(folder, segment)
             self._contexts = read_contexts(folder, segment)
             self._images = ImageTable(folder, "lidar", segment, RETURNS[: max(returns)])
-            self._pixel_poses = ImageTable(folder, "lidar_pose", segment, (PIXEL_POSE,), only=TOP)
+            self._pixel_poses = ImageTable(folder, "lidar_pose", segment, (PIXEL_POSE,), only=TOP_LIDAR)
         unknown = self._images.timestamps_us - self._poses.keys()
         if unknown:
             raise UserError(f"{self._images.path}: frame {min(unknown)} is not in vehicle_pose; fetch both files again")
@@ -146,6 +146,6 @@ def _make_lidar_scan(
     returns = tuple(image for image in images if image is not None)
     if returns and images[0] is None:
         raise UserError(f"LiDAR {name} has a second return but no first")
-    if returns and calibration.lidar == TOP and pose is None:
+    if returns and calibration.lidar == TOP_LIDAR and pose is None:
         raise UserError(f"LiDAR {name} has range images but no pose per pixel: complete lidar_pose")
     return LidarScan(calibration, returns, pose if returns else None)
