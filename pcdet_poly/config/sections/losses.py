@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.cell_loss import LossSection
-from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Real, Section, number_from_text
+from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Real, Section, parse_number
 
 
 class PolyConfig(LossSection):
@@ -24,7 +24,7 @@ class PolyConfig(LossSection):
     """Where epsilon changes the loss; elsewhere the loss is the plain one."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How epsilon rises from 0 to its value: at once, linearly, or along half a cosine."""
-    schedule_until: Annotated[float, BeforeValidator(number_from_text), Field(gt=0, le=1)] = 1.0
+    schedule_until: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] = 1.0
     """Share of the training after which epsilon has its full value."""
     num_terms: Count | None = None
     """Drop-N: keep only this many polynomials of the plain loss. None: all."""
