@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+import pcdet_poly.ops.scatter  # noqa: F401 - declares segment_mean and segment_max, which the GPU's back end calls
 from pcdet_poly.ops.dispatch import find_back_end
 from pcdet_poly.structures import Voxels
 from pcdet_poly.structures.pillars import Pillars

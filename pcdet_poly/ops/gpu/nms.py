@@ -22,7 +22,7 @@ LONGEST_LIST = 1 << 23  # pairs, 32 MB: all pairs of 4096 boxes at once
 PROGRAMS = 1024
 
 
-def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
+def suppress_overlapping(box: Tensor, group: Tensor, threshold: Tensor) -> Tensor:
     """Mark the boxes to keep.
 
     A box goes if its bird's-eye IoU (float32) with a kept one before it exceeds its threshold.
@@ -30,7 +30,7 @@ def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
     Args:
         box: (N, 7) float32 by descending score.
         group: (N,) int64; only boxes of one group suppress each other.
-        iou: (N,) float32 threshold of each box.
+        threshold: (N,) float32 threshold of each box.
 
     Returns:
         (N,) bool, True where kept.
@@ -41,10 +41,12 @@ def suppress_overlapping(box: Tensor, group: Tensor, iou: Tensor) -> Tensor:
     for first in range(0, num_boxes, rows):
         num_pairs = torch.zeros(1, dtype=torch.int32, device=box.device)
         tiles = (triton.cdiv(min(rows, num_boxes - first), TILE), triton.cdiv(num_boxes - first, TILE))
-        _list_pairs[tiles](boxes, group, iou, pairs, num_pairs, num_boxes, first, TILE=TILE, enable_fp_fusion=False)
+        _list_pairs[tiles](
+            boxes, group, threshold, pairs, num_pairs, num_boxes, first, TILE=TILE, enable_fp_fusion=False
+        )
         programs = min(PROGRAMS, triton.cdiv(len(pairs), 128))
         _measure_pairs[(programs,)](
-            boxes, iou, pairs, num_pairs, suppresses, num_boxes, first, BLOCK=128, enable_fp_fusion=False
+            boxes, threshold, pairs, num_pairs, suppresses, num_boxes, first, BLOCK=128, enable_fp_fusion=False
         )
     return _select_kept(suppresses, num_boxes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean
 from pcdet_poly.structures.pillars import Pillars
 
 
@@ -24,7 +23,8 @@ def decorate_points(points: Tensor, voxel_of_point: Tensor, pillars: Pillars, ce
     row = pillars.pillar_of_row
     kept = voxel_of_point.argsort(stable=True)[len(points) - len(row) :]  # -1 comes first
     points, xyz = points[kept], points[kept, :3]
-    mean = scatter_mean(xyz, row, len(centre))
+    mean, _ = torch.ops.pcdet_poly.segment_mean(xyz.float().contiguous(), row, len(centre))
+    mean = mean.to(xyz.dtype)
     return torch.cat([points, xyz - mean[row], xyz - centre[row], points.new_ones(len(points), 1)], dim=1)
 
 
@@ -47,7 +47,7 @@ def linear_relu_pool(
     values = (inputs @ weight.T + shift[row]).relu()
     total = torch.zeros_like(shift).index_add(0, row, values)
     outer = gram_matrix(values) if with_product else values.new_zeros(2 * shift.shape[1:], dtype=torch.float64)
-    return values, total, scatter_max(values, row, len(shift)), outer
+    return values, total, _find_maximum(values, row, len(shift)), outer
 
 
 def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
@@ -61,9 +61,15 @@ def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
     Returns:
         (V, C).
     """
-    return scatter_max(inputs @ weight.T, pillars.pillar_of_row, len(pillars))
+    return _find_maximum(inputs @ weight.T, pillars.pillar_of_row, len(pillars))
 
 
 def gram_matrix(values: Tensor) -> Tensor:
     """values.T @ values in float64."""
     return values.double().T @ values.double()
+
+
+def _find_maximum(values: Tensor, row: Tensor, num_pillars: int) -> Tensor:
+    """Find the maximum (V, C) of values (K, C) over each pillar, with the gradient of ops/scatter.py."""
+    highest: Tensor = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), row, num_pillars)
+    return highest.to(values.dtype)
