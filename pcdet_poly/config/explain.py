@@ -29,4 +29,4 @@ def _walk_settings(section: BaseModel, prefix: tuple[str, ...]) -> Iterator[tupl
             yield from _walk_settings(value, (*prefix, name))
         else:
             shown = list(value) if isinstance(value, tuple) else value
-            yield (*prefix, name), shown, (field.description or "").split("\n")[0]
+            yield (*prefix, name), shown, " ".join((field.description or "").split())

@@ -100,7 +100,7 @@ def name_settings(settings: type[Section], name: str) -> type[Section]:
     field = settings.model_fields.get("kind")
     if field is not None and field.default == name:
         return settings
-    kind: Any = (Literal[name], Field(default=name, description=f"Which {_tell_noun(settings)}."))
+    kind: Any = (Literal[name], Field(default=name, description=f"Name of the {_tell_noun(settings)}."))
     named: type[Section] = create_model(
         settings.__name__, __base__=settings, __doc__=settings.__doc__, __module__=settings.__module__, kind=kind
     )

@@ -13,15 +13,15 @@ class BackboneConfig(Section):
     """Bird's-eye backbone and neck: stages of 3 x 3 convolutions, each brought to one resolution."""
 
     layers: tuple[Count, ...] = (3, 5, 5)
-    """Convolutions per stage after its strided one."""
+    """Number of convolutions of each stage after its strided one."""
     strides: tuple[Count, ...] = (1, 2, 2)
-    """Stride of each stage."""
+    """Stride of each stage's first convolution."""
     channels: tuple[Count, ...] = (64, 128, 256)
     """Width of each stage."""
     up_strides: tuple[Count, ...] = (1, 2, 4)
-    """Upsampling of each stage's output."""
+    """Factor by which each stage's output is enlarged."""
     up_channels: tuple[Count, ...] = (128, 128, 128)
-    """Width of each upsampled output; they are concatenated."""
+    """Width of each stage's enlarged output; these are concatenated."""
 
     @property
     def output_stride(self) -> int:

@@ -20,15 +20,15 @@ class CenterHeadConfig(Section):
     head_width: Count = 64
     """Width of the head's shared convolution and of its branches."""
     prior: Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)] = 0.1
-    """Score the heatmap starts from; sets the bias of its last layer."""
+    """Score that the heatmap starts from; it sets the bias of its last layer."""
     iou_branch: bool = False
-    """Predict each box's IoU, to rescore detections with (decode.iou_weight)."""
+    """Predict each box's IoU with its object, by which `decode.iou_weight` changes scores."""
     heading: Literal["sin_cos", "bins"] = "sin_cos"
     """Heading as its sine and cosine, or as one of `heading_bins` sectors and a residual."""
     heading_bins: Annotated[int, Field(ge=2)] = 12
-    """heading: bins' number of sectors; sector 0 is centred on 0."""
+    """For `heading: bins`: number of sectors; sector 0 is centred on heading 0."""
     velocity: bool = False
-    """Predict each box's velocity; learned where labels have a speed."""
+    """Predict each box's velocity, m/s; it is learned where labels have a speed."""
 
     @property
     def num_heading_bins(self) -> int:
@@ -46,20 +46,20 @@ class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
     """CenterPoint on pillars: dynamic pillar encoder, bird's-eye backbone, centre head."""
 
     kind: Literal["centerpoint_pillar"] = "centerpoint_pillar"
-    """Which detector."""
+    """Name of the detector."""
 
 
 class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
     """CenterPoint on voxels: mean of points, sparse backbone, bird's-eye backbone, centre head."""
 
     kind: Literal["centerpoint_voxel"] = "centerpoint_voxel"
-    """Which detector."""
+    """Name of the detector."""
     residual: bool = False
-    """Sparse layers in residual blocks of two."""
+    """Build the sparse layers as residual blocks of two."""
     channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 64)
     """Width of each sparse stage; all stages but the first halve the resolution."""
     layers: tuple[Count, ...] = (1, 2, 2, 2)
-    """Submanifold convolutions (residual: blocks) per stage after its strided one."""
+    """Submanifold convolutions of each stage after its strided one; with `residual`, residual blocks."""
     out_channels: Count = 128
     """Width of a cell of the sparse output; the cells of a column are concatenated to the bird's-eye image."""
     sparse_backend: Literal["torch", "spconv"] = "torch"

@@ -14,7 +14,7 @@ class DataConfig(Section):
     """Which frames, which classes, which points."""
 
     train: tuple[str, ...] = ()
-    """Frame stores (folders made by data_tools) to train on."""
+    """Frame stores to train on, folders made by `pcdet-poly preprocess` or `import-frames`."""
     val: tuple[str, ...] = ()
     """Frame stores to evaluate on."""
     classes: Annotated[tuple[str, ...], Field(min_length=1)] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
@@ -22,14 +22,14 @@ class DataConfig(Section):
     returns: tuple[Literal[1, 2], ...] = (1, 2)
     """LiDAR returns to use."""
     sweeps: Count = 1
-    """LiDAR sweeps a frame consists of: itself and as many before it, as far as its segment has them, moved into its
-    vehicle frame. With more than one, a point has its age in seconds as its last number."""
+    """LiDAR sweeps that make up a frame: its own and those before it, as far as its segment has them, moved into its
+    vehicle frame. With more than one, the last number of a point is its age in seconds."""
     min_points: int = Field(default=1, ge=0)
     """Train on labelled boxes with at least this many LiDAR points."""
     train_every: Count = 1
     """Train on every n-th frame of the concatenated list of frames; 5 is OpenPCDet's `20 %`."""
     train_segments_every: Count = 1
-    """Train on every n-th segment of the concatenated list only; 5 is the other meaning of `20 %`: fewer places."""
+    """Train on every n-th segment of the concatenated list; 5 is the other meaning of `20 %`, with fewer streets."""
     val_every: Count = 1
     """Evaluate on every n-th frame of the concatenated list of frames."""
     workers: int = Field(default=2, ge=0)
@@ -74,11 +74,11 @@ class AugmentConfig(Section):
     flip_y: bool = True
     """Mirror x (flip along the y axis) in half of the frames."""
     rotation_rad: NotNegative = 0.7853981633974483
-    """Rotate about z by an angle uniform in +- this."""
+    """Rotate about z by an angle that is uniform within plus and minus this, radians."""
     scale: tuple[Positive, Positive] = (0.95, 1.05)
-    """Scale everything by a factor uniform in this interval."""
+    """Scale points and boxes by one factor that is uniform in this interval."""
     translation_m: NotNegative = 0.0
-    """Standard deviation of a shift along x, y and z."""
+    """Standard deviation, metres, of a shift along x, y and z."""
     shuffle: bool = True
     """Put the points into random order."""
 
@@ -93,15 +93,16 @@ class PasteConfig(Section):
     """Labelled objects of other frames, put into training frames before these are augmented. Default: none."""
 
     bank: str = ""
-    """File made by data_tools/build_object_bank.py; empty: no pasting."""
+    """File made by `pcdet-poly build-bank`. Empty: nothing is pasted."""
     objects: tuple[Annotated[int, Field(ge=0)], ...] = (15, 10, 10)
-    """How many objects of each class of data.classes, those that collide with others included."""
+    """Number of objects to paste of each class of data.classes; those that would collide with others are left out after
+    they have been counted."""
     fill: bool = True
     """Count the frame's own objects too: paste only as many as are missing (as OpenPCDet does on Waymo)."""
     min_points: Count = 5
     """Paste objects with at least this many LiDAR points."""
     max_level: Literal[1, 2] = 2
-    """Paste objects up to this difficulty; 1 leaves those of LEVEL_2 out."""
+    """Largest difficulty of an object to paste; 1 leaves those of LEVEL_2 out."""
     every: Count = 1
     """Paste from every n-th frame of the bank's list of frames. OpenPCDet's `20 %` configs paste from all (1); with
     the value of data.train_every, training sees no object of a frame that it does not train on."""

@@ -13,7 +13,7 @@ class LetConfig(Section):
     """Longitudinal-error-tolerant metrics (LET-3D-AP), for detectors that see depth poorly. arXiv 2206.07705."""
 
     sensor_location: tuple[Real, Real, Real] = (1.43, 0.0, 2.18)
-    """Where lines of sight start, metres in the vehicle frame; the default is the middle of Waymo's cameras."""
+    """Point where lines of sight start, metres in the vehicle frame; the default is the middle of Waymo's cameras."""
     tolerance: Annotated[float, Field(gt=0)] = 0.1
     """Longitudinal error at which a match is worth nothing, as a share of the object's distance."""
     min_tolerance_m: Positive = 0.5
@@ -32,11 +32,12 @@ class MetricsConfig(Section):
     levels: tuple[Literal[1, 2], ...] = (1, 2)
     """Difficulty levels: LEVEL_1 leaves missed hard objects out, LEVEL_2 counts them."""
     box_types: tuple[Literal["3D", "BEV", "AA_2D"], ...] = ("3D", "BEV")
-    """What overlaps: volumes, footprints, or footprints without their headings."""
+    """Overlap that decides: of volumes, of footprints, or of footprints without their headings."""
     iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.7, 0.5, 0.5, 0.5)
     """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist."""
     matcher: Literal["hungarian", "score_first"] = "hungarian"
-    """Greatest sum of IoU, or each prediction in descending score takes what is left (with the official tool's bug)."""
+    """How predictions and objects are matched: for the greatest sum of IoU, or each prediction, by descending score, to
+    the best object that is left (with the official tool's bug)."""
     score_cutoffs: tuple[Real, ...] | Count | None = None
     """Scores at which precision and recall are taken. None: 0, 0.01, ... 1. A number n: n estimated from the scores."""
     recall_delta: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] = 0.05
@@ -55,7 +56,7 @@ class SubmissionConfig(Section):
     max_boxes: Count = 200
     """Boxes per frame; the best scores are kept. Waymo's challenges take at most 200."""
     min_score: Real = 0.0
-    """Smallest score."""
+    """Smallest score of a box."""
     account_name: str = ""
     """E-mail address registered with Waymo."""
     unique_method_name: str = ""
@@ -63,22 +64,22 @@ class SubmissionConfig(Section):
     authors: tuple[str, ...] = ()
     """Names of the authors."""
     affiliation: str = ""
-    """Where they work."""
+    """Where the authors work."""
     description: str = ""
     """What the method does."""
     method_link: str = ""
     """Link to a paper or code."""
     past_frames: int = Field(default=0, ge=0)
-    """Earlier frames that each prediction has used."""
+    """Number of earlier frames that each prediction has used."""
     latency_s: NotNegative = 0.0
-    """Seconds per frame."""
+    """Time that the method takes per frame, seconds."""
 
 
 class EvaluationConfig(Section):
     """Waymo's detection metrics."""
 
     metrics: MetricsConfig = MetricsConfig()
-    """Which metrics."""
+    """Which metrics are computed."""
     within: tuple[Real, Real, Real, Real] | None = None
     """x and y limits (x0, y0, x1, y1), metres: boxes with a centre outside are ignored on both sides. None: all."""
     batch_size: Count = 4

@@ -19,9 +19,9 @@ class TargetsConfig(Section):
     min_radius: Count = 2
     """Smallest Gaussian radius, cells."""
     radius: Literal["legacy", "corrected"] = "legacy"
-    """CornerNet's formula as all public code has it, or with its algebra corrected."""
+    """Radius of a Gaussian by CornerNet's formula as all public code has it, or with its algebra corrected."""
     max_objects: Count = 500
-    """Objects per frame used for training; the nearest are kept."""
+    """Largest number of objects per frame to train on; the nearest are kept."""
 
 
 class DecodeConfig(Section):
@@ -30,15 +30,17 @@ class DecodeConfig(Section):
     top_k: Count = 500
     """Peaks kept per frame and class before NMS."""
     score: Fraction = 0.1
-    """Smallest classification score; before `iou_weight` changes it."""
+    """Smallest classification score of a box, before `iou_weight` changes it."""
     iou_weight: Fraction | tuple[Fraction, ...] | None = None
-    """Rank boxes by score ** (1 - a) * IoU ** a, IoU from model.iou_branch: a, or one per class. None: by score."""
+    """The a by which boxes are ranked: score ** (1 - a) * IoU ** a, with the IoU of model.iou_branch; one number or
+    one per class. None: boxes are ranked by score."""
     nms: Literal["per_class", "class_agnostic", "circle", "none"] = "per_class"
-    """Which boxes compete: those of one class, all, those of one class by the distance of their centres, or none."""
+    """Boxes that compete: those of one class, all, those of one class by the distance of their centres, or none."""
     nms_iou: Overlap | tuple[Overlap, ...] = 0.7
-    """Rotated bird's-eye IoU above which the lower score goes; one number or one per class."""
+    """Rotated bird's-eye IoU above which the box with the lower score is dropped; one number or one per class."""
     circle_radius_m: Positive | tuple[Positive, ...] | None = None
-    """nms: circle's distance within which the lower score goes; one number or one per class."""
+    """For `nms: circle`: distance of centres, metres, within which the box with the lower score is dropped; one number
+    or one per class."""
     max_detections: Count = 500
     """Boxes kept per frame."""
 

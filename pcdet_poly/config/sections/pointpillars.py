@@ -20,15 +20,15 @@ class AnchorConfig(Section):
     """Anchors of one class: at every cell a box of this size, one per yaw."""
 
     name: str
-    """Class, as `data.classes` has it."""
+    """Name of the class, as in `data.classes`."""
     size: tuple[Positive, Positive, Positive]
     """Length, width, height, metres."""
     bottom_z: Real = 0.0
     """Height of the underside, metres; Waymo's vehicle frame has the ground near 0."""
     matched: Fraction
-    """Bird's-eye IoU with an object from which on an anchor is a positive."""
+    """Smallest bird's-eye IoU with an object that makes an anchor a positive."""
     unmatched: Fraction
-    """IoU below which it is background. What lies between counts as neither."""
+    """IoU below which an anchor is background. Anchors between the two count as neither."""
 
     @model_validator(mode="after")
     def _check_threshold_order(self) -> Self:
@@ -48,21 +48,22 @@ class PointPillarsConfig(PillarsConfig):
     """PointPillars: pillar encoder, bird's-eye backbone, anchor head. The defaults are OpenPCDet's for Waymo."""
 
     kind: Literal["pointpillars"] = "pointpillars"
-    """Which detector."""
+    """Name of the detector."""
     anchors: tuple[AnchorConfig, ...] = WAYMO_ANCHORS
-    """One entry per class of `data.classes`."""
+    """Anchors of each class, one entry per class of `data.classes`."""
     yaws_rad: tuple[Real, ...] = Field(default=(0.0, 1.57), min_length=1)
-    """Headings of the anchors at every cell; 1.57 is the published pi / 2."""
+    """Headings of the anchors at every cell, radians; 1.57 is the published pi / 2."""
     anchors_at: Literal["corners", "centres"] = "corners"
-    """OpenPCDet's lattice from one edge of the grid to the other, ends included, or the centres of the cells."""
+    """Where anchors stand: on OpenPCDet's lattice from one edge of the grid to the other, ends included, or at the
+    centres of the cells."""
     prior: Prior = 0.01
-    """Score every anchor starts from; sets the bias of the classification layer."""
+    """Score that every anchor starts from; it sets the bias of the classification layer."""
     direction_bins: Annotated[int, Field(ge=2, multiple_of=2)] = 2
     """Sectors of heading that the direction output tells apart; the box alone leaves front and back open."""
     direction_offset_rad: Real = math.pi / 4
-    """Where the first sector starts."""
+    """Heading at which the first sector starts, radians."""
     smooth_l1_beta: Positive = 1 / 9
-    """Residual from which on the box loss is linear."""
+    """Residual above which the box loss is linear."""
     box_weight: NotNegative = 2.0
     """Weight of the box loss in the total."""
     code_weights: tuple[NotNegative, NotNegative, NotNegative, NotNegative, NotNegative, NotNegative, NotNegative] = (

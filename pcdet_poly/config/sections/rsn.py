@@ -23,11 +23,11 @@ class RangeImageConfig(Section):
     """
 
     rows: Count = 64
-    """Beams."""
+    """Rows of the image, one per beam."""
     columns: Count = 2650
-    """Azimuths in a full turn."""
+    """Columns of the image, azimuths in a full turn."""
     lidar_m: tuple[Real, Real, Real] = (1.43, 0.0, 2.18)
-    """Where the LiDAR sits in frames that bring no calibration, x y z in the vehicle frame; the default is Waymo's."""
+    """Position of the LiDAR in frames without a calibration, x y z in metres, vehicle frame; the default is Waymo's."""
     blocks: tuple[Count, ...] = Field(default=(1, 2, 2, 2), min_length=1)
     """Residual blocks per stage."""
     channels: tuple[Count, ...] = (16, 64, 128, 128)
@@ -60,31 +60,32 @@ class RsnConfig(DetectorSection):
     """Range Sparse Net: range image U-Net, foreground points, sparse convolutions, head on voxels. One class."""
 
     kind: Literal["rsn"] = "rsn"
-    """Which detector."""
+    """Name of the detector."""
     image: RangeImageConfig = RangeImageConfig()
     """Range image and its network."""
     segmentation: SegmentationConfig = SegmentationConfig()
-    """Loss of the foreground scores; `classification` is that of the heatmap."""
+    """Loss of the foreground scores of points; `classification` is the loss of the heatmap."""
     foreground_score: Fraction = 0.15
-    """Points with at least this foreground score go on: .15 for vehicles, .10 for pedestrians."""
+    """Smallest foreground score of a point that goes on to the 3D part: .15 for vehicles, .10 for pedestrians."""
     encoder_layers: Count = 2
-    """Layers of the voxel encoder: linear, layer norm, ReLU."""
+    """Layers of the voxel encoder, each a linear map, layer norm and ReLU."""
     channels: Count = 96
     """Width of the voxel encoder, the sparse blocks and the head."""
     blocks: tuple[Block, ...] = Field(default=("B1", "B0/2", "B1", "B0/2", "B1", "B1"), min_length=1)
-    """Sparse blocks. B1: residual on the active cells. B0: a convolution that grows them, then B1; /2: its stride."""
+    """Sparse blocks in order. B1 is a residual block on the active cells; B0 is a convolution that adds the cells
+    around them, then a B1; B0/2 is a B0 whose convolution has stride 2."""
     heading_bins: Annotated[int, Field(ge=2)] = 12
     """Sectors of heading: 12 for vehicles, 4 for pedestrians."""
     prior: Prior = 0.1
-    """Score that foreground and heatmap start from; sets the biases of their last layers."""
+    """Score that foreground and heatmap start from; it sets the biases of their last layers."""
     sigma_m: Positive = 1.0
-    """Heatmap targets fall as exp(-d / sigma ** 2) with distance d, metres: 1.0 for vehicles, .5 for pedestrians."""
+    """Sigma of heatmap targets, exp(-d / sigma ** 2) at distance d, metres: 1.0 for vehicles, .5 for pedestrians."""
     box_heat: Fraction = 0.2
     """Boxes are learned at voxels with a heatmap target above this."""
     box_weight: NotNegative = 1.0
     """Weight of the box losses (heading, box code, IoU) in the total."""
     smooth_l1_beta: Positive = 1 / 9
-    """Residual from which on the smooth L1 loss is linear."""
+    """Residual above which the smooth L1 loss is linear."""
 
     @property
     def stride(self) -> int:
