@@ -22,7 +22,7 @@ def list_stages(model: nn.Module) -> list[nn.Module]:
     return stages
 
 
-def checkpoint_stages(model: nn.Module, *, compiled: bool = False) -> None:
+def enable_checkpointing(model: nn.Module, *, compiled: bool = False) -> None:
     """Let every stage store its input alone, and compute the rest once more when gradients are asked for.
 
     Gradients and running statistics stay what they are. With `compiled`, compile each stage. A copy of

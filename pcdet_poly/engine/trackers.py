@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,16 @@ _OFFLINE = {
     "mlflow": "set MLFLOW_TRACKING_URI to a server, or to sqlite:///FILE",
 }
 _PARAMS_PER_REQUEST = 100
+
+
+@dataclass(frozen=True)
+class _TrackedRun:
+    """The content of tracker.json."""
+
+    tracker: str
+    project: str
+    id: str | None = None  # of the run there; None where there is none yet
+    marks: Mapping[str, int] = field(default_factory=dict)  # event -> last step that the tracker has
 
 
 class Service(Protocol):
@@ -44,7 +55,13 @@ class Tracker:
         self._works = True
 
     def log(self, event: str, step: int, values: Mapping[str, float]) -> None:
-        """Pass a line on. A tracker that fails costs a warning, not the training."""
+        """Pass a line on. A tracker that fails costs a warning, not the training.
+
+        Args:
+            event: what the line is about: step or evaluation.
+            step: steps done.
+            values: numbers by name.
+        """
         if step > self._marks.get(event, -1):
             self._try(lambda: self._service.log(step, values))
 
@@ -95,35 +112,35 @@ def open_tracker(
     if cfg.tracker == "none":
         return None
     check_tracker(cfg)
-    known = _read_tracked_run(cfg, folder)
+    tracked = _read_tracked_run(cfg, folder)
     service: Service
     try:
         if cfg.tracker == "wandb":
-            service = _Wandb(cfg.tracker_project, folder, config, known["id"] or secrets.token_hex(4))
+            service = _Wandb(cfg.tracker_project, folder, config, tracked.id or secrets.token_hex(4))
         else:
-            service = _Mlflow(cfg.tracker_project, folder, config, known["id"])
+            service = _Mlflow(cfg.tracker_project, folder, config, tracked.id)
     except Exception as error:  # not logged in, no network, a run that was deleted there
         raise UserError(f"train.tracker = {cfg.tracker}: {_take_first_line(error)}; {_OFFLINE[cfg.tracker]}") from error
-    marks = _find_last_steps(known, log)
-    write_json(folder / FILE, {**known, "id": service.id, "marks": marks})
-    return Tracker(service, marks)
+    tracked = replace(tracked, id=service.id, marks=_find_last_steps(tracked, log))
+    write_json(folder / FILE, asdict(tracked))
+    return Tracker(service, tracked.marks)
 
 
-def _read_tracked_run(cfg: TrainConfig, folder: Path) -> dict[str, Any]:
+def _read_tracked_run(cfg: TrainConfig, folder: Path) -> _TrackedRun:
     """Return the content of tracker.json; without an id where the run has not been on this tracker."""
-    fresh: dict[str, Any] = {"tracker": cfg.tracker, "project": cfg.tracker_project, "id": None, "marks": {}}
+    fresh = _TrackedRun(cfg.tracker, cfg.tracker_project)
     path = folder / FILE
-    found = json.loads(path.read_text()) if path.is_file() else fresh
-    return found if all(found[name] == fresh[name] for name in ("tracker", "project")) else fresh
+    found = _TrackedRun(**json.loads(path.read_text())) if path.is_file() else fresh
+    return found if (found.tracker, found.project) == (fresh.tracker, fresh.project) else fresh
 
 
-def _find_last_steps(known: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _find_last_steps(tracked: _TrackedRun, log: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Return the last step of each event that the tracker has.
 
     It is that of the log, or of a log that was longer before an earlier start.
     """
-    marks: dict[str, int] = dict(known["marks"])
-    for line in log if known["id"] else ():
+    marks = dict(tracked.marks)
+    for line in log if tracked.id else ():
         marks[line["event"]] = max(marks.get(line["event"], -1), line["step"])
     return marks
 

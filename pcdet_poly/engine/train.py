@@ -13,7 +13,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.distributed import broadcast_from_first, compute_loss_weights, rank, wait_for_all, world_size
-from pcdet_poly.engine.activations import checkpoint_stages
+from pcdet_poly.engine.activations import enable_checkpointing
 from pcdet_poly.engine.best import compute_score
 from pcdet_poly.engine.board import show_evaluation
 from pcdet_poly.engine.ema import update_average
@@ -76,7 +76,7 @@ def _train_on(
 ) -> None:
     cfg, optimizer, scaler = run.config.train, state.optimizer, state.scaler
     if cfg.checkpoint_activations:
-        checkpoint_stages(recipe.model, compiled=cfg.compile)
+        enable_checkpointing(recipe.model, compiled=cfg.compile)
     network = torch.compile(recipe.model) if cfg.compile else recipe.model
     recipe.model.train()
     with report_progress("train", state.step, timeline.total_steps) as report:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.data.load.loader import load_training_batches
-from pcdet_poly.engine.activations import checkpoint_stages
+from pcdet_poly.engine.activations import enable_checkpointing
 from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
@@ -23,7 +23,7 @@ def test_gradients_and_running_statistics_stay(tiny) -> None:
         recipe = build_seeded_recipe(config, CPU)
         passes = count_passes(recipe.model.backbone.stages[0])
         if checkpointed:
-            checkpoint_stages(recipe.model)
+            enable_checkpointing(recipe.model)
         recipe.model.train()
         recipe.criterion(recipe.model(batch), recipe.assign(batch)).total.backward()
         assert len(passes) == (2 if checkpointed else 1)
@@ -44,10 +44,10 @@ def count_passes(stage: nn.Module) -> list[bool]:
 def test_names_of_weights_stay(tiny) -> None:
     model = build_seeded_recipe(tiny(), CPU).model
     names = model.state_dict().keys()
-    checkpoint_stages(model)
+    enable_checkpointing(model)
     assert model.state_dict().keys() == names
 
 
 def test_a_model_without_stages_is_refused() -> None:
     with pytest.raises(UserError, match=r"train\.checkpoint_activations: this model has no stages"):
-        checkpoint_stages(nn.Linear(2, 2))
+        enable_checkpointing(nn.Linear(2, 2))

@@ -13,7 +13,7 @@ from torch.nn.functional import batch_norm, conv3d
 from benchmarks.common import lidar_cloud
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
-from pcdet_poly.engine.activations import checkpoint_stages
+from pcdet_poly.engine.activations import enable_checkpointing
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm
 from pcdet_poly.models.layers.voxel_backbone import SubmanifoldLayer, SubmanifoldResidualBlock, VoxelBackbone
@@ -234,7 +234,7 @@ def test_checkpointed_stages_have_the_same_gradients() -> None:
     for checkpointed in (False, True):
         model = build(tiny(residual=True)).train()
         if checkpointed:
-            checkpoint_stages(model)
+            enable_checkpointing(model)
         model(batch).heatmap.square().mean().backward()
         found.append([model.encoder.input.layers[0].conv.weight.grad, *model.buffers()])
     torch.testing.assert_close(*found, atol=0, rtol=0)
