@@ -127,10 +127,12 @@ def write_segment(
         The segment's entry in the manifest.
 
     Raises:
-        UserError: if the frames are of several segments or class lists, or cannot be stored.
+        UserError: if there is no frame, or the frames are of several segments or class lists or cannot be stored.
     """
     frames = iter(frames)
-    first = next(frames)
+    first = next(frames, None)
+    if first is None:
+        raise UserError(f"{source.path}: no frame in it; a segment needs one")
     path = folder / segment_file_name(first.segment)
     timestamps_us: list[int] = []
     num_points = 0

@@ -87,6 +87,10 @@ class ComponentFile:
         """Read all rows of some columns; if the segment is among them, raise `UserError` if a row is of another."""
         with translate_errors(self.path):
             table = self.file.read(columns=list(columns), use_threads=False)
+            table.validate(full=True)  # text that is not UTF-8, too
+        announced = self.file.metadata.num_rows
+        if len(table) != announced:
+            raise UserError(f"{self.path}: {len(table)} rows in it, {announced} announced: damaged; fetch it again")
         if SEGMENT in columns:
             others = set(pc.unique(table[SEGMENT]).to_pylist()) - {self.path.stem}
             if others:
@@ -140,14 +144,19 @@ class RowReader:
         self._cursors: dict[int, _Cursor] = {}  # by row group, ordered by last use
 
     def read_row(self, position: int) -> pa.RecordBatch:
-        """Read one row, counted from the file's beginning."""
+        """Read one row, counted from the file's beginning; raise `UserError` if the file ends before it."""
         group = bisect_right(self._starts, position) - 1
         cursor = self._cursors.pop(group, None)
         with translate_errors(self._source.path), time_stage("decompress"):
             if cursor is None or cursor.position > position:
                 cursor = _Cursor(self._starts[group], self._iterate_group(group))
             while cursor.position <= position:
-                row = next(cursor.rows)
+                row = next(cursor.rows, None)  # a StopIteration would end the caller's loop over frames
+                if row is None or row.num_rows != 1:
+                    raise UserError(
+                        f"{self._source.path}: row {cursor.position} is announced and not there: damaged; "
+                        "fetch it again"
+                    )
                 cursor.position += 1
         if cursor.position < self._starts[group + 1]:
             self._cursors[group] = cursor

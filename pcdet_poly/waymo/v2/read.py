@@ -75,7 +75,7 @@ def read_scans_v2(folder: str | AnyPath, segment: str, *, returns: Collection[in
         UserError: at what cannot be read, with the path and the reason.
     """
     opened = SegmentV2(folder, segment, returns=returns)
-    return map(opened.read_scan, opened.timestamps_us)
+    return (opened.read_scan(timestamp_us) for timestamp_us in opened.timestamps_us)
 
 
 class SegmentV2:

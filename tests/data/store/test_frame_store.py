@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
-from pcdet_poly.data.store.frame_store import Store, write_store
+from pcdet_poly.data.store.frame_store import Store, write_segment, write_store
 from pcdet_poly.data.store.manifest import MANIFEST, read_manifest
 from pcdet_poly.data.store.segment_file import open_writer, read_archive_directory, read_frame
+from pcdet_poly.data.store.source_fingerprint import Source
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import Frame, GroundTruth
 from tests.data.frames import assert_same_frame, make_frame
@@ -253,6 +254,14 @@ def test_unusable_manifests(folder: Path, change: object, says: str) -> None:
     path.write_text(change(path.read_text()))  # type: ignore[operator]
     with pytest.raises(UserError, match=says):
         Store(folder)
+
+
+def test_a_segment_without_frames_is_one_line(tmp_path: Path) -> None:
+    """A StopIteration instead would end a caller's loop over sources without a word."""
+    source = Source(tmp_path / "empty", num_bytes=0, fingerprint=0)
+    with pytest.raises(UserError, match="empty: no frame in it"):
+        write_segment(tmp_path, [], source, precision="exact")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:

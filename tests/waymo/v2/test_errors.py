@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.waymo import list_segments_v2, read_frames_v2, read_scans_v2
+from pcdet_poly.waymo import Scan, list_segments_v2, read_frames_v2, read_scans_v2
 from pcdet_poly.waymo.v2.schema import LASER, PIXEL_POSE, RETURNS, SCHEMAS, TIMESTAMP, WORLD_FROM_VEHICLE
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import SEGMENT, START_US, make_scans, rewrite, write_made_up
@@ -180,3 +181,47 @@ def test_flipped_bits_in_a_footer_never_end_in_a_traceback(tmp_path: Path) -> No
             messages.append(str(error))
     assert 50 < len(messages) < 200
     assert not [message for message in messages if "\n" in message]
+
+
+@pytest.mark.parametrize(("component", "column"), [("lidar", FIRST), ("lidar_pose", PIXEL_POSE)])
+def test_rows_that_are_announced_and_not_there(
+    tmp_path: Path, component: str, column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that ends early must not end the loop over frames, as a StopIteration inside of it would."""
+    write_made_up(tmp_path)
+    read_whole = pq.ParquetFile.iter_batches
+
+    def end_early(file: pq.ParquetFile, **options: Any) -> Iterator[pa.RecordBatch]:
+        batches = list(read_whole(file, **options))
+        return iter(batches[:-1] if f"{column}.values" in options["columns"] else batches)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", end_early)
+    assert_complaint(tmp_path, "row [0-9]+ is announced and not there: damaged; fetch it again", path=component)
+
+
+@pytest.mark.parametrize("component", SCHEMAS)
+@pytest.mark.parametrize("with_checksums", [True, False])
+def test_no_flipped_bit_loses_a_frame(tmp_path: Path, component: str, with_checksums: bool) -> None:
+    """Either one line, or as many frames with as many range images as there were. Waymo's files have no checksums."""
+    scans = write_made_up(tmp_path)
+    path = tmp_path / component / f"{SEGMENT}.parquet"
+    if not with_checksums:
+        rewrite(tmp_path, component, lambda table: table, row_group_size=4)
+    sound = path.read_bytes()
+    rng, messages = np.random.default_rng(1), []
+    for position in rng.integers(len(sound), size=60):
+        damaged = bytearray(sound)
+        damaged[position] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            found = list(read_scans_v2(tmp_path, SEGMENT))
+        except UserError as error:
+            messages.append(str(error))
+        else:
+            assert [_count_images(scan) for scan in found] == [_count_images(scan) for scan in scans]
+    assert 5 < len(messages) < 60
+    assert not [message for message in messages if "\n" in message]
+
+
+def _count_images(scan: Scan) -> list[int]:
+    return [len(lidar.returns) for lidar in scan.lidars]
