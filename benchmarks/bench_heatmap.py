@@ -18,7 +18,7 @@ SHAPE = (4, 3, 468, 468)
 NUM_OBJECTS = 800
 
 
-def by_numpy(columns: np.ndarray) -> np.ndarray:
+def draw_by_numpy(columns: np.ndarray) -> np.ndarray:
     """One object after the other, as public suites draw."""
     heatmap = np.zeros(SHAPE, np.float32)
     for frame, label, x, y, radius in columns.T:
@@ -32,7 +32,7 @@ def by_numpy(columns: np.ndarray) -> np.ndarray:
     return heatmap
 
 
-def objects(device: str) -> Tensor:
+def draw_objects(device: str) -> Tensor:
     """(5, N) int64 frame, label, x, y, radius."""
     high = [[SHAPE[0]], [SHAPE[1]], [SHAPE[3]], [SHAPE[2]], [6]]
     columns = np.random.default_rng(0).integers([[0], [0], [0], [0], [2]], high, (5, NUM_OBJECTS))
@@ -41,12 +41,12 @@ def objects(device: str) -> Tensor:
 
 def rows(device: str) -> Iterator[Row]:
     """Drawing, and filling the maps with zeros."""
-    columns = objects(device)
+    columns = draw_objects(device)
     host = columns.cpu().numpy()
-    np.testing.assert_array_equal(draw_heatmap(*columns, SHAPE).cpu().numpy(), by_numpy(host))
+    np.testing.assert_array_equal(draw_heatmap(*columns, SHAPE).cpu().numpy(), draw_by_numpy(host))
     ours = median_ms(lambda: draw_heatmap(*columns, SHAPE), device)
     yield Row("draw_heatmap: ours", ours, f"{NUM_OBJECTS} objects")
-    peer = median_ms(lambda: by_numpy(host))
+    peer = median_ms(lambda: draw_by_numpy(host))
     yield Row("numpy, object by object", peer, f"{peer / ours:.1f} x ours")
     yield Row("zeros of that shape", median_ms(lambda: torch.zeros(SHAPE, device=device), device))
     yield Row("memory floor, maps written", memory_floor_ms(2 * 4 * int(np.prod(SHAPE)), device) / 2)

@@ -138,7 +138,7 @@ def open_bank(folder: Path) -> object:
     return open_paster(cfg, ("VEHICLE", "PEDESTRIAN", "CYCLIST"), (1, 2))
 
 
-def first_batch(folder: Path) -> object:
+def load_first_batch(folder: Path) -> object:
     """Four frames through two workers, pasting included, kernels on disk."""
     from pcdet_poly.config.schema import Config
     from pcdet_poly.data.load.dataset import FrameDataset
@@ -154,7 +154,7 @@ STEPS: dict[str, Callable[[Path], object]] = {
     "the same, all frame ids": list_frames,
     "the same, every segment's directory": read_everywhere,
     "open the bank and choose objects": open_bank,
-    "dataset, bank and first batch of 4": first_batch,
+    "dataset, bank and first batch of 4": load_first_batch,
 }
 
 
@@ -164,15 +164,15 @@ def measure(step: Callable[[Path], object], name: str, folder: Path) -> None:
 
     import pcdet_poly.data.load.loader  # noqa: F401
 
-    before, begin, cpu = resident_mb(), time.perf_counter(), time.process_time()
+    before, begin, cpu = measure_resident_mb(), time.perf_counter(), time.process_time()
     kept = step(folder)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    print(f"| {name} | {seconds:.2f} | {cpu:.2f} | {resident_mb() - before:.0f} |", flush=True)
+    print(f"| {name} | {seconds:.2f} | {cpu:.2f} | {measure_resident_mb() - before:.0f} |", flush=True)
     del kept
     os._exit(0)  # without waiting for workers that read ahead
 
 
-def resident_mb() -> float:
+def measure_resident_mb() -> float:
     """Memory of this process without pages mapped from files."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):

@@ -17,7 +17,7 @@ from pcdet_poly.ops.iou import iou_3d, iou_bev, iou_bev_matched
 SHAPELY_BOXES = 100
 
 
-def crowd(num_boxes: int, device: str = "cpu", seed: int = 0) -> Tensor:
+def draw_crowd(num_boxes: int, device: str = "cpu", seed: int = 0) -> Tensor:
     """(N, 7) boxes as a detector proposes them: 20 near each of N / 20 objects on 150 x 150 m."""
     rng = np.random.default_rng(seed)
     objects = np.empty((-(-num_boxes // 20), 7))
@@ -30,7 +30,7 @@ def crowd(num_boxes: int, device: str = "cpu", seed: int = 0) -> Tensor:
     return torch.from_numpy(np.abs(boxes, where=[0, 0, 0, 1, 1, 1, 0], out=boxes).astype(np.float32)).to(device)
 
 
-def shapely_bev(boxes: np.ndarray) -> np.ndarray:
+def compute_shapely_iou(boxes: np.ndarray) -> np.ndarray:
     """(N, N) by shapely's vectorised functions."""
     import shapely
 
@@ -46,27 +46,27 @@ def shapely_bev(boxes: np.ndarray) -> np.ndarray:
 
 def rows(device: str) -> Iterator[Row]:
     """Pairs far apart and near, and matched pairs that all overlap."""
-    few, many = crowd(SHAPELY_BOXES, device), crowd(1000, device)
+    few, many = draw_crowd(SHAPELY_BOXES, device), draw_crowd(1000, device)
     ours = median_ms(lambda: iou_bev(few, few), device)
     yield Row(f"{SHAPELY_BOXES} x {SHAPELY_BOXES} bird's-eye: ours", ours)
-    yield _shapely(few, ours)
+    yield _measure_shapely(few, ours)
     yield Row("1000 x 1000 bird's-eye: ours", median_ms(lambda: iou_bev(many, many), device))
     yield Row("1000 x 1000 3D: ours", median_ms(lambda: iou_3d(many, many), device))
-    box = crowd(20_000, device)
+    box = draw_crowd(20_000, device)
     moved = box + 0.1
     ms = median_ms(lambda: iou_bev_matched(box, moved), device)
     yield Row("20,000 overlapping pairs, matched: ours", ms, f"{1e6 * ms / len(box):.0f} ns a pair")
 
 
-def _shapely(boxes: Tensor, ours: float) -> Row:
+def _measure_shapely(boxes: Tensor, ours: float) -> Row:
     name = f"{len(boxes)} x {len(boxes)} bird's-eye: shapely"
     try:
         import shapely  # noqa: F401
     except ImportError:
         return Row(name, None, "not installed")
     host = boxes.cpu().numpy().astype(np.float64)
-    np.testing.assert_allclose(iou_bev(boxes, boxes).cpu().numpy(), shapely_bev(host), atol=1e-5)
-    peer = median_ms(lambda: shapely_bev(host))
+    np.testing.assert_allclose(iou_bev(boxes, boxes).cpu().numpy(), compute_shapely_iou(host), atol=1e-5)
+    peer = median_ms(lambda: compute_shapely_iou(host))
     return Row(name, peer, f"{peer / ours:.0f} x ours")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.bench_voxelize import PILLARS, cloud
+from benchmarks.bench_voxelize import PILLARS, draw_cloud
 from benchmarks.common import Row, main, median_ms, memory_floor_ms
 from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
 from pcdet_poly.ops.voxelize import voxelize
@@ -18,7 +18,7 @@ from pcdet_poly.ops.voxelize import voxelize
 NUM_CHANNELS = 64
 
 
-def torch_reduce(values: Tensor, voxel_of_point: Tensor, num_voxels: int, reduce: str) -> Tensor:
+def reduce_by_torch(values: Tensor, voxel_of_point: Tensor, num_voxels: int, reduce: str) -> Tensor:
     """The same by torch alone, for points that are all inside."""
     index = voxel_of_point[:, None].expand_as(values)
     start = values.new_zeros(num_voxels, values.shape[1])
@@ -27,7 +27,7 @@ def torch_reduce(values: Tensor, voxel_of_point: Tensor, num_voxels: int, reduce
 
 def rows(device: str) -> Iterator[Row]:
     """Maximum of 64 channels, mean of 3, and the dense image."""
-    points = cloud(device)
+    points = draw_cloud(device)
     voxels = voxelize(points, torch.zeros(len(points), dtype=torch.int64, device=device), PILLARS, 1)
     inside = voxels.voxel_of_point >= 0
     voxel, size = voxels.voxel_of_point[inside].contiguous(), len(voxels)
@@ -36,14 +36,16 @@ def rows(device: str) -> Iterator[Row]:
         (f"max, {NUM_CHANNELS} channels", scatter_max, "amax", values),
         ("mean, 3 channels", scatter_mean, "mean", points[inside, :3].contiguous()),
     ):
-        torch.testing.assert_close(ours(given, voxel, size), torch_reduce(given, voxel, size, reduce))
+        torch.testing.assert_close(ours(given, voxel, size), reduce_by_torch(given, voxel, size, reduce))
         mine = median_ms(lambda ours=ours, given=given: ours(given, voxel, size), device)
         yield Row(f"{name}: ours", mine, f"{len(voxel)} points, {size} pillars")
-        peer = median_ms(lambda given=given, reduce=reduce: torch_reduce(given, voxel, size, reduce), device)
+        peer = median_ms(lambda given=given, reduce=reduce: reduce_by_torch(given, voxel, size, reduce), device)
         yield Row(f"{name}: torch scatter_reduce", peer, f"{peer / mine:.1f} x ours")
-        mine = median_ms(backward(lambda x, ours=ours: ours(x, voxel, size), given), device)
+        mine = median_ms(prepare_backward(lambda x, ours=ours: ours(x, voxel, size), given), device)
         yield Row(f"{name}: ours, forward and backward", mine)
-        peer = median_ms(backward(lambda x, reduce=reduce: torch_reduce(x, voxel, size, reduce), given), device)
+        peer = median_ms(
+            prepare_backward(lambda x, reduce=reduce: reduce_by_torch(x, voxel, size, reduce), given), device
+        )
         yield Row(f"{name}: torch, forward and backward", peer, f"{peer / mine:.1f} x ours")
         floor = memory_floor_ms(given.nbytes + voxel.nbytes + 4 * size * given.shape[1], device)
         yield Row(f"{name}: memory floor, forward", floor)
@@ -52,7 +54,7 @@ def rows(device: str) -> Iterator[Row]:
     yield Row("image, contiguous: ours", median_ms(lambda: to_bev(features, voxels), device))
 
 
-def backward(function: Callable[[Tensor], Tensor], values: Tensor) -> Callable[[], object]:
+def prepare_backward(function: Callable[[Tensor], Tensor], values: Tensor) -> Callable[[], object]:
     """A call and its gradient."""
     leaf = values.clone().requires_grad_()
     return lambda: torch.autograd.grad(function(leaf).sum(), leaf)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.bench_voxelize import FINE, cloud
+from benchmarks.bench_voxelize import FINE, draw_cloud
 from benchmarks.common import Row, main, median_ms
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
@@ -34,30 +34,30 @@ CROP = (41, 128, 128)  # cells of the dense convolution
 
 def rows(device: str) -> Iterator[Row]:
     """Voxels, then each stage's rulebook and layers, then whole networks."""
-    points = cloud(device)
+    points = draw_cloud(device)
     frame = torch.zeros(len(points), dtype=torch.int64, device=device)
     voxels = average_points(points, frame, FINE, 1)
     yield Row("mean of points", median_ms(lambda: average_points(points, frame, FINE, 1), device))
     sites = voxels.sites
     for channels, width, padding in ((16, 16, None), (16, 32, SAME), (32, 64, SAME), (64, 128, (0, 1, 1))):
         if padding is not None:
-            make = _strided(sites, padding)
+            make = _prepare_strided_rulebook(sites, padding)
             rulebook = make()
             yield Row(
                 f"rulebook of a strided layer, {len(sites)} -> {len(rulebook.sites)} cells", median_ms(make, device)
             )
-            yield from layer_rows(f"strided {channels} -> {width}", rulebook, channels, width, device)
+            yield from measure_layer(f"strided {channels} -> {width}", rulebook, channels, width, device)
             sites = rulebook.sites
         rulebook = build_submanifold_rulebook(sites, KERNEL)
         find = median_ms(lambda sites=sites: build_submanifold_rulebook(sites, KERNEL), device)
         yield Row(f"rulebook of a submanifold layer, {len(sites)} cells", find, f"{len(rulebook.input)} pairs")
-        yield from layer_rows(f"submanifold {width} -> {width}", rulebook, width, width, device)
-    yield from dense_rows(voxels.sites, device)
+        yield from measure_layer(f"submanifold {width} -> {width}", rulebook, width, width, device)
+    yield from measure_dense(voxels.sites, device)
     for name, cfg in (("plain", PLAIN), ("residual", RESIDUAL)):
-        yield from network_rows(f"whole {name} backbone", cfg, voxels, device)
+        yield from measure_network(f"whole {name} backbone", cfg, voxels, device)
 
 
-def layer_rows(name: str, rulebook: Rulebook, channels: int, width: int, device: str) -> Iterator[Row]:
+def measure_layer(name: str, rulebook: Rulebook, channels: int, width: int, device: str) -> Iterator[Row]:
     """Forward, forward and backward, and spconv's forward."""
     features = torch.randn(rulebook.num_inputs, channels, device=device, requires_grad=True)
     weight = torch.randn(width, *KERNEL, channels, device=device, requires_grad=True)
@@ -71,13 +71,13 @@ def layer_rows(name: str, rulebook: Rulebook, channels: int, width: int, device:
         return torch.autograd.grad(result, [features, weight], torch.ones_like(result))
 
     yield Row(f"{name}: ours, forward and backward", median_ms(step, device))
-    if peer := _spconv_call(features.detach(), weight.detach(), rulebook):
+    if peer := _prepare_spconv(features.detach(), weight.detach(), rulebook):
         torch.testing.assert_close(peer(), sparse_conv(features, weight, rulebook).features, atol=1e-3, rtol=1e-3)
         theirs = median_ms(peer, device)
         yield Row(f"{name}: spconv", theirs, f"{theirs / ours:.2f} x ours")
 
 
-def dense_rows(sites: Sites, device: str) -> Iterator[Row]:
+def measure_dense(sites: Sites, device: str) -> Iterator[Row]:
     """The first layer as a dense convolution."""
     image = torch.zeros(1, 16, *CROP, device=device)
     weight = torch.randn(16, 16, *KERNEL, device=device)
@@ -87,7 +87,7 @@ def dense_rows(sites: Sites, device: str) -> Iterator[Row]:
     yield Row("submanifold 16 -> 16: dense conv3d on all cells", ms / share, "calculated from the crop")
 
 
-def network_rows(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, device: str) -> Iterator[Row]:
+def measure_network(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, device: str) -> Iterator[Row]:
     """Inference, and a step of training, voxels to image, rulebook included."""
     network = VoxelBackbone(voxels.features.shape[1], cfg).to(device).eval()
     with torch.no_grad():
@@ -97,11 +97,11 @@ def network_rows(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, d
     yield Row(f"{name}, forward and backward", median_ms(step, device))
 
 
-def _strided(sites: Sites, padding: tuple[int, int, int]) -> Callable[[], Rulebook]:
+def _prepare_strided_rulebook(sites: Sites, padding: tuple[int, int, int]) -> Callable[[], Rulebook]:
     return lambda: build_strided_rulebook(sites, KERNEL, HALF, padding)
 
 
-def _spconv_call(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Callable[[], Tensor] | None:
+def _prepare_spconv(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Callable[[], Tensor] | None:
     """spconv's convolution with our pairs, in its layout; None where it is not installed or would be wrong."""
     if features.device.type == "cpu" and torch.get_num_threads() > 1:
         return None

@@ -26,7 +26,7 @@ PILLARS = Grid((-74.88, -74.88, -2.0), (74.88, 74.88, 4.0), (0.32, 0.32, 6.0))
 FINE = Grid((-75.2, -75.2, -2.0), (75.2, 75.2, 4.0), (0.1, 0.1, 0.15))
 
 
-def by_unique(points: Tensor, frame: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
+def voxelize_by_unique(points: Tensor, frame: Tensor, grid: Grid) -> tuple[Tensor, Tensor, Tensor]:
     """Cells, voxel of each point inside, counts: what dynamic voxelization in public suites does."""
     lower = torch.tensor(grid.lower, device=points.device)
     inverse = torch.tensor([1.0 / edge for edge in grid.cell], device=points.device)
@@ -38,7 +38,7 @@ def by_unique(points: Tensor, frame: Tensor, grid: Grid) -> tuple[Tensor, Tensor
     return torch.unique(ids, return_inverse=True, return_counts=True)
 
 
-def point_to_voxel(points: Tensor, grid: Grid, max_points: int, max_voxels: int) -> Callable[[], object] | None:
+def prepare_point_to_voxel(points: Tensor, grid: Grid, max_points: int, max_voxels: int) -> Callable[[], object] | None:
     """spconv's voxelizer with its table made, ready to be called."""
     try:
         from spconv.pytorch.utils import PointToVoxel
@@ -49,7 +49,7 @@ def point_to_voxel(points: Tensor, grid: Grid, max_points: int, max_voxels: int)
     return lambda: voxelizer(points)
 
 
-def cloud(device: str) -> Tensor:
+def draw_cloud(device: str) -> Tensor:
     """180,000 points: real ones where $PCDET_POLY_REAL is set (see tests/conftest.py), else synthetic."""
     points = lidar_cloud(NUM_POINTS)
     if "PCDET_POLY_REAL" in os.environ:
@@ -60,15 +60,18 @@ def cloud(device: str) -> Tensor:
 
 def rows(device: str) -> Iterator[Row]:
     """One table for pillars and fine voxels."""
-    points = cloud(device)
+    points = draw_cloud(device)
     frame = torch.zeros(len(points), dtype=torch.int64, device=device)
     for name, grid, limits in (("pillars", PILLARS, (20, 50_000)), ("fine voxels", FINE, (5, 150_000))):
-        voxels, (cell, _, count) = voxelize(points, frame, grid, 1), by_unique(points, frame, grid)
+        voxels, (cell, _, count) = voxelize(points, frame, grid, 1), voxelize_by_unique(points, frame, grid)
         if not (torch.equal(voxels.cell, cell) and torch.equal(voxels.num_points, count)):
             raise AssertionError(f"{name}: not what torch.unique gives")
         if device == "cuda":
-            yield Row(f"{name}: ours, all points, GPU time without the wait", graph_ms(waitless(points, frame, grid)))
-        yield from _against_peers(name, points, frame, grid, limits, device)
+            yield Row(
+                f"{name}: ours, all points, GPU time without the wait",
+                graph_ms(prepare_without_wait(points, frame, grid)),
+            )
+        yield from _measure_peers(name, points, frame, grid, limits, device)
         num_bytes = points.nbytes + frame.nbytes + voxels.voxel_of_point.nbytes + 2 * voxels.cell.nbytes
         cold = median_ms(from_memory(lambda p, f, grid=grid: voxelize(p, f, grid, 1), points, frame), device)
         floor = memory_floor_ms(num_bytes, device)
@@ -76,16 +79,16 @@ def rows(device: str) -> Iterator[Row]:
         yield Row(f"{name}: memory floor", floor, f"{num_bytes / 1e6:.1f} MB; ours from memory {cold / floor:.1f} x")
 
 
-def _against_peers(
+def _measure_peers(
     name: str, points: Tensor, frame: Tensor, grid: Grid, limits: tuple[int, int], device: str
 ) -> Iterator[Row]:
     cap, max_voxels = limits
-    theirs = point_to_voxel(points, grid, cap, max_voxels)
+    theirs = prepare_point_to_voxel(points, grid, cap, max_voxels)
     functions: dict[str, Callable[[], object]] = {
         "ours, all points": lambda: voxelize(points, frame, grid, 1),
         f"ours, first {cap} points": lambda: voxelize(points, frame, grid, 1, max_points=cap),
         f"ours, random {cap} points": lambda: voxelize(points, frame, grid, 1, max_points=cap, sample="random"),
-        "torch ids + unique": lambda: by_unique(points, frame, grid),
+        "torch ids + unique": lambda: voxelize_by_unique(points, frame, grid),
     } | ({f"spconv PointToVoxel, {cap} points": theirs} if theirs else {})
     rounds = np.array(together_ms(list(functions.values()), device))  # (rounds, functions)
     for what, column in zip(functions, rounds.T, strict=True):
@@ -96,7 +99,7 @@ def _against_peers(
         yield Row(f"{name}: {what}", float(np.median(column)), note)
 
 
-def waitless(points: Tensor, frame: Tensor, grid: Grid) -> Callable[[], object]:
+def prepare_without_wait(points: Tensor, frame: Tensor, grid: Grid) -> Callable[[], object]:
     """The part of voxelization that runs before the host asks for the number of cells."""
     from pcdet_poly.ops.gpu.voxelize import voxelize_padded
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.bench_heatmap import SHAPE, objects
-from benchmarks.bench_iou import crowd
+from benchmarks.bench_heatmap import SHAPE, draw_objects
+from benchmarks.bench_iou import draw_crowd
 from benchmarks.bench_voxelize import FINE, NUM_POINTS, PILLARS
 from benchmarks.common import lidar_cloud
 from pcdet_poly.ops.heatmap import draw_heatmap
@@ -66,7 +66,7 @@ def _scattered(device: str) -> Results:
 
 
 def _ious(device: str) -> Results:
-    box = crowd(1000, device)
+    box = draw_crowd(1000, device)
     along_axes = box.clone()
     along_axes[:, 6] = (box[:, 6] / (np.pi / 2)).round() * (np.pi / 2)
     pairs = np.load(IOU_PAIRS)
@@ -76,12 +76,12 @@ def _ious(device: str) -> Results:
 
 
 def _kept(device: str) -> Results:
-    box = crowd(4096, device)
+    box = draw_crowd(4096, device)
     generator = torch.Generator().manual_seed(0)
     score = (torch.rand(4096, generator=generator) * 200).round().div(200).to(device)  # with ties
     label, frame = (torch.randint(0, 3, (4096,), generator=generator).to(device) for _ in range(2))
     per_class = nms_per_class(box, score, label, (0.7, 0.3, 0.05), frame=frame)
-    more = nms(crowd(6000, device), torch.arange(6000, device=device), 0.2)  # needs more than one list of pairs
+    more = nms(draw_crowd(6000, device), torch.arange(6000, device=device), 0.2)  # needs more than one list of pairs
     return (
         nms(box, score, 0.7),
         nms(box, score, 0.0),
@@ -93,13 +93,13 @@ def _kept(device: str) -> Results:
 
 def _points_of_boxes(device: str) -> Results:
     points, _ = two_frames(device)
-    box = crowd(400, device)
+    box = draw_crowd(400, device)
     box[:, 2] = 1.0
     return points_in_boxes(points, box), count_points(points, box)
 
 
 def _heatmap(device: str) -> Results:
-    return (draw_heatmap(*objects(device), SHAPE),)
+    return (draw_heatmap(*draw_objects(device), SHAPE),)
 
 
 CASES: dict[str, Callable[[str], Results]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.bench_voxelize import FINE, PILLARS, cloud, waitless
+from benchmarks.bench_voxelize import FINE, PILLARS, draw_cloud, prepare_without_wait
 from pcdet_poly.structures import Grid
 from tests.ops.device_cases import CASES, same
 
@@ -28,8 +28,8 @@ def test_is_deterministic(name: str) -> None:
 
 @pytest.mark.parametrize("grid", [PILLARS, FINE], ids=["pillars", "fine"])
 def test_voxelization_waits_only_for_the_number_of_cells(grid: Grid) -> None:
-    points = cloud("cuda")
-    start = waitless(points, torch.zeros(len(points), dtype=torch.int64, device="cuda"), grid)
+    points = draw_cloud("cuda")
+    start = prepare_without_wait(points, torch.zeros(len(points), dtype=torch.int64, device="cuda"), grid)
     start()
     torch.cuda.set_sync_debug_mode("error")
     try:
