@@ -1,14 +1,16 @@
 """Detections of many frames in one Parquet file: one row per frame, boxes in lists.
 
 Columns: `frame_id` text, `box` list of float32 (seven per detection), `label` list of int16, `score` list of
-float32, and where the model says it `velocity` list of float32 (x, y in the vehicle frame, m/s). The
-names that labels point into stand in the schema's metadata as JSON, under `class_names`. Any Parquet
-reader opens it; frames without detections have empty lists.
+float32, and where the model says it `velocity` list of float32 (x, y in the vehicle frame, m/s). The schema's
+metadata has, as JSON, the names that labels point into under `class_names`, and under `crc32c` a checksum of every
+column, taken of its values, which reading verifies. Any Parquet reader opens the file; frames without detections
+have empty lists.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,11 +20,21 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation.files.parquet_columns import (
+    ListColumn,
+    checksum_column,
+    describe_damage,
+    list_damage_errors,
+    read_lists,
+    read_texts,
+)
 from pcdet_poly.files import atomic_path
 from pcdet_poly.structures import Detections
 
-_CLASS_NAMES = b"class_names"
-_COLUMNS = {"box", "frame_id", "label", "score"}
+_CLASS_NAMES, _CHECKSUMS = b"class_names", b"crc32c"
+_LISTS = {"box": np.float32, "label": np.int16, "score": np.float32, "velocity": np.float32}
+_WIDTHS = {"box": 7, "label": 1, "score": 1, "velocity": 2}  # numbers per detection
+_NEEDED = {"box", "frame_id", "label", "score"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,20 @@ class DetectionsFile:
     frame_ids: tuple[str, ...]
     detections: tuple[Detections, ...]
     class_names: tuple[str, ...]  # what labels point into
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The columns of a file as they are stored."""
+
+    class_names: tuple[str, ...]
+    frame_ids: tuple[str, ...]
+    lists: dict[str, ListColumn]
+
+    def compute_checksums(self) -> dict[str, int]:
+        """Return the CRC-32C of every column and of the class names."""
+        texts = {"class_names": self.class_names, "frame_id": self.frame_ids}
+        return {name: checksum_column(values) for name, values in (texts | self.lists).items()}
 
 
 def write_detections(
@@ -53,51 +79,63 @@ def write_detections(
 
     if len(frame_ids) != len(detections):
         raise UserError(f"{path}: {len(frame_ids)} frame ids but {len(detections)} frames of detections")
-    rows = [frame.numpy() for frame in detections]
-
-    def build_lists(columns: list[np.ndarray], dtype: Any) -> Any:
-        ends = np.cumsum([0, *(column.size for column in columns)], dtype=np.int32)
-        flat = np.concatenate([np.zeros(0, dtype), *(column.reshape(-1).astype(dtype) for column in columns)])
-        return pa.ListArray.from_arrays(ends, flat)
-
-    columns = {
-        "frame_id": pa.array(list(frame_ids), pa.string()),
-        "box": build_lists([frame.box for frame in rows], np.float32),
-        "label": build_lists([frame.label for frame in rows], np.int16),
-        "score": build_lists([frame.score for frame in rows], np.float32),
-    }
-    if rows and rows[0].velocity is not None:
-        columns["velocity"] = build_lists([frame.columns()["velocity"] for frame in rows], np.float32)
-    table = pa.table(columns)
+    rows = [frame.numpy().columns() for frame in detections]
+    names = [name for name in _LISTS if name in (rows[0] if rows else _NEEDED)]
+    lists = {name: ListColumn.join([frame[name] for frame in rows], _LISTS[name]) for name in names}
+    content = _Content(tuple(class_names), tuple(frame_ids), lists)
+    columns = {"frame_id": pa.array(content.frame_ids, pa.string())}
+    columns |= {name: pa.ListArray.from_arrays(column.ends, column.values) for name, column in lists.items()}
+    metadata = {_CLASS_NAMES: content.class_names, _CHECKSUMS: content.compute_checksums()}
+    table = pa.table(columns).replace_schema_metadata({key: json.dumps(value) for key, value in metadata.items()})
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata({_CLASS_NAMES: json.dumps(list(class_names))}), temporary)
+        pq.write_table(table, temporary)
 
 
 def read_detections(path: str | Path) -> DetectionsFile:
-    """Read a file that `write_detections` wrote."""
-    import pyarrow as pa
+    """Read a file that `write_detections` wrote. Raises UserError where it is another file, or damaged."""
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
-    names = (table.schema.metadata or {}).get(_CLASS_NAMES)
-    if names is None or not _COLUMNS.issubset(table.column_names):
-        raise UserError(f"{path}: a Parquet file without detections; expected columns {', '.join(sorted(_COLUMNS))}")
-    ends = np.cumsum([0, *table["score"].combine_chunks().value_lengths().to_numpy()])
-    box = _flatten_lists(table["box"]).reshape(-1, 7)
-    label, score = _flatten_lists(table["label"]).astype(np.int64), _flatten_lists(table["score"])
-    velocity = _flatten_lists(table["velocity"]).reshape(-1, 2) if "velocity" in table.column_names else None
-    whole = Detections(box, label, score, velocity)
-    frames = [slice(start, end) for start, end in pairwise(ends)]
-    return DetectionsFile(
-        tuple(table["frame_id"].to_pylist()),
-        tuple(whole[frame] for frame in frames),
-        tuple(json.loads(names)),
-    )
+    with open(path, "rb") as file:  # a missing file is no damage
+        try:
+            table = pq.read_table(file)
+            metadata = table.schema.metadata or {}
+            if _CLASS_NAMES not in metadata or not _NEEDED.issubset(table.column_names):
+                names = ", ".join(sorted(_NEEDED))
+                raise UserError(f"{path}: a Parquet file without detections; expected columns {names}")
+            content = _read_content(table, metadata.get(_CLASS_NAMES))
+            checksums = json.loads(metadata.get(_CHECKSUMS, "null"))
+        except UserError:
+            raise
+        except list_damage_errors() as error:
+            raise UserError(f"{path}: not a readable Parquet file ({describe_damage(error)})") from error
+    if checksums is None:
+        print(f"{path}: an older file without checksums; damage to it could go unnoticed", file=sys.stderr)
+    elif checksums != content.compute_checksums():
+        raise UserError(f"{path}: damaged, its checksums are not those of its content; evaluate the run again")
+    return _split_frames(content, path)
 
 
-def _flatten_lists(column: Any) -> np.ndarray:
-    """Return the elements of a column of lists, one list after the other."""
-    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+def _read_content(table: Any, class_names: Any) -> _Content:
+    """Return the columns of a table; ValueError where one is of another type."""
+    names = json.loads(class_names)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("class_names is not a list of names")
+    lists = {name: read_lists(table, name, dtype) for name, dtype in _LISTS.items() if name in table.column_names}
+    return _Content(tuple(names), read_texts(table, "frame_id"), lists)
+
+
+def _split_frames(content: _Content, path: str | Path) -> DetectionsFile:
+    """Return the detections frame by frame. Raises UserError where the columns do not fit together."""
+    num = content.lists["score"].lengths  # (F,)
+    for name, column in content.lists.items():
+        odd = np.flatnonzero(column.lengths != _WIDTHS[name] * num)
+        if len(odd):
+            raise UserError(
+                f"{path}: {content.frame_ids[odd[0]]} has {num[odd[0]]} scores but {column.lengths[odd[0]]} numbers of "
+                f"{name}; write {_WIDTHS[name]} for each score"
+            )
+    values = {name: column.values for name, column in content.lists.items()}
+    pairs = {name: values[name].reshape(-1, _WIDTHS[name]) for name in ("box", "velocity") if name in values}
+    whole = Detections(label=values["label"].astype(np.int64), score=values["score"], **pairs)
+    frames = [slice(start, end) for start, end in pairwise(np.cumsum([0, *num]))]
+    return DetectionsFile(content.frame_ids, tuple(whole[frame] for frame in frames), content.class_names)
