@@ -19,7 +19,7 @@ _OWN_ERRORS = (UserError, FileNotFoundError, PermissionError)
 
 @dataclass(frozen=True, order=True)
 class RemotePath:
-    """What is behind a URL (gs://, s3://, memory://, ...), with the part of pathlib's interface that is used here.
+    """A file or folder behind a URL (gs://, s3://, memory://, ...), with the part of pathlib's interface used here.
 
     fsspec does the work. Names can go to other processes; each of them opens the file system itself.
     """
@@ -34,42 +34,42 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """Return the last part."""
         return self.url.rpartition("/")[2]
 
     @property
     def stem(self) -> str:
-        """The last part without its suffix."""
+        """Return the last part without its suffix."""
         return PurePosixPath(self.name).stem
 
     @property
     def suffix(self) -> str:
-        """The last part's ending, with the dot."""
+        """Return the last part's ending, with the dot."""
         return PurePosixPath(self.name).suffix
 
     @property
     def parent(self) -> RemotePath:
-        """The folder it is in."""
+        """Return the folder it is in."""
         return RemotePath(self.url.rpartition("/")[0])
 
     def is_file(self) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         with self._open_file_system() as (files, path):
             return bool(files.isfile(path))
 
     def is_dir(self) -> bool:
-        """Whether anything is below it: object stores have no other folders."""
+        """Return whether anything is below it: object stores have no other folders."""
         with self._open_file_system() as (files, path):
             return bool(files.isdir(path))
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """The file as a stream, fetched block by block."""
+        """Open the file as a stream that is fetched block by block."""
         with self._open_file_system() as (files, path):
             opened: IO[bytes] = files.open(path, mode)
             return opened
 
     def read_bytes(self, start: int | None = None, end: int | None = None) -> bytes:
-        """The file, or its bytes from `start` to before `end`, in one request."""
+        """Read the file, or its bytes from `start` to before `end`, in one request."""
         with self._open_file_system() as (files, path):
             return bytes(files.cat_file(path, start=start, end=end))
 
@@ -94,7 +94,7 @@ class RemotePath:
                 files.rm_file(path)
 
     def list_files(self) -> list[RemotePath]:
-        """All files at any depth."""
+        """Return all files at any depth."""
         with self._open_file_system() as (files, path):
             return [self._restore_url(name) for name in files.find(path)]
 
@@ -113,7 +113,7 @@ class RemotePath:
 
     @contextmanager
     def _open_file_system(self) -> Iterator[tuple[Any, str]]:
-        """The file system (fsspec keeps one per process) and the path in it; its errors become one line."""
+        """Yield the file system (fsspec keeps one per process) and the path in it; its errors become one line."""
         try:
             yield _find_file_system(self.url)
         except (FileNotFoundError, PermissionError) as error:  # often without a number or a name
@@ -147,7 +147,7 @@ def parse_path(name: str | AnyPath) -> AnyPath:
 
 
 def get_num_bytes(path: AnyPath) -> int:
-    """Size of a file."""
+    """Return the size of a file."""
     return path.stat().st_size if isinstance(path, Path) else path.get_num_bytes()
 
 
@@ -174,7 +174,7 @@ def list_files_below(folder: AnyPath) -> list[AnyPath]:
 
 
 def find_matches(pattern: AnyPath) -> list[AnyPath]:
-    """The files and folders that fit `pattern`; ** stands for any folders."""
+    """Return the files and folders that fit `pattern`; ** stands for any folders."""
     if isinstance(pattern, RemotePath):
         return list(pattern.find_matches())
     return [Path(match) for match in glob.glob(str(pattern), recursive=True)]

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether somebody asked to stop."""
+    """The answer to whether somebody asked to stop."""
 
     asked = False
 

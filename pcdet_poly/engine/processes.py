@@ -77,10 +77,13 @@ def share_buffers(model: nn.Module) -> None:
 
 def build_rerun_command(option: str) -> str:
     """Return the command that started this program, with `option` added."""
-    command = [*sys.argv, *(() if option in sys.argv else (option,))]
+    script, words = Path(sys.argv[0]), [*sys.argv[1:], *(() if option in sys.argv else (option,))]
+    target = ["-m", script.parent.name] if script.name == "__main__.py" else [sys.argv[0]]
     if dist.is_initialized():
-        return shlex.join(["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], *command])
-    return shlex.join([Path(sys.executable).name, *command])
+        return shlex.join(["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], *target, *words])
+    if script.stem == "pcdet-poly":  # the console script finds its Python itself
+        return shlex.join([script.stem, *words])
+    return shlex.join([Path(sys.executable).name, *target, *words])
 
 
 def stop_if_asked_anywhere(stop: StopRequest) -> None:

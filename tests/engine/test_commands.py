@@ -16,6 +16,7 @@ import torch
 
 from pcdet_poly.commands.main import main
 from pcdet_poly.config.load import dump_config
+from pcdet_poly.engine.processes import build_rerun_command
 from pcdet_poly.evaluation import read_detections
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -148,6 +149,22 @@ def test_mistakes_get_one_line(
     assert (code, len(lines)) == (2, 1)
     assert says in lines[0]
     assert [path.name for path in (trained / "runs").iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("started", "again"),
+    [
+        (["train.py", "a.yaml"], "python train.py a.yaml --resume"),
+        (["/x/pcdet_poly/__main__.py", "train", "a.yaml"], "python -m pcdet_poly train a.yaml --resume"),
+        (["/x/bin/pcdet-poly", "train", "a b.yaml", "--resume"], "pcdet-poly train 'a b.yaml' --resume"),
+    ],
+)
+def test_the_way_to_go_on_is_the_way_it_was_started(
+    started: list[str], again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", started)
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
+    assert build_rerun_command("--resume") == again
 
 
 @pytest.mark.parametrize("script", ["train.py", "test.py"])
