@@ -30,7 +30,7 @@ from pcdet_poly.data.convert.build_store import ReportError, build_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, read_waymo
 from pcdet_poly.data.store.source_fingerprint import describe_source
 from pcdet_poly.malloc import keep_freed_memory
-from pcdet_poly.paths import Place
+from pcdet_poly.paths import AnyPath
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo import read_records, write_records
@@ -110,7 +110,7 @@ def memory(records: Path, store: Path) -> tuple[float, float]:
     return peaks[EARLY_FRAME], peak_mb()
 
 
-def read_and_note(path: Place, advance: Advance, report: ReportError, *, peaks: list[float]) -> Iterator[Frame]:
+def read_and_note(path: AnyPath, advance: Advance, report: ReportError, *, peaks: list[float]) -> Iterator[Frame]:
     """The frames, and the peak of memory before each."""
     for frame in read_waymo(path, advance, report, returns=(1, 2)):
         peaks.append(peak_mb())

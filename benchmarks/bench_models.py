@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from pcdet_poly import Detector
-from pcdet_poly.engine.frames import frames_to_evaluate
+from pcdet_poly.engine.frames import open_frames_to_evaluate
 from pcdet_poly.structures import Frame
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
@@ -52,7 +52,7 @@ def main() -> None:
 
 def times_ms(detectors: list[Detector], num_frames: int) -> list[float]:
     """Median time of a frame for each detector; the first frame warms up and is not counted."""
-    datasets = [frames_to_evaluate(detector.config) for detector in detectors]
+    datasets = [open_frames_to_evaluate(detector.config) for detector in detectors]
     seconds: list[list[float]] = [[] for _ in detectors]
     for number in range(min(num_frames + 1, *map(len, datasets))):
         for detector, dataset, of_run in zip(detectors, datasets, seconds, strict=True):

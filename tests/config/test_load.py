@@ -72,7 +72,7 @@ def test_a_dumped_config_reads_back_equal(tmp_path: Path) -> None:
         ),
         ("", ["train.batch_size=0"], r"command line: train\.batch_size = 0: .*greater than or equal to 1$"),
         ("", ["classification.epsilon=abc"], r"classification\.epsilon = 'abc'"),
-        ("", ["data.train=stores/a"], r"data\.train = 'stores/a': a list is needed, such as \[stores/a\]$"),
+        ("", ["data.returns=1"], r"data\.returns = 1: a list is needed, such as \[1\]$"),
         ("grid: {cell: [0.3, 0.3, 6]}\n", [], r"c\.yaml:1: grid: x: .* is not a whole number of cells of 0\.3 m$"),
         ("grid: {lower: [0, 0, 0], upper: [-1, 1, 1]}\n", [], r"upper x = -1\.0 must be greater than lower x = 0\.0"),
         ("train: {epochs: 1}\ntrain: {seed: 1}\n", [], r"c\.yaml:2: train: written twice"),
@@ -141,3 +141,10 @@ def test_every_config_file_loads(path: Path) -> None:
         pytest.skip("a sweep file lists configs; it is not one")
     load_config(path)
     assert yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("written", "names"), [("a", ("a",)), ("x/a,y/b", ("x/a", "y/b")), ("[x/a, y/b]", ("x/a", "y/b"))]
+)
+def test_names_need_no_brackets(written: str, names: tuple[str, ...]) -> None:
+    assert load_config(ROOT / "configs/quick.yaml", [f"data.train={written}"]).data.train == names

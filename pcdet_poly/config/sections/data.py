@@ -7,17 +7,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pcdet_poly.cells import count_cells
-from pcdet_poly.config.sections.section import Count, NotNegative, Positive, Real, Section
+from pcdet_poly.config.sections.section import Count, Names, NotNegative, Positive, Real, Section
 
 
 class DataConfig(Section):
     """Which frames, which classes, which points."""
 
-    train: tuple[str, ...] = ()
+    train: Names = ()
     """Frame stores to train on, folders made by `pcdet-poly preprocess` or `import-frames`."""
-    val: tuple[str, ...] = ()
+    val: Names = ()
     """Frame stores to evaluate on."""
-    classes: Annotated[tuple[str, ...], Field(min_length=1)] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+    classes: Annotated[Names, Field(min_length=1)] = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
     """Classes to detect, in the order of the network's outputs."""
     returns: tuple[Literal[1, 2], ...] = (1, 2)
     """LiDAR returns to use."""

@@ -17,6 +17,12 @@ def parse_number(value: Any) -> Any:
     return value
 
 
+def split_names(value: Any) -> Any:
+    """Return the names of a text such as `a,b`, and anything else as it is: shells read brackets as patterns."""
+    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 Real = Annotated[float, BeforeValidator(parse_number)]
 Positive = Annotated[float, BeforeValidator(parse_number), Field(gt=0)]
 NotNegative = Annotated[float, BeforeValidator(parse_number), Field(ge=0)]
