@@ -53,7 +53,7 @@ def stop_before(monkeypatch: pytest.MonkeyPatch, step: int, error: type[BaseExce
                 raise error
             yield batch
 
-    monkeypatch.setattr(loop, "_batches_from", batches)
+    monkeypatch.setattr(loop, "_iterate_batches", batches)
 
 
 def assert_equal(one: Any, other: Any, place: str = "") -> None:
