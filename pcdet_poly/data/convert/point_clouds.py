@@ -1,28 +1,33 @@
-"""Point cloud files of other tools -> points as a frame has them."""
+"""Reads point cloud files of other tools as frames."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pcdet_poly.data.convert.from_npz import load_arrays, read_npz_frame
+from pcdet_poly.data.convert.pcd_file import read_pcd
+from pcdet_poly.data.convert.ply_file import read_ply
 from pcdet_poly.errors import UserError
-from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
 
 COLUMNS = POINT_COLUMNS[:5]  # x y z intensity elongation
 FORMATS = (".npz", ".npy", ".bin", ".pcd", ".ply")
-# What files call the returned power; the first that a file has is taken.
-_INTENSITY_NAMES = ("intensity", "intensities", "reflectance", "i", "scalar_intensity", "scalar_Intensity")
+# Names of the returned power in files, in lower case; the first that a file has is read.
+_INTENSITY_NAMES = ("intensity", "intensities", "reflectance", "i", "scalar_intensity")
 
 
 def read_cloud(path: str | Path, *, bin_columns: int = 4) -> Frame:
-    """One cloud as a frame without labels (an .npz may bring its own); columns that a file lacks are 0.
+    """Read one cloud as a frame without labels (an .npz may have its own); columns that a file lacks are 0.
 
-    .npz: as `data_tools/import_frames.py` takes them; .npy: (P, 3 to 5); .bin: float32 rows of `bin_columns`
-    numbers, 4 as in KITTI; .pcd and .ply: x y z and, where there is one, an intensity. Points with a
+    .npz: as `data_tools/import_frames.py` reads them; .npy: (P, 3 to 5); .bin: float32 rows of `bin_columns`
+    numbers, 4 as in KITTI; .pcd and .ply: x y z and, if there is one, an intensity. Points with a
     coordinate that is not finite are left out. Metres, x forward, y left, z up, ground near z = 0.
+
+    Raises:
+        UserError: if the file is missing, of another format, cut off or damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,8 +39,10 @@ def read_cloud(path: str | Path, *, bin_columns: int = 4) -> Frame:
             values = _read_npy(path)
         case ".bin":
             values = _read_bin(path, bin_columns)
-        case ".pcd" | ".ply":
-            values = _read_pcd_or_ply(path)
+        case ".pcd":
+            values = _read_named_columns(read_pcd(path), path)
+        case ".ply":
+            values = _read_named_columns(read_ply(path), path)
         case other:
             raise UserError(f"{path}: cannot read {other or 'a file without ending'}; use {', '.join(FORMATS)}")
     points = np.zeros((len(values), len(COLUMNS)), np.float32)
@@ -81,16 +88,21 @@ def _read_bin(path: Path, columns: int) -> np.ndarray:
     return np.fromfile(path, np.float32).reshape(-1, columns)[:, : len(COLUMNS)]
 
 
-def _read_pcd_or_ply(path: Path) -> np.ndarray:
-    """x y z intensity of a .pcd or .ply file."""
-    library = load_open3d()
-    with library.utility.VerbosityContextManager(library.utility.VerbosityLevel.Error):
-        cloud = library.t.io.read_point_cloud(str(path))
-    if "positions" not in cloud.point or not len(cloud.point.positions):
-        raise UserError(f"{path}: no points in it, or not a readable {path.suffix} file")
-    values = np.zeros((len(cloud.point.positions), 4), np.float32)
-    values[:, :3] = cloud.point.positions.numpy()
-    named = next((name for name in _INTENSITY_NAMES if name in cloud.point), None)
-    if named is not None:
-        values[:, 3] = cloud.point[named].numpy().reshape(len(values), -1)[:, 0]
-    return values
+def _read_named_columns(columns: Mapping[str, np.ndarray], path: Path) -> np.ndarray:
+    """Put x, y, z and intensity of a .pcd or .ply file, whose columns (P,) have names, side by side."""
+    by_lower_case: dict[str, np.ndarray] = {}
+    for name, values in columns.items():
+        by_lower_case.setdefault(name.lower(), values)
+    if missing := [name for name in "xyz" if name not in by_lower_case]:
+        raise UserError(
+            f"{path}: no {missing[0]} in it, only {', '.join(by_lower_case) or 'nothing'}; x, y and z needed"
+        )
+    points = np.zeros((len(by_lower_case["x"]), 4), np.float32)
+    if not len(points):
+        raise UserError(f"{path}: no points in it")
+    intensity = next((name for name in _INTENSITY_NAMES if name in by_lower_case), None)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is left out later
+        for i, source in enumerate(("x", "y", "z", intensity)):
+            if source:
+                points[:, i] = by_lower_case[source]
+    return points

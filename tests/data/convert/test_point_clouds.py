@@ -90,8 +90,8 @@ def test_points_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
         ("a.bin", bytes(36), "--bin-columns"),
         ("a.npy", b"x", "not a readable .npy"),
         ("a.npz", b"x", "not a readable .npz"),
-        ("a.ply", b"x", "no points in it, or not a readable .ply"),
-        ("a.pcd", b"x", "no points in it, or not a readable .pcd"),
+        ("a.ply", b"x", "not a PLY file"),
+        ("a.pcd", b"x", "not a PCD file"),
         ("absent.ply", None, "no such file"),
     ],
 )
