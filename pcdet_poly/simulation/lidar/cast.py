@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.optional_libraries import open3d
+from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.simulation.lidar.cast_kernel import cast_every_solid
 from pcdet_poly.simulation.lidar.rays import Beams, Hits
 from pcdet_poly.simulation.solids.mesh import Mesh
@@ -31,7 +31,7 @@ class MeshCaster:
     """A triangle mesh that does not move. Embree on one thread, through open3d."""
 
     def __init__(self, mesh: Mesh) -> None:
-        self._open3d = open3d()
+        self._open3d = load_open3d()
         tensor = self._open3d.core.Tensor
         self._scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
         self._scene.add_triangles(tensor(mesh.vertices.astype(np.float32)), tensor(mesh.triangles.astype(np.uint32)))
