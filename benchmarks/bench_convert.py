@@ -105,7 +105,11 @@ def memory(records: Path, store: Path) -> tuple[float, float]:
     """The most memory this process ever had, in MB, at an early frame and at the end of a conversion."""
     peaks: list[float] = []
     build_store(
-        store, [describe_source(records)], partial(read_and_note, peaks=peaks), settings={"returns": ""}, precision="compact"
+        store,
+        [describe_source(records)],
+        partial(read_and_note, peaks=peaks),
+        settings={"returns": ""},
+        precision="compact",
     )
     return peaks[EARLY_FRAME], peak_mb()
 

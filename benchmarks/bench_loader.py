@@ -91,7 +91,9 @@ def print_steps(dataset: FrameDataset, bank: ObjectBank, folder: Path, repeat: i
     steps: dict[str, Callable[[], object]] = {
         "read from the store": lambda: dataset[index],
         "choose returns and columns": lambda: prepare_frame(frame, (), cfg),
-        "draw objects, test for collisions": lambda: find_free_boxes(bank.read_boxes(draw_objects(own, rng, paster)), own.ground_truth.box),
+        "draw objects, test for collisions": lambda: find_free_boxes(
+            bank.read_boxes(draw_objects(own, rng, paster)), own.ground_truth.box
+        ),
         "paste, all of it": lambda: paste_objects(own, np.random.default_rng(0), paster),
         "flip, rotate, scale": lambda: transform_frame(full, matrix),
         "shuffle": lambda: shuffle_points(full, rng),
@@ -99,7 +101,9 @@ def print_steps(dataset: FrameDataset, bank: ObjectBank, folder: Path, repeat: i
         "all of it": lambda: collate(
             [augment(paste_objects(prepare_frame(dataset[index], (), cfg), rng, paster), rng, cfg.augment)], CLASSES
         ),
-        "with two more sweeps": lambda: prepare_frame(dataset[index], dataset.read_frames_before(index, 2), config([], bank, sweeps=3)),
+        "with two more sweeps": lambda: prepare_frame(
+            dataset[index], dataset.read_frames_before(index, 2), config([], bank, sweeps=3)
+        ),
         "peer: .npy and plain numpy, all of it": peer(own, full, folder / "points.npy"),
     }
     for name, step in steps.items():
