@@ -70,7 +70,7 @@ class Estimate:
 def estimate_over_seeds(differences: np.ndarray) -> Estimate:
     """Test paired differences (S, ...) over seeds: would other seeds, on these segments, tell the same?"""
     num = len(differences)
-    variance = _sample_variance(differences) / num
+    variance = sample_variance(differences) / num
     return Estimate.from_variance(differences.mean(0), variance, num - 1 if num > 1 else math.nan)
 
 
@@ -88,7 +88,7 @@ def estimate_over_segments(differences: np.ndarray, resampled: np.ndarray, num_s
     Returns:
         An estimate of the mean over seeds, of shape (...).
     """
-    variance = _bootstrap_variance(resampled.mean(1), num_segments)
+    variance = bootstrap_variance(resampled.mean(1), num_segments)
     return Estimate.from_variance(differences.mean(0), variance, num_segments - 1 if num_segments > 1 else math.nan)
 
 
@@ -108,9 +108,9 @@ def estimate_over_both(differences: np.ndarray, resampled: np.ndarray, num_segme
     num = len(differences)
     if num < MIN_SEEDS or num_segments < 2:
         return Estimate.from_mean(differences.mean(0))
-    seed_variance = _sample_variance(differences) / num
-    segment_variance = _bootstrap_variance(resampled.mean(1), num_segments)
-    one_seed_variance = _bootstrap_variance(resampled, num_segments).mean(0)
+    seed_variance = sample_variance(differences) / num
+    segment_variance = bootstrap_variance(resampled.mean(1), num_segments)
+    one_seed_variance = bootstrap_variance(resampled, num_segments).mean(0)
     shared_variance = np.clip((one_seed_variance - segment_variance) / (num - 1), 0, segment_variance)  # Ve / (S G)
     segment_only_variance = segment_variance - shared_variance
     variance = seed_variance + segment_only_variance
@@ -196,7 +196,7 @@ def _compute_quadrature() -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(400)
 
 
-def _sample_variance(values: np.ndarray) -> np.ndarray:
+def sample_variance(values: np.ndarray) -> np.ndarray:
     """The sample variance over the first axis; NaN for fewer than two values."""
     if len(values) < 2:
         return np.full(values.shape[1:], math.nan)
@@ -204,8 +204,12 @@ def _sample_variance(values: np.ndarray) -> np.ndarray:
     return variance
 
 
-def _bootstrap_variance(resampled: np.ndarray, num_units: int) -> np.ndarray:
-    """The variance over the resamplings, corrected for the bootstrap's bias of (n - 1) / n."""
-    if num_units < 2:
-        return np.full(resampled.shape[1:], math.nan)
-    return _sample_variance(resampled) * num_units / (num_units - 1)
+def bootstrap_variance(resampled: np.ndarray, num_units: np.ndarray | float) -> np.ndarray:
+    """The variance over the resamplings (R, ...), corrected for the bootstrap's bias of (n - 1) / n.
+
+    It is NaN for fewer than two units. Units of unequal weight may be counted by their effective number.
+    """
+    num = np.asarray(num_units, np.float64)
+    factor = np.where(num > 1, num / np.maximum(num - 1, 1e-9), math.nan)
+    variance: np.ndarray = sample_variance(resampled) * factor
+    return variance

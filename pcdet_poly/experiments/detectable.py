@@ -1,0 +1,86 @@
+"""The smallest true effects that the report's rules find with 80 % power: of the rules themselves, by simulation."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from pcdet_poly.experiments.arm_tests import (
+    ArmTable,
+    MeanAndError,
+    estimate_contrast,
+    estimate_planned_contrast,
+    find_unlike_spreads,
+)
+from pcdet_poly.experiments.many_arms import compute_scales, find_dunnett_limit
+from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
+
+POWER = 0.8
+_STUDIES = 10_000  # the quantile of the needed effect is then known to 1 %
+
+
+def find_detectable_effect(limit: float, freedom: float, power: float = POWER) -> float:
+    """Find the effect, in standard errors, that a t test with this limit finds with a given power.
+
+    Args:
+        limit: a difference is found where it is more than `limit` times its error.
+        freedom: degrees of freedom of the error.
+        power: chance to find it.
+
+    Returns:
+        The effect in units of the true standard error.
+    """
+    return float(brentq(lambda effect: _compute_power(effect, limit, freedom) - power, 0.0, 10 * limit + 10))
+
+
+def find_t_limit(freedom: float) -> float:
+    """Find the ratio from which on a two-sided t test's p is at most LEVEL."""
+    return float(student.ppf(1 - LEVEL / 2, freedom))
+
+
+@cache
+def find_detectable_contrast(num_seeds: int, num_arms: int, weights: tuple[float, ...]) -> float:
+    """Find what `estimate_planned_contrast` finds with POWER, in units of the residual deviation of one run.
+
+    Args:
+        num_seeds: at least MIN_SEEDS.
+        num_arms: arms of the study.
+        weights: of the contrast, one for each arm.
+
+    Returns:
+        The effect, where segments add nothing to the variance.
+    """
+    table = _draw_table(num_seeds, num_arms)
+    found = estimate_planned_contrast(table, np.array(weights))
+    return _find_needed_effect(found, student.ppf(1 - LEVEL / 2, found.freedom))
+
+
+@cache
+def find_detectable_difference(num_seeds: int, num_arms: int) -> float:
+    """Find what `compare_with_baseline` finds with POWER, in units of the residual deviation of one run."""
+    table, others = _draw_table(num_seeds, num_arms), num_arms - 1
+    weights = np.zeros(num_arms)
+    weights[:2] = -1, 1
+    found = estimate_contrast(table, weights, pooled=True)
+    holm = student.ppf(1 - LEVEL / 2 / others, found.freedom)
+    dunnett = find_dunnett_limit(others, float((num_seeds - 1) * others))
+    return _find_needed_effect(found, np.where(find_unlike_spreads(table.points), holm, dunnett))
+
+
+def _draw_table(num_seeds: int, num_arms: int) -> ArmTable:
+    assert num_seeds >= MIN_SEEDS
+    return ArmTable(np.random.default_rng(1).standard_normal((num_seeds, num_arms, _STUDIES)))
+
+
+def _find_needed_effect(found: MeanAndError, limit: np.ndarray) -> float:
+    """Each study finds an effect that lifts its mean over its limit: POWER of them find their quantile."""
+    return float(np.quantile(limit * np.sqrt(found.variance) - found.mean, POWER))
+
+
+def _compute_power(effect: float, limit: float, freedom: float) -> float:
+    scale, weights = compute_scales(freedom)
+    return float((norm.sf(limit * scale - effect) + norm.cdf(-limit * scale - effect)) @ weights)
