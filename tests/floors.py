@@ -8,12 +8,13 @@ Every import counts, wherever it stands in a file and however it is written.
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-PACKAGE = "pcdet_poly"
+from tests.read_imports import PACKAGE, Import, find_circles, read_imports
 
 TOOLS = (
+    "array_files",
     "cells",
     "distributed",
     "errors",
@@ -67,22 +68,19 @@ TRAINING = (
     "data/load/",
 )
 # The only files that may import a module whose name is not written in them: commands, back ends and kernels by their
-# tables, the tracker that a config names, and a user's own package that the command line names.
-DYNAMIC = ("commands/table.py", "config/plugins.py", "engine/trackers.py", "ops/dispatch.py", "ops/warm_up.py")
+# tables, and a user's own package that the command line names.
+DYNAMIC = ("commands/table.py", "config/plugins.py", "ops/dispatch.py", "ops/warm_up.py")
+# Libraries of requirements.txt, and what they bring, that have no home of their own.
+LIBRARIES = frozenset(
+    {
+        *("torch", "numpy", "pydantic", "pydantic_core", "yaml", "shtab", "isal", "google", "google_crc32c"),
+        *("matplotlib", "pyarrow", "rich", "scipy", "tensorboard", "PIL", "libusb_package"),
+    }
+)
 # Files of ops/ on which both back ends stand; they import no other file of ops/.
 UNDER_BACK_ENDS = ("ops/precision.py", "ops/compiler/", "ops/arrays/")
 BACK_ENDS = ("ops/cpu/", "ops/gpu/")
 LOW_ROOMS_OF_OPS = (*BACK_ENDS, "ops/arrays/", "ops/compiler/")
-IMPORT_FUNCTIONS = frozenset({"import_module", "__import__", "find_spec", "runpy.run_module", "runpy.run_path"})
-
-
-@dataclass(frozen=True)
-class Import:
-    """One import in a source file."""
-
-    module: str  # the full name; "" where only running the code tells
-    line: int
-    on_load: bool  # runs when the file is imported, type checkers' imports left out
 
 
 def find_violations(sources: Mapping[str, str]) -> list[str]:
@@ -100,46 +98,22 @@ def find_violations(sources: Mapping[str, str]) -> list[str]:
     found = [line for file in sources for one in imports[file] for line in check_import(file, one)]
     found += [line for file in sources if file.endswith("__main__.py") for line in check_shim(file, sources[file])]
     found += [f"circle of modules: {' <-> '.join(circle)}" for circle in find_circles(graph)]
-    for package in FLOORS:
-        rooms = {name_room(file) for file in sources if file.startswith(f"{package}/")}
-        arrows = {room: set() for room in rooms} | {}
-        for file, targets in graph.items():
-            if file.startswith(f"{package}/"):
-                arrows[name_room(file)] |= {
-                    name_room(target) for target in targets if target.startswith(f"{package}/")
-                } - {name_room(file)}
-        found += [f"circle of rooms: {' <-> '.join(circle)}" for circle in find_circles(arrows)]
+    folders = sorted({file[: i + 1] for file in sources for i, letter in enumerate(file) if letter == "/"})
+    for folder in folders:
+        circles = find_circles(group_by_room(graph, folder))
+        found += [f"circle of rooms: {' <-> '.join(circle)}" for circle in circles]
     return found + check_training(imports, modules)
 
 
-def read_imports(source: str, modules: Mapping[str, str]) -> Iterator[Import]:
-    """Every import of a source text, at any depth, `importlib` included.
-
-    Args:
-        source: Python source text.
-        modules: The package's modules by full name, which decides whether `from a import b` means module a.b.
-
-    Yields:
-        Imports with full names.
-    """
-    tree = ast.parse(source)
-    loaded = {id(node) for node in _walk_on_load(tree)}
-    for node in ast.walk(tree):
-        on_load = id(node) in loaded
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Import(alias.name, node.lineno, on_load)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            for alias in node.names:
-                full = f"{base}.{alias.name}"
-                is_private_value = base == PACKAGE and alias.name.startswith("__")
-                module = full if full in modules else base
-                yield Import(f"{PACKAGE}.{alias.name}" if is_private_value else module, node.lineno, on_load)
-        elif isinstance(node, ast.Call) and _name_of(node.func) in IMPORT_FUNCTIONS:
-            first = node.args[0] if node.args else None
-            constant = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
-            yield Import(constant, node.lineno, on_load)
+def group_by_room(graph: Mapping[str, set[str]], folder: str) -> dict[str, set[str]]:
+    """The arrows between what lies in `folder`: its files, and its folders with all that is in them."""
+    arrows: dict[str, set[str]] = {}
+    for file, targets in graph.items():
+        if file.startswith(folder):
+            room = name_room(file, folder)
+            inside = {name_room(target, folder) for target in targets if target.startswith(folder)}
+            arrows[room] = arrows.get(room, set()) | inside - {room}
+    return arrows
 
 
 def check_import(file: str, one: Import) -> Iterator[str]:
@@ -156,6 +130,8 @@ def check_import(file: str, one: Import) -> Iterator[str]:
     if top in HOMES and not file.startswith(HOMES[top]):
         yield f"{place} imports {top}, whose home is {' or '.join(HOMES[top])}"
     if top != PACKAGE:
+        if top not in HOMES and top not in LIBRARIES and top not in sys.stdlib_module_names:
+            yield f"{place} imports {top}, which is no library of requirements.txt"
         return
     if not rest:
         yield f"{place} imports {PACKAGE} itself, which stands above all floors"
@@ -216,59 +192,13 @@ def check_training(imports: Mapping[str, list[Import]], modules: Mapping[str, st
     ]
 
 
-def find_circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """Groups of nodes from each of which all others of the group can be reached (Tarjan's algorithm)."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    stack: list[str] = []
-    circles: list[list[str]] = []
-
-    def visit(node: str) -> None:
-        index[node] = low[node] = len(index)
-        stack.append(node)
-        for target in sorted(graph.get(node, ())):
-            if target not in index:
-                visit(target)
-            if target in stack:
-                low[node] = min(low[node], low[target])
-        if low[node] == index[node]:
-            position = stack.index(node)
-            group = stack[position:]
-            del stack[position:]
-            if len(group) > 1:
-                circles.append(sorted(group))
-
-    for node in sorted(graph):
-        if node not in index:
-            visit(node)
-    return circles
-
-
 def name_module(file: str) -> str:
     """The full name of the module in `file`, a path below the package."""
     parts = [PACKAGE, *file.removesuffix(".py").split("/")]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def name_room(file: str) -> str:
-    """The room of a file: its folder inside its package, or the file itself where it stands in front of all rooms."""
-    parts = file.split("/")
-    return "/".join(parts[:2]) if len(parts) > 2 else file
-
-
-def _walk_on_load(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that run when a file is imported: no function bodies, nothing for type checkers alone."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        yield child
-        yield from _walk_on_load(child)
-
-
-def _name_of(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        owner = function.value.id if isinstance(function.value, ast.Name) else ""
-        return f"runpy.{function.attr}" if owner == "runpy" else function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+def name_room(file: str, folder: str) -> str:
+    """What in `folder` a file belongs to: a folder directly inside it, or the file itself."""
+    inside = file.removeprefix(folder)
+    return folder + inside.split("/")[0]

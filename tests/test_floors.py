@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.floors import FLOORS, find_violations
+from tests.floors import FLOORS, SLOW_TO_IMPORT, find_violations
 
+LOADED_BY_TORCH = {"scipy", "triton"}  # or by numba, whatever we do
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "pcdet_poly"
 
@@ -20,13 +21,19 @@ def sources() -> dict[str, str]:
     return {str(file.relative_to(PACKAGE)): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 
+@pytest.fixture(scope="module")
+def violations(sources: dict[str, str]) -> set[str]:
+    """What is wrong before anything is planted."""
+    return set(find_violations(sources))
+
+
 def test_every_package_stands_on_a_floor(sources: dict[str, str]) -> None:
     packages = {file.split("/")[0].removesuffix(".py") for file in sources} - {"__init__", "__main__"}
     assert packages == set(FLOORS)
 
 
-def test_imports_go_down_only(sources: dict[str, str]) -> None:
-    assert find_violations(sources) == []
+def test_imports_go_down_only(violations: set[str]) -> None:
+    assert violations == set()
 
 
 @pytest.mark.parametrize(
@@ -63,13 +70,36 @@ def test_imports_go_down_only(sources: dict[str, str]) -> None:
         ("config/__main__.py", "def helper():\n    pass", "defines something"),
         ("engine/run.py", "from pcdet_poly.commands.parser import build_parser", "floor"),
         ("experiments/figures.py", "from pcdet_poly.config import __main__", "__main__"),
+        (
+            "losses/sigmoid_focal.py",
+            "from importlib import import_module as load\nload('pcdet_poly.engine.train')",
+            "floor",
+        ),
+        ("losses/sigmoid_focal.py", "import importlib as il\nil.import_module('pcdet_poly.engine.train')", "floor"),
+        ("losses/sigmoid_focal.py", "import importlib\nload = importlib.import_module", "only running it"),
+        ("losses/sigmoid_focal.py", "exec('import pcdet_poly.engine.train')", "only running it"),
+        ("losses/sigmoid_focal.py", "from pkgutil import resolve_name\nresolve_name(NAME)", "only running it"),
+        (
+            "losses/sigmoid_focal.py",
+            "from pcdet_poly.config.plugins import import_module as f\nf('ray')",
+            "home",
+        ),
+        ("losses/sigmoid_focal.py", "if not TYPE_CHECKING:\n    import pyarrow", "training loads it"),
+        ("losses/sigmoid_focal.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import pyarrow", "training loads it"),
+        ("losses/sigmoid_focal.py", "def f(x=__import__('pyarrow')):\n    pass", "training loads it"),
+        ("losses/sigmoid_focal.py", "import pandas", "no library"),
+        ("losses/sigmoid_focal.py", "from tests.tiny import TINY", "no library"),
+        (
+            "experiments/report/formats/csv_files.py",
+            "from pcdet_poly.experiments.report.write import write_report",
+            "circle of rooms",
+        ),
         ("attic/old.py", "from pcdet_poly.engine import train", "floor"),
     ],
 )
-def test_the_checker_sees(sources: dict[str, str], file: str, planted: str, words: str) -> None:
-    before = set(find_violations(sources))
-    after = find_violations(sources | {file: f"{sources.get(file, '')}\n{planted}\n"})
-    assert any(words in line for line in set(after) - before), set(after) - before
+def test_the_checker_sees(sources: dict[str, str], violations: set[str], file: str, planted: str, words: str) -> None:
+    found = set(find_violations(sources | {file: f"{sources.get(file, '')}\n{planted}\n"}))
+    assert any(words in line for line in found - violations), found - violations
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -85,3 +115,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         for _ in range(3)
     )
     assert seconds < 0.5
+
+
+def test_training_loads_no_slow_library() -> None:
+    code = (
+        "import sys; import pcdet_poly.engine.start, pcdet_poly.engine.train, pcdet_poly.engine.evaluate; "
+        "import pcdet_poly.models.center_recipe, pcdet_poly.models.anchor_recipe, pcdet_poly.models.rsn_recipe; "
+        f"print(*set({sorted(SLOW_TO_IMPORT - LOADED_BY_TORCH)}) & sys.modules.keys())"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "\n"

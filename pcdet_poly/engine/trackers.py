@@ -84,7 +84,10 @@ def check_tracker(cfg: TrainConfig) -> None:
     if cfg.tracker == "none":
         return
     try:
-        import_module(cfg.tracker)
+        if cfg.tracker == "wandb":
+            import_module("wandb")
+        else:
+            import_module("mlflow")
     except ImportError as error:
         raise UserError(
             f"train.tracker = {cfg.tracker}: the package is missing ({error}); run: pip install {cfg.tracker}, or "
