@@ -8,7 +8,7 @@ import numpy as np
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.structures import TOP_LIDAR, LidarCalibration
-from pcdet_poly.waymo.compression import inflate
+from pcdet_poly.waymo.compression import MAX_INFLATED_BYTES, inflate
 from pcdet_poly.waymo.protobuf_wire import read_byte_fields, read_float_matrix, read_integer
 from pcdet_poly.waymo.scan import LidarScan, get_lidar_name
 
@@ -16,6 +16,7 @@ from pcdet_poly.waymo.scan import LidarScan, get_lidar_name
 _NAME, _RETURNS = 1, (2, 3)
 _IMAGE, _POSE = 2, 4
 _NOTHING = memoryview(b"")
+_ROOM_BYTES = 1 << 22  # any image may take as much, so that an error of a small one can tell its shape
 
 
 def decode_lidar_scans(
@@ -57,19 +58,21 @@ def _get_filled_returns(laser: memoryview) -> list[dict[int, memoryview]]:
 
 def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int, memoryview]]) -> LidarScan:
     name = get_lidar_name(calibration.lidar)
-    images = tuple(
-        _decode_image(image[_IMAGE], f"LiDAR {name}, return {i}") for i, image in enumerate(returns, start=1)
-    )
+    images: list[np.ndarray] = []
+    for number, image in enumerate(returns, start=1):
+        room = MAX_INFLATED_BYTES if not images else max(_ROOM_BYTES, 2 * images[0].nbytes)
+        images.append(_decode_image(image[_IMAGE], f"LiDAR {name}, return {number}", room))
     pose = None
     if images and calibration.lidar == TOP_LIDAR:
         if not returns[0].get(_POSE):
             raise UserError(f"LiDAR {name} has range images but no pose per pixel: add range_image_pose_compressed")
-        pose = _decode_image(returns[0][_POSE], f"LiDAR {name}, pixel poses")
-    return LidarScan(calibration, images, pose)
+        room = max(_ROOM_BYTES, 2 * images[0].nbytes)  # poses take 6/4 of an image
+        pose = _decode_image(returns[0][_POSE], f"LiDAR {name}, pixel poses", room)
+    return LidarScan(calibration, tuple(images), pose)
 
 
-def _decode_image(compressed: memoryview, where: str) -> np.ndarray:
+def _decode_image(compressed: memoryview, where: str, max_bytes: int) -> np.ndarray:
     try:
-        return read_float_matrix(memoryview(inflate(compressed)))
+        return read_float_matrix(memoryview(inflate(compressed, max_bytes)))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error

@@ -14,6 +14,7 @@ import numpy as np
 from pcdet_poly.errors import UserError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MAX_LENGTH = 1 << 31  # of an axis of a matrix: the format's integers end there
 
 
 def iterate_fields(message: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
@@ -64,7 +65,7 @@ def read_float_matrix(message: memoryview) -> np.ndarray:
         elif number == 2 and isinstance(value, memoryview):
             shape += _read_dimensions(value)
     data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if len(data) != 4 * math.prod(shape):
+    if len(data) != 4 * math.prod(shape) or max(shape, default=0) > _MAX_LENGTH:
         raise UserError(f"matrix of {len(data)} bytes for shape {tuple(shape)}")
     matrix = np.frombuffer(data, "<f4").reshape(shape)
     matrix.flags.writeable = False

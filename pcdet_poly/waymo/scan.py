@@ -13,6 +13,8 @@ from pcdet_poly.structures import GroundTruth, LidarCalibration
 # Waymo's LaserName, in ascending order.
 LIDAR_NAMES: Mapping[int, str] = {1: "TOP", 2: "FRONT", 3: "SIDE_LEFT", 4: "SIDE_RIGHT", 5: "REAR"}
 
+MAX_ROWS, MAX_COLUMNS = 1 << 12, 1 << 16  # of a range image: far more than any LiDAR has
+
 
 @dataclass(frozen=True)
 class LidarScan:
@@ -88,3 +90,6 @@ def check_returns(returns: Collection[int]) -> None:
 def _check_image(image: np.ndarray, channels: int, where: str) -> None:
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.float32:
         raise UserError(f"{where}: image of {image.dtype} {image.shape}, float32 (H, W, {channels}) needed")
+    rows, columns = image.shape[:2]
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:  # rays are computed per row and per column, with pixels or without
+        raise UserError(f"{where}: image of {rows} x {columns} pixels, at most {MAX_ROWS} x {MAX_COLUMNS} can be read")

@@ -77,6 +77,14 @@ def test_matrix_of_another_size() -> None:
         read_float_matrix(memoryview(message))
 
 
+@pytest.mark.parametrize("length", [b"\x80\x80\x80\x80\x10", b"\xff" * 9 + b"\x01"])  # 2 ** 32, and -1 of 64 bits
+def test_a_matrix_of_absurd_shape(length: bytes) -> None:
+    """0 bytes fit, and numpy would say what a bug says."""
+    shape = b"\x08" + length + b"\x08\x00"
+    with pytest.raises(UserError, match="matrix of 0 bytes for shape"):
+        read_float_matrix(memoryview(b"\x12" + bytes([len(shape)]) + shape))
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=60))
 def test_random_bytes_raise_user_errors(data: bytes) -> None:

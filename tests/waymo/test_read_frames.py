@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,11 @@ def _set_pose(frame: Any) -> None:
     frame.lasers[0].ri_return1.range_image_pose_compressed = _matrix(4, 8, 6)
 
 
+def _bomb(frame: Any) -> None:
+    """128 MB of zeros behind a sound first return of 576 bytes."""
+    frame.lasers[0].ri_return2.range_image_compressed = zlib.compress(bytes(1 << 27), 9)
+
+
 def _damage_image(frame: Any) -> None:
     frame.lasers[2].ri_return1.range_image_compressed = frame.lasers[2].ri_return1.range_image_compressed[:-9]
 
@@ -146,6 +152,12 @@ def _uneven_zone(frame: Any) -> None:
         (_set_image((36, 4)), r"LiDAR TOP, return 1: image of float32 \(36, 4\)"),
         (_set_image((5, 9, 4), lidar=3, number=2), r"LiDAR SIDE_RIGHT: returns of \(4, 9, 4\) and \(5, 9, 4\)"),
         (_set_image((5, 9, 4)), r"LiDAR TOP: returns of \(5, 9, 4\) and \(4, 9, 4\)"),
+        (_set_image((10**8, 0, 4)), "LiDAR TOP, return 1: image of 100000000 x 0 pixels, at most 4096 x 65536 can be"),
+        (_set_image((0, 10**8, 4), lidar=1), "LiDAR FRONT, return 1: image of 0 x 100000000 pixels, at most"),
+        (
+            _bomb,
+            "LiDAR TOP, return 2: 1304[0-9]+ bytes that decompress to more than 4194304: damaged, or no range image",
+        ),
         (_set_pose, r"LiDAR TOP: \(4, 8\) pixel poses for 4 x 9 pixels"),
         (_damage_image, r"LiDAR SIDE_LEFT, return 1: \d+ bytes that do not decompress"),
         (_second_return_alone, "LiDAR REAR has a second return but no first"),

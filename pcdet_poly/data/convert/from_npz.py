@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pcdet_poly.array_files import load_npz
 from pcdet_poly.data.convert.build_store import ConversionSummary, ReportError, build_store
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source, natural_sort_key
@@ -110,7 +109,7 @@ def read_npz_frame(file: Path, *, segment: str, timestamp_us: int, class_map: Ma
     Raises:
         UserError: if the file cannot be read, or an array is missing or of the wrong shape, type or range.
     """
-    arrays = _NamedArrays(file, load_arrays(file))
+    arrays = _NamedArrays(file, load_npz(file))
     points = _read_points(arrays)
     box = arrays.get("boxes", (None, 7), np.float32)
     if not np.isfinite(box).all() or (box[:, 3:6] <= 0).any():
@@ -170,15 +169,6 @@ class _NamedArrays:
 def _describe_array(shape: tuple[int | None, ...], dtype: Any) -> str:
     lengths = ", ".join("N" if n is None else str(n) for n in shape)
     return f"{np.dtype(dtype).name if dtype is not np.str_ else 'text'} ({lengths})"
-
-
-def load_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file, by name; raise `UserError` if that cannot be done."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{file}: not a readable .npz file ({error}); write it again with numpy.savez") from error
 
 
 def _read_points(arrays: _NamedArrays) -> np.ndarray:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.data.convert.from_npz import load_arrays, read_npz_frame
+from pcdet_poly.array_files import load_npy, load_npz
+from pcdet_poly.data.convert.from_npz import read_npz_frame
 from pcdet_poly.data.convert.pcd_file import read_pcd
 from pcdet_poly.data.convert.ply_file import read_ply
 from pcdet_poly.errors import UserError
@@ -36,7 +37,7 @@ def read_cloud(path: str | Path, *, bin_columns: int = 4) -> Frame:
         case ".npz":
             return _read_npz_cloud(path)
         case ".npy":
-            values = _read_npy(path)
+            values = _pad_columns(load_npy(path), path)
         case ".bin":
             values = _read_bin(path, bin_columns)
         case ".pcd":
@@ -55,18 +56,11 @@ def _make_frame(points: np.ndarray, path: Path) -> Frame:
 
 
 def _read_npz_cloud(path: Path) -> Frame:
-    arrays = load_arrays(path)
+    arrays = load_npz(path)
     if "points" in arrays and "boxes" not in arrays:
         points = _pad_columns(arrays["points"], path)
         return _make_frame(points[np.isfinite(points).all(axis=1)], path)
     return read_npz_frame(path, segment=path.stem, timestamp_us=0, class_map={})
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    try:
-        return _pad_columns(np.load(path, allow_pickle=False), path)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{path}: not a readable .npy file ({error}); write it again with numpy.save") from None
 
 
 def _pad_columns(values: np.ndarray, path: Path) -> np.ndarray:

@@ -21,6 +21,8 @@ from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
 # Streams a row group: with pre_buffer or without a buffer pyarrow loads all of it, and Waymo's hold 51 frames.
 _STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
 _UNLABELLED = "testing"  # splits whose names begin with this have no lidar_box
+_WITH_IMAGES = ("lidar", "lidar_pose")  # components that are read row by row, the others whole
+MAX_BYTES = 1 << 27  # of a row's range images, decompressed: Waymo's take 5.4 MB; of all else: labels take 5 MB
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 
@@ -75,7 +77,8 @@ class ComponentFile:
         with translate_errors(path):
             opened = path.open("rb") if isinstance(path, RemotePath) else path
             file = pq.ParquetFile(opened, page_checksum_verification=True, **_STREAMING)
-            found = file.schema_arrow
+            found, metadata = file.schema_arrow, file.metadata
+        _check_size(metadata, component, path)
         for name in columns:
             needed, index = SCHEMAS[component].field(name).type, found.get_field_index(name)
             kind = "missing" if index < 0 else f"of type {found.field(index).type}"
@@ -96,6 +99,24 @@ class ComponentFile:
             if others:
                 raise UserError(f"{self.path}: holds rows of segment {min(map(str, others))}; rename or fetch it again")
         return table
+
+
+def _check_size(metadata: pq.FileMetaData, component: str, path: AnyPath) -> None:
+    """Raise `UserError` if a file announces other numbers of rows in two places, or more bytes than can be read.
+
+    Of single columns the footer tells more, but pyarrow aborts the process where that is damaged.
+    """
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    num_rows = [group.num_rows for group in groups]
+    if min(num_rows, default=0) < 0 or sum(num_rows) != metadata.num_rows:
+        raise UserError(f"{path}: {metadata.num_rows} rows in groups of {sum(num_rows)}: damaged; fetch it again")
+    num_bytes = [group.total_byte_size for group in groups]
+    if component not in _WITH_IMAGES:
+        num_bytes, num_rows = [sum(num_bytes)], [0]
+    for size, rows in zip(num_bytes, num_rows, strict=True):
+        limit = (rows + 1) * MAX_BYTES  # a file without rows has bytes, too
+        if size > limit:
+            raise UserError(f"{path}: takes {size} bytes, at most {limit} can be read: not from Waymo")
 
 
 def get_required_column(table: pa.Table, name: str, path: AnyPath) -> np.ndarray:

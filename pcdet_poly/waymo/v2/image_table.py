@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,7 +61,7 @@ def _decode_image(row: pa.RecordBatch, name: str, where: str) -> np.ndarray | No
     values, shape = row.column(f"{name}.values"), row.column(f"{name}.shape")
     if values.null_count or shape.null_count:
         return None
-    numbers, sizes = values.flatten(), shape.flatten()
-    if numbers.null_count or sizes.null_count or len(numbers) != np.prod(sizes) or min(sizes.to_pylist()) < 0:
-        raise UserError(f"{where}: {len(numbers)} values of shape {sizes.to_pylist()} in {name}.values")
-    return numbers.to_numpy(zero_copy_only=True).reshape(sizes.to_pylist())
+    numbers, sizes = values.flatten(), shape.flatten().to_pylist()
+    if numbers.null_count or None in sizes or min(sizes, default=-1) < 0 or len(numbers) != math.prod(sizes):
+        raise UserError(f"{where}: {len(numbers)} values of shape {sizes} in {name}.values")
+    return numbers.to_numpy(zero_copy_only=True).reshape(sizes)

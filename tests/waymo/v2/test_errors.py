@@ -15,6 +15,7 @@ import pytest
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.waymo import Scan, list_segments_v2, read_frames_v2, read_scans_v2
+from pcdet_poly.waymo.v2.component_file import ComponentFile
 from pcdet_poly.waymo.v2.schema import LASER, PIXEL_POSE, RETURNS, SCHEMAS, TIMESTAMP, WORLD_FROM_VEHICLE
 from tests.waymo.test_encode_decode import assert_same
 from tests.waymo.v2.segments_v2 import SEGMENT, START_US, make_scans, rewrite, write_made_up
@@ -120,6 +121,7 @@ FIRST, SECOND = RETURNS
         ("lidar", _set(f"{FIRST}.shape", 1, [-4, -9, 4]), "lidar: frame {start}: LiDAR FRONT: 144 values of shape"),
         ("lidar", _set(f"{FIRST}.shape", 1, [4, 18, 2]), r"lidar: frame {start}: LiDAR FRONT, return 1: image of"),
         ("lidar", _set(f"{SECOND}.shape", 1, [2, 18, 4]), "lidar: frame {start}: LiDAR FRONT: returns of"),
+        ("lidar", _set(f"{FIRST}.shape", 1, [1 << 22, 1 << 22, 1 << 20]), "lidar: frame {start}: LiDAR FRONT: 144 val"),
         ("lidar_pose", _set(f"{PIXEL_POSE}.shape", 0, [9, 4, 6]), r"lidar: frame {start}: LiDAR TOP: \(9, 4\) pixel"),
     ],
 )
@@ -197,6 +199,29 @@ def test_rows_that_are_announced_and_not_there(
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", end_early)
     assert_complaint(tmp_path, "row [0-9]+ is announced and not there: damaged; fetch it again", path=component)
+
+
+def test_images_without_pixels_take_no_memory(tmp_path: Path) -> None:
+    write_made_up(tmp_path)
+    rewrite(tmp_path, "lidar", _set(f"{FIRST}.values", 1, []))
+    rewrite(tmp_path, "lidar", _set(f"{FIRST}.shape", 1, [10**8, 0, 4]))
+    assert_complaint(tmp_path, f"frame {START_US}: LiDAR FRONT, return 1: image of 100000000 x 0 pixels", path="lidar")
+
+
+@pytest.mark.parametrize("component", SCHEMAS)
+def test_files_that_take_too_much_memory(tmp_path: Path, component: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any of it is read: the footer says how much that would be."""
+    write_made_up(tmp_path)
+    path = rewrite(tmp_path, component, lambda table: table)  # one row group
+    metadata = pq.read_metadata(path)
+    num_rows = metadata.num_rows if component in ("lidar", "lidar_pose") else 0
+    limit = metadata.row_group(0).total_byte_size // (num_rows + 1)
+    monkeypatch.setattr("pcdet_poly.waymo.v2.component_file.MAX_BYTES", limit + 1)
+    ComponentFile.open(tmp_path, component, SEGMENT, ())
+    monkeypatch.setattr("pcdet_poly.waymo.v2.component_file.MAX_BYTES", limit - 1)
+    with pytest.raises(UserError, match=r"takes [0-9]+ bytes, at most [0-9]+ can be read: not from Waymo") as caught:
+        ComponentFile.open(tmp_path, component, SEGMENT, ())
+    assert str(caught.value).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("component", SCHEMAS)
