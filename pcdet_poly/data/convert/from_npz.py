@@ -16,6 +16,7 @@ from pcdet_poly.data.convert.build_store import ConversionSummary, ReportError, 
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
+from pcdet_poly.foreign_files import is_foreign, print_skipped
 from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import POINT_COLUMNS, WAYMO_CLASSES, Frame, GroundTruth
@@ -64,16 +65,21 @@ def list_npz_sources(inputs: Sequence[str]) -> list[Source]:
     for folder in map(Path, inputs):
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; name one with a .npz file per frame")
-        folders = [path for path in [folder, *sorted(folder.iterdir())] if path.is_dir() and list_frame_files(path)]
+        inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and not is_foreign(path, folder)]
+        folders = [path for path in [folder, *inside] if list_frame_files(path)]
         if not folders:
             raise UserError(f"{folder}: no .npz file in it; see docs/data_format.md for what one holds")
+        for path in folders:
+            frames = set(list_frame_files(path))
+            print_skipped(path, [file for file in path.iterdir() if file.is_file() and file not in frames])
         found += [describe_source(path.resolve(), list_frame_files(path)) for path in folders]
     return found
 
 
 def list_frame_files(folder: Path) -> list[Path]:
-    """List the frames of a segment in natural order: 2.npz before 10.npz."""
-    return sorted(folder.glob("*.npz"), key=natural_sort_key)
+    """List the frames of a segment in natural order: 2.npz before 10.npz; files that are no data are skipped."""
+    files = [file for file in folder.glob("*.npz") if file.is_file() and not is_foreign(file, folder)]
+    return sorted(files, key=natural_sort_key)
 
 
 def read_npz_folder(

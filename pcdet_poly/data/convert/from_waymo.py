@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from pcdet_poly.data.convert.from_waymo_v2 import describe_source_v2, get_lidar_
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source, map_in_threads, natural_sort_key
 from pcdet_poly.errors import UserError
+from pcdet_poly.foreign_files import is_foreign, print_skipped
 from pcdet_poly.paths import AnyPath, find_matches, list_files_below, parse_path
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import convert_scan, decode_scan
@@ -18,6 +20,7 @@ from pcdet_poly.waymo.tfrecord import read_numbered_records
 from pcdet_poly.waymo.v2.component_file import is_component
 from pcdet_poly.workers import Advance
 
+_TFRECORD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$")  # compressed ones are refused when they are read
 _RECORD_OVERHEAD_BYTES = 16  # TFRecord's length and two checksums
 
 
@@ -71,7 +74,8 @@ def list_waymo_sources(inputs: Sequence[str]) -> list[Source]:
 def find_waymo_sources(inputs: Sequence[str]) -> list[AnyPath]:
     """Find the TFRecord files and v2 segments behind names of files, of folders and of patterns.
 
-    Folders are searched to any depth. A v2 segment is represented by the path of its lidar file.
+    Folders are searched to any depth. Other files in them, such as those that systems and editors leave, are
+    skipped; one line on stderr counts them. A v2 segment is represented by the path of its lidar file.
 
     Raises:
         UserError: if a name leads to nothing, or two files have the same name.
@@ -79,10 +83,7 @@ def find_waymo_sources(inputs: Sequence[str]) -> list[AnyPath]:
     found: set[AnyPath] = set()
     for name in inputs:
         path = parse_path(name)
-        if path.is_dir():
-            named = [file for file in list_files_below(path) if _is_tfrecord(file) or is_component(file)]
-        else:
-            named = [path] if path.is_file() else find_matches(path)
+        named = [path] if path.is_file() else _search_folder(path) if path.is_dir() else _search_pattern(path)
         if not named:
             raise UserError(
                 f"{name}: no TFRecord file there, nor v2 components; name .tfrecord files, their folder, or a pattern"
@@ -95,8 +96,23 @@ def find_waymo_sources(inputs: Sequence[str]) -> list[AnyPath]:
     return list(by_name.values())
 
 
-def _is_tfrecord(file: AnyPath) -> bool:
-    return ".tfrecord" in file.name and file.suffix != ".part"
+def _search_folder(folder: AnyPath) -> list[AnyPath]:
+    """Find the TFRecord files and v2 components below a folder."""
+    files = [(file, is_foreign(file, folder)) for file in list_files_below(folder)]
+    named = [file for file, foreign in files if not foreign and (is_component(file) or _TFRECORD.search(file.name))]
+    skipped = {file for file, foreign in files if foreign or file.suffix != ".parquet"}.difference(named)
+    print_skipped(folder, list(skipped))  # components that nobody reads, such as images, are nothing to tell
+    return named
+
+
+def _search_pattern(pattern: AnyPath) -> list[AnyPath]:
+    """Find what fits a pattern: files whatever they are called, and what folders hold."""
+    found = find_matches(pattern)
+    matches = list(zip(found, map_in_threads(lambda path: path.is_dir(), found), strict=True))
+    skipped = [path for path, is_folder in matches if not is_folder and is_foreign(path, path.parent)]
+    print_skipped(pattern, skipped)
+    files = [path for path, is_folder in matches if not is_folder and path not in skipped]
+    return files + [file for path, is_folder in matches if is_folder for file in _search_folder(path)]
 
 
 def _describe_waymo_source(path: AnyPath) -> Source:
