@@ -15,7 +15,7 @@ from pcdet_poly.experiments.arm_tests import ArmTable, estimate_contrast
 from pcdet_poly.experiments.statistics import Estimate
 
 MIN_CROSSED_SEEDS = 4  # two in each half
-MIN_CROSSED_SEGMENTS = 16  # eight in each half; fewer do not show how other segments differ
+MIN_CROSSED_SEGMENTS = 16  # eight in each half, by their weight; fewer do not show how other segments differ
 
 # Two parts that judge each other's choice are not independent. Without this factor on the variance up to 8 % of studies
 # in which no arm differs would find a gain; with it 2 to 5 % (`python -m pcdet_poly.experiments.simulate_rules`).
@@ -33,7 +33,7 @@ class CrossFit:
 
 
 def choose_crosswise(
-    points: np.ndarray, baseline: int, resampled: np.ndarray | None = None, num_segments: float = 0
+    points: np.ndarray, baseline: int, resampled: np.ndarray | None = None, num_segments: np.ndarray | float = 0
 ) -> CrossFit:
     """Choose the best arm on each part, and judge it on the opposite one.
 
@@ -42,7 +42,7 @@ def choose_crosswise(
         baseline: column of the arm that gains are differences from.
         resampled: (R, 2, S, A, ...) the same with the segments drawn anew within each half; None for an interval over
             seeds alone.
-        num_segments: how many there are in both halves.
+        num_segments: effective number in both halves together, twice that of the smaller one.
 
     Returns:
         The choices and their gain; p is NaN for fewer than MIN_CROSSED_SEEDS seeds.
@@ -56,13 +56,13 @@ def choose_crosswise(
     by_seed = _judge_opposite(points, chosen, seed_half, baseline)
     if len(seed_half) < MIN_CROSSED_SEEDS:
         return CrossFit(chosen, gains.mean((0, 1)), Estimate.from_mean(by_seed.mean(0)), by_seed)
-    draws = () if resampled is None or num_segments < MIN_CROSSED_SEGMENTS else resampled
+    draws = () if resampled is None or np.any(np.asarray(num_segments) < MIN_CROSSED_SEGMENTS) else resampled
     drawn = [_pair_with_zero(_judge_opposite(one, chosen, seed_half, baseline)) for one in draws]
     found = estimate_contrast(
         ArmTable(
             _pair_with_zero(by_seed),
             np.stack(drawn) if drawn else None,
-            num_segments // 2,  # they vary within their half
+            np.asarray(num_segments) / 2,  # they vary within their half
         ),
         np.array([-1.0, 1.0]),
         pooled=False,

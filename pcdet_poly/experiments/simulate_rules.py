@@ -94,7 +94,9 @@ def measure_rates(kind: StudyKind, *, num_studies: int, seed: int = 0) -> ErrorR
     """
     sizes = [min(_CHUNK_STUDIES, num_studies - start) for start in range(0, num_studies, _CHUNK_STUDIES)]
     rows = [_judge_studies(_make_studies(kind, num, seed + i)) for i, num in enumerate(sizes)]
-    return ErrorRates(*np.concatenate(rows).mean(0).tolist())
+    table = np.concatenate(rows)
+    known = np.maximum((~np.isnan(table)).sum(0), 1)
+    return ErrorRates(*np.where(np.isnan(table).all(0), np.nan, np.nansum(table, 0) / known).tolist())
 
 
 def _make_studies(kind: StudyKind, num: int, seed: int) -> _Studies:
@@ -135,16 +137,20 @@ def _choose_crosswise(values: np.ndarray, objects: np.ndarray, seed: int) -> np.
     num_seeds, num_segments, _, num = values.shape
     if num_seeds < MIN_CROSSED_SEEDS or num_segments < MIN_CROSSED_SEGMENTS:
         return np.full(num, np.nan)
-    halves = []
+    halves, counts = [], []
     for half in (0, 1):
         drawn = draw_segments(num_segments // 2, _RESAMPLES, seed + half)
         draws = np.concatenate([np.ones((1, num_segments // 2)), drawn])
         table = _sum_segments(values[:, half::2], objects[half::2], draws)
         assert table.resampled is not None
         halves.append(np.concatenate([table.points[None], table.resampled]))
-    both = np.stack(halves, 1)  # (1 + R, 2, S, A, N)
-    p = choose_crosswise(both[0], 0, both[1:], num_segments).gain.p
-    return np.where(p <= LEVEL, 1.0, 0.0)
+        counts.append(np.asarray(table.num_segments))
+    both, count = np.stack(halves, 1), 2 * np.min(counts, axis=0)  # (1 + R, 2, S, A, N), (N,)
+    finds, enough = np.full(num, np.nan), count >= MIN_CROSSED_SEGMENTS
+    if enough.any():
+        kept = both[..., enough]
+        finds[enough] = choose_crosswise(kept[0], 0, kept[1:], count[enough]).gain.p <= LEVEL
+    return finds
 
 
 def _judge_studies(studies: _Studies) -> np.ndarray:

@@ -106,7 +106,7 @@ def examine_run(
         UserError: `folder` is not a run, or has no such checkpoint.
     """
     run = open_run(folder, overrides, device)
-    frames = _pick_frames(run.config, num_frames)
+    frames = pick_frames(run.config, num_frames)
     path = run.find_checkpoint(checkpoint)
     recipe = build_seeded_recipe(run.config, device)
     load_model(recipe.model, load_checkpoint(path), path, run.config)
@@ -166,7 +166,8 @@ def _examine_frames(
     return np.concatenate(score), np.concatenate(right)
 
 
-def _pick_frames(config: Config, num_frames: int) -> FrameDataset:
+def pick_frames(config: Config, num_frames: int) -> FrameDataset:
+    """Pick about `num_frames` evenly spaced frames of the config's validation data."""
     everything = open_frames_to_evaluate(config)
     every = config.data.val_every * max(len(everything) // num_frames, 1)
     return FrameDataset(config.data.val, every=every)

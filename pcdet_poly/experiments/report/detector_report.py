@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice, choose_on_halves, find_epsilon_arms
-from pcdet_poly.experiments.report.findings import write_findings
+from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice, choose_epsilon, find_epsilon_arms
+from pcdet_poly.experiments.report.findings import Evidence, write_findings
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedSweep
+from pcdet_poly.experiments.report.gradient_sizes import ArmSize, measure_arm_sizes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour, PtCounts, count_p_t, summarize_loss
-from pcdet_poly.experiments.report.metrics import AdjustedP, ArmDifference, DetectorMetrics, adjust_p
+from pcdet_poly.experiments.report.metrics import AdjustedP, ArmDifference, DetectorMetrics, adjust_mean_p, adjust_p
+from pcdet_poly.experiments.report.planned import Answers, answer_questions, choose_main_metric
 from pcdet_poly.experiments.report.shown_frames import ShownFrame, select_frames
+from pcdet_poly.experiments.report.size_sentences import fit_answers
+from pcdet_poly.experiments.size_curve import SizeCurve
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,9 @@ class DetectorReport:
     epsilons: dict[str, float]  # of the arms that differ by epsilon alone
     differences: tuple[ArmDifference, ...]  # every arm in every cell
     adjusted_p: dict[tuple[str, str], AdjustedP]  # (arm, class) in the ranking metric
-    choices: list[EpsilonChoice]
+    answers: tuple[Answers, ...]  # to the planned questions, in the main metric and beside it
+    sizes: dict[str, ArmSize]  # of gradients, by arm
+    choice: EpsilonChoice | None
     losses: list[LossBehaviour]
     histograms: list[PtCounts]
     frames: list[ShownFrame]
@@ -47,6 +53,11 @@ class DetectorReport:
         """Arms with a run, in the sweep's order."""
         return self.detector.arms
 
+    @property
+    def size_curve(self) -> tuple[tuple[str, ...], SizeCurve] | None:
+        """The arms on the size curve, and the curve; None where there is none."""
+        return fit_answers(self.answers[0], self.sizes) if self.answers else None
+
     def list_ranking_differences(self) -> list[ArmDifference]:
         """List the differences in the ranking metric."""
         return [one for one in self.differences if one.cell.ranking == self.metrics.ranking]
@@ -57,19 +68,31 @@ def build_report(detector: DetectorRuns, sizes: ReportSizes) -> DetectorReport:
     metrics = DetectorMetrics(detector, resamples=sizes.resamples)
     differences = tuple(one for cell in metrics.list_cells() for one in metrics.compare_arms(cell))
     adjusted_p = adjust_p([one for one in differences if one.cell.ranking == metrics.ranking])
-    epsilons = find_epsilon_arms(detector)
-    choices = choose_on_halves(metrics, resamples=sizes.resamples)
-    losses = [summarize_loss(detector, arm) for arm in detector.arms]
-    return DetectorReport(
+    answers = answer_questions(metrics)
+    choice = None
+    if answers:
+        choice = choose_epsilon(metrics, choose_main_metric(metrics), answers[0].classes, resamples=sizes.resamples)
+    evidence = Evidence(
         metrics,
-        epsilons,
-        differences,
         adjusted_p,
-        choices,
-        losses,
-        count_p_t(detector, sizes.histogram_frames),
-        select_frames(metrics, sizes.shown_frames, sizes.shown_points),
-        write_findings(metrics, adjusted_p, choices, losses, epsilons),
+        answers,
+        measure_arm_sizes(detector, sizes.histogram_frames),
+        choice,
+        [summarize_loss(detector, arm) for arm in detector.arms],
+        find_epsilon_arms(detector),
+    )
+    return DetectorReport(
+        metrics=metrics,
+        epsilons=dict(evidence.epsilons),
+        differences=differences,
+        adjusted_p=adjusted_p | adjust_mean_p(metrics),
+        answers=answers,
+        sizes=dict(evidence.sizes),
+        choice=choice,
+        losses=list(evidence.losses),
+        histograms=count_p_t(detector, sizes.histogram_frames),
+        frames=select_frames(metrics, sizes.shown_frames, sizes.shown_points),
+        findings=write_findings(evidence),
     )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pcdet_poly.config.sections.losses import PolyConfig
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.evaluation import draw_segments
+from pcdet_poly.experiments.cross_fit import MIN_CROSSED_SEEDS, MIN_CROSSED_SEGMENTS, choose_crosswise
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
-from pcdet_poly.experiments.report.metrics import MEAN, DetectorMetrics, TableCell
-from pcdet_poly.experiments.statistics import MIN_SEEDS, Estimate, estimate_over_both, estimate_over_seeds
+from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric
+from pcdet_poly.experiments.statistics import Estimate
 
 _EPSILON = "classification.epsilon"
 _LEAST_SEGMENTS = 4  # two in each half
@@ -23,72 +24,92 @@ def find_epsilon_arms(detector: DetectorRuns) -> dict[str, float]:
 
     The baseline is among them. They come with their epsilon, ascending.
     """
-    base, epsilons = config_values(detector.config), {}
+    return find_trend_arms(detector, _EPSILON)
+
+
+def find_trend_arms(detector: DetectorRuns, setting: str) -> dict[str, float]:
+    """Find the arms that differ from the baseline by one numeric setting, such as "train.learning_rate", alone.
+
+    The baseline is among them. They come with their value, ascending; there are none where the setting is no number.
+    """
+    base, found = config_values(detector.config), {}
     for arm, config in detector.configs.items():
-        loss = config.classification
-        epsilon = loss.epsilon if isinstance(loss, PolyConfig) else None
-        other = find_first_difference(base, config_values(config), ignore=frozenset({_EPSILON, "train.seed"}))
-        if other is None and isinstance(epsilon, float):
-            epsilons[arm] = epsilon
-    return dict(sorted(epsilons.items(), key=lambda item: item[1]))
+        values = config_values(config)
+        value = _look_up(values, setting)
+        other = find_first_difference(base, values, ignore=frozenset({setting, "train.seed"}))
+        if other is None and isinstance(value, float | int) and not isinstance(value, bool):
+            found[arm] = float(value)
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _look_up(values: Mapping[str, Any], setting: str) -> Any:
+    for word in setting.split("."):
+        values = values.get(word, {}) if isinstance(values, Mapping) else {}
+    return values
 
 
 @dataclass(frozen=True)
 class EpsilonChoice:
-    """The best arm on some segments, and its difference from the baseline there and on the others."""
+    """What four parts of the runs chose, and what such a choice gains on seeds and segments that did not choose."""
 
-    arm: str
-    epsilon: float
-    chosen_gain: float  # difference on the segments that chose it: too good by construction
-    held_out_gain: Estimate | None  # on the other segments; None where the baseline was chosen
+    chosen: tuple[float, ...]  # the epsilon that each of the four parts chose
+    chosen_gain: float  # mean difference from the baseline where it was chosen: too good by construction
+    gain: Estimate  # on the opposite parts
+    speaks_of_segments: bool  # whether the interval includes the choice of segments
 
 
-def choose_on_halves(metrics: DetectorMetrics, *, resamples: int, seed: int = 0) -> list[EpsilonChoice]:
-    """Choose epsilon on every second segment and report on the rest, then the other way round.
-
-    Best is the highest mean over seeds of the mean over classes of the ranking metric.
+def choose_epsilon(
+    metrics: DetectorMetrics, ranking: RankingMetric, classes: Sequence[str], *, resamples: int, seed: int = 0
+) -> EpsilonChoice | None:
+    """Choose epsilon on half of the seeds and segments, and judge it on the other half of both, crosswise.
 
     Args:
         metrics: of the detector's runs.
-        resamples: how many times to draw the segments that did not choose.
+        ranking: the metric.
+        classes: those whose mean is taken.
+        resamples: how many times to draw the segments of each half.
         seed: of these draws.
 
     Returns:
-        A choice for each half. Empty where there are too few segments, or where not two arms of the curve have a run
-        with each of the seeds.
+        The choice; None where there are too few seeds or segments to halve, or only one complete arm of the curve.
     """
-    arms, seeds = _find_comparable_arms(metrics.detector)
+    epsilons = {
+        arm: value for arm, value in find_epsilon_arms(metrics.detector).items() if arm in metrics.complete_arms
+    }
     num = len(metrics.segments)
-    if num < _LEAST_SEGMENTS or len(arms) < 2:
-        return []
-    first_half = np.arange(num) % 2 == 0
-    return [_choose_on_half(metrics, arms, seeds, half, resamples, seed) for half in (first_half, ~first_half)]
+    if num < _LEAST_SEGMENTS or len(epsilons) < 2 or len(metrics.complete_seeds) < MIN_CROSSED_SEEDS:
+        return None
+    points = _compute_halves(metrics, list(epsilons), ranking, classes, resamples, seed)
+    count = 2 * min(metrics.count_segments(classes, np.arange(num) % 2 == half) for half in (0, 1))
+    baseline = list(epsilons).index(metrics.detector.baseline)
+    found = choose_crosswise(points[0], baseline, points[1:], count)
+    values = list(epsilons.values())
+    chosen = tuple(values[arm] for arm in found.chosen.ravel())
+    return EpsilonChoice(chosen, float(found.chosen_gain), found.gain, count >= MIN_CROSSED_SEGMENTS)
 
 
-def _find_comparable_arms(detector: DetectorRuns) -> tuple[dict[str, float], list[int]]:
-    """Find the curve's arms that have all the baseline's seeds, and these seeds: other means do not compare."""
-    seeds = list(detector.runs[detector.baseline])
-    complete = {arm: eps for arm, eps in find_epsilon_arms(detector).items() if set(detector.runs[arm]) >= set(seeds)}
-    return (complete if seeds else {}), seeds
-
-
-def _choose_on_half(
-    metrics: DetectorMetrics, arms: dict[str, float], seeds: Sequence[int], half: np.ndarray, resamples: int, seed: int
-) -> EpsilonChoice:
-    cell = TableCell(MEAN, *metrics.ranking)
-    runs, baseline = metrics.detector.runs, metrics.detector.baseline
-    other = ~half
-    drawn = np.zeros((resamples, len(half)))
-    drawn[:, other] = draw_segments(int(other.sum()), resamples, seed)
-    draws = np.concatenate([half[None], other[None], drawn]).astype(np.float64)
-
-    def compute_column(arm: str) -> np.ndarray:  # (2 + resamples, S)
-        return np.stack([metrics.select_cell(metrics.compute_points(runs[arm][s], draws), cell) for s in seeds], 1)
-
-    columns = {arm: compute_column(arm) for arm in arms}
-    best = max(arms, key=lambda arm: (columns[arm][0].mean(), arm == baseline))
-    apart = columns[best] - columns[baseline]
-    held_out = estimate_over_both(apart[1], apart[2:], int(other.sum()))
-    if np.isnan(held_out.p) and len(seeds) >= MIN_SEEDS:
-        held_out = estimate_over_seeds(apart[1])
-    return EpsilonChoice(best, arms[best], float(apart[0].mean()), None if best == baseline else held_out)
+def _compute_halves(
+    metrics: DetectorMetrics,
+    arms: Sequence[str],
+    ranking: RankingMetric,
+    classes: Sequence[str],
+    resamples: int,
+    seed: int,
+) -> np.ndarray:
+    """Points (1 + R, 2, S, A) on both halves of the segments: on all of a half, then on draws of it."""
+    num = len(metrics.segments)
+    draws = np.zeros((2, 1 + resamples, num))
+    for half in (0, 1):
+        of_half = np.arange(num) % 2 == half
+        drawn = draw_segments(int(of_half.sum()), resamples, seed + half)
+        draws[half][:, of_half] = np.concatenate([np.ones((1, int(of_half.sum()))), drawn])
+    columns = [
+        [
+            metrics.average_classes(
+                metrics.compute_points(metrics.detector.runs[arm][s], draws.reshape(-1, num)), classes, ranking
+            )
+            for arm in arms
+        ]
+        for s in metrics.complete_seeds
+    ]
+    return np.moveaxis(np.array(columns).reshape(len(columns), len(arms), 2, 1 + resamples), (2, 3), (1, 0))

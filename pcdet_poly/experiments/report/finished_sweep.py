@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.run import Run
 from pcdet_poly.evaluation import DetectionsFile, Evaluator
 from pcdet_poly.experiments.report.labels import ValidationLabels
 from pcdet_poly.experiments.sweep.pairing import Pairing
+from pcdet_poly.experiments.sweep.questions import Questions
+
+# The share of the official overlap that is enough beside the main metric: at 0.7 AP measures boxes as much as scores.
+LOW_IOU_SHARE = 0.6
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class FinishedRun:
     run: Run
     seed: int
     evaluator: Evaluator  # counts per segment
+    low_iou: Evaluator  # the same where LOW_IOU_SHARE of the overlap is enough
     detections: DetectionsFile
     pairing: Pairing
 
@@ -44,6 +49,7 @@ class DetectorRuns:
     runs: dict[str, dict[int, FinishedRun]]  # arm -> seed -> run
     labels: ValidationLabels
     expected: Mapping[str, str]  # arm -> "worse" or "not worse", for controls
+    questions: Questions = field(default_factory=Questions)
 
     @property
     def config(self) -> Config:

@@ -6,20 +6,25 @@ Everything is in points: 100 times the metric.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t as student
 
 from pcdet_poly.evaluation import draw_segments, resample_metrics
+from pcdet_poly.experiments.arm_tests import ArmTable, count_effective_segments, pool_error
+from pcdet_poly.experiments.detectable import find_detectable_effect
+from pcdet_poly.experiments.many_arms import compare_with_baseline
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedRun
 from pcdet_poly.experiments.statistics import (
+    LEVEL,
     MIN_SEEDS,
     Estimate,
     adjust_by_holm,
-    detectable_difference,
     estimate_over_both,
     estimate_over_seeds,
     estimate_over_segments,
@@ -65,7 +70,9 @@ class ArmDifference:
     over_seeds: Estimate
     over_segments: Estimate
     over_both: Estimate
-    detectable: float  # smallest true difference that so many seeds find with 80 % power; NaN for fewer than MIN_SEEDS
+    # Smallest true difference that the table's rule, Holm over all arms and classes, finds with 80 % power, from a
+    # deviation pooled over arms; NaN for fewer than MIN_SEEDS.
+    detectable: float
 
     @property
     def claim(self) -> Estimate:
@@ -89,6 +96,7 @@ class DetectorMetrics:
 
     def __init__(self, detector: DetectorRuns, *, resamples: int, seed: int = 0) -> None:
         self.detector = detector
+        self._errors: dict[TableCell, float] = {}
         self.segments = sorted(set(detector.labels.segments))
         num = len(self.segments)
         one_table = np.ones((1, num))
@@ -148,26 +156,99 @@ class DetectorMetrics:
             columns = [self.select_cell(points, cell._replace(class_name=name)) for name in self.classes]
             mean: np.ndarray = np.mean(columns, axis=0)
             return mean
+        return self._select_shard(points, cell, self._shards)
+
+    def _select_shard(self, points: np.ndarray, cell: TableCell, shards: Sequence[str]) -> np.ndarray:
         cfg = self.detector.config.evaluation.metrics
-        shard = cell.class_name if cell.class_name in self._shards else f"OBJECT_TYPE_TYPE_{cell.class_name}"
-        return points[
-            ...,
-            cfg.box_types.index(cell.box_type),
-            self._shards.index(shard),
-            cfg.levels.index(cell.level),
-            METRICS.index(cell.metric),
-        ]
+        name = cell.class_name if cell.class_name in shards else f"OBJECT_TYPE_TYPE_{cell.class_name}"
+        indices = (cfg.box_types.index(cell.box_type), shards.index(name), cfg.levels.index(cell.level))
+        chosen: np.ndarray = points[(..., *indices, METRICS.index(cell.metric))]
+        return chosen
 
     def get_points(self, arm: str, cell: TableCell) -> np.ndarray:
         """Get the points (S,) of the arm's runs, on all segments."""
         return np.array([self._select_run(arm, seed, cell)[0] for seed in self.detector.runs[arm]])
+
+    @cached_property
+    def _low_iou_points(self) -> dict[tuple[str, int], np.ndarray]:
+        """Points as `_points` has them, counted where a part of the official overlap is enough."""
+        runs = self.detector.runs
+        return {
+            (arm, seed): 100 * resample_metrics(run.low_iou, self._draws)[..., : len(METRICS)].astype(np.float64)
+            for arm in runs
+            for seed, run in runs[arm].items()
+        }
+
+    @cached_property
+    def complete_arms(self) -> list[str]:
+        """The baseline and the arms that have all its seeds: planned questions are asked of these."""
+        seeds = set(self.detector.runs[self.detector.baseline])
+        return [arm for arm, runs in self.detector.runs.items() if seeds and set(runs) >= seeds]
+
+    @property
+    def complete_seeds(self) -> list[int]:
+        """The seeds that all complete arms have."""
+        return list(self.detector.runs[self.detector.baseline])
+
+    def average_classes(
+        self, points: np.ndarray, classes: Sequence[str], ranking: RankingMetric, *, low_iou: bool = False
+    ) -> np.ndarray:
+        """Average points over classes in one metric.
+
+        Args:
+            points: (..., box types, shards, levels, 2).
+            classes: those whose mean is taken.
+            ranking: the metric.
+            low_iou: whether the points are those of the lower overlap, which come without ranges.
+
+        Returns:
+            (...).
+        """
+        shards = self._low_iou_shards if low_iou else self._shards
+        columns = [self._select_shard(points, TableCell(name, *ranking), shards) for name in classes]
+        mean: np.ndarray = np.mean(columns, axis=0)
+        return mean
+
+    @property
+    def _low_iou_shards(self) -> Sequence[str]:
+        first = next(run for runs in self.detector.runs.values() for run in runs.values())
+        return first.low_iou.counter.layout.shards
+
+    def build_table(self, ranking: RankingMetric, classes: Sequence[str], *, low_iou: bool = False) -> ArmTable:
+        """Build the table of seeds and complete arms, for the tests of planned questions.
+
+        Args:
+            ranking: the metric.
+            classes: those whose mean is taken.
+            low_iou: count where a part of the official overlap is enough.
+
+        Returns:
+            Points (S, A), and those on draws of segments.
+        """
+        by_run = self._low_iou_points if low_iou else self._points
+        values = [
+            [self.average_classes(by_run[arm, seed], classes, ranking, low_iou=low_iou) for arm in self.complete_arms]
+            for seed in self.complete_seeds
+        ]
+        points = np.moveaxis(np.array(values), 2, 0)  # (1 + R, S, A)
+        return ArmTable(points[0], points[1:], self.count_segments(classes))
+
+    def count_segments(self, classes: Sequence[str], kept: np.ndarray | None = None) -> float:
+        """Count the segments, or those `kept` (G,) bool, by their objects of these classes: their effective number."""
+        labels, names = self.detector.labels, self.classes
+        counts = {segment: np.zeros(len(names)) for segment in self.segments}
+        for segment, truth in zip(labels.segments, labels.ground_truth, strict=True):
+            counts[segment] += np.bincount(np.asarray(truth.label)[truth.num_points > 0], minlength=len(names))
+        table = np.array(list(counts.values()))[:, [names.index(name) for name in classes]]  # (G, classes)
+        table = table if kept is None else table[kept]
+        shares = table / np.maximum(table.sum(0), 1)
+        return float(count_effective_segments(shares.sum(1)))
 
     def compare_arm(self, arm: str, cell: TableCell) -> ArmDifference:
         """Subtract the baseline from the arm, paired by seed and by segment."""
         seeds, baseline = self.detector.list_common_seeds(arm), self.detector.baseline
         apart = np.stack([self._select_run(arm, s, cell) - self._select_run(baseline, s, cell) for s in seeds], 1)
         by_seed, drawn, num = apart[0], apart[1:], len(self.segments)
-        sd = float(by_seed.std(ddof=1)) if len(seeds) >= MIN_SEEDS else float("nan")
         return ArmDifference(
             arm,
             cell,
@@ -176,8 +257,25 @@ class DetectorMetrics:
             estimate_over_seeds(by_seed),
             estimate_over_segments(by_seed, drawn, num),
             estimate_over_both(by_seed, drawn, num),
-            detectable_difference(sd, len(seeds)),
+            self._find_detectable(cell, len(seeds)),
         )
+
+    def _find_detectable(self, cell: TableCell, num_seeds: int) -> float:
+        if num_seeds < MIN_SEEDS:
+            return math.nan
+        family = max(len(self.compared_arms) * len(self.classes), 1)
+        limit = float(student.ppf(1 - LEVEL / 2 / family, num_seeds - 1))
+        error = math.sqrt(2 * self._pool_error(cell) / num_seeds)
+        return find_detectable_effect(limit, float(num_seeds - 1)) * error
+
+    def _pool_error(self, cell: TableCell) -> float:
+        """The residual variance of one run in a cell, pooled over complete arms."""
+        if cell not in self._errors:
+            table = [
+                [self._select_run(arm, seed, cell)[0] for arm in self.complete_arms] for seed in self.complete_seeds
+            ]
+            self._errors[cell] = float(pool_error(np.array(table))[0])
+        return self._errors[cell]
 
     def compare_arms(self, cell: TableCell) -> list[ArmDifference]:
         """Compare every arm that has a pair of runs."""
@@ -195,14 +293,14 @@ class DetectorMetrics:
 
 @dataclass(frozen=True)
 class AdjustedP:
-    """p of one arm and class after Holm's correction."""
+    """p of one arm and class after correction."""
 
-    over_classes: float  # family: the arm's classes
-    over_everything: float  # family: all arms and classes
+    over_classes: float  # Holm; family: the arm's classes
+    over_everything: float  # Holm; family: all arms and classes. Of MEAN: `compare_with_baseline` over all arms
 
 
 def adjust_p(differences: Sequence[ArmDifference]) -> dict[tuple[str, str], AdjustedP]:
-    """Adjust p, by (arm, class), of differences in one box type, level and metric; MEAN is in no family."""
+    """Adjust p, by (arm, class), of differences in one box type, level and metric; MEAN is in no such family."""
     tested = [one for one in differences if one.cell.class_name != MEAN]
     everything = adjust_by_holm(np.array([one.claim.p for one in tested]))
     adjusted: dict[tuple[str, str], AdjustedP] = {}
@@ -212,3 +310,16 @@ def adjust_p(differences: Sequence[ArmDifference]) -> dict[tuple[str, str], Adju
         for p, i in zip(over_classes, family, strict=True):
             adjusted[arm, tested[i].cell.class_name] = AdjustedP(float(p), float(everything[i]))
     return adjusted
+
+
+def adjust_mean_p(metrics: DetectorMetrics) -> dict[tuple[str, str], AdjustedP]:
+    """Adjust p of the mean over classes in the ranking metric: all complete arms against the baseline, judged together.
+
+    There are none where fewer than two arms are complete, or where there is only one class.
+    """
+    arms = metrics.complete_arms
+    if len(arms) < 2 or MEAN not in metrics.shown_classes:
+        return {}
+    table = metrics.build_table(metrics.ranking, metrics.classes)
+    many = compare_with_baseline(table, arms.index(metrics.detector.baseline))
+    return {(arms[arm], MEAN): AdjustedP(math.nan, float(e.p)) for arm, e in zip(many.arms, many.adjusted, strict=True)}

@@ -9,13 +9,20 @@ from typing import Any
 
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.engine.checkpoint import load_checkpoint
 from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import ApTable, DetectionsFile, Evaluator, read_detections
 from pcdet_poly.evaluation.evaluator import resolve_cutoffs
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
-from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, ExcludedTrial, FinishedRun, FinishedSweep
+from pcdet_poly.experiments.report.finished_sweep import (
+    LOW_IOU_SHARE,
+    DetectorRuns,
+    ExcludedTrial,
+    FinishedRun,
+    FinishedSweep,
+)
 from pcdet_poly.experiments.report.labels import ValidationLabels, read_labels
 from pcdet_poly.experiments.sweep.description import SweepDescription, TrialRecord
 from pcdet_poly.experiments.sweep.folder import SweepFolder, read_description
@@ -50,7 +57,8 @@ def _read_detector(
         else:
             runs[trial.arm][trial.seed] = run
     expected = {arm.name: arm.expect for arm in arms if arm.expect}
-    return DetectorRuns(name, baseline, {arm.name: configs[arm.name] for arm in arms}, runs, labels, expected)
+    by_arm = {arm.name: configs[arm.name] for arm in arms}
+    return DetectorRuns(name, baseline, by_arm, runs, labels, expected, description.questions)
 
 
 def read_trial(folder: SweepFolder, trial: TrialRecord, labels: ValidationLabels) -> FinishedRun:
@@ -80,9 +88,10 @@ def read_trial(folder: SweepFolder, trial: TrialRecord, labels: ValidationLabels
     if step != metrics_step:
         raise UserError(f"metrics.json is of step {metrics_step}, the last checkpoint of step {step}")
     detections = read_detections(path / "detections.parquet")
-    evaluator = _count_by_segment(run.config, detections, labels)
+    evaluator = _count_by_segment(run.config, run.config.evaluation.metrics, detections, labels)
     _check_metrics(evaluator.compute(), ApTable.from_json(metrics))
-    return FinishedRun(run, trial.seed, evaluator, detections, Pairing.read(path / "pairing.json"))
+    low_iou = _count_by_segment(run.config, _lower_iou(run.config.evaluation.metrics), detections, labels)
+    return FinishedRun(run, trial.seed, evaluator, low_iou, detections, Pairing.read(path / "pairing.json"))
 
 
 def _check_ended(folder: SweepFolder, name: str) -> None:
@@ -101,7 +110,15 @@ def _read_json(path: Path) -> Any:
         raise UserError(f"{path.name}: not JSON, or cut off") from None
 
 
-def _count_by_segment(config: Config, found: DetectionsFile, labels: ValidationLabels) -> Evaluator:
+def _lower_iou(metrics: MetricsConfig) -> MetricsConfig:
+    """The metrics with LOW_IOU_SHARE of their overlaps, by class alone."""
+    lower = tuple(LOW_IOU_SHARE * overlap for overlap in metrics.iou_thresholds)
+    return metrics.model_copy(update={"iou_thresholds": lower, "breakdowns": ("OBJECT_TYPE",)})
+
+
+def _count_by_segment(
+    config: Config, metrics: MetricsConfig, found: DetectionsFile, labels: ValidationLabels
+) -> Evaluator:
     """Compute the counts behind metrics.json once more, now by segment."""
     if found.frame_ids != labels.frame_ids:
         raise UserError(f"{len(found.frame_ids)} frames were evaluated, other ones than the sweep's baseline names")
@@ -112,7 +129,7 @@ def _count_by_segment(config: Config, found: DetectionsFile, labels: ValidationL
         no_label_zone=labels.find_in_zones(found.detections),
         segments=labels.segments,
     )
-    cfg = resolve_cutoffs(config.evaluation.metrics, boxes, within=config.evaluation.within)
+    cfg = resolve_cutoffs(metrics, boxes, within=config.evaluation.within)
     evaluator = Evaluator(cfg, class_names=found.class_names, within=config.evaluation.within)
     evaluator.add(boxes)
     return evaluator

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pcdet_poly.experiments.sweep.questions import Questions
+
 Expectation = Literal["worse", "not worse"]
 
 
@@ -40,6 +42,7 @@ class SweepDescription(Record):
     seeds: tuple[int, ...]
     pieces_per_segment: int
     trials: tuple[TrialRecord, ...]
+    questions: Questions = Questions()
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -147,4 +147,5 @@ def _describe_sweep(sweep: Sweep, trials: Sequence[Trial]) -> SweepDescription:
         seeds=sweep.seeds,
         pieces_per_segment=sweep.pieces_per_segment,
         trials=tuple(TrialRecord(name=t.name, detector=t.detector, arm=t.arm, seed=t.seed) for t in trials),
+        questions=sweep.questions,
     )

@@ -17,6 +17,7 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.section import Count, NotNegative, Section
 from pcdet_poly.errors import UserError
+from pcdet_poly.experiments.sweep.questions import Contrast, MainMetric, PerSeed, Questions, check_per_seed
 
 
 def _check_name(name: str) -> str:
@@ -53,8 +54,17 @@ class Sweep(Section):
     """Setting -> values: an arm for every combination, named by the last word of each setting and its value."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
     """`train.seed` of the trials of each arm. One seed, one set of weights, one order of frames for all arms."""
+    per_seed: PerSeed = Field(default_factory=dict)
+    """Setting -> one value per seed: `data.train: [[a], [b], [c]]` gives each seed its own training data, so that
+    intervals over seeds are about other training data, too. All arms of a seed share it."""
     baseline: Name
     """Arm that the others are compared with."""
+    main: MainMetric = MainMetric()
+    """The metric that decides."""
+    contrasts: tuple[Contrast, ...] = ()
+    """Planned questions: weighted sums of arms."""
+    trend: str | None = None
+    """A setting with numbers, `classification.epsilon`: is there a slope over the arms that differ by it alone?"""
     threads: Count = 1
     """CPU threads of a trial."""
     gpus: NotNegative = 0
@@ -74,7 +84,19 @@ class Sweep(Section):
             raise ValueError(f"seeds: {list(self.seeds)} has one of them twice")
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ValueError(f"gpus: {self.gpus:g} is neither a whole number nor a part of one GPU")
+        check_per_seed(self.per_seed, len(self.seeds))
+        self.questions.check_arms(names)
         return self
+
+    @property
+    def questions(self) -> Questions:
+        """What the study plans to ask."""
+        return Questions(main=self.main, contrasts=self.contrasts, trend=self.trend)
+
+    def list_seed_overrides(self, seed: int) -> Overrides:
+        """List the settings that the trials of one seed share."""
+        number = self.seeds.index(seed)
+        return {key: values[number] for key, values in self.per_seed.items()} | {"train.seed": seed}
 
     @property
     def all_arms(self) -> tuple[Arm, ...]:
@@ -137,7 +159,7 @@ def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[T
     """
     trials = []
     for seed, (detector, file), arm in itertools.product(sweep.seeds, sweep.models.items(), sweep.all_arms):
-        fixed = {"train.seed": seed, "train.threads": sweep.threads}
+        fixed = sweep.list_seed_overrides(seed) | {"train.threads": sweep.threads}
         # Later words win.
         words = [*_format_overrides(sweep.overrides), *_format_overrides(arm.overrides)]
         words += [*extra, *_format_overrides(fixed)]

@@ -9,11 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pcdet_poly.experiments.report.epsilon_choice import choose_on_halves, find_epsilon_arms
-from pcdet_poly.experiments.report.findings import describe_order_of_p, write_findings
+from pcdet_poly.experiments.report.epsilon_choice import choose_epsilon
+from pcdet_poly.experiments.report.findings import Evidence, describe_order_of_p, write_findings
+from pcdet_poly.experiments.report.gradient_sizes import ArmSize
 from pcdet_poly.experiments.report.learning import LEAST_LEARNT, list_learnt_classes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric, TableCell, adjust_p
+from pcdet_poly.experiments.report.planned import answer_questions
+from pcdet_poly.experiments.sweep.questions import Contrast, Questions
 
 MAIN = RankingMetric("3D", 2, "aph")
 ARMS = {"focal": 0.0, "drop1": -20.0, "epsilon1": 0.0}  # true differences from the baseline, points
@@ -27,36 +30,50 @@ def make_study(
     shape = next(iter(metrics._points.values())).shape
     made = copy(metrics)
     runs = {arm: dict.fromkeys(range(num_seeds), found[0]) for arm, found in metrics.detector.runs.items()}
+    made.__dict__.pop("complete_arms", None)
+    made._errors = {}
     made.detector = replace(metrics.detector, runs=runs)
     made._points = {
         (arm, seed): level + ARMS[arm] * (level > 1) + spread * rng.standard_normal(shape)
         for arm in runs
         for seed in range(num_seeds)
     }
+    made.__dict__["_low_iou_points"] = made._points
     return made
 
 
-def find_sentences(metrics: DetectorMetrics, losses: Sequence[LossBehaviour] = ()) -> list[str]:
+def find_sentences(metrics: DetectorMetrics, sizes: dict[str, ArmSize] | None = None) -> list[str]:
     """Write the findings of a study."""
     cells = [TableCell(name, *MAIN) for name in metrics.shown_classes]
     adjusted = adjust_p([one for cell in cells for one in metrics.compare_arms(cell)])
-    choices = choose_on_halves(metrics, resamples=5)
-    return write_findings(metrics, adjusted, choices, losses, find_epsilon_arms(metrics.detector))
+    answers = answer_questions(metrics)
+    choice = choose_epsilon(metrics, MAIN, metrics.classes, resamples=5)
+    return write_findings(Evidence(metrics, adjusted, answers, sizes or {}, choice))
+
+
+def find_one(sentences: Sequence[str], start: str) -> str:
+    """The only sentence with this start."""
+    (line,) = [line for line in sentences if line.startswith(start)]
+    return line
 
 
 def test_three_seeds_are_judged(metrics: DetectorMetrics) -> None:
     sentences = find_sentences(make_study(metrics, 3))
-    (first,) = [line for line in sentences if line.startswith("Different from focal")]
+    assert sentences[0].startswith("Main metric: BEV LEVEL_1 AP, mean over vehicle and pedestrian and cyclist; 3 seeds")
+    assert "on these segments alone" in sentences[0]  # there are four
+    assert "The arms are not all equal (F test of arm + seed, F(2, 4)" in sentences[1]
+    first = find_one(sentences, "Different from focal")
+    assert "Dunnett over 2 arms" in first
     assert "drop1" in first
     assert "epsilon1" not in first
-    (control,) = [line for line in sentences if line.startswith("Control drop1 should be worse")]
-    assert control.endswith("as expected.")
-    assert any(line.startswith("Smallest true difference") for line in sentences)
+    assert find_one(sentences, "Control drop1 should be worse").endswith("as expected.")
+    assert find_one(sentences, "Smallest true effects")
+    assert len([line for line in sentences if line.startswith("Beside it, not decisive")]) == 2
+    assert find_one(sentences, "Exploratory: 6 comparisons by class")
 
 
 def test_a_control_that_shows_nothing_casts_doubt(metrics: DetectorMetrics) -> None:
-    (control,) = [line for line in find_sentences(make_study(metrics, 3, spread=30.0)) if line.startswith("Control")]
-    assert "NOT seen" in control
+    assert "NOT seen" in find_one(find_sentences(make_study(metrics, 3, spread=30.0)), "Control drop1")
 
 
 @pytest.mark.parametrize("num_seeds", [1, 2])
@@ -67,17 +84,46 @@ def test_fewer_than_three_seeds_give_no_p_and_no_verdict(metrics: DetectorMetric
         assert np.isnan([one.claim.low, one.claim.high, one.claim.p, one.over_both.p, one.detectable]).all()
         assert float(one.claim.mean) == pytest.approx(np.mean(one.by_seed))
     text = " ".join(find_sentences(made))
-    assert "no difference is tested, and none is claimed" in text
+    assert "nothing is tested, and nothing is claimed" in text
     assert "which fewer than 3 seeds cannot judge" in text
-    assert "no smallest detectable effect" in text
-    for verdict in ("Different from", "as expected", "NOT", "more than chance explains", "nan"):
+    for verdict in ("Different from", "as expected", "NOT", "more than chance explains", "nan", "Smallest", "p ="):
         assert verdict not in text
 
 
-def test_an_arm_with_two_seeds_is_named_beside_tested_ones(metrics: DetectorMetrics) -> None:
+def test_an_arm_with_two_seeds_is_in_no_planned_answer(metrics: DetectorMetrics) -> None:
     made = make_study(metrics, 3)
     del made.detector.runs["epsilon1"][2]
-    assert "Not tested, with fewer than 3 seeds: epsilon1." in find_sentences(made)
+    sentences = find_sentences(made)
+    assert "Not tested, with fewer than 3 seeds: epsilon1." in sentences
+    assert "3 seeds of 2 arms" in sentences[0]
+    assert "Arms without all seeds, which are 1, are in no planned answer." in sentences[0]
+
+
+def test_a_planned_contrast_is_answered_with_its_family(metrics: DetectorMetrics) -> None:
+    made = make_study(metrics, 5)
+    contrasts = (
+        Contrast(name="harm", weights={"drop1": 1, "focal": -1}, expect="worse"),
+        Contrast(name="nothing", weights={"epsilon1": 1, "focal": -1}),
+    )
+    made.detector = replace(made.detector, questions=Questions(contrasts=contrasts))
+    sentences = find_sentences(made)
+    harm = find_one(sentences, "Planned: harm (+1 x drop1 -1 x focal): -2")
+    assert harm.endswith("Holm over 2 planned contrasts: an effect. It should be worse: as expected.")
+    assert "no effect seen; one of 0." in find_one(sentences, "Planned: nothing")
+
+
+def test_size_explains_the_arms_or_not(metrics: DetectorMetrics) -> None:
+    """drop1 loses 20 points: with a quarter of the size that is a slope of 10 per doubling, and nothing is left."""
+    made = make_study(metrics, 5)
+    small, large = ArmSize(0.25, False), ArmSize(1.0, True)
+    line = find_one(
+        find_sentences(made, {"focal": ArmSize(1.0, False), "drop1": small, "epsilon1": large}), "Size curve"
+    )
+    assert "+10.0" in line or "+9.9" in line
+    other = {"focal": ArmSize(1.0, False), "drop1": small, "epsilon1": ArmSize(0.25, True)}
+    line = find_one(find_sentences(made, other), "Size curve")
+    left = line.partition("what it leaves between arms: p = ")[2].split()[0]
+    assert float(left) < 1e-6
 
 
 def test_a_study_in_which_nothing_was_learnt_is_told_as_that(metrics: DetectorMetrics) -> None:

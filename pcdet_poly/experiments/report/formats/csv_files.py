@@ -32,6 +32,15 @@ def format_differences_csv(reports: Sequence[DetectorReport]) -> str:
     return _format_csv(lines)
 
 
+def format_sizes_csv(reports: Sequence[DetectorReport]) -> str:
+    """Write sizes.csv: the gradient size of every arm that has one, and whether it has a polynomial (1) or not (0)."""
+    lines: list[tuple[object, ...]] = [("model", "arm", "size", "polynomial")]
+    for report in reports:
+        name = report.detector.name
+        lines += [(name, arm, f"{one.size:.4g}", int(one.is_polynomial)) for arm, one in report.sizes.items()]
+    return _format_csv(lines)
+
+
 def _list_values(one: ArmDifference) -> list[str]:
     estimates = (one.over_seeds, one.over_segments, one.over_both)
     limits = [f"{float(value):.6g}" for e in estimates for value in (e.low, e.high, e.p)]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from pcdet_poly.experiments.report.detector_report import DetectorReport, describe_report
-from pcdet_poly.experiments.report.findings import format_gain
 from pcdet_poly.experiments.report.finished_sweep import FinishedSweep
 from pcdet_poly.experiments.report.formats.paper_results import PAPER, PaperRow
 from pcdet_poly.experiments.report.metrics import ArmDifference, DetectorMetrics, TableCell
+from pcdet_poly.experiments.report.number_words import format_gain
 
 
 def format_markdown(sweep: FinishedSweep, reports: Sequence[DetectorReport]) -> str:
@@ -33,6 +33,11 @@ def name_figure(report: DetectorReport) -> str:
     return f"differences_{report.detector.name}.png"
 
 
+def name_size_figure(report: DetectorReport) -> str:
+    """Name the file of the figure of the size curve, beside report.md."""
+    return f"sizes_{report.detector.name}.png"
+
+
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table."""
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
@@ -49,10 +54,11 @@ def _format_report(sweep: FinishedSweep, report: DetectorReport) -> str:
         f"### Difference from {report.detector.baseline}, {report.metrics.ranking}, points",
         _format_differences(report),
         f"![Differences with 95 % intervals]({name_figure(report)})",
+        f"![The main metric against the size of the gradient]({name_size_figure(report)})" if report.size_curve else "",
         "### What the loss did",
         _format_losses(report),
     ]
-    return "\n\n".join(blocks)
+    return "\n\n".join(block for block in blocks if block)
 
 
 def _format_paper_layout(report: DetectorReport) -> str:
@@ -91,8 +97,9 @@ def _format_differences(report: DetectorReport) -> str:
     in_order = sorted(report.list_ranking_differences(), key=lambda one: report.arms.index(one.arm))
     notes = (
         "95 % intervals. Over seeds: other seeds on these segments. Over segments: these networks on other segments. "
-        "Over both: what a claim needs, and what p is of. Holm: corrected over the arm's classes, or over all arms and "
-        "classes. Detectable: the smallest true difference that so many seeds find with 80 % power."
+        "Over both: what p is of. Holm: corrected over the arm's classes, or over all arms and classes; in the rows of "
+        "the mean, corrected over all arms (Dunnett). Exploratory but for the answers above. Detectable: the smallest "
+        "true difference that Holm over all arms and classes finds with 80 % power, from a deviation pooled over arms."
     )
     return f"{format_table(head, [_format_difference(report, one) for one in in_order])}\n\n{notes}"
 
