@@ -91,5 +91,11 @@ def check_padding(rest: memoryview | bytes, where: str) -> None:
 
 
 def make_cut_error(where: str, needed: str, there: str) -> UserError:
-    """Make the error of a file that ends too early."""
+    """Make the error of a file that ends too early.
+
+    Args:
+        where: file and part of it.
+        needed: what the header announces, such as `40 rows`.
+        there: what the file holds instead.
+    """
     return UserError(f"{where}: cut off or damaged: {needed} announced, {there} there; write or fetch it again")
