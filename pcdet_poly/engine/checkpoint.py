@@ -15,12 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.engine.checkpoint_damage import compute_checksum, find_damaged_member
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 
 FORMAT = 1
 Weights = Literal["raw", "ema"]
 _UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)  # what torch.load raises
+
+
+class DamagedCheckpointError(UserError):
+    """The file is no checkpoint, or its bytes are not those that were written."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Checkpoint:
     average: Mapping[str, Tensor] | None = None  # state dict of the moving average, where the run keeps one
     scaler: Mapping[str, Any] = field(default_factory=dict)  # state dict of the loss scale
     world_size: int = 1  # processes that trained
+    matched: Mapping[str, Any] = field(default_factory=dict)  # state dicts of the losses that measure gradients
 
 
 def config_values(config: Config) -> dict[str, Any]:
@@ -62,6 +68,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "signature": model_signature(checkpoint.model),
         **{name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__},
     }
+    content["checksum"] = compute_checksum(content)
     # Given a path or a file, torch turns a full disk into a RuntimeError that does not say so.
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -70,17 +77,27 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a file of `save_checkpoint` onto the host. Raises UserError for any other file."""
+    """Read a file of `save_checkpoint` onto the host.
+
+    Raises UserError for any other file, and DamagedCheckpointError where a byte has changed since it was written.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train first, or name another with --checkpoint")
-    with open(path, "rb") as file:
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except _UNREADABLE:
-            raise UserError(f"{path}: not a checkpoint, or a damaged one; use another one with --checkpoint") from None
+    data = path.read_bytes()
+    if damage := find_damaged_member(data):
+        raise DamagedCheckpointError(f"{path}: {damage}; use another one with --checkpoint")
+    try:
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except _UNREADABLE:
+        raise DamagedCheckpointError(
+            f"{path}: not a checkpoint, or a damaged one; use another one with --checkpoint"
+        ) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise UserError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; train again to make one")
+    checksum = content.pop("checksum", None)  # files of earlier versions have none
+    if checksum is not None and checksum != compute_checksum(content):
+        raise DamagedCheckpointError(f"{path}: damaged: its checksum is wrong; use another one with --checkpoint")
     return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__ if name in content})
 
 

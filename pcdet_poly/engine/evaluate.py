@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -104,14 +103,14 @@ def evaluate_recipe(
         recipe: the detector.
         frames: labelled frames.
         device: where the network runs.
-        pictures: folder for pictures of some frames; what is in it is removed first.
+        pictures: folder for pictures of some frames; earlier pictures of these frames are removed first, nothing else.
         check: called by all processes before every batch; may raise to stop.
 
     Returns:
         What was found; None in all processes but the first.
     """
     if rank() == 0:
-        shutil.rmtree(pictures, ignore_errors=True)
+        _remove_pictures(pictures, frames)
     wait_for_all()  # nobody draws before
     of_processes = gather_to_first(_examine_batches(config, recipe, frames, device, pictures, check))
     if rank() > 0:
@@ -201,11 +200,25 @@ def _space_evenly(count: int, length: int) -> frozenset[int]:
     return frozenset(np.linspace(0, length - 1, min(count, length)).round().astype(int).tolist())
 
 
+def _remove_pictures(folder: Path, frames: FrameDataset) -> None:
+    """Remove what an earlier evaluation of these frames drew. Files of any other name are somebody else's."""
+    if folder.is_dir():
+        names = {_name_picture(frame_id) for frame_id in frames.frame_ids}
+        for path in folder.iterdir():
+            if path.name in names and path.is_file():
+                path.unlink()
+
+
+def _name_picture(frame_id: str) -> str:
+    """Name the file of a frame's picture; no file system gets to see what a name may not hold."""
+    return f"{frame_id.replace('/', '_')}.png"
+
+
 def _draw_frame(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: Detections, config: Config) -> None:
     frame_id = batch.frame_ids[index]
     (x0, y0, _), (x1, y1, _) = config.grid.lower, config.grid.upper
     draw_bev(
-        folder / f"{frame_id.replace('/', '_')}.png",
+        folder / _name_picture(frame_id),
         batch.points[batch.frame_of_point == index].cpu().numpy(),
         labels,
         found,
@@ -213,6 +226,7 @@ def _draw_frame(folder: Path, batch: Batch, index: int, labels: GroundTruth, fou
         title=frame_id,
         limits=(x0, y0, x1, y1),
         min_score=config.evaluation.picture_score,
+        zones=batch.no_label_zones[index] if batch.no_label_zones else (),
     )
 
 

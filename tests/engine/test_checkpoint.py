@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.checkpoint import (
     Checkpoint,
+    DamagedCheckpointError,
     config_hash,
     config_values,
     find_first_difference,
@@ -19,6 +21,7 @@ from pcdet_poly.engine.checkpoint import (
     load_model,
     save_checkpoint,
 )
+from pcdet_poly.engine.checkpoint_damage import compute_checksum
 from pcdet_poly.errors import UserError
 
 
@@ -154,3 +157,44 @@ def test_first_difference_names_the_key() -> None:
     assert find_first_difference(there, here, ignore=frozenset({"a.c"})) == ("d", 3, 4)
     assert find_first_difference(there, there) is None
     assert find_first_difference({"a": {}}, {"a": {"new": 1}}) == ("a.new", None, 1)
+
+
+def test_every_changed_byte_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    """One byte at a time, all over the file: an error that names the file, or exactly what was saved."""
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, checkpoint_of(network(), config()))
+    whole = path.read_bytes()
+    wanted = compute_checksum(load_checkpoint(path).__dict__)
+    rng = np.random.default_rng(0)
+    num_found = 0
+    for position in rng.integers(len(whole), size=300):
+        damaged = bytearray(whole)
+        damaged[position] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read = load_checkpoint(path)
+        except UserError as error:
+            num_found += str(path) in str(error)
+            continue
+        assert compute_checksum(read.__dict__) == wanted
+    assert num_found > 150  # most of a file is content
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_cut_file_is_damaged(share: float, tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, checkpoint_of(network(), config()))
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(DamagedCheckpointError, match=r"damaged.*--checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_weight_changed_with_its_zip_checksum_is_found(tmp_path: Path) -> None:
+    """An archive that was written anew with other bytes is consistent in itself: our own checksum finds it."""
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, checkpoint_of(network(), config()))
+    content = torch.load(path, weights_only=True)
+    content["model"]["0.weight"][0, 0] = -1.67e37
+    torch.save(content, path)
+    with pytest.raises(DamagedCheckpointError, match="its checksum is wrong"):
+        load_checkpoint(path)

@@ -37,7 +37,12 @@ def test_equal_to_the_evaluation_of_the_run(folder: Path, tmp_path: Path) -> Non
     recipe = build_seeded_recipe(detector.config, torch.device("cpu"))
     (path,) = sorted((folder / "checkpoints").glob("step_*.pt"))[-1:]
     load_model(recipe.model, load_checkpoint(path), path, detector.config)
-    evaluation = evaluate_recipe(detector.config, recipe, frames, torch.device("cpu"), pictures=tmp_path / "pictures")
+    pictures = tmp_path / "pictures"
+    (pictures / "mine").mkdir(parents=True)
+    (pictures / "thesis.png").write_text("drawn by hand")
+    evaluation = evaluate_recipe(detector.config, recipe, frames, torch.device("cpu"), pictures=pictures)
+    assert (pictures / "mine").is_dir()
+    assert (pictures / "thesis.png").read_text() == "drawn by hand"  # only what we wrote is ours to remove
     assert sum(len(found) for found in evaluation.detections) > 20
     for number, wanted in enumerate(evaluation.detections):
         found = detector(frames[number].points[:, :5])
