@@ -52,6 +52,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Looking inside": (
         Command("config", "inspect.config", "show the settings of a config, or their JSON schema"),
         Command("summary", "inspect.summary", "count a detector's parameters and arithmetic"),
+        Command("reference", "inspect.reference", "compare our code with numbers of other projects' own code"),
         Command("compare-simulation", "inspect.compare_simulation", "compare simulated with real frames"),
         Command("draw-simulation", "inspect.draw_simulation", "draw one simulated frame"),
         Command("completion", "inspect.completion", "print shell completion for bash, zsh or fish"),

@@ -129,6 +129,9 @@ WRONG_USES: list[tuple[str, str]] = [
     ("submit detections.parquet --output s.bin --account a@b.c", "unique_method_name"),
     ("submit detections.parquet --output s.bin --max-boxes 0", "a whole number, at least 1, needed"),
     ("submit detections.parquet --output s.bin --min-score nan", "a finite number needed"),
+    # reference
+    ("reference", "the following arguments are required: FILE"),
+    ("reference junk.npz", "known kinds:"),
     # data
     ("simulate", "--output DIR"),
     ("simulate a --output b", "--output DIR"),
