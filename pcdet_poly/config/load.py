@@ -30,7 +30,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read the config of a YAML file, its chain of `base:` files and `section.key=value` overrides.
 
     A later value wins: base, then file, then overrides from left to right; lists are replaced whole. A
-    section whose `kind` changes starts afresh.
+    section whose `kind` or `preset` changes starts afresh.
 
     Raises:
         UserError: with file, line, key, value and, for an unknown key, the nearest valid one.
@@ -149,7 +149,7 @@ def _merge(lower: Settings, upper: Settings) -> Settings:
 def _merge_values(
     lower: Mapping[str, Any], upper: Mapping[str, Any], prefix: Key, origins: dict[Key, str]
 ) -> dict[str, Any]:
-    if "kind" in upper and upper["kind"] != lower.get("kind", upper["kind"]):
+    if _starts_afresh(lower, upper):
         for key in [key for key in origins if key[: len(prefix)] == prefix and key != prefix]:
             del origins[key]
         return dict(upper)
@@ -160,3 +160,10 @@ def _merge_values(
         else:
             merged[name] = value
     return merged
+
+
+def _starts_afresh(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> bool:
+    """Whether a section's kind or preset changes; one without a preset takes the first that is named."""
+    if "preset" in upper and upper["preset"] != lower.get("preset"):
+        return True
+    return "kind" in upper and bool(upper["kind"] != lower.get("kind", upper["kind"]))

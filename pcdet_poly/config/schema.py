@@ -16,6 +16,7 @@ from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.evaluation import EvaluationConfig
 from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalConfig
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.config.sections.section import Section
 from pcdet_poly.config.sections.train import TrainConfig
@@ -54,6 +55,7 @@ class Config(Section):
         if misfit := self.model.explain_misfit(self.grid, self.data.classes):
             raise ValueError(misfit)
         per_class = {
+            "decode.peaks": self.decode.peaks,
             "decode.nms_iou": self.decode.nms_iou,
             "decode.circle_radius_m": self.decode.circle_radius_m,
             "decode.iou_weight": self.decode.iou_weight,
@@ -105,6 +107,18 @@ class Config(Section):
         for key, (used, output) in uses.items():
             if used and not getattr(self.model, output, False):
                 raise ValueError(f"{key}: needs model.{output}: true, which a model with a centre head has")
+        return self
+
+    @model_validator(mode="after")
+    def _check_decoding_fits(self) -> Self:
+        """Refuse settings of a centre head's decoding with a detector that has none."""
+        if isinstance(self.model, PointPillarsConfig | RsnConfig):
+            for name in ("peaks", "candidates"):
+                given, default = getattr(self.decode, name), DecodeConfig.model_fields[name].default
+                if given != default:
+                    raise ValueError(f"decode.{name} = {given!r}: {self.model.kind} has no centre head; leave it out")
+            if self.decode.top_k is None:
+                raise ValueError(f"decode.top_k: {self.model.kind} needs a number")
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ class AnchorAssigner:
     most, the first of equals. It is a positive if that overlap is at least `matched`, background if it is below
     `unmatched`, and left out of the loss otherwise. Besides, the anchors that overlap an object more than all
     others do, ties included, are positives whatever their overlap; each still belongs to its own best object.
+    Overlaps are equal if they differ by less than `TIE`, or, with `anchors.overlaps_in_float32`, if they do not differ.
     Objects without a positive size, or with a number that is not finite, are left out.
     """
 
@@ -32,6 +33,7 @@ class AnchorAssigner:
         self.anchors = anchors
         self.direction_bins = direction_bins
         self.direction_offset_rad = direction_offset_rad
+        self.tie = 0.0 if anchors.overlaps_in_float32 else TIE
 
     def __call__(self, ground_truth: Sequence[GroundTruth]) -> AnchorTargets:
         """The targets, on the device of the boxes, with the positives ordered by class, frame and anchor."""
@@ -56,10 +58,10 @@ class AnchorAssigner:
         overlaps = find_overlaps(self.anchors, label, objects)
         anchor, compact = torch.unique(overlaps.anchor, return_inverse=True)  # (U,) ascending
         best = overlaps.iou.new_zeros(len(anchor)).scatter_reduce(0, compact, overlaps.iou, "amax")
-        rival = torch.where(overlaps.iou >= best[compact] - TIE, overlaps.object, len(objects.box))
+        rival = torch.where(overlaps.iou >= best[compact] - self.tie, overlaps.object, len(objects.box))
         owner = overlaps.object.new_full((len(anchor),), len(objects.box)).scatter_reduce(0, compact, rival, "amin")
         highest = overlaps.iou.new_zeros(len(objects.box)).scatter_reduce(0, overlaps.object, overlaps.iou, "amax")
-        forced = (overlaps.iou >= highest[overlaps.object] - TIE) & (overlaps.iou > TIE)
+        forced = (overlaps.iou >= highest[overlaps.object] - self.tie) & (overlaps.iou > self.tie)
         positive = best >= thresholds.matched
         positive[compact[forced]] = True
         background[anchor] = (best < thresholds.unmatched) & ~positive

@@ -23,6 +23,7 @@ class AnchorGrid:
     step: tuple[float, float]  # from column to column and from row to row, metres
     classes: tuple[AnchorConfig, ...]  # in the order of the labels
     yaws_rad: tuple[float, ...]
+    overlaps_in_float32: bool = False  # places, sides and overlaps by OpenPCDet's float32 arithmetic
 
     @classmethod
     def from_config(cls, grid: Grid, cfg: PointPillarsConfig, class_names: Sequence[str]) -> Self:
@@ -44,7 +45,15 @@ class AnchorGrid:
         else:
             first = grid.lower[0] + grid.cell[0] / 2, grid.lower[1] + grid.cell[1] / 2
             step = grid.cell[:2]
-        return cls(columns, rows, first, step, tuple(by_name[name] for name in class_names), cfg.yaws_rad)
+        return cls(
+            columns,
+            rows,
+            first,
+            step,
+            tuple(by_name[name] for name in class_names),
+            cfg.yaws_rad,
+            overlaps_in_float32=cfg.equal_overlaps == "float32",
+        )
 
     @property
     def per_cell(self) -> int:
@@ -62,6 +71,14 @@ class AnchorGrid:
         centre = row_column * row_column.new_tensor(self.step) + row_column.new_tensor(self.first)
         shape = torch.tensor(self._list_shapes(), dtype=torch.float64, device=anchor.device)[position]
         return torch.cat([centre, shape], dim=-1).float()
+
+    def round_places(self, axis: int) -> Tensor:
+        """Coordinates (columns,) for axis 0 or (rows,) for axis 1, metres, with OpenPCDet's rounding to float32.
+
+        `torch.arange` on a CPU rounds its values in its own way, and anchors alike differ by the rounding only.
+        """
+        count, first, step = (self.columns, self.rows)[axis], self.first[axis], self.step[axis]
+        return torch.arange(first, first + (count - 1) * step + 1e-5, step, dtype=torch.float32)[:count]
 
     def _list_shapes(self) -> list[tuple[float, ...]]:
         """Centre z, length, width, height and yaw of each anchor in a cell."""

@@ -24,7 +24,7 @@ class AnchorOverlaps(NamedTuple):
 
     anchor: Tensor  # (Q,) int64, frame * N + the anchor's number
     object: Tensor  # (Q,) int64, position in the table of objects
-    iou: Tensor  # (Q,) float64
+    iou: Tensor  # (Q,) float64, or float32 where the anchors are compared in it
 
 
 def find_overlaps(anchors: AnchorGrid, label: int, objects: LabelledBoxes) -> AnchorOverlaps:
@@ -44,7 +44,8 @@ def find_overlaps(anchors: AnchorGrid, label: int, objects: LabelledBoxes) -> An
     for yaw, yaw_rad in enumerate(anchors.yaws_rad):
         own_half = half.new_tensor(_halve_sides(anchors.classes[label], yaw_rad))
         column, row, which = _find_cells_in_reach(anchors, centre, half + own_half)
-        iou = _compute_iou(anchors, column, row, own_half, centre[which], half[which])
+        compute_iou = _compute_iou_float32 if anchors.overlaps_in_float32 else _compute_iou
+        iou = compute_iou(anchors, column, row, own_half, centre[which], half[which])
         number = (row * anchors.columns + column) * anchors.per_cell + label * len(anchors.yaws_rad) + yaw
         parts.append(AnchorOverlaps(objects.frame[index][which] * len(anchors) + number, index[which], iou))
     return AnchorOverlaps(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
@@ -74,6 +75,21 @@ def _compute_iou(
     sides = upper - torch.maximum(anchor_centre - own_half, centre - half)
     intersection = sides.clamp_min(0).prod(1)
     return intersection / (4 * own_half.prod() + 4 * half.prod(1) - intersection)
+
+
+def _compute_iou_float32(
+    anchors: AnchorGrid, column: Tensor, row: Tensor, own_half: Tensor, centre: Tensor, half: Tensor
+) -> Tensor:
+    """(Q,) float32 IoU as OpenPCDet rounds it: float32 places and corners, areas from the corners."""
+    places = [anchors.round_places(axis).to(centre.device)[index] for axis, index in enumerate((column, row))]
+    place, centre, half = torch.stack(places, 1), centre.float(), half.float()
+    own_half = own_half.float()
+    low, high, own_low, own_high = centre - half, centre + half, place - own_half, place + own_half
+    sides = (torch.minimum(own_high, high) - torch.maximum(own_low, low)).clamp_min(0)
+    intersection = sides[:, 0] * sides[:, 1]
+    own_side, side = own_high - own_low, high - low
+    union = own_side[:, 0] * own_side[:, 1] + side[:, 0] * side[:, 1] - intersection
+    return intersection / union.clamp_min(1e-6)
 
 
 def _halve_sides(anchor: AnchorConfig, yaw_rad: float) -> tuple[float, float]:

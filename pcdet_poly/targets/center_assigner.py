@@ -19,7 +19,8 @@ class CenterAssigner:
     """Targets of a centre head whose output map has the cells of `grid`.
 
     An object is a target if its centre lies in `grid` and its sizes are positive; where a frame has more than
-    `max_objects` of those, the ones nearest to the vehicle are. Objects that share a cell and class are all
+    `max_objects` of those, the ones nearest to the vehicle are. `border` may cut the offset in the map's last half
+    cell, or pull objects beyond the map to its border. Objects that share a cell and class are all
     targets: the heatmap has one peak there, and their codes follow each other.
     """
 
@@ -64,9 +65,22 @@ class CenterAssigner:
         )
 
     def _locate_centres(self, box: Tensor) -> Tensor:
+        """Centres (N, 2) along x and y, in cells, as the rule for the border wants them."""
+        centre = self._measure_in_cells(box)
+        if self.cfg.border == "exact":
+            return centre
+        last = box.new_tensor(self.grid.shape[:2]) - 0.5
+        return centre.minimum(last) if self.cfg.border == "cut" else centre.clamp_min(0).minimum(last)
+
+    def _measure_in_cells(self, box: Tensor) -> Tensor:
         """Centres (N, 2) along x and y, in cells."""
         lower, cell = box.new_tensor(self.grid.lower[:2]), box.new_tensor(self.grid.cell[:2])
         return (box[:, :2] - lower) / cell
+
+    def _lies_in_map(self, box: Tensor) -> Tensor:
+        """Whether centres lie in the map, seen from above: (N,) bool."""
+        centre = self._measure_in_cells(box)
+        return ((centre >= 0) & (centre < box.new_tensor(self.grid.shape[:2]))).all(dim=1)
 
     def _compute_radius(self, box: Tensor) -> Tensor:
         """Radius (N,) of each object's Gaussian, in cells, rounded down."""
@@ -78,9 +92,9 @@ class CenterAssigner:
 
     def _is_target(self, box: Tensor, frame: Tensor, num_frames: int) -> Tensor:
         """Which boxes (N,) are targets."""
-        shape, centre = box.new_tensor(self.grid.shape[:2]), self._locate_centres(box)
-        inside = ((centre >= 0) & (centre < shape)).all(dim=1)
-        inside &= (box[:, 2] >= self.grid.lower[2]) & (box[:, 2] < self.grid.upper[2]) & (box[:, 3:6] > 0).all(dim=1)
+        inside = (box[:, 3:6] > 0).all(dim=1)
+        if self.cfg.border != "pull_in":
+            inside &= self._lies_in_map(box) & (box[:, 2] >= self.grid.lower[2]) & (box[:, 2] < self.grid.upper[2])
         if len(box) <= self.cfg.max_objects:
             return inside
         return inside & (_rank_by_distance(box, frame, inside, num_frames) < self.cfg.max_objects)

@@ -56,6 +56,9 @@ class PointPillarsConfig(PillarsConfig):
     anchors_at: Literal["corners", "centres"] = "corners"
     """Where anchors stand: on OpenPCDet's lattice from one edge of the grid to the other, ends included, or at the
     centres of the cells."""
+    equal_overlaps: Literal["tolerant", "float32"] = "tolerant"
+    """Which of the anchors that overlap an object most are positives for that alone: those within 1e-6 of the best, or
+    those that are equal to it in OpenPCDet's float32 arithmetic, where rounding decides among anchors alike."""
     prior: Prior = 0.01
     """Score that every anchor starts from; it sets the bias of the classification layer."""
     direction_bins: Annotated[int, Field(ge=2, multiple_of=2)] = 2

@@ -50,6 +50,11 @@ class ObjectBank:
         located = [self._locate(int(i)) for i in index]
         return np.array([columns.box[row] for columns, row in located], np.float32).reshape(-1, 7)
 
+    def read_labels(self, index: np.ndarray) -> np.ndarray:
+        """Read the labels (M,) int64, positions in the bank's classes, of the objects at `index` (M,)."""
+        located = [self._locate(int(i)) for i in index]
+        return np.array([columns.label[row] for columns, row in located], np.int64)
+
     def read_frame_id(self, index: int) -> str:
         """Read the `Frame.frame_id` of the frame that object `index` is from."""
         bank_object = self[index]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
-from pcdet_poly.models.decoding.suppress import suppress_boxes
+from pcdet_poly.models.decoding.suppress import select_detections
 from pcdet_poly.ops.anchor_box_coder import decode_anchor_boxes, turn_into_sector
 from pcdet_poly.structures import AnchorMaps, Detections
 from pcdet_poly.targets import AnchorGrid
@@ -16,8 +16,8 @@ class AnchorDecoder:
     """Detections of an anchor head, in float32.
 
     An anchor's class is the one with the highest score, whichever class it was made for. In each frame, the
-    `cfg.top_k` best anchors with at least score `cfg.score` become boxes. The box code gives the heading up
-    to whole sectors; the direction output says which sector.
+    `cfg.top_k` best anchors, with scores and centres as `cfg` wants them, become boxes. The box code gives the
+    heading up to whole sectors; the direction output says which sector.
     """
 
     def __init__(self, anchors: AnchorGrid, cfg: DecodeConfig, *, direction_offset_rad: float) -> None:
@@ -29,6 +29,7 @@ class AnchorDecoder:
     def __call__(self, maps: AnchorMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         logit, label = maps.logit.float().max(dim=2)  # (B, N)
+        assert self.cfg.top_k is not None  # the config sees to it
         best, anchor = logit.topk(min(self.cfg.top_k, logit.shape[1]), dim=1)  # (B, k)
         box = self._decode_boxes(maps, anchor)  # (B, k, 7)
         found = zip(box, label.gather(1, anchor), best.sigmoid(), strict=True)
@@ -44,7 +45,7 @@ class AnchorDecoder:
         return torch.cat([box[..., :6], heading_rad[..., None]], dim=2)
 
     def _suppress(self, found: Detections) -> Detections:
-        return suppress_boxes(found[found.score >= self.cfg.score], self.cfg)
+        return select_detections(found, found.score, self.cfg)
 
 
 def _gather_anchors(values: Tensor, anchor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Maps -> Detections: peaks of the heatmap, their boxes, non-maximum suppression."""
+"""CenterMaps -> Detections: cells of the heatmap, their boxes, non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.config.sections.output import DecodeConfig
-from pcdet_poly.models.decoding.suppress import suppress_boxes
+from pcdet_poly.config.sections.output import DecodeConfig, PeakRule
+from pcdet_poly.models.decoding.suppress import pass_score, select_detections
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.structures import CenterMaps, Detections, Grid
 
@@ -16,9 +16,8 @@ from pcdet_poly.structures import CenterMaps, Detections, Grid
 class CenterDecoder:
     """Detections of a centre head whose output map has the cells of `grid`, in float32.
 
-    A peak is a cell whose logit is the highest of its class within 3 x 3 cells, ties included. In each
-    frame and class, the `top_k` highest peaks with at least score `cfg.score` become boxes. Where
-    `cfg.iou_weight` is a number a, their score becomes score ** (1 - a) * IoU ** a before boxes compete.
+    `cfg` says which cells may become boxes (`find_candidates`), and which scores and centres a box needs. Where
+    `cfg.iou_weight` is a number a, scores become score ** (1 - a) * IoU ** a before boxes compete.
     """
 
     def __init__(self, grid: Grid, cfg: DecodeConfig) -> None:
@@ -28,18 +27,17 @@ class CenterDecoder:
     @torch.no_grad()
     def __call__(self, maps: CenterMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
-        logit, cell, label = find_peaks(maps.heatmap.float(), self.cfg.top_k)  # each (B, K * k)
-        box = decode_center_boxes(gather_peaks(maps.box_code(), cell), cell, self.grid)  # (B, K * k, 7)
-        velocity = None if maps.velocity is None else gather_peaks(maps.velocity, cell)  # (B, K * k, 2)
+        logit, cell, label = find_candidates(maps.heatmap.float(), self.cfg)  # each (B, N)
+        box = decode_center_boxes(gather_peaks(maps.box_code(), cell), cell, self.grid)  # (B, N, 7)
+        velocity = None if maps.velocity is None else gather_peaks(maps.velocity, cell)  # (B, N, 2)
         score = logit.sigmoid()
         ranked = self._rank_boxes(score, maps.iou, cell, label)
-        found = (
-            Detections(box[b], label[b], ranked[b], None if velocity is None else velocity[b])[
-                score[b] >= self.cfg.score
-            ]
+        return tuple(
+            select_detections(
+                Detections(box[b], label[b], ranked[b], None if velocity is None else velocity[b]), score[b], self.cfg
+            )
             for b in range(len(box))
         )
-        return tuple(suppress_boxes(frame, self.cfg) for frame in found)
 
     def _rank_boxes(self, score: Tensor, iou: Tensor | None, cell: Tensor, label: Tensor) -> Tensor:
         """Return the scores (B, N) that boxes compete with."""
@@ -72,22 +70,49 @@ def gather_peaks(values: Tensor, cell: Tensor) -> Tensor:
     return values.flatten(2).gather(2, wanted).float().transpose(1, 2)
 
 
-def find_peaks(heatmap: Tensor, top_k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Find the highest peaks of each class.
+def find_candidates(heatmap: Tensor, cfg: DecodeConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the cells that may become boxes.
 
     Args:
         heatmap: (B, K, H, W) logits.
-        top_k: peaks per frame and class, at most H * W.
+        cfg: says which cells count (`peaks`), of what (`candidates`), and how many of them are taken (`top_k`).
 
     Returns:
-        Logit, cell (y * W + x) and class of each peak, all (B, K * k) with k <= top_k. A class with fewer peaks has
-        rows with a logit of -inf in their place.
+        Logit, cell (y * W + x) and class of each candidate, all (B, N). Where there are fewer than N, and for cells
+        that are no candidates, the logit is -inf.
     """
     num_frames, num_classes, _, _ = heatmap.shape
-    peaks = torch.where(heatmap == max_of_neighbours(heatmap), heatmap, -torch.inf).flatten(2)  # (B, K, H * W)
-    logit, cell = peaks.topk(min(top_k, peaks.shape[2]), dim=2)  # (B, K, k)
-    label = torch.arange(num_classes, device=heatmap.device)[:, None].expand_as(logit[0]).reshape(-1)
-    return logit.flatten(1), cell.flatten(1), label.expand(num_frames, -1)
+    logit = keep_peaks(heatmap, cfg.peaks).flatten(2)  # (B, K, H * W)
+    if cfg.candidates == "per_class":
+        best, cell = logit.topk(_count_candidates(logit, cfg), dim=2)  # (B, K, k)
+        label = torch.arange(num_classes, device=heatmap.device)[:, None].expand_as(best[0]).reshape(-1)
+        return best.flatten(1), cell.flatten(1), label.expand(num_frames, -1)
+    if cfg.candidates == "best_class":
+        logit, of_cell = logit.max(dim=1)  # (B, H * W)
+        best, cell = logit.topk(_count_candidates(logit, cfg), dim=1)
+        return best, cell, of_cell.gather(1, cell)
+    num_cells = logit.shape[2]
+    best, number = logit.flatten(1).topk(_count_candidates(logit.flatten(1), cfg), dim=1)
+    return best, number % num_cells, number // num_cells
+
+
+def keep_peaks(heatmap: Tensor, rule: PeakRule | Sequence[PeakRule]) -> Tensor:
+    """Keep the logits (B, K, H, W) of cells that are candidates by the rule, or by that of their class; others: -inf.
+
+    By `3x3`, the highest of a class within 3 x 3 cells are, ties included; by `none`, all are.
+    """
+    rules = [rule] * heatmap.shape[1] if isinstance(rule, str) else rule
+    if "3x3" not in rules:
+        return heatmap
+    is_free = torch.tensor([each == "none" for each in rules], device=heatmap.device)[:, None, None]
+    return torch.where((heatmap == max_of_neighbours(heatmap)) | is_free, heatmap, -torch.inf)
+
+
+def _count_candidates(logit: Tensor, cfg: DecodeConfig) -> int:
+    """How many of the logits (..., N) to take: `cfg.top_k`, or as many as have the score at most."""
+    if cfg.top_k is not None:
+        return min(cfg.top_k, logit.shape[-1])
+    return int(pass_score(logit.sigmoid(), cfg).sum(dim=-1).max())
 
 
 def max_of_neighbours(image: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
-from pcdet_poly.models.decoding.suppress import suppress_boxes
+from pcdet_poly.models.decoding.suppress import pass_score, select_detections
 from pcdet_poly.ops.heading_bins import decode_likeliest_heading
 from pcdet_poly.ops.rulebook import build_submanifold_rulebook
 from pcdet_poly.structures import Detections, RsnMaps, Sites
@@ -16,7 +16,7 @@ class RsnDecoder:
     """Detections of RSN, which has one class, in float32.
 
     A peak is a voxel whose logit is the highest among the voxels that exist around it (3 x 3, or
-    3 x 3 x 3), ties included. In each frame, the `top_k` highest with at least score `cfg.score` become boxes.
+    3 x 3 x 3), ties included. In each frame, the `top_k` highest with a score as `cfg` wants it become boxes.
     """
 
     def __init__(self, cfg: DecodeConfig) -> None:
@@ -26,7 +26,7 @@ class RsnDecoder:
     def __call__(self, maps: RsnMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         logit = maps.heatmap.float()
-        peak = (logit == max_of_touching_voxels(maps.sites, logit)) & (logit.sigmoid() >= self.cfg.score)
+        peak = (logit == max_of_touching_voxels(maps.sites, logit)) & pass_score(logit.sigmoid(), self.cfg)
         frame = maps.sites.coordinates()[:, 0]
         return tuple(
             self._decode_frame(maps, (peak & (frame == i)).nonzero()[:, 0]) for i in range(maps.sites.num_frames)
@@ -34,10 +34,11 @@ class RsnDecoder:
 
     def _decode_frame(self, maps: RsnMaps, voxel: Tensor) -> Detections:
         logit = maps.heatmap[voxel].float()
+        assert self.cfg.top_k is not None  # the config sees to it
         best = logit.topk(min(self.cfg.top_k, len(logit))).indices
         box = read_boxes(maps, voxel[best])
         found = Detections(box=box, label=torch.zeros_like(best), score=logit[best].sigmoid())
-        return suppress_boxes(found, self.cfg)
+        return select_detections(found, found.score, self.cfg)
 
 
 def max_of_touching_voxels(sites: Sites, value: Tensor) -> Tensor:

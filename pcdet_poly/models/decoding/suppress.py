@@ -1,18 +1,44 @@
-"""Detections of a frame -> those that stay: the choices of non-maximum suppression."""
+"""Boxes that a network found in a frame -> its detections: score, place and non-maximum suppression."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 import torch
+from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.ops.nms import circle_nms, nms, nms_per_class
 from pcdet_poly.structures import Detections
 
 
+def select_detections(found: Detections, score: Tensor, cfg: DecodeConfig) -> Detections:
+    """Select the detections of a frame among the boxes found in it.
+
+    Args:
+        found: N boxes, vehicle frame, with the scores that they compete with.
+        score: (N,) their classification scores, which `cfg.score` is about.
+        cfg: the section `decode` of the settings.
+
+    Returns:
+        The detections with score and centre as `cfg` wants them that suppression leaves, by descending score.
+    """
+    wanted = pass_score(score, cfg)
+    if cfg.centre_limits is not None:
+        limits = found.box.new_tensor(cfg.centre_limits)
+        wanted &= ((found.box[:, :3] >= limits[:3]) & (found.box[:, :3] <= limits[3:])).all(dim=1)
+    return suppress_boxes(found[wanted], cfg)
+
+
+def pass_score(score: Tensor, cfg: DecodeConfig) -> Tensor:
+    """Mark the classification scores (...) that are high enough for a box: (...) bool."""
+    return score > cfg.score if cfg.score_rule == "above" else score >= cfg.score
+
+
 def suppress_boxes(found: Detections, cfg: DecodeConfig) -> Detections:
     """Keep the detections that `cfg.nms` leaves, at most `cfg.max_detections`, by descending score."""
+    if cfg.nms_top_k is not None and len(found) > cfg.nms_top_k:
+        found = found[torch.argsort(found.score, descending=True, stable=True)[: cfg.nms_top_k]]
     match cfg.nms:
         case "per_class":
             kept = nms_per_class(found.box, found.score, found.label, cfg.nms_iou)

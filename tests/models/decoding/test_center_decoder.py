@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from shapely import affinity, geometry
 
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
-from pcdet_poly.models.decoding.center_decoder import CenterDecoder, find_peaks, max_of_neighbours, weigh_by_iou
+from pcdet_poly.models.decoding.center_decoder import CenterDecoder, find_candidates, max_of_neighbours, weigh_by_iou
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.structures import CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
@@ -40,21 +41,23 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return both / (first.area + second.area - both)
 
 
-def naive_peaks(heatmap: np.ndarray, top_k: int) -> list[tuple[float, int, int]]:
-    """Logit, cell and class of the highest peaks of each class of one frame."""
-    peaks = []
-    for k, image in enumerate(heatmap):
-        found = []
-        for row in range(image.shape[0]):
-            for column in range(image.shape[1]):
-                around = image[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-                if image[row, column] == around.max():
-                    found.append((float(image[row, column]), row * image.shape[1] + column, k))
-        peaks += sorted(found, key=lambda peak: -peak[0])[:top_k]
-    return peaks
+def naive_candidates(heatmap: np.ndarray, cfg: DecodeConfig) -> list[tuple[float, int, int]]:
+    """Logit, cell and class of the cells of one frame that may become boxes."""
+    num_classes, _, num_columns = heatmap.shape
+    found = []
+    for k, row, column in np.ndindex(heatmap.shape):
+        around = heatmap[k, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        if of_class(cfg.peaks, k) == "none" or heatmap[k, row, column] == around.max():
+            found.append((float(heatmap[k, row, column]), row * num_columns + column, k))
+    found.sort(key=lambda candidate: -candidate[0])
+    if cfg.candidates == "per_class":
+        return [one for k in range(num_classes) for one in [each for each in found if each[2] == k][: cfg.top_k]]
+    if cfg.candidates == "best_class":
+        found = [one for i, one in enumerate(found) if all(one[1] != before[1] for before in found[:i])]
+    return found[: cfg.top_k]
 
 
-def of_class(number: float | tuple[float, ...], k: int) -> float:
+def of_class(number: Any, k: int) -> Any:
     return number[k] if isinstance(number, tuple) else number
 
 
@@ -73,9 +76,9 @@ def loses(k: int, box: np.ndarray, other: int, rival: np.ndarray, cfg: DecodeCon
 def naive_decode(maps: CenterMaps, frame: int, grid: Grid, cfg: DecodeConfig) -> list[tuple]:
     """Score, class, box and velocity, best first."""
     found = []
-    for logit, cell, k in naive_peaks(maps.heatmap[frame].double().numpy(), cfg.top_k):
+    for logit, cell, k in naive_candidates(maps.heatmap[frame].double().numpy(), cfg):
         score = 1 / (1 + math.exp(-logit))
-        if score < cfg.score:
+        if score < cfg.score or (score == cfg.score and cfg.score_rule == "above"):
             continue
         row, column = divmod(cell, grid.shape[0])
         offset, z, size, heading, iou, velocity = (
@@ -88,9 +91,11 @@ def naive_decode(maps: CenterMaps, frame: int, grid: Grid, cfg: DecodeConfig) ->
         x = (column + offset[0]) * grid.cell[0] + grid.lower[0]
         y = (row + offset[1]) * grid.cell[1] + grid.lower[1]
         box = np.array([x, y, z[0], *np.exp(size), math.atan2(heading[0], heading[1])])
-        found.append((score, k, box, velocity))
+        limits = cfg.centre_limits or (-math.inf,) * 3 + (math.inf,) * 3
+        if all(low <= place <= high for low, place, high in zip(limits[:3], box, limits[3:], strict=False)):
+            found.append((score, k, box, velocity))
     kept: list[tuple] = []
-    for row in sorted(found, key=lambda row: -row[0]):
+    for row in sorted(found, key=lambda row: -row[0])[: cfg.nms_top_k]:
         if not any(loses(row[1], row[2], other, rival, cfg) for _, other, rival, _ in kept):
             kept.append(row)
     return kept[: cfg.max_detections]
@@ -110,6 +115,15 @@ def naive_decode(maps: CenterMaps, frame: int, grid: Grid, cfg: DecodeConfig) ->
         DecodeConfig(score=0.4, nms="circle", circle_radius_m=1.5),
         DecodeConfig(score=0.4, nms="circle", circle_radius_m=(4.0, 0.8, 1.5), iou_weight=0.5, max_detections=20),
         DecodeConfig(score=0.4, nms="none", iou_weight=0.5),
+        DecodeConfig(peaks="none", candidates="all_classes", top_k=90, nms_iou=0.1),
+        DecodeConfig(peaks="none", candidates="best_class", top_k=None, score=0.8, nms="class_agnostic", nms_iou=0.1),
+        DecodeConfig(peaks=("none", "3x3", "none"), top_k=60, score=0.6, nms_iou=0.2),
+        DecodeConfig(peaks="none", candidates="best_class", top_k=50, score=0.6, nms_iou=0.2),
+        DecodeConfig(candidates="all_classes", top_k=60, nms="none", nms_top_k=30),
+        DecodeConfig(score=0.4, centre_limits=(-5, -4, -0.7, 4, 5, 0.9), nms_iou=0.2),
+        DecodeConfig(preset="openpcdet_center", nms_iou=0.1),
+        DecodeConfig(preset="openpcdet_center_iou", score=0.5, nms_iou=(0.3, 0.2, 0.1)),
+        DecodeConfig(preset="centerpoint_repo", score=0.8),
     ],
     ids=str,
 )
@@ -160,6 +174,26 @@ def test_nothing_above_the_score():
     assert [(len(found), found.box.shape) for found in detections] == [(0, (0, 7))] * 2
 
 
+def test_a_score_at_the_threshold_goes_where_it_must_be_above():
+    heatmap = torch.full((1, 1, 4, 8), -9.0)
+    heatmap[0, 0, 1, 1], heatmap[0, 0, 1, 5] = 0.0, 1.0  # scores 0.5, exactly, and 0.73
+    zero = torch.zeros(1, 3, 4, 8)
+    maps = CenterMaps(heatmap, zero[:, :2], zero[:, :1], zero, zero[:, :2] + 1)
+    for rule, wanted in (("at_least", 2), ("above", 1)):
+        (found,) = CenterDecoder(GRID, DecodeConfig(score=0.5, score_rule=rule))(maps)
+        assert len(found) == wanted
+
+
+def test_centres_on_the_limit_stay():
+    heatmap = torch.full((1, 1, 16, 32), -9.0)
+    heatmap[0, 0, 2, 4] = 5.0
+    zero = torch.zeros(1, 3, 16, 32)
+    maps = CenterMaps(heatmap, zero[:, :2], zero[:, :1], zero, zero[:, :2] + 1)  # centre -6, -4.5, 0: exact numbers
+    for limits, wanted in (((-6, -4.5, 0, 9, 9, 0), 1), ((-9, -9, 0, -6, -4.5, 0), 1), ((-5.99, -9, 0, 9, 9, 0), 0)):
+        (found,) = CenterDecoder(GRID, DecodeConfig(centre_limits=limits))(maps)
+        assert len(found) == wanted
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 7, 5), (1, 1, 1, 6), (1, 2, 4, 1)])
 def test_highest_around_equals_max_pooling(shape):
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
@@ -169,7 +203,7 @@ def test_highest_around_equals_max_pooling(shape):
 def test_ties_of_neighbours_are_all_peaks():
     heatmap = torch.full((1, 1, 4, 4), -3.0)
     heatmap[0, 0, 1, 1:3] = 2.0
-    logit, cell, _ = find_peaks(heatmap, 3)
+    logit, cell, _ = find_candidates(heatmap, DecodeConfig(top_k=3))
     assert sorted(cell[0, logit[0] == 2].tolist()) == [5, 6]
 
 
