@@ -2,6 +2,7 @@
 # make mini-study   a study of two arms and three seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
 # make lint   ruff and mypy alone
+# make docs   the documentation as a site, in site/ (strict: a broken link is an error)
 # make clean  remove what make demo wrote (the environment stays)
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)))"
 # Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo demo-data mini-study test lint clean environment environment-dev
+.PHONY: demo demo-data mini-study test lint docs clean environment environment-dev
 .DELETE_ON_ERROR:
 
 environment: $(VENV)/installed
@@ -49,6 +50,11 @@ lint: $(VENV)/installed-dev
 
 test: $(VENV)/installed-dev lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+docs: requirements-docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
 
 clean:
 	rm -rf $(DEMO) sweeps/mini
