@@ -33,6 +33,8 @@ class LossWindow:
             frame_ids: frames that this process saw in it.
             values: named scalars, on any device; their mean over processes is kept.
         """
+        if self.names != tuple(values):
+            self.clear()  # a checkpoint of a version that logged other numbers
         own = torch.stack([value.detach().float() for value in values.values()])
         self.names = tuple(values)
         self.steps.append(step)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +13,14 @@ from torch import nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.distributed import rank, world_size
-from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, load_model, save_checkpoint
+from pcdet_poly.engine.checkpoint import (
+    Checkpoint,
+    DamagedCheckpointError,
+    config_values,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+)
 from pcdet_poly.engine.ema import start_average
 from pcdet_poly.engine.loss_window import LossWindow
 from pcdet_poly.engine.optim import build_optimizer
@@ -18,6 +28,7 @@ from pcdet_poly.engine.precision import build_scaler
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.timeline import Timeline
 from pcdet_poly.errors import UserError
+from pcdet_poly.losses.gradient_match import MatchedLoss
 from pcdet_poly.models import Recipe, build_recipe
 
 
@@ -35,6 +46,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     window: LossWindow
     step: int = 0  # steps done
+    matched: Mapping[str, MatchedLoss] = field(default_factory=dict)  # losses that measure gradients
 
     def to_checkpoint(self, config: Config, timeline: Timeline, score: float | None = None) -> Checkpoint:
         """Return this state as a record to save.
@@ -59,6 +71,7 @@ class TrainingState:
             average=None if self.average is None else self.average.state_dict(),
             scaler=self.scaler.state_dict(),
             world_size=world_size(),
+            matched={name: loss.state_dict() for name, loss in self.matched.items()},
         )
 
 
@@ -96,29 +109,45 @@ def restore_state(run: Run, recipe: Recipe, timeline: Timeline) -> TrainingState
     model, cfg = recipe.model, run.config.train
     average = None if cfg.ema is None else start_average(model)
     scaler = build_scaler(run.device, cfg.mixed_precision)
-    state = TrainingState(model, average, build_optimizer(model, cfg), scaler, LossWindow())
-    saved = run.list_checkpoints()
-    if saved:
-        checkpoint = load_checkpoint(saved[0])
+    state = TrainingState(model, average, build_optimizer(model, cfg), scaler, LossWindow(), matched=recipe.matched)
+    found = _load_newest_checkpoint(run)
+    if found is not None:
+        path, checkpoint = found
         if checkpoint.world_size != world_size():
             raise UserError(
-                f"{saved[0]}: {checkpoint.world_size} processes trained it, now there are {world_size()}; resume with "
+                f"{path}: {checkpoint.world_size} processes trained it, now there are {world_size()}; resume with "
                 "as many (torchrun --nproc-per-node; one without torchrun), or choose another --name"
             )
         if checkpoint.steps_per_epoch != timeline.steps_per_epoch:
             raise UserError(
-                f"{saved[0]}: an epoch had {checkpoint.steps_per_epoch} steps, with this data it has "
+                f"{path}: an epoch had {checkpoint.steps_per_epoch} steps, with this data it has "
                 f"{timeline.steps_per_epoch}; resume with the same data.train, or choose another --name"
             )
-        load_model(model, checkpoint, saved[0], run.config, weights="raw")
+        load_model(model, checkpoint, path, run.config, weights="raw")
         if average is not None:
-            load_model(average, checkpoint, saved[0], run.config, weights="ema")
+            load_model(average, checkpoint, path, run.config, weights="ema")
         state.optimizer.load_state_dict(dict(checkpoint.optimizer))
         state.scaler.load_state_dict(dict(checkpoint.scaler))
         state.window = LossWindow.from_state_dict(checkpoint.window, run.device)
         state.step = checkpoint.step
+        for name, loss in recipe.matched.items():
+            loss.load_state_dict(checkpoint.matched.get(name, {}), run.device)
     run.rewind_log(state.step)
     return state
+
+
+def _load_newest_checkpoint(run: Run) -> tuple[Path, Checkpoint] | None:
+    """Load the newest checkpoint that is whole; name those that are not on stderr. None where there is none yet."""
+    saved = run.list_checkpoints()
+    for path in saved:
+        try:
+            return path, load_checkpoint(path)
+        except DamagedCheckpointError as error:
+            if path == saved[-1]:
+                raise
+            if rank() == 0:
+                print(f"{str(error).partition(';')[0]}; going on from the one before it", file=sys.stderr)
+    return None
 
 
 def save_state(run: Run, timeline: Timeline, state: TrainingState) -> None:

@@ -18,6 +18,7 @@ from pcdet_poly.engine.best import compute_score
 from pcdet_poly.engine.board import show_evaluation
 from pcdet_poly.engine.ema import update_average
 from pcdet_poly.engine.evaluate import evaluate_run
+from pcdet_poly.engine.gradient_sizes import GradientSizes
 from pcdet_poly.engine.loss_window import SKIPPED
 from pcdet_poly.engine.optim import set_rates
 from pcdet_poly.engine.precision import autocast, check_scale
@@ -78,6 +79,7 @@ def _train_on(
     if cfg.checkpoint_activations:
         enable_checkpointing(recipe.model, compiled=cfg.compile)
     network = torch.compile(recipe.model) if cfg.compile else recipe.model
+    gradient_sizes = GradientSizes(recipe.model, with_trunk=not (cfg.compile or cfg.checkpoint_activations))
     recipe.model.train()
     with report_progress("train", state.step, timeline.total_steps) as report:
         for batches in _iterate_batches(
@@ -91,13 +93,15 @@ def _train_on(
                 batches = [batch.to(run.device, non_blocking=True) for batch in batches]
                 targets = [recipe.assign(batch) for batch in batches]
                 weights = compute_loss_weights([recipe.counts(each) for each in targets])
-                parts = []
+                parts, sizes = [], dict[str, float]()
                 optimizer.zero_grad()
                 for batch, target, weight in zip(batches, targets, weights, strict=True):
                     with autocast(run.device, cfg.mixed_precision):
                         maps = network(batch)
                     losses = recipe.criterion(maps, target, progress=share_done)  # float32, outside autocast
                     parts.append(_weigh_losses(losses, weight, 1 / len(batches)))
+                    if timeline.should_log(state.step + 1) and batch is batches[-1]:
+                        sizes = gradient_sizes.measure(maps, losses.parts, scale=scaler.get_scale())
                     scaler.scale(parts[-1].total).backward()  # type: ignore[no-untyped-call]
                 average_gradients(recipe.model)
                 scaler.unscale_(optimizer)
@@ -107,14 +111,16 @@ def _train_on(
                 state.step += 1
                 if cfg.ema is not None and state.average is not None:
                     update_average(state.average, recipe.model, step=state.step, decay=cfg.ema)
-                state.window.add(state.step, _list_frame_ids(batches), _collect_numbers(parts, gradient_norm, scaler))
+                state.window.add(
+                    state.step, _list_frame_ids(batches), _collect_numbers(parts, gradient_norm, scaler, cfg.clip_norm)
+                )
                 if timeline.should_log(state.step) or run.device.type == "cpu":
                     state.window.check()  # waits for a GPU, hence not at every step there
                     check_scale(scaler, state.step)
                 shown = None
                 if timeline.should_log(state.step):
                     cells = recipe.observe(maps, targets[-1], progress=share_done)
-                    shown = _log_window(run, state, cells)
+                    shown = _log_window(run, state, cells | sizes | _describe_matches(recipe))
                 report(state.step, len(_list_frame_ids(batches)) * world_size(), shown)
                 if timeline.should_save(state.step):
                     save_state(run, timeline, state)
@@ -126,12 +132,27 @@ def _weigh_losses(losses: Losses, weight: dict[str, Tensor], share: float) -> Lo
     return Losses({name: loss * weight.get(name, 1) * share for name, loss in losses.parts.items()})
 
 
-def _collect_numbers(parts: Sequence[Losses], gradient_norm: Tensor, scaler: torch.amp.GradScaler) -> dict[str, Tensor]:
+def _collect_numbers(
+    parts: Sequence[Losses], gradient_norm: Tensor, scaler: torch.amp.GradScaler, clip_norm: float
+) -> dict[str, Tensor]:
     """Return what a step gives to the log, still on its device."""
     losses = {name: torch.stack([each.parts[name].detach() for each in parts]).sum() for name in parts[0].parts}
     named = {f"loss/{name}": loss for name, loss in losses.items()}
     skipped = {SKIPPED: ~gradient_norm.isfinite()} if scaler.is_enabled() else {}
-    return {"loss": Losses(losses).total, **named, "gradient_norm": gradient_norm, **skipped}
+    numbers = {
+        "gradient_norm": gradient_norm,
+        "clipped_steps": (gradient_norm > clip_norm).float(),
+    }  # a share, as means
+    return {"loss": Losses(losses).total, **named, **numbers, **skipped}
+
+
+def _describe_matches(recipe: Recipe) -> dict[str, float]:
+    """Return the weights that losses have by `match`, for the log."""
+    return {
+        f"match/{name}/{part}": weight
+        for name, loss in recipe.matched.items()
+        for part, weight in loss.describe_weights().items()
+    }
 
 
 def _list_frame_ids(batches: Sequence[Batch]) -> tuple[str, ...]:

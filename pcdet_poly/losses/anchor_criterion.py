@@ -11,6 +11,7 @@ from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.losses.anchor_box_loss import residual_difference, smooth_l1
 from pcdet_poly.losses.classification import sigmoid_loss
+from pcdet_poly.losses.gradient_match import MatchedLoss
 from pcdet_poly.structures import AnchorMaps, AnchorTargets, Losses
 
 
@@ -41,7 +42,8 @@ class AnchorCriterion:
         """
         cfg = self.classification
         right, counted = assemble_class_targets(maps, targets)
-        loss = self.sigmoid_loss(maps.logit, right, cfg, progress=progress)  # (B, N, K)
+        marked = {"counted": counted} if isinstance(self.sigmoid_loss, MatchedLoss) else {}
+        loss = self.sigmoid_loss(maps.logit, right, cfg, progress=progress, **marked)  # (B, N, K)
         num_frames = len(maps.logit)
         positives = torch.bincount(targets.frame, minlength=num_frames).clamp(min=1)  # (B,)
         share = 1 / (num_frames * positives)  # what each of a frame's anchors adds to the mean

@@ -10,6 +10,7 @@ from torch import Tensor
 from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.losses.classification import heatmap_loss, sigmoid_loss
+from pcdet_poly.losses.gradient_match import MatchedLoss, match_gradient
 from pcdet_poly.losses.rsn_box_loss import rsn_box_losses
 from pcdet_poly.structures import Losses, RsnMaps, RsnTargets, RsnVoxelTargets
 
@@ -28,6 +29,7 @@ class RsnCriterion:
     ) -> None:
         self.classification = classification
         self.heatmap_loss = loss
+        self.segmentation_loss = match_gradient(sigmoid_loss, model.segmentation)
         self.model = model
 
     def count_normalizers(self, targets: RsnTargets) -> dict[str, Tensor]:
@@ -51,11 +53,13 @@ class RsnCriterion:
         """
         classification, segmentation = self.classification, self.model.segmentation
         logits, right = maps.foreground[:, None].float(), targets.foreground[:, None]
-        per_point = sigmoid_loss(logits, right, segmentation, progress=progress)  # (S, 1)
+        counted = targets.counted[:, None]
+        marked = {"counted": counted} if isinstance(self.segmentation_loss, MatchedLoss) else {}
+        per_point = self.segmentation_loss(logits, right, segmentation, progress=progress, **marked)  # (S, 1)
         heat = maps.heatmap[:, None].float(), at_voxels.heatmap[:, None]
         per_voxel = self.heatmap_loss(*heat, classification, progress=progress)  # (V, 1)
         sums = {
-            "segmentation": segmentation.weight * per_point.masked_fill(~targets.counted[:, None], 0).sum(),
+            "segmentation": segmentation.weight * per_point.masked_fill(~counted, 0).sum(),
             "heatmap": classification.weight * per_voxel.sum(),
         }
         normalizers = self.count_normalizers(targets)

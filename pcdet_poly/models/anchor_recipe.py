@@ -9,6 +9,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.losses import SigmoidFocalConfig
 from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.losses.anchor_criterion import AnchorCriterion
+from pcdet_poly.losses.gradient_match import collect_matched, match_gradient
 from pcdet_poly.losses.gradient_shares import anchor_first_term_share
 from pcdet_poly.models.cell_loss import load_cell_loss, observe_probabilities
 from pcdet_poly.models.decoding.anchor_decoder import AnchorDecoder
@@ -30,10 +31,12 @@ def build_pointpillars(cfg: Config) -> Recipe:
     observe: Callable[..., dict[str, float]] = observe_probabilities
     if sigmoid.kind == "sigmoid" and isinstance(sigmoid, SigmoidFocalConfig):
         observe = partial(anchor_first_term_share, cfg=sigmoid)
+    loss = match_gradient(load_cell_loss(sigmoid), sigmoid)
     return Recipe(
         model=model,
         assign=lambda batch: assigner(batch.ground_truth),
-        criterion=AnchorCriterion(sigmoid, cfg.model, loss=load_cell_loss(sigmoid)),
+        criterion=AnchorCriterion(sigmoid, cfg.model, loss=loss),
         decode=AnchorDecoder(anchors, cfg.decode, direction_offset_rad=offset_rad),
         observe=observe,
+        matched=collect_matched(**{"class": loss}),
     )

@@ -11,6 +11,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
 from pcdet_poly.config.sections.losses import HeatmapFocalConfig
 from pcdet_poly.losses.center_criterion import CenterCriterion
+from pcdet_poly.losses.gradient_match import collect_matched, match_gradient
 from pcdet_poly.losses.gradient_shares import center_first_term_share
 from pcdet_poly.models.cell_loss import load_cell_loss, observe_probabilities
 from pcdet_poly.models.centerpoint_pillar import CenterPointPillar
@@ -67,7 +68,8 @@ def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Rec
         return assigner(batch.ground_truth, vehicle_from_world=batch.vehicle_from_world if with_velocity else None)
 
     heatmap = cfg.classification
-    criterion = CenterCriterion(heatmap, cfg.regression, output_grid, loss=load_cell_loss(heatmap))
+    loss = match_gradient(load_cell_loss(heatmap), heatmap)
+    criterion = CenterCriterion(heatmap, cfg.regression, output_grid, loss=loss)
     observe: Callable[..., dict[str, float]] = observe_probabilities
     if heatmap.kind == "heatmap" and isinstance(heatmap, HeatmapFocalConfig):
         observe = partial(center_first_term_share, cfg=heatmap)
@@ -78,4 +80,5 @@ def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Rec
         decode=CenterDecoder(output_grid, cfg.decode),
         observe=observe,
         counts=criterion.count_normalizers,
+        matched=collect_matched(heatmap=loss),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from pcdet_poly.config.plugins import load_function
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.errors import UserError
+from pcdet_poly.losses.gradient_match import MatchedLoss
 from pcdet_poly.structures import Batch, Detections, Grid, Losses
 
 
@@ -29,6 +30,8 @@ class Recipe:
     # targets -> what each loss is a mean over, by its name; losses that are not named are means over frames.
     # Steps of several batches weigh losses by it, so that they equal steps of one large batch.
     counts: Callable[[Any], dict[str, Tensor]] = lambda targets: {}
+    # Losses that measure gradients while they train, by name: what they measured is saved with the run.
+    matched: Mapping[str, MatchedLoss] = field(default_factory=dict)
 
 
 def build_recipe(cfg: Config) -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.losses import HeatmapFocalConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
+from pcdet_poly.losses.gradient_match import collect_matched, match_gradient
 from pcdet_poly.losses.gradient_shares import rsn_first_term_share
 from pcdet_poly.losses.rsn_criterion import RsnCriterion
 from pcdet_poly.models.cell_loss import load_cell_loss, observe_probabilities
@@ -19,7 +20,8 @@ def build_rsn(cfg: Config) -> Recipe:
     """Build RSN. The targets of voxels follow from the network's choice of them, so the losses make them."""
     assert isinstance(cfg.model, RsnConfig)
     heatmap, segmentation, sigma_m = cfg.classification, cfg.model.segmentation, cfg.model.sigma_m
-    criterion = RsnCriterion(heatmap, cfg.model, loss=load_cell_loss(heatmap))
+    loss = match_gradient(load_cell_loss(heatmap), heatmap)
+    criterion = RsnCriterion(heatmap, cfg.model, loss=loss)
 
     def compute_losses(maps: RsnMaps, targets: RsnTargets, *, progress: float = 1.0) -> Losses:
         return criterion(maps, targets, assign_rsn_voxels(maps, targets, sigma_m=sigma_m), progress=progress)
@@ -42,4 +44,5 @@ def build_rsn(cfg: Config) -> Recipe:
         decode=RsnDecoder(cfg.decode),
         observe=observe,
         counts=criterion.count_normalizers,
+        matched=collect_matched(heatmap=loss, segmentation=criterion.segmentation_loss),
     )

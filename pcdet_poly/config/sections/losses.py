@@ -34,6 +34,20 @@ class PolyConfig(LossSection):
     """Weight of background against positives; a control that changes their balance without PolyLoss."""
     weight: NotNegative = 1.0
     """Weight of this loss in the total."""
+    match: Literal["none", "start", "step"] = "none"
+    """Scale the loss so that its summed gradient on the logits is that of the plain loss (epsilon 0, no weights): by
+    the ratio in the first batch, or by a running ratio. Then `weight` alone decides its size."""
+    match_apart: bool = False
+    """With `match`: scale positives and background each by its own ratio."""
+    plain_exponent: NotNegative | None = None
+    """With `match`: focusing exponent of the plain loss; 2 for a control with exponent 3. None: that of the loss."""
+
+    @model_validator(mode="after")
+    def _check_match(self) -> Self:
+        if self.match == "none" and (self.match_apart or self.plain_exponent is not None):
+            name = "match_apart" if self.match_apart else "plain_exponent"
+            raise ValueError(f"{name} says how to match, which match: none does not; set match to start or step")
+        return self
 
     @model_validator(mode="after")
     def _check_coefficients(self) -> Self:

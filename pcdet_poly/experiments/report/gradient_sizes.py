@@ -82,6 +82,9 @@ def _load_recipe(detector: DetectorRuns, arm: str, seed: int) -> Recipe:
     recipe, checkpoint = build_seeded_recipe(run.config, torch.device("cpu")), load_checkpoint(path)
     load_model(recipe.model, checkpoint, path, run.config)
     recipe.model.eval()
+    for name, loss in recipe.matched.items():
+        loss.load_state_dict(checkpoint.matched.get(name, {}), torch.device("cpu"))
+        loss.is_frozen = True
     return recipe
 
 
