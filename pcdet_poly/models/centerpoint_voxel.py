@@ -33,6 +33,7 @@ class CenterPointVoxel(nn.Module):
         self.grid = grid
         self.point_channels = point_channels
         self.channels_last = channels_last
+        self.max_points = cfg.max_points
         self.encoder = VoxelBackbone(point_channels, cfg)
         self.backbone = BevBackbone(cfg.out_channels * cfg.count_bev_layers(grid.shape[2]), cfg.backbone)
         self.head = CenterHead(self.backbone.out_channels, num_classes, cfg)
@@ -51,6 +52,6 @@ class CenterPointVoxel(nn.Module):
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
-            voxels = average_points(points, batch.frame_of_point, self.grid, batch.size)
+            voxels = average_points(points, batch.frame_of_point, self.grid, batch.size, max_points=self.max_points)
             image: Tensor = self.encoder(voxels, channels_last=self.channels_last)
             return image

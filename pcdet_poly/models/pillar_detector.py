@@ -12,12 +12,11 @@ from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.ops.scatter import to_bev
-from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid
 
 
 class PillarDetector(nn.Module):
-    """Dynamic pillars, bird's-eye backbone, a dense head. Frames without points give maps like any other.
+    """Pillars, bird's-eye backbone, a dense head. Frames without points give maps like any other.
 
     `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. Points have
     `point_channels` numbers: x, y, z, tanh(intensity), elongation, and with several sweeps the age.
@@ -36,7 +35,7 @@ class PillarDetector(nn.Module):
         self.grid = grid
         self.point_channels = point_channels
         self.channels_last = channels_last
-        self.encoder = PillarEncoder(point_channels, cfg.encoder_channels)
+        self.encoder = PillarEncoder.from_config(point_channels, cfg)
         self.backbone = BevBackbone(cfg.encoder_channels[-1], cfg.backbone)
         self.head = make_head(self.backbone.out_channels)
         if channels_last:
@@ -52,6 +51,6 @@ class PillarDetector(nn.Module):
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
-            voxels = voxelize(points, batch.frame_of_point, self.grid, batch.size)
+            voxels = self.encoder.group_points(points, batch.frame_of_point, self.grid, batch.size)
             features = self.encoder(points, voxels)  # (V, C)
             return to_bev(features, voxels, channels_last=self.channels_last)

@@ -12,6 +12,8 @@ from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
 from pcdet_poly.ops.precision import WORD
 from pcdet_poly.structures import Grid, Voxels
 
+TALLEST = 2e30  # metres; a layer of cells so tall holds every z, and float32 holds its numbers
+
 
 def voxelize(
     points: Tensor,
@@ -22,6 +24,7 @@ def voxelize(
     max_points: int | None = None,
     sample: Literal["first", "random"] = "first",
     seed: int = 0,
+    any_height: bool = False,
 ) -> Voxels:
     """Group the points of all frames by cell.
 
@@ -37,12 +40,14 @@ def voxelize(
         max_points: keep at most this many points per voxel; None keeps all.
         sample: which to keep, the first in the order of the points or a random subset by `seed`.
         seed: of the random subset, any integer.
+        any_height: with one layer of cells, take points of every finite z, those outside the grid's range too.
 
     Returns:
         The occupied cells, ascending, and each point's.
 
     Raises:
-        ValueError: shapes do not fit, max_points is below 1, or the grid has too many cells.
+        ValueError: shapes do not fit, max_points is below 1, the grid has too many cells, or more than one layer of
+            them with `any_height`.
     """
     if points.ndim != 2 or points.shape[1] < 3 or frame_of_point.shape != points.shape[:1]:
         raise ValueError(
@@ -54,11 +59,16 @@ def voxelize(
     nx, ny, nz = grid.shape
     if nx * ny * nz >= 2**31:
         raise ValueError(f"voxelize: {nx} x {ny} x {nz} cells a frame; use cells large enough for fewer than 2**31")
+    lower, inverse_cell = list(grid.lower), [1.0 / edge for edge in grid.cell]
+    if any_height:
+        if nz != 1:
+            raise ValueError(f"voxelize: {nz} layers of cells; points of any height belong to pillars, 1 layer")
+        lower[2], inverse_cell[2] = -TALLEST / 2, 1 / TALLEST
     cell, voxel_of_point, num_points = torch.ops.pcdet_poly.voxelize(
         to_float_rows(points),
         to_int_row(frame_of_point),
-        list(grid.lower),
-        [1.0 / edge for edge in grid.cell],
+        lower,
+        inverse_cell,
         [nx, ny, nz],
         num_frames,
     )

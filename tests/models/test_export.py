@@ -24,6 +24,16 @@ MODELS = {
     "centerpoint_pillar": {"head_width": 4, "encoder_channels": [8, 8], "backbone": BACKBONE},
     "iou": {"kind": "centerpoint_pillar", "head_width": 4, "iou_branch": True, "backbone": BACKBONE},
     "pointpillars": {"encoder_channels": [8, 8], "backbone": BACKBONE},
+    "hard": {
+        **{"kind": "centerpoint_pillar", "head_width": 4, "encoder_channels": [8, 8, 4], "backbone": BACKBONE},
+        **{"encoder": "hard", "max_points": 3, "centre_offsets": "xy"},
+    },
+    "any height": {
+        "kind": "pointpillars",
+        "encoder": "dynamic_any_height",
+        "encoder_channels": [8],
+        "backbone": BACKBONE,
+    },
 }
 
 

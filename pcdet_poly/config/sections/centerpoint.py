@@ -43,7 +43,7 @@ class CenterHeadConfig(Section):
 
 
 class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
-    """CenterPoint on pillars: dynamic pillar encoder, bird's-eye backbone, centre head."""
+    """CenterPoint on pillars: pillar encoder, bird's-eye backbone, centre head."""
 
     kind: Literal["centerpoint_pillar"] = "centerpoint_pillar"
     """Name of the detector."""
@@ -54,6 +54,8 @@ class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
 
     kind: Literal["centerpoint_voxel"] = "centerpoint_voxel"
     """Name of the detector."""
+    max_points: Count | None = None
+    """How many of a voxel's points its mean is over, the first in order: OpenPCDet's MeanVFE takes 5; null for all."""
     residual: bool = False
     """Build the sparse layers as residual blocks of two."""
     channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 64)

@@ -6,18 +6,29 @@ An adapter takes the file's arrays by name and yields an `Output` for each that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
-
 from pcdet_poly.errors import UserError, suggest_word
+from pcdet_poly.experiments.reference.arrays import Arrays
+from pcdet_poly.experiments.reference.optimizer_kind import compare_one_cycle
 from pcdet_poly.experiments.reference.output import Output
+from pcdet_poly.experiments.reference.pillar_kinds import (
+    compare_dynamic_pillars,
+    compare_feature_nets,
+    compare_hard_pillars,
+    compare_voxel_means,
+)
 
-Arrays = Mapping[str, np.ndarray]
 Adapter = Callable[[Arrays], Iterable[Output]]
 
-ADAPTERS: dict[str, Adapter] = {}
+ADAPTERS: dict[str, Adapter] = {
+    "adam_onecycle": compare_one_cycle,
+    "dyn_pillar_vfe": compare_dynamic_pillars,
+    "mean_vfe": compare_voxel_means,
+    "pillar_feature_net": compare_feature_nets,
+    "pillar_vfe": compare_hard_pillars,
+}
 # Known, but nothing of ours corresponds to them.
 WITHOUT_COUNTERPART = (
     "pillarnext_augment",

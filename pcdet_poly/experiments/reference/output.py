@@ -93,11 +93,12 @@ def _measure(
     if ours.shape != theirs.shape:
         return Output(f"{name}: {ours.shape} here, {theirs.shape} there", math.inf, maximum, allowed)
     mine, other = ours.astype(np.float64), theirs.astype(np.float64)
-    difference = np.abs(mine - other)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(mine - other)
     if turn is not None:
         difference = np.abs(difference - turn * np.round(difference / turn))
-    difference[(mine == other) | (np.isnan(mine) & np.isnan(other))] = 0
-    difference[np.isnan(difference)] = math.inf
+    equal = (mine == other) | (np.isnan(mine) & np.isnan(other))
+    difference = np.where(equal, 0, np.nan_to_num(difference, nan=math.inf))
     return Output(name, float(difference.max(initial=0)), maximum, allowed)
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 
-from pcdet_poly.models.layers.pillar_encoder import PillarLayer
 from pcdet_poly.models.pillar_detector import PillarDetector
-from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, GroundTruth
 
 
@@ -42,7 +39,7 @@ def measure_largest_difference(model: PillarDetector, path: Path, num_points: in
 
 def make_inputs(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
     """Make the inputs of the ONNX file from a batch of one frame."""
-    voxels = voxelize(batch.points, batch.frame_of_point, model.grid, 1)
+    voxels = model.encoder.group_points(batch.points, batch.frame_of_point, model.grid, 1)
     inside = voxels.voxel_of_point >= 0
     return {
         "points": batch.points[inside].numpy(),
@@ -53,8 +50,7 @@ def make_inputs(batch: Batch, model: PillarDetector) -> dict[str, np.ndarray]:
 
 def _draw_points(model: PillarDetector, num_points: int, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    channels = cast(PillarLayer, model.encoder.layers[0]).linear.in_features - 6
-    points = torch.rand(num_points, channels, generator=generator)
+    points = torch.rand(num_points, model.point_channels, generator=generator)
     lower, upper = torch.tensor(model.grid.lower), torch.tensor(model.grid.upper)
     points[:, :3] = lower + points[:, :3] * (upper - lower)
     return points

@@ -32,7 +32,8 @@ class ExportedNetwork(nn.Module):
         super().__init__()
         model = cast(PillarDetector, fuse_for_inference(model))
         layers = [_fold_norm(cast(PillarLayer, layer)) for layer in model.encoder.layers]
-        self.point_channels = layers[0].in_features - 6
+        self.point_channels, self.max_points = model.point_channels, model.encoder.max_points
+        self.num_inputs = layers[0].in_features
         self.layers = nn.ModuleList(layers)
         self.backbone, self.head = model.backbone, model.head
         nx, ny, _ = model.grid.shape
@@ -45,19 +46,24 @@ class ExportedNetwork(nn.Module):
         """Compute the maps of one frame. K points and V pillars may change from call to call.
 
         Args:
-            points: (K, C) float32, those in pillars, columns as in Batch.points.
+            points: (K, C) float32, those that the encoder takes into pillars, columns as in Batch.points.
             pillar_of_point: (K,) int64 in [0, V).
             cell_of_pillar: (V,) int64, y * nx + x.
 
         Returns:
             The fields of the head's maps, in order, without those that are None.
         """
-        features = self._decorate_points(points, pillar_of_point, cell_of_pillar)
+        num_points = torch.zeros_like(cell_of_pillar).scatter_add(0, pillar_of_point, torch.ones_like(pillar_of_point))
+        features = self._decorate_points(points, pillar_of_point, cell_of_pillar)[:, : self.num_inputs]
+        empty = torch.zeros_like(features[:1])  # a row without a point, of every pillar that has one
         highest = features[:0]
         for layer in self.layers:
-            values = layer(features).relu()  # (K, width)
+            values, empty = layer(features).relu(), layer(empty).relu()  # (K, width), (1 or V, width)
             highest = _max_per_pillar(values, pillar_of_point, cell_of_pillar.shape[0])
+            if self.max_points is not None:
+                highest = torch.where(num_points[:, None] < self.max_points, torch.maximum(highest, empty), highest)
             features = torch.cat([values, highest[pillar_of_point]], dim=1)
+            empty = torch.cat([empty.expand(highest.shape[0], -1), highest], dim=1)
         image = highest.new_zeros(self.ny * self.nx, highest.shape[1])
         image = image.index_copy(0, cell_of_pillar, highest).T.reshape(1, -1, self.ny, self.nx)
         maps = self.head(self.backbone(image))

@@ -1,53 +1,92 @@
-"""Points -> pillar features: a small PointNet per pillar, any number of points in it."""
+"""Points -> pillar features: a small PointNet per pillar."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.distributed import sum_over_processes
+from pcdet_poly.models.layers.pillar_padding import Pooled, start_padding
 from pcdet_poly.models.layers.sync_norm import SyncBatchNorm1d
 from pcdet_poly.ops.pillars import gram_matrix, linear_max, linear_relu_pool, sort_and_decorate
-from pcdet_poly.structures import Voxels
-from pcdet_poly.structures.pillars import Pillars
-
-
-class Pooled(NamedTuple):
-    """Pools of a layer's outputs: what the next layer's batch norm and its pooled inputs need."""
-
-    total: Tensor  # (V, C) sum over each pillar
-    highest: Tensor  # (V, C) maximum over each pillar
-    product: Tensor  # (C, C) sum of outer products over all points; zeros in evaluation
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Grid, Voxels
 
 
 class PillarEncoder(nn.Module):
-    """Dynamic pillar encoder: layers of linear map, batch norm and ReLU on points, then the maximum over each pillar.
+    """Pillar encoder: layers of linear map, batch norm and ReLU on points, then the maximum over each pillar.
 
     Each point's inputs are its columns, its offset from the mean of its pillar's points and its
     offset from the pillar's centre. A layer that is not the last makes half its width per point
-    and appends the pillar's maximum of it.
+    and appends the pillar's maximum of it. With `max_points`, every pillar has so many rows: its first points, then
+    rows without a point. With `any_height`, points above and below the grid are in its pillars too. With 2
+    `centre_offsets`, the offset from the centre is that in x and y.
     Shapes: P points, K of them in pillars, V pillars, C channels.
     """
 
-    def __init__(self, point_channels: int, channels: Sequence[int]) -> None:
+    def __init__(
+        self,
+        point_channels: int,
+        channels: Sequence[int],
+        *,
+        max_points: int | None = None,
+        any_height: bool = False,
+        centre_offsets: int = 3,
+    ) -> None:
         super().__init__()
+        self.point_channels, self.max_points, self.any_height = point_channels, max_points, any_height
         widths = [width // 2 for width in channels[:-1]] + [channels[-1]]
-        inputs = [point_channels + 6, *channels[:-1]]
+        inputs = [point_channels + 3 + centre_offsets, *channels[:-1]]
         self.layers = nn.ModuleList(PillarLayer(*sizes) for sizes in zip(inputs, widths, strict=True))
+
+    @classmethod
+    def from_config(cls, point_channels: int, cfg: PillarsConfig) -> PillarEncoder:
+        """Build the encoder that `cfg` describes, for points of so many columns."""
+        max_points = cfg.max_points if cfg.encoder == "hard" else None
+        any_height = cfg.encoder == "dynamic_any_height"
+        return cls(
+            point_channels,
+            cfg.encoder_channels,
+            max_points=max_points,
+            any_height=any_height,
+            centre_offsets=len(cfg.centre_offsets),
+        )
+
+    def group_points(self, points: Tensor, frame_of_point: Tensor, grid: Grid, num_frames: int) -> Voxels:
+        """Group the points of all frames by pillar, as this encoder takes them.
+
+        Args:
+            points: (P, C) with x, y, z first, metres, in the grid's frame.
+            frame_of_point: (P,) int64.
+            grid: pillars, one layer of cells.
+            num_frames: B.
+        """
+        return voxelize(
+            points, frame_of_point, grid, num_frames, max_points=self.max_points, any_height=self.any_height
+        )
 
     def forward(self, points: Tensor, voxels: Voxels) -> Tensor:
         """Points (P, C) and the pillars they lie in -> (V, channels[-1]); points in no pillar are left out."""
         features, pillars = sort_and_decorate(points, voxels)  # (K, C + 7)
-        pooled = None
+        rows, num_rows, padding, pooled = pillars.num_points, len(features), None, None
+        if self.max_points is not None:
+            padding = start_padding(features, rows, self.max_points)
+            rows, num_rows = torch.full_like(rows, self.max_points), self.max_points * len(pillars)
         for layer in self.layers[:-1]:
-            weight, shift = layer(features, pooled, pillars)
+            weight, shift = layer(features, pooled, rows, num_rows)
             features, *pools = linear_relu_pool(features, weight, shift, pillars, with_product=self.training)
             pooled = Pooled(*pools)
-        weight, shift = self.layers[-1](features, pooled, pillars)
-        return (linear_max(features, weight, pillars) + shift).relu()
+            if padding is not None:
+                padding = padding.apply_layer(weight, shift)
+                pooled = padding.add_to(pooled)
+        weight, shift = self.layers[-1](features, pooled, rows, num_rows)
+        highest = linear_max(features, weight, pillars)
+        if padding is not None:
+            highest = padding.raise_maximum(highest, padding.values @ weight.T)
+        return (highest + shift).relu()
 
 
 class PillarLayer(nn.Module):
@@ -62,57 +101,69 @@ class PillarLayer(nn.Module):
         self.linear = nn.Linear(in_channels, width, bias=False)
         self.norm = nn.BatchNorm1d(width, eps=1e-3, momentum=0.01)
 
-    def forward(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, pooled: Pooled | None, rows: Tensor, num_rows: int) -> tuple[Tensor, Tensor]:
         """Express layer and batch norm as a linear map of features and a shift per pillar.
 
         Args:
             features: (K, C) of the points in pillars; those of the first layer end with a column of ones, which
                 takes the bias.
             pooled: pools of the layer before, None for the first layer.
-            pillars: which rows belong to which of the V pillars.
+            rows: (V,) int64 rows of each pillar, those without a point included.
+            num_rows: their sum.
 
         Returns:
-            A weight (width, C) for the features, and a shift (V, width) of each pillar's points.
+            A weight (width, C) for the features, and a shift of each pillar's rows, (V, width).
         """
-        mean, variance = self._find_statistics(features, pooled, pillars)
+        mean, variance = self._find_statistics(features, pooled, rows, num_rows)
         scale = self.norm.weight * (variance + self.norm.eps).rsqrt()
-        weight = scale[:, None] * self.linear.weight
+        weight = scale[:, None] * self._pad_weight(features, pooled)
         bias = self.norm.bias - scale * mean
         if pooled is None:
-            return torch.cat([weight, bias[:, None]], dim=1), weight.new_zeros(len(pillars), len(weight))
+            return torch.cat([weight, bias[:, None]], dim=1), weight.new_zeros(len(rows), len(weight))
         own, of_pooled = torch.tensor_split(weight, [features.shape[1]], dim=1)
         return own, pooled.highest @ of_pooled.T + bias
 
-    def _find_statistics(self, features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
+    def _pad_weight(self, features: Tensor, pooled: Pooled | None) -> Tensor:
+        """Return the linear layer's weight, with zeros for an offset that it does not take: (width, inputs)."""
+        weight = self.linear.weight
+        unused = features.shape[1] - 1 - weight.shape[1] if pooled is None else 0
+        return nn.functional.pad(weight, (0, unused)) if unused else weight
+
+    def _find_statistics(
+        self, features: Tensor, pooled: Pooled | None, rows: Tensor, num_rows: int
+    ) -> tuple[Tensor, Tensor]:
         """Mean and variance (width,) of the linear layer's outputs; the running ones in evaluation.
 
-        One point or none has no variance: it passes by the running ones too.
+        One row or none has no variance: it passes by the running ones too.
         """
         norm = self.norm
         assert norm.running_mean is not None
         assert norm.running_var is not None
         if not self.training:
             return norm.running_mean, norm.running_var
-        total, outer = _sum_moments(features, pooled, pillars)
-        count: int | Tensor = len(features)
+        total, outer = _sum_moments(features, pooled, rows)
+        count: int | Tensor = num_rows
         if isinstance(norm, SyncBatchNorm1d):
             count, total, outer = _sum_over_processes(total.new_tensor(count), total, outer)
         if count < 2:
             return norm.running_mean, norm.running_var
-        weight = self.linear.weight.double()
+        weight = self._pad_weight(features, pooled).double()
         mean = weight @ total / count
         variance = (((weight @ outer) * weight).sum(1) / count - mean.square()).clamp_min(0)
         _update_running(norm, mean, variance * count / (count - 1))
         return mean.to(features.dtype), variance.to(features.dtype)
 
 
-def _sum_moments(features: Tensor, pooled: Pooled | None, pillars: Pillars) -> tuple[Tensor, Tensor]:
-    """Sum the features of all points, (C,), and their outer products, (C, C), pillars' maxima appended; float64."""
+def _sum_moments(features: Tensor, pooled: Pooled | None, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum the features of all rows, (C,), and their outer products, (C, C), pillars' maxima appended; float64.
+
+    Rows without a point are zeros in the first layer, and in the pools in later ones.
+    """
     if pooled is None:
         outer = gram_matrix(features)
         return outer[-1, :-1], outer[:-1, :-1]
     total, highest = pooled.total.double(), pooled.highest.double()
-    repeated = pillars.num_points[:, None] * highest
+    repeated = rows[:, None] * highest
     cross = total.T @ highest
     outer = torch.cat([torch.cat([pooled.product, cross], 1), torch.cat([cross.T, highest.T @ repeated], 1)])
     return torch.cat([total.sum(0), repeated.sum(0)]), outer

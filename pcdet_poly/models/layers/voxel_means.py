@@ -1,4 +1,4 @@
-"""Points -> voxel features: the mean of each voxel's points, any number of them."""
+"""Points -> voxel features: the mean of each voxel's points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Sites, SparseTensor
 
 
-def average_points(points: Tensor, frame_of_point: Tensor, grid: Grid, num_frames: int) -> SparseTensor:
+def average_points(
+    points: Tensor, frame_of_point: Tensor, grid: Grid, num_frames: int, *, max_points: int | None = None
+) -> SparseTensor:
     """Average the points of each voxel, all columns, coordinates included.
 
     Args:
@@ -17,12 +19,13 @@ def average_points(points: Tensor, frame_of_point: Tensor, grid: Grid, num_frame
         frame_of_point: (P,) int64 frame of each point, in [0, num_frames).
         grid: the voxels, in the vehicle frame.
         num_frames: frames of the batch, those without points included.
+        max_points: how many of a voxel's points count, the first in order; None for all.
 
     Returns:
         V voxels with features (V, C). They have one layer of cells more along z than `grid`, empty, as in the
         public networks: it decides how many layers are left after strided convolutions.
     """
-    voxels = voxelize(points, frame_of_point, grid, num_frames)
+    voxels = voxelize(points, frame_of_point, grid, num_frames, max_points=max_points)
     features = scatter_mean(points, voxels.voxel_of_point, len(voxels))
     nx, ny, nz = grid.shape
     frame = voxels.cell // (nz * ny * nx)
