@@ -116,7 +116,10 @@ class Config(Section):
             for name in ("peaks", "candidates"):
                 given, default = getattr(self.decode, name), DecodeConfig.model_fields[name].default
                 if given != default:
-                    raise ValueError(f"decode.{name} = {given!r}: {self.model.kind} has no centre head; leave it out")
+                    raise ValueError(
+                        f"decode.{name} = {given!r}: {self.model.kind} has no centre head; "
+                        "leave it out, or name another decode.preset"
+                    )
             if self.decode.top_k is None:
                 raise ValueError(f"decode.top_k: {self.model.kind} needs a number")
         return self

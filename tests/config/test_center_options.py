@@ -16,7 +16,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "centerpoint_pillar.y
     "overrides",
     [
         ["model.iou_branch=true", "decode.iou_weight=0.7", "regression.weight_iou=2"],
-        ["model.iou_branch=true", "decode.iou_weight=[0.68,0.71,0.65]", "decode.nms_iou=[0.7,0.6,0.55]"],
+        ["model.iou_branch=true", "decode.preset=openpcdet_center_iou", "decode.nms_iou=[0.7,0.6,0.55]"],
         ["model.iou_branch=true"],
         ["decode.nms=class_agnostic", "decode.nms_iou=0.3"],
         ["decode.nms=circle", "decode.circle_radius_m=[4,0.85,1]"],
@@ -53,10 +53,14 @@ def test_what_belongs_together_is_accepted(overrides: list[str]) -> None:
             r"test_time_flips = 'xy': the grid is not its own mirror image along x: -10\.88 to 74\.88 m",
         ),
         (
-            ["evaluation.test_time_flips=x", "model.kind=pointpillars"],
+            ["evaluation.test_time_flips=x", "model.kind=pointpillars", "decode.preset=ours"],
             r"test_time_flips: the maps of pointpillars cannot be mirrored; write none",
         ),
-        (["decode.iou_weight=0.5", "model.kind=pointpillars"], r"decode\.iou_weight: needs model\.iou_branch"),
+        (["model.kind=pointpillars"], r"decode\.peaks = 'none': pointpillars has no centre head; .*decode\.preset"),
+        (
+            ["decode.preset=ours", "decode.iou_weight=0.5", "model.kind=pointpillars"],
+            r"decode\.iou_weight: needs model\.iou_branch",
+        ),
     ],
 )
 def test_what_nothing_would_use_is_refused(overrides: list[str], expected: str) -> None:

@@ -41,7 +41,9 @@ def changes(name: str) -> dict[str, object]:
 def test_the_iou_config_is_the_base_with_rescoring_and_its_thresholds() -> None:
     assert changes("centerpoint_pillar_iou") == {
         "model.iou_branch": True,
+        "decode.preset": "openpcdet_center_iou",
         "decode.iou_weight": (0.68, 0.71, 0.65),
+        "decode.nms": "per_class",
         "decode.nms_iou": (0.7, 0.6, 0.55),
     }
 

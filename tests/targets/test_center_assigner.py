@@ -138,3 +138,23 @@ def test_ground_truth_stays_as_it_was():
 
 def test_encode_of_no_boxes():
     assert encode_center_boxes(torch.zeros(0, 7), torch.zeros(0, 2)).shape == (0, 8)
+
+
+def test_offset_at_the_border_is_cut_to_half_a_cell_where_the_rule_says_so():
+    # 0.8 cells into the last column, 0.25 into the last row; 0.3 into the first column.
+    boxes = objects([[15.872, 9.36, 0, 4, 2, 1, 0], [-15.808, 9.568, 0, 4, 2, 1, 0]], [0, 0])
+    offsets = {
+        border: CenterAssigner(GRID, 1, TargetsConfig(border=border))([boxes]).code[:, :2].tolist()
+        for border in ("exact", "cut", "pull_in")
+    }
+    np.testing.assert_allclose(offsets["exact"], [[0.8, 0.25], [0.3, 0.9]], atol=1e-4)  # 1e-6 of 60 cells, in float32
+    np.testing.assert_allclose(offsets["cut"], [[0.5, 0.25], [0.3, 0.5]], atol=1e-4)
+    assert offsets["pull_in"] == offsets["cut"]
+
+
+def test_objects_beyond_the_map_are_pulled_to_its_border_by_one_rule_only():
+    boxes = objects([[40.0, 0.1, 9.0, 4, 2, 1, 0], [0.1, -30.0, 0, 4, 2, 1, 0], [0, 0, 0, 4, 2, -1, 0]], [0, 0, 0])
+    assert len(CenterAssigner(GRID, 1, TargetsConfig(border="cut"))([boxes]).cell) == 0
+    pulled = CenterAssigner(GRID, 1, TargetsConfig(border="pull_in"))([boxes])
+    assert pulled.cell.tolist() == [30 * 50 + 49, 25]
+    np.testing.assert_allclose(pulled.code[:, :2], [[0.5, 0.3125], [0.15625, 0]], atol=1e-4)

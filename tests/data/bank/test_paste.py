@@ -13,7 +13,14 @@ from numpy.testing import assert_array_equal
 
 from pcdet_poly.config.sections.data import PasteConfig
 from pcdet_poly.data.bank.build_bank import build_object_bank
-from pcdet_poly.data.bank.paste import Paster, draw_objects, find_free_boxes, open_paster, paste_objects
+from pcdet_poly.data.bank.paste import (
+    Paster,
+    draw_objects,
+    find_covered_points,
+    find_free_boxes,
+    open_paster,
+    paste_objects,
+)
 from pcdet_poly.data.load.sweeps import add_past_sweeps
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.errors import UserError
@@ -120,6 +127,52 @@ def test_free_equals_one_box_after_the_other() -> None:
     assert find_free_boxes(candidates, others).tolist() == wanted
     assert 3 < sum(wanted) < 37
     assert not find_free_boxes(np.repeat(box[:1], 3, axis=0), others[:0])[1:].any()  # the same object twice
+
+
+def row_of_boxes(*places: float) -> np.ndarray:
+    """Boxes of 2 x 2 m along x, centres at `places`."""
+    return np.array([[x, 0, 0, 2, 2, 2, 0] for x in places], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("collision", "wanted"),
+    [
+        # 0 - 1 - 2 meet like links of a chain, 3 stands alone, 4 meets a labelled object, and 5 meets 4.
+        ("later", [True, False, True, True, False, True]),
+        ("earlier", [False, False, True, True, False, True]),
+        ("both", [False, False, False, True, False, False]),
+    ],
+)
+def test_which_of_two_boxes_goes(collision: str, wanted: list[bool]) -> None:
+    box, labelled = row_of_boxes(0, 1.5, 3, 10, 20, 21.5), row_of_boxes(18.5)
+    free = find_free_boxes(box, labelled, np.zeros(6, int), collision)  # type: ignore[arg-type]
+    assert free.tolist() == wanted
+
+
+@pytest.mark.parametrize("collision", ["later", "earlier", "both"])
+def test_boxes_of_another_class_are_there_before(collision: str) -> None:
+    box = row_of_boxes(0, 1.5, 3)
+    free = find_free_boxes(box, box[:0], np.array([1, 0, 0]), collision)  # type: ignore[arg-type]
+    # The second goes for the first; it is no rival of the third any more, but for `both`.
+    assert free.tolist() == [True, False, collision != "both"]
+
+
+@pytest.mark.parametrize("collision", ["earlier", "both"])
+def test_no_object_is_drawn_twice(bank: Path, collision: str) -> None:
+    chosen = paster(bank, objects=(2000, 3, 0), collision=collision)
+    drawn = draw_objects(street(0), np.random.default_rng(0), chosen)
+    assert len(set(drawn)) == len(drawn) == len(chosen.pools[0][2]) + 3
+    full = paste_objects(street(0), np.random.default_rng(0), chosen)
+    shapes = [rectangle(box) for box in full.ground_truth.box]
+    for i in range(25, len(shapes)):
+        assert all(shapes[i].intersection(shapes[j]).area < 1e-3 for j in range(i))
+
+
+def test_points_beside_a_pasted_box_go_too() -> None:
+    box = np.array([[0, 0, 0, 4, 2, 2, 0]], np.float32)
+    points = np.array([[2.19, 0, 0], [2.21, 0, 0], [0, 1.14, 0], [0, 1.16, 0], [0, 0, 1.09], [0, 0, 1.11]], np.float32)
+    assert not find_covered_points(points, box, (0, 0, 0)).any()
+    assert find_covered_points(points, box, (0.4, 0.3, 0.2)).tolist() == [True, False] * 3
 
 
 def test_counts_fill_up_what_a_frame_has(bank: Path) -> None:
