@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,12 @@ from pcdet_poly.commands.configs import find_config
 from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_path_or_url, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.locks import lock_folder
 
 if TYPE_CHECKING:
     from pcdet_poly.experiments.sweep.folder import SweepFolder
     from pcdet_poly.experiments.sweep.run_trials import Executor
-    from pcdet_poly.experiments.sweep.schema import Sweep
+    from pcdet_poly.experiments.sweep.schema import Sweep, Trial
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -42,30 +44,58 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prepare the folder, run the trials, check the pairing. Returns 1 where a trial failed."""
+    """Run the sweep, or the rounds of one that halves its arms. Returns 1 where a trial failed."""
     if options.ray_address and options.executor != "ray":
         raise UserError("--ray-address needs --executor ray")
     path = find_config(options.sweep, "sweeps")
-    from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder
-    from pcdet_poly.experiments.sweep.run_trials import count_total_steps, list_failures, list_mismatches, run_trials
-    from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
+    from pcdet_poly.experiments.sweep.schema import read_sweep
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop trials, as Ctrl-C does
     sweep = read_sweep(path)
+    output = options.output or Path("sweeps") / path.stem
+    if sweep.halving is None:
+        return 1 if _run_sweep(options, sweep, path, output)[1] else 0
+    return _run_rounds(options, sweep, path, output)
+
+
+def _run_rounds(options: argparse.Namespace, sweep: Sweep, path: Path, output: Path) -> int:
+    from pcdet_poly.experiments.sweep.folder import SweepFolder
+    from pcdet_poly.experiments.sweep.halving import build_final, build_round, choose_survivors, read_scores
+
+    assert sweep.halving is not None
+    arms = list(sweep.all_arms)
+    for number, steps in enumerate(sweep.halving.steps, start=1):
+        folder = output / f"round{number}"
+        trials, _ = _run_sweep(options, build_round(sweep, arms, steps, sweep.seeds), path, folder)
+        scores = read_scores(SweepFolder(folder), trials, sweep.main)
+        arms = choose_survivors(arms, scores, sweep.halving.keep)
+        print(f"round {number}: {', '.join(f'{arm.name} {100 * scores[arm.name]:.2f}' for arm in arms)}")
+    return 1 if _run_sweep(options, build_final(sweep, arms), path, output / "final")[1] else 0
+
+
+def _run_sweep(
+    options: argparse.Namespace, sweep: Sweep, path: Path, output: Path
+) -> tuple[Sequence[Trial], Sequence[str]]:
+    """Run one sweep into `output`; returns its trials and what went wrong with them."""
+    from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder
+    from pcdet_poly.experiments.sweep.run_trials import count_total_steps, list_failures, list_mismatches, run_trials
+    from pcdet_poly.experiments.sweep.schema import list_trials
+
     trials = list_trials(sweep, path.parent, options.overrides)
-    folder = SweepFolder(options.output or Path("sweeps") / path.stem)
+    folder = SweepFolder(output)
     total_steps = {trial.name: count_total_steps(trial, max(1, int(sweep.gpus))) for trial in trials}
-    prepare_folder(folder, sweep, trials)
-    executor = _start_executor(options, folder, sweep)
-    try:
-        run_trials(folder, trials, total_steps, executor)
-    finally:
-        executor.stop()
+    with lock_folder(folder.path, work="sweep", instead="choose another --output"):
+        prepare_folder(folder, sweep, trials)
+        executor = _start_executor(options, folder, sweep)
+        try:
+            run_trials(folder, trials, total_steps, executor)
+        finally:
+            executor.stop()
     problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     print(f"{folder.path}: now python -m pcdet_poly report {folder.path}")
-    return 1 if problems else 0
+    return trials, problems
 
 
 def _start_executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pcdet_poly.config.sections.section import Real, Section
+from pcdet_poly.config.sections.section import Count, Real, Section, parse_number
 
 
 class MainMetric(Section):
@@ -76,3 +76,21 @@ def check_per_seed(settings: PerSeed, num_seeds: int) -> None:
             raise ValueError(f"per_seed: {key} must be the same in all trials that are compared")
         if len(values) != num_seeds:
             raise ValueError(f"per_seed: {key} has {len(values)} values for {num_seeds} seeds")
+
+
+class Halving(Section):
+    """Successive halving of a grid of arms."""
+
+    steps: tuple[Count, ...] = Field(min_length=1)
+    """Steps of every training in each round, ascending: `[300, 900]`."""
+    keep: Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)] = 1 / 3
+    """Share of the arms that goes on after a round, apart for arms with and without a polynomial; rounded up."""
+    final_steps: Count
+    """Steps of the trainings in the final comparison."""
+    final_seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=3)
+    """Seeds of the final comparison, none of them one that has chosen."""
+
+    def check_seeds(self, seeds: Sequence[int]) -> None:
+        """Raise ValueError where a final seed has chosen arms, too."""
+        if both := sorted(set(seeds) & set(self.final_seeds)):
+            raise ValueError(f"halving: seed {both[0]} chooses arms and compares them; take fresh final_seeds")

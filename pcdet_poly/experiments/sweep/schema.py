@@ -17,7 +17,7 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.section import Count, NotNegative, Section
 from pcdet_poly.errors import UserError
-from pcdet_poly.experiments.sweep.questions import Contrast, MainMetric, PerSeed, Questions, check_per_seed
+from pcdet_poly.experiments.sweep.questions import Contrast, Halving, MainMetric, PerSeed, Questions, check_per_seed
 
 
 def _check_name(name: str) -> str:
@@ -59,6 +59,8 @@ class Sweep(Section):
     intervals over seeds are about other training data, too. All arms of a seed share it."""
     baseline: Name
     """Arm that the others are compared with."""
+    halving: Halving | None = None
+    """Train all arms for few steps, the best for more, and compare the best with fresh seeds."""
     main: MainMetric = MainMetric()
     """The metric that decides."""
     contrasts: tuple[Contrast, ...] = ()
@@ -86,6 +88,10 @@ class Sweep(Section):
             raise ValueError(f"gpus: {self.gpus:g} is neither a whole number nor a part of one GPU")
         check_per_seed(self.per_seed, len(self.seeds))
         self.questions.check_arms(names)
+        if self.halving:
+            self.halving.check_seeds(self.seeds)
+            if self.per_seed or self.contrasts:
+                raise ValueError("halving: leave out per_seed and contrasts, the final comparison has its own")
         return self
 
     @property
