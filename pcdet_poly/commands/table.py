@@ -46,6 +46,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Studies": (
         Command("sweep", "studies.sweep", "train every model, arm and seed of a study"),
         Command("report", "studies.report", "write the report of a study"),
+        Command("simulate-rules", "studies.simulate_rules", "print how often the report's rules err"),
         Command("loss-lab", "studies.loss_lab", "draw what a loss's coefficients do"),
         Command("digits", "studies.digits", "repeat the paper's findings on small images"),
     ),

@@ -65,7 +65,16 @@ def fit_size_curve(table: ArmTable, log2_size: np.ndarray, is_polynomial: np.nda
 
 
 def weigh_against_line(log2_size: np.ndarray, on_line: np.ndarray, arm: int) -> np.ndarray:
-    """Weights (A,) of the contrast "an arm minus what a line through the arms `on_line` predicts for its size"."""
+    """Weigh arms for the contrast "an arm minus what the line through other arms predicts for its size".
+
+    Args:
+        log2_size: (A,) binary logarithms of the sizes.
+        on_line: (A,) bool, the arms that give the line; not all of one size.
+        arm: column of the arm.
+
+    Returns:
+        (A,) weights, which add up to 0.
+    """
     x = log2_size[on_line]
     spread = ((x - x.mean()) ** 2).sum()
     weights = np.zeros(len(log2_size))

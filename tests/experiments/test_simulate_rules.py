@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pcdet_poly.commands.main import call_command
 from pcdet_poly.experiments.arm_tests import (
     ArmTable,
     estimate_contrast,
@@ -17,7 +18,8 @@ from pcdet_poly.experiments.arm_tests import (
     pool_error,
 )
 from pcdet_poly.experiments.cross_fit import choose_crosswise
-from pcdet_poly.experiments.simulate_rules import CONTRAST, StudyKind, format_row, list_kinds, measure_rates
+from pcdet_poly.experiments.simulate_rules import error_rates
+from pcdet_poly.experiments.simulate_rules.error_rates import CONTRAST, StudyKind, format_row, list_kinds, measure_rates
 
 NUM = 1000
 MOST = 0.06 + 2 * 0.007
@@ -89,3 +91,10 @@ def test_the_table_names_every_kind_once() -> None:
     assert {kind.num_seeds for kind in kinds} >= {3, 5, 40}
     row = format_row(kinds[0], measure_rates(kinds[0], num_studies=20))
     assert row.startswith("| 3 | 4 | as measured | ")
+
+
+def test_the_command_prints_a_row_per_kind(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(error_rates, "list_kinds", lambda: [StudyKind(3, 4), StudyKind(4, 20)])
+    assert call_command("simulate-rules", ["--studies", "5"]) == 0
+    head, line, first, second = capsys.readouterr().out.splitlines()
+    assert head.count("|") == line.count("|") == first.count("|") == second.count("|")

@@ -9,7 +9,6 @@ is a ratio of sums over segments, as a recall is. Each row is about one kind of 
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -217,12 +216,11 @@ def list_kinds() -> Iterator[StudyKind]:
         yield StudyKind(seeds, segments, arms="unlike")
 
 
-def main() -> None:
-    """Print the table as Markdown; the number of studies per row may be given."""
-    num = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+def print_table(num_studies: int) -> None:
+    """Print the table as Markdown, from so many studies per row."""
     print(format_head())
     for kind in list_kinds():
-        print(format_row(kind, measure_rates(kind, num_studies=num)), flush=True)
+        print(format_row(kind, measure_rates(kind, num_studies=num_studies)), flush=True)
 
 
 def format_head() -> str:
@@ -250,7 +248,3 @@ def format_row(kind: StudyKind, rates: ErrorRates) -> str:
     told = ", ".join(f"{w}" for w, u in zip(words, usual, strict=True) if w != u) or "as measured"
     cells = ["" if np.isnan(value) else f"{100 * value:.1f}" for value in vars(rates).values()]
     return f"| {kind.num_seeds} | {kind.num_segments} | {told} | {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    main()

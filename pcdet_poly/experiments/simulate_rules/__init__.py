@@ -1,0 +1,1 @@
+"""Simulated studies whose truth is known: how often the report's rules err."""
