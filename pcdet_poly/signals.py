@@ -12,7 +12,8 @@ from types import FrameType
 class StopRequest:
     """The answer to whether somebody asked to stop."""
 
-    asked = False
+    def __init__(self, *, asked: bool = False) -> None:
+        self.asked = asked
 
     def raise_if_asked(self) -> None:
         """Raise KeyboardInterrupt if somebody asked: Python drops the one that a signal raises inside a __del__."""
@@ -20,9 +21,16 @@ class StopRequest:
             raise KeyboardInterrupt
 
 
+_open_requests: list[StopRequest] = []  # of the blocks of `catch_stop_signals` that are running, the outermost first
+
+
 @contextmanager
 def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
     """Note SIGINT and SIGTERM (a scheduler that wants the machine back) inside, and raise KeyboardInterrupt for them.
+
+    Only the first signal raises: whoever presses Ctrl-C twice, or is sent a second signal by the program that started
+    this one, does not interrupt the saving that the first one began. A block inside another one knows what the outer
+    one was asked before.
 
     Args:
         at_once: raise where the signal arrives; otherwise it is noted only, for processes that must agree when to stop.
@@ -30,22 +38,27 @@ def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
     Yields:
         Whether somebody asked to stop.
     """
-    stop = StopRequest()
+    stop = StopRequest(asked=any(request.asked for request in _open_requests))
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers, and only it gets signals
         return
 
     def note(signum: int, frame: FrameType | None) -> None:
-        stop.asked = True
-        if at_once:
+        is_first = not stop.asked
+        for request in _open_requests:
+            request.asked = True
+        if at_once and is_first:
             raise KeyboardInterrupt
 
+    _open_requests.append(stop)
     before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
         for signum, handler in before.items():
-            signal.signal(signum, handler)
+            if signal.getsignal(signum) is note:  # not where signals are ignored by now
+                signal.signal(signum, handler)
+        _open_requests.remove(stop)
 
 
 @contextmanager
@@ -70,3 +83,10 @@ def hold_stop_signals() -> Iterator[None]:
             signal.signal(signum, handler)
         if held:
             signal.raise_signal(held[0])
+
+
+def ignore_stop_signals() -> None:
+    """Ignore SIGINT and SIGTERM from now on, for a process that has nothing left to do but to end."""
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_IGN)

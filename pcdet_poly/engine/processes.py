@@ -6,24 +6,28 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-from pcdet_poly.distributed import is_set_in_any_process, sum_over_processes, world_size
+from pcdet_poly.distributed import is_set_in_any_process, sum_over_processes, wait_for_all, world_size
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.errors import UserError
-from pcdet_poly.signals import StopRequest
+from pcdet_poly.signals import StopRequest, catch_stop_signals, ignore_stop_signals
+
+_PARENT = os.getppid()  # torchrun, where it started this process
 
 
 @contextmanager
 def join_processes(device_name: str) -> Iterator[torch.device]:
     """Yield this process's device; inside, it belongs to the group of processes that torchrun started.
 
-    Where torchrun started none, there is no group.
+    A SIGINT or SIGTERM that reaches one of them is noted, and `stop_if_asked_anywhere` stops all. None leaves before
+    all have come to the end, and from there on signals are ignored: torchrun sends one to those that are left as soon
+    as one has left. Where torchrun started none, there is no group.
     """
     device = pick_device(device_name)
     if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
@@ -31,11 +35,23 @@ def join_processes(device_name: str) -> Iterator[torch.device]:
         return
     if device.type == "cuda":
         device = _choose_gpu(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield device
-    finally:
-        dist.destroy_process_group()
+    with catch_stop_signals(at_once=False):
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        try:
+            yield device
+            _wait_before_leaving()
+        except KeyboardInterrupt:  # raised in all processes
+            _wait_before_leaving()
+            raise
+        finally:
+            ignore_stop_signals()
+            dist.destroy_process_group()
+
+
+def _wait_before_leaving() -> None:
+    """Return once every process has come to its end. A process that is lost by now takes nothing with it."""
+    with suppress(RuntimeError):
+        wait_for_all()
 
 
 def _choose_gpu(number: int) -> torch.device:
@@ -87,6 +103,14 @@ def build_rerun_command(option: str) -> str:
 
 
 def stop_if_asked_anywhere(stop: StopRequest) -> None:
-    """Raise KeyboardInterrupt in all processes if somebody asked one of them to stop. All must call it."""
-    stop.asked = is_set_in_any_process(stop.asked)
+    """Raise KeyboardInterrupt in all processes if somebody asked one of them to stop, or torchrun has ended.
+
+    All must call it.
+    """
+    stop.asked = is_set_in_any_process(stop.asked or _has_lost_torchrun())
     stop.raise_if_asked()
+
+
+def _has_lost_torchrun() -> bool:
+    """Return whether torchrun started this process and is gone: at a second Ctrl-C it ends without a word to us."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != _PARENT

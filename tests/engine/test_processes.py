@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import frame
+from process_groups import start_group
 from torch import Tensor
 from two_processes import MODELS, config_of, gradients_of_steps, norm_cases, through, train_in
 
-from pcdet_poly.config.load import dump_config
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.distributed import (
     broadcast_from_first,
@@ -41,7 +36,6 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CPU = torch.device("cpu")
 
 
@@ -61,22 +55,11 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two(tmp_path_factory: pytest.TempPathFactory, uneven: Path) -> Path:
     """Folder with what `two_processes.py` leaves."""
     folder = tmp_path_factory.mktemp("two")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("two_processes.py")), str(folder), str(uneven)],
-            env={**os.environ, **group, "RANK": number, "LOCAL_RANK": number, "PYTHONPATH": str(ROOT)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in "01"
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=500)
-        assert process.returncode == 0, errors[-3000:]
+    script = str(Path(__file__).with_name("two_processes.py"))
+    with start_group([sys.executable, script, str(folder), str(uneven)], folder) as processes:
+        for process in processes:
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors[-3000:]
     return folder
 
 
@@ -231,25 +214,3 @@ def test_another_number_of_processes_cannot_resume(two: Path, uneven: Path) -> N
 
 def test_norms_of_each_process_alone_train_too(two: Path) -> None:
     assert (two / "alone/checkpoints/step_00000003.pt").is_file()
-
-
-@pytest.mark.slow
-def test_ctrl_c_under_torchrun_saves_once(uneven: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(dump_config(config_of(uneven, batch_size=1, epochs=2000, save_every=2000)))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    process = subprocess.Popen(
-        [*torchrun, str(ROOT / "train.py"), "tiny.yaml", "--device", "cpu"],
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    log = tmp_path / "runs/tiny/log.jsonl"
-    deadline_s = time.monotonic() + 240
-    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=240)
-    assert errors.count("stopped and saved; go on with: torchrun --nproc-per-node 2 ") == 1, errors
-    assert len(list((tmp_path / "runs/tiny/checkpoints").iterdir())) == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 
 from pcdet_poly.commands.options import (
     add_checkpoint,
@@ -48,18 +49,21 @@ def run(options: argparse.Namespace) -> None:
     stores, more = split_overrides(options.data or [])
     overrides = options.overrides + more + ([f"data.val={json.dumps(stores)}"] if stores else [])
 
+    from pcdet_poly.distributed import world_size
     from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
     from pcdet_poly.engine.evaluate import evaluate_run
     from pcdet_poly.engine.frames import open_frames_to_evaluate
-    from pcdet_poly.engine.processes import join_processes
+    from pcdet_poly.engine.processes import join_processes, stop_if_asked_anywhere
     from pcdet_poly.engine.run import open_run
     from pcdet_poly.engine.state import build_seeded_recipe
+    from pcdet_poly.signals import catch_stop_signals
 
-    with join_processes(options.device) as device:
+    with join_processes(options.device) as device, catch_stop_signals(at_once=world_size() == 1) as stop:
         run = open_run(folder, overrides, device)
         frames = open_frames_to_evaluate(run.config)
         path = run.find_checkpoint(which)
         checkpoint = load_checkpoint(path)
         recipe = build_seeded_recipe(run.config, device)
         load_model(recipe.model, checkpoint, path, run.config, weights=options.weights)
-        evaluate_run(run, recipe, frames, step=checkpoint.step, output=options.output)
+        check = partial(stop_if_asked_anywhere, stop)
+        evaluate_run(run, recipe, frames, step=checkpoint.step, output=options.output, check=check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,4 +99,6 @@ def _return_unchanged(made: Any) -> Any:
 
 
 def _start_worker(number: int) -> None:
+    # A scheduler and torchrun send SIGTERM to all processes; the training loop, which saves first, then ends this one.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     keep_freed_memory()
