@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +14,13 @@ import torch
 
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.config.schema import Config
-from pcdet_poly.distributed import rank, wait_for_all
+from pcdet_poly.distributed import is_set_in_any_process, rank, wait_for_all
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.environment import describe_environment
 from pcdet_poly.engine.trackers import Tracker, open_tracker
 from pcdet_poly.errors import UserError, suggest_path, suggest_word
 from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.locks import is_empty, lock_folder, remove_part_files
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -140,6 +143,25 @@ class Run:
             temporary.write_text("".join(kept))
 
 
+@contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """Lock the run's folder, made if missing, for one training; what a killed one left half-written is removed.
+
+    Raises UserError, in all of its processes, where another training goes on in the folder.
+    """
+    busy: UserError | None = None
+    with ExitStack() as stack:
+        if rank() == 0:
+            try:
+                stack.enter_context(lock_folder(folder, work="training", instead="choose another --name"))
+                remove_part_files(folder / "checkpoints")
+            except UserError as error:
+                busy = error
+        if is_set_in_any_process(busy is not None):
+            raise busy or UserError(f"{folder}: another training is writing here")
+        yield
+
+
 def start_run(folder: Path, config: Config, device: torch.device, *, resume: bool) -> Run:
     """Make a run's folder, or go on in the one that is there.
 
@@ -152,7 +174,7 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
     Raises:
         UserError: where something is there that cannot be gone on with.
     """
-    exists = folder.is_dir() and any(folder.iterdir())
+    exists = not is_empty(folder)
     if exists and not resume:
         raise UserError(f"{folder}: already there; go on with --resume, or choose another --name")
     if exists:
@@ -160,9 +182,9 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
     run = Run(folder, config, device)
     wait_for_all()  # all processes have looked
     if rank() == 0:
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "config.yaml") as temporary:
             temporary.write_text(dump_config(config))
+        run.checkpoints.mkdir(exist_ok=True)
         _record_environment(run)
         run = replace(run, tracker=open_tracker(config.train, folder, config_values(config), run.read_log()))
     wait_for_all()  # the folder is there

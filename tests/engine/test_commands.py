@@ -106,6 +106,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
     deadline_s = time.monotonic() + 240  # the kernels may have to be compiled first
     while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline_s:
         time.sleep(0.05)
+    code, lines = call("train.py", *words, "--resume")
+    assert (code, len(lines)) == (2, 1)
+    assert f"another training is writing here (process {process.pid} on " in lines[0]
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
@@ -115,6 +118,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
     # Python says so where the signal met a finalizer, or a worker that was handing a batch over; the loop still stops.
     if "Exception ignored" not in errors and "resource_sharer" not in errors:
         assert all(line.startswith("train ") for line in progress), errors
+    assert not (tmp_path / "tiny/.lock").exists()
     (checkpoint,) = (tmp_path / "tiny/checkpoints").iterdir()
     steps = int(checkpoint.stem.removeprefix("step_"))
     assert 2 <= steps < 1200

@@ -34,19 +34,21 @@ def run(options: argparse.Namespace) -> int:
     from pcdet_poly.distributed import rank
     from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
     from pcdet_poly.engine.processes import build_rerun_command, join_processes
+    from pcdet_poly.engine.run import lock_run
     from pcdet_poly.engine.start import prepare_run
     from pcdet_poly.engine.train import train
 
     with join_processes(options.device) as device:
         frames, validation = open_training_frames(config), open_validation_frames(config)
         folder = options.runs_folder / (options.name or Path(options.config).stem)
-        run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
-        try:
-            train(run, recipe, frames, validation)
-        except KeyboardInterrupt:
-            if rank() == 0:
-                print(f"stopped and saved; go on with: {build_rerun_command('--resume')}", file=sys.stderr)
-            return 130
+        with lock_run(folder):
+            run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
+            try:
+                train(run, recipe, frames, validation)
+            except KeyboardInterrupt:
+                if rank() == 0:
+                    print(f"stopped and saved; go on with: {build_rerun_command('--resume')}", file=sys.stderr)
+                return 130
         if rank() == 0:
             files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
             print(f"{folder}: {files}")

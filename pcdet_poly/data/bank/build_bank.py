@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from glob import escape
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +20,7 @@ from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.locks import lock_file
 from pcdet_poly.ops.arrays.points_in_boxes import count_points, first_box
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
@@ -52,7 +55,8 @@ def build_object_bank(
         The bank, opened.
 
     Raises:
-        UserError: if there are no frames, the classes differ, or a frame cannot be read.
+        UserError: if there are no frames, the classes differ, a frame cannot be read, or another process writes
+            the same bank.
     """
     output = Path(output)
     opened = [Store(folder) for folder in stores]
@@ -66,13 +70,15 @@ def build_object_bank(
         every=every,
         num_frames=sum(map(len, opened)),
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{output.name}.", suffix=".parts", dir=output.parent) as folder:
-        write = partial(_write_part_file, header=header, folder=Path(folder))
+    with (
+        lock_file(output, work="build-bank"),
+        _make_parts_folder(output) as folder,
+    ):
+        write = partial(_write_part_file, header=header, folder=folder)
         total = -(-header.num_frames // every)
         for _ in run_jobs(write, parts, workers=workers, title="collecting objects", total=total):
             pass
-        _join_part_files([_part_file_path(Path(folder), part) for part in parts], output, header)
+        _join_part_files([_part_file_path(folder, part) for part in parts], output, header)
     return ObjectBank(output)
 
 
@@ -140,6 +146,18 @@ def _find_common_features(stores: Sequence[Store]) -> tuple[str, ...]:
     """Find the features of points that every store has."""
     columns = [store.read_labels(0).columns for store in stores if len(store)]
     return tuple(name for name in FEATURES if all(name in names for names in columns))
+
+
+@contextmanager
+def _make_parts_folder(output: Path) -> Iterator[Path]:
+    """Make a folder for parts beside the bank, which is locked, and remove those that killed processes left."""
+    for leftover in output.parent.glob(f".{escape(output.name)}.????????.parts"):
+        with suppress(OSError):  # something else lies in it
+            for path in leftover.glob("[0-9]*.arrow"):
+                path.unlink()
+            leftover.rmdir()
+    with TemporaryDirectory(prefix=f".{output.name}.", suffix=".parts", dir=output.parent) as folder:
+        yield Path(folder)
 
 
 def _part_file_path(folder: Path, part: _SegmentJob) -> Path:

@@ -15,13 +15,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, assert_never
 
-from pcdet_poly.data.convert.folder_lock import lock_folder
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
 from pcdet_poly.data.store.arrow_points import Precision, encode_points
 from pcdet_poly.data.store.frame_store import read_checked_directory, write_segment
 from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
 from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads
 from pcdet_poly.errors import UserError
+from pcdet_poly.locks import lock_folder
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import AnyPath, parse_path
 from pcdet_poly.stage_timer import measure_stages

@@ -13,6 +13,7 @@ from pcdet_poly.data.bank.build_bank import build_object_bank, find_points_in_bo
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
+from pcdet_poly.locks import lock_file
 from pcdet_poly.structures import Frame
 from tests.data.frames import make_frame
 from tests.data.records import run, tool
@@ -236,3 +237,19 @@ def test_another_version_is_refused(stores: list[Path], tmp_path: Path, monkeypa
     monkeypatch.undo()
     with pytest.raises(UserError, match="format version 9, this program reads 1"):
         ObjectBank(bank.path)
+
+
+def test_leftovers_of_killed_builds_go_and_two_builds_at_once_do_not(stores: list[Path], tmp_path: Path) -> None:
+    names = ("a.arrow.0abcd_12", "a.arrow.00000000", "b.arrow.aaaaaaaa")
+    ours, mine, other = (tmp_path / f".{name}.parts" for name in names)
+    for folder in (ours, mine, other):
+        folder.mkdir()
+        (folder / "0.arrow").touch()
+    (mine / "notes.txt").touch()
+    build_object_bank(stores, tmp_path / "a.arrow")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.arrow", mine.name, other.name}
+    with (
+        lock_file(tmp_path / "a.arrow", work="build-bank"),
+        pytest.raises(UserError, match=r"a\.arrow: another build-bank is writing it \(process"),
+    ):
+        build_object_bank(stores, tmp_path / "a.arrow")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from pcdet_poly.data.convert.folder_lock import LOCK, lock_folder
 from pcdet_poly.data.convert.from_waymo import convert_waymo
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError, run_command
+from pcdet_poly.locks import LOCK, lock_folder
 from pcdet_poly.waymo import read_frames
 from tests.data.frames import assert_same_frame
 from tests.data.records import ROOT, bytes_of, tool, write_segment_records
@@ -168,7 +169,9 @@ def test_two_conversions_started_at_once(records: Path, expected: dict[str, byte
     for process in both:
         _, stderr = process.communicate(timeout=120)
         if process.returncode:  # the other was still at work
-            assert stderr == f"error: {tmp_path}: another conversion is writing here; wait for it or choose another\n"
+            owner = r"\(process \d+ on \S+ since [\d: -]+\)"
+            line = f"another conversion is writing here {owner}; wait for it or choose another"
+            assert re.fullmatch(f"error: {re.escape(str(tmp_path))}: {line}\n", stderr)
     assert {process.returncode for process in both} in ({0}, {0, 2})
     assert bytes_of(tmp_path) == expected
 

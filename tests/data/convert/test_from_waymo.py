@@ -236,7 +236,7 @@ def test_two_conversions_into_one_folder(records: Path, tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_conversion_go(records: Path, tmp_path: Path) -> None:
-    (tmp_path / ".a.zip.xyz.part").write_bytes(b"half")
+    (tmp_path / ".a.zip.0a1b2c3d.part").write_bytes(b"half")
     convert(records, tmp_path)
     assert not list(tmp_path.glob(".*.part"))
 
