@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pcdet_poly.experiments.report.epsilon_choice import EpsilonChoice, choose_epsilon, find_epsilon_arms
-from pcdet_poly.experiments.report.findings import Evidence, write_findings
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns, FinishedSweep
 from pcdet_poly.experiments.report.gradient_sizes import ArmSize, measure_arm_sizes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour, PtCounts, count_p_t, summarize_loss
 from pcdet_poly.experiments.report.metrics import AdjustedP, ArmDifference, DetectorMetrics, adjust_mean_p, adjust_p
 from pcdet_poly.experiments.report.planned import Answers, answer_questions, choose_main_metric
+from pcdet_poly.experiments.report.sentences.findings import Evidence, write_findings
+from pcdet_poly.experiments.report.sentences.sizes import fit_answers
 from pcdet_poly.experiments.report.shown_frames import ShownFrame, select_frames
-from pcdet_poly.experiments.report.size_sentences import fit_answers
 from pcdet_poly.experiments.size_curve import SizeCurve
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from pcdet_poly.experiments.report.epsilon_choice import choose_epsilon
-from pcdet_poly.experiments.report.findings import Evidence, describe_order_of_p, write_findings
 from pcdet_poly.experiments.report.gradient_sizes import ArmSize
 from pcdet_poly.experiments.report.learning import LEAST_LEARNT, list_learnt_classes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric, TableCell, adjust_p
 from pcdet_poly.experiments.report.planned import answer_questions
+from pcdet_poly.experiments.report.sentences.findings import Evidence, describe_order_of_p, write_findings
 from pcdet_poly.experiments.sweep.questions import Contrast, Questions
 
 MAIN = RankingMetric("3D", 2, "aph")

@@ -11,7 +11,7 @@ from pcdet_poly.experiments.report.detector_report import DetectorReport, descri
 from pcdet_poly.experiments.report.finished_sweep import FinishedSweep
 from pcdet_poly.experiments.report.formats.paper_results import PAPER, PaperRow
 from pcdet_poly.experiments.report.metrics import ArmDifference, DetectorMetrics, TableCell
-from pcdet_poly.experiments.report.number_words import format_gain
+from pcdet_poly.experiments.report.sentences.number_words import format_gain
 
 
 def format_markdown(sweep: FinishedSweep, reports: Sequence[DetectorReport]) -> str:

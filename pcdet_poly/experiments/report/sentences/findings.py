@@ -11,10 +11,10 @@ from pcdet_poly.experiments.report.gradient_sizes import ArmSize
 from pcdet_poly.experiments.report.learning import describe_learning, list_learnt_classes
 from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import AdjustedP, DetectorMetrics, TableCell
-from pcdet_poly.experiments.report.number_words import format_gain, format_p
 from pcdet_poly.experiments.report.planned import Answers
-from pcdet_poly.experiments.report.planned_sentences import describe_answers, describe_control
-from pcdet_poly.experiments.report.size_sentences import describe_size_curve
+from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
+from pcdet_poly.experiments.report.sentences.planned_answers import describe_answers, describe_control
+from pcdet_poly.experiments.report.sentences.sizes import describe_size_curve
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
 
 _TOO_FEW = f"fewer than {MIN_SEEDS} seeds"

@@ -9,8 +9,8 @@ import numpy as np
 
 from pcdet_poly.experiments.arm_tests import ArmTable
 from pcdet_poly.experiments.report.gradient_sizes import ArmSize
-from pcdet_poly.experiments.report.number_words import format_gain, format_p
 from pcdet_poly.experiments.report.planned import Answers
+from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.size_curve import SizeCurve, fit_size_curve
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
 

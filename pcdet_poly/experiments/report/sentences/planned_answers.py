@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from pcdet_poly.experiments.arm_tests import MIN_SEGMENTS, OWN_ERROR_FROM
-from pcdet_poly.experiments.report.number_words import format_gain, format_p
 from pcdet_poly.experiments.report.planned import Answers, ContrastAnswer
+from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS, Estimate
 
 _TOO_FEW = f"fewer than {MIN_SEEDS} seeds"
