@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from pcdet_poly.config.error_text import COMMAND_LINE, describe_errors
+from pcdet_poly.config.find import find_base, find_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 
@@ -39,8 +40,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Read what the files and overrides say, merged but not yet validated."""
-    settings = _read_chain(Path(path), ())
+    """Read what the files and overrides say, merged but not yet validated. `path` may be the name of one of ours."""
+    settings = _read_chain(find_config(path), ())
     for override in overrides:
         settings = _merge(settings, _parse_override(override))
     return settings
@@ -63,7 +64,12 @@ def dump_config(config: Config) -> str:
 def build_json_schema() -> str:
     """Build the JSON schema of config files, with which editors complete and check the YAML."""
     schema = Config.model_json_schema()
-    schema["properties"] |= {"base": {"type": "string", "description": "File to start from, relative to this one."}}
+    schema["properties"] |= {
+        "base": {
+            "type": "string",
+            "description": "File to start from, relative to this one, or the name of one of ours.",
+        }
+    }
     return json.dumps(schema, indent=2) + "\n"
 
 
@@ -78,12 +84,10 @@ def _read_chain(path: Path, included_by: tuple[Path, ...]) -> Settings:
         return own
     if not isinstance(base, str):
         raise UserError(f"{path}: base: {base!r} is not a path; write one file name, relative to this file")
-    return _merge(_read_chain(path.parent / Path(base).expanduser(), (*included_by, path.resolve())), own)
+    return _merge(_read_chain(find_base(base, path.parent), (*included_by, path.resolve())), own)
 
 
 def _read_file(path: Path) -> Settings:
-    if not path.is_file():
-        raise UserError(f"{path}: no such config file; the ones that come with the project are in configs/")
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import pcdet_poly
-from pcdet_poly.commands.configs import find_config, list_configs
 from pcdet_poly.commands.detectors.demo import list_data_steps, list_training_steps, run_step
 from pcdet_poly.commands.inspect.completion import build_parser
 from pcdet_poly.commands.main import main
 from pcdet_poly.commands.options import parse_local_path, split_overrides, split_run
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
+from pcdet_poly.config.find import find_config, list_configs
 from pcdet_poly.errors import UserError
 
 PACKAGE = Path(pcdet_poly.__file__).parent

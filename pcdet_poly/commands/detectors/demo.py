@@ -18,9 +18,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from pcdet_poly.commands.configs import find_config
 from pcdet_poly.commands.options import add_device, add_output, add_workers
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.config.find import find_config
 
 # Of each part: segments, frames in each, seed of the first.
 _PARTS = {"training": (40, 5, 1000), "validation": (10, 4, 20000)}

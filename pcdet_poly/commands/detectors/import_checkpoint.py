@@ -1,8 +1,9 @@
 """Make a run of ours from a checkpoint of OpenPCDet or CenterPoint.
 
-The folder it makes is a run like any other: `pcdet-poly test runs/NAME` evaluates it, training starts from it.
+The run's config gets the settings that make it their detector: encoder, inputs, decoding. Each is printed. The folder
+is a run like any other: `pcdet-poly test runs/NAME` evaluates it, training starts from it.
 
-Example: pcdet-poly import-checkpoint theirs.pth --config centerpoint_pillar --output runs/imported
+Example: pcdet-poly import-checkpoint theirs.pth --config centerpoint_pillar --encoder hard --output runs/imported
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pcdet_poly.commands.configs import find_config
 from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor, nn
 
     from pcdet_poly.config.schema import Config
-    from pcdet_poly.models.import_checkpoint.convert_weights import Conversion
+    from pcdet_poly.models.import_checkpoint import Conversion, Decision
+
+ENCODERS = ("hard", "dynamic")
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -33,24 +38,60 @@ def add_arguments(parser: CommandParser) -> None:
         "--config", required=True, metavar="CONFIG", type=parse_path_or_url, help="our config of the same model"
     )
     add_output(parser, "run folder to make (default: report only)")
-    parser.add_argument("--partial", action="store_true", help="keep our starting weights for tensors it lacks")
+    parser.add_argument(
+        "--encoder",
+        choices=ENCODERS,
+        help="how theirs takes points: a limited number of a pillar or voxel (PillarVFE, MeanVFE), or all "
+        "(DynPillarVFE, DynMeanVFE); needed where neither the file nor the config tells",
+    )
+    parser.add_argument(
+        "--weights", choices=("raw", "ema"), help="last step's or averaged ones (default: averaged if there are some)"
+    )
+    parser.add_argument("--partial", action="store_true", help="leave out what only one side has")
     add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read, convert, report, write."""
-    from pcdet_poly.config.load import load_config
-
-    config = load_config(find_config(options.config), options.overrides)
-
+    """Read, decide the settings, convert, report, write."""
     import torch
 
+    from pcdet_poly.config.load import load_config
     from pcdet_poly.engine.state import build_seeded_recipe
-    from pcdet_poly.models.import_checkpoint.convert_weights import convert, read_foreign_weights
+    from pcdet_poly.models.import_checkpoint import convert, read_foreign_weights
 
+    path = find_config(options.config)
+    config = load_config(path, options.overrides)
+    theirs = read_foreign_weights(options.file, options.weights)
+    decisions = _decide_settings(options, config, theirs)
+    config = load_config(path, [*(one.override for one in decisions if one.changes), *options.overrides])
     model = build_seeded_recipe(config, torch.device("cpu")).model
-    conversion = convert(read_foreign_weights(options.file), model.state_dict())
+    conversion = convert(theirs, model.state_dict())
     _print_conversion(conversion)
+    _print_decisions(options, decisions, config)
+    _refuse_gaps(options, conversion)
+    if options.output:
+        model.load_state_dict({**model.state_dict(), **conversion.weights})
+        _write_run(options, config, model)
+
+
+def _decide_settings(options: argparse.Namespace, config: Config, theirs: Mapping[str, Tensor]) -> list[Decision]:
+    """Decide what makes our network theirs; at a terminal, ask for what the file does not tell."""
+    from pcdet_poly.models.import_checkpoint import UntoldEncoderError, decide_settings, find_project
+
+    project, given = find_project(theirs), {text.partition("=")[0].strip() for text in options.overrides}
+    try:
+        return decide_settings(project, theirs, config, options.encoder, given)
+    except UntoldEncoderError as untold:
+        if not sys.stdin.isatty():
+            raise UserError(f"{options.file}: {untold}") from None
+        answer = ""
+        while answer not in ENCODERS:
+            answer = input(f"{untold.question}. Which is it? [{'/'.join(ENCODERS)}] ").strip()
+        return decide_settings(project, theirs, config, answer, given)
+
+
+def _refuse_gaps(options: argparse.Namespace, conversion: Conversion) -> None:
+    """Raise UserError where a tensor of theirs or of ours has no counterpart, unless the user allows it."""
     if not conversion.weights:
         raise UserError(f"{options.file}: no tensor of it fits {options.config}; name the config of the same model")
     if conversion.missing and not options.partial:
@@ -58,9 +99,11 @@ def run(options: argparse.Namespace) -> None:
             f"{options.file}: {len(conversion.missing)} tensors are not in it, the first is {conversion.missing[0]}; "
             "use the config of the same model, or --partial to keep our starting weights there"
         )
-    if options.output:
-        model.load_state_dict({**model.state_dict(), **conversion.weights})
-        _write_run(options, config, model)
+    if conversion.unused and not options.partial:
+        raise UserError(
+            f"{options.file}: {len(conversion.unused)} of its tensors have no place here, the first is "
+            f"{conversion.unused[0]}; use the config of the same model, or --partial to leave them out"
+        )
 
 
 def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) -> None:
@@ -92,3 +135,15 @@ def _print_conversion(conversion: Conversion) -> None:
         f"{used} tensors taken, {sum(not line.target for line in conversion.lines)} of theirs not used, "
         f"{len(conversion.missing)} of ours not given"
     )
+
+
+def _print_decisions(options: argparse.Namespace, decisions: Sequence[Decision], config: Config) -> None:
+    """Print every setting that was decided, and what no weight tells."""
+    from pcdet_poly.models.import_checkpoint.foreign_file import has_averages
+    from pcdet_poly.models.import_checkpoint.peer_settings import describe_untold
+
+    averaged = options.weights != "raw" and has_averages(options.file)
+    print(f"weights: {'moving averages' if averaged else 'of the last step'}")
+    for one in decisions:
+        print(f"{one.setting} = {one.value}: {one.reason}{'' if one.changes else ' (unchanged)'}")
+    print(*describe_untold(config), sep="\n")

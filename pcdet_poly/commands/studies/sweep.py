@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pcdet_poly.commands.configs import find_config
 from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_path_or_url, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_folder
 

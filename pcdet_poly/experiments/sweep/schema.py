@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from pcdet_poly.config.find import find_base
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.section import Count, NotNegative, Section
@@ -45,7 +46,7 @@ class Sweep(Section):
     """The content of a sweep's file: every detector is trained with every arm and every seed."""
 
     models: dict[Name, str] = Field(min_length=1)
-    """Name of a detector -> its config file, relative to the sweep's file."""
+    """Name of a detector -> its config file, relative to the sweep's file, or the name of one of ours."""
     overrides: Overrides = Field(default_factory=dict)
     """Settings that win over the config file's in every trial."""
     arms: tuple[Arm, ...] = ()
@@ -135,7 +136,7 @@ class Trial:
 def read_sweep(path: Path) -> Sweep:
     """Read a sweep's YAML file. Raises UserError that names the file and the key."""
     if not path.is_file():
-        raise UserError(f"{path}: no such sweep file; the ones that come with the project are in configs/sweeps/")
+        raise UserError(f"{path}: no such sweep file; `pcdet-poly config list` shows ours")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -170,7 +171,7 @@ def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[T
         words = [*_format_overrides(sweep.overrides), *_format_overrides(arm.overrides)]
         words += [*extra, *_format_overrides(fixed)]
         try:
-            config = load_config(folder / file, words)
+            config = load_config(find_base(file, folder), words)
         except UserError as error:
             raise UserError(f"arm {arm.name}: {error}") from None
         trials.append(Trial(detector, arm.name, seed, config))
