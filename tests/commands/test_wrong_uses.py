@@ -112,6 +112,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("import-checkpoint junk.pth", "the following arguments are required: --config"),
     ("import-checkpoint junk.pth --config tiny.yaml", "junk.pth"),
     ("import-checkpoint nowhere.pth --config tiny.yaml", "nowhere.pth"),
+    ("import-checkpoint junk.pth --config tiny.yaml --encoder hrad", "did you mean 'hard'?"),
     ("import-checkpoint junk.pth --config tinny.yaml", "did you mean 'tiny.yaml'?"),
     # evaluate and submit
     ("evaluate detections.parquet", "labels are missing"),

@@ -33,13 +33,20 @@ class PfnLayer(nn.Module):
 
 
 class Vfe(nn.Module):
-    def __init__(self, inputs: int, channels: tuple[int, int]) -> None:
+    """Layers over decorated points. `rows`: every pillar is filled up with rows of zeros, as hard encoders do."""
+
+    def __init__(self, inputs: int, channels: tuple[int, int], rows: int = 0) -> None:
         super().__init__()
+        self.rows = rows
         self.pfn_layers = nn.ModuleList(
             [PfnLayer(inputs, channels[0], False), PfnLayer(channels[0], channels[1], True)]
         )
 
     def forward(self, points: Tensor, pillar: Tensor, num_pillars: int) -> Tensor:
+        if self.rows:
+            every = torch.arange(num_pillars).repeat_interleave(self.rows - torch.bincount(pillar))
+            points = torch.cat([points, points.new_zeros(len(every), points.shape[1])])
+            pillar = torch.cat([pillar, every])
         for layer in self.pfn_layers:
             points = layer(points, pillar, num_pillars)
         return points

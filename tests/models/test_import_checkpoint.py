@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.commands.main import main
 from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
-from pcdet_poly.models.import_checkpoint import convert, read_foreign_weights
+from pcdet_poly.models.import_checkpoint import convert
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, GroundTruth
 from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
@@ -35,9 +33,9 @@ def batch() -> Batch:
     return Batch(points, frame, (GroundTruth.empty().to("cpu"),), ("a/0",))
 
 
-def decorated(batch: Batch, centre_axes: int) -> tuple[Tensor, Tensor, Tensor]:
+def decorated(batch: Batch, centre_axes: int, any_height: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Points with offsets to their pillar's mean and centre (x y, or x y z), pillar of each, cells of pillars."""
-    voxels = voxelize(batch.points, batch.frame_of_point, GRID, 1)
+    voxels = voxelize(batch.points, batch.frame_of_point, GRID, 1, any_height=any_height)
     kept = voxels.voxel_of_point >= 0
     points, pillar = batch.points[kept], voxels.voxel_of_point[kept]
     mean = torch.stack([points[pillar == i, :3].mean(dim=0) for i in range(len(voxels))])
@@ -47,8 +45,8 @@ def decorated(batch: Batch, centre_axes: int) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat([points, points[:, :3] - mean[pillar], offsets], dim=1), pillar, voxels.cell
 
 
-def foreign_maps(network: nn.Module, encoder: str, neck: str, head: str, centre_axes: int) -> dict[str, Tensor]:
-    points, pillar, cell = decorated(batch(), centre_axes)
+def foreign_maps(network: nn.Module, encoder: str, neck: str, head: str, *axes: int) -> dict[str, Tensor]:
+    points, pillar, cell = decorated(batch(), *axes)
     network.eval()
     with torch.no_grad():
         image = torch.zeros(1, 8, 64)
@@ -127,47 +125,6 @@ def test_what_is_missing_is_named_and_what_does_not_fit_is_refused() -> None:
     weights["vfe.pfn_layers.1.linear.weight"] = torch.zeros(9, 8)
     with pytest.raises(UserError, match=r"is \(9, 8\).* is \(8, 8\)"):
         convert(weights, model)
-
-
-@pytest.mark.parametrize("key", ["model_state", "state_dict", None])
-def test_files(key: str | None, tmp_path: Path) -> None:
-    weights = {"a": torch.ones(2)}
-    wrapped = {f"module.{name}": value for name, value in weights.items()}
-    torch.save({key: wrapped, "epoch": 3, "version": "x"} if key else wrapped, tmp_path / "a.pth")
-    assert torch.equal(read_foreign_weights(tmp_path / "a.pth")["a"], weights["a"])
-
-
-class Evil:
-    def __reduce__(self):
-        return print, ("ran",)
-
-
-def test_bad_files_are_one_line_and_no_code_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"model_state": {"a": torch.ones(1)}, "x": Evil()}, tmp_path / "evil.pth")
-    (tmp_path / "text.pth").write_text("no")
-    torch.save({"epoch": 1}, tmp_path / "empty.pth")
-    for name in ("evil.pth", "text.pth", "empty.pth", "absent.pth"):
-        with pytest.raises(UserError, match=name) as error:
-            read_foreign_weights(tmp_path / name)
-        assert "\n" not in str(error.value)
-    assert "ran" not in capsys.readouterr().out
-
-
-def test_the_command_makes_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    import json
-
-    (tmp_path / "c.yaml").write_text(json.dumps(CONFIG))
-    network = pcdet()
-    torch.save({"model_state": network.state_dict()}, tmp_path / "a.pth")
-    files = [str(tmp_path / name) for name in ("a.pth", "c.yaml", "run")]
-    words = ["import-checkpoint", files[0], "--config", files[1], "--output", files[2]]
-    assert main(words) == 0
-    assert "cos, sin -> sin, cos" in capsys.readouterr().out
-
-    from pcdet_poly.engine.detector import Detector
-
-    found = Detector.load(tmp_path / "run")(batch().points.numpy())
-    assert found.box.shape[1] == 7
 
 
 def sparse_names(project: str, residual: bool) -> dict[str, str]:

@@ -1,5 +1,16 @@
 """Checkpoints of OpenPCDet and CenterPoint -> weights of ours, tensor by tensor."""
 
-from pcdet_poly.models.import_checkpoint.convert_weights import Conversion, Line, convert, read_foreign_weights
+from pcdet_poly.models.import_checkpoint.convert_weights import Conversion, Line, convert, find_project
+from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
+from pcdet_poly.models.import_checkpoint.peer_settings import Decision, UntoldEncoderError, decide_settings
 
-__all__ = ["Conversion", "Line", "convert", "read_foreign_weights"]
+__all__ = [
+    "Conversion",
+    "Decision",
+    "Line",
+    "UntoldEncoderError",
+    "convert",
+    "decide_settings",
+    "find_project",
+    "read_foreign_weights",
+]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.models.import_checkpoint.name_rules import LEFT_OUT, PROJECTS, Rule
+from pcdet_poly.models.import_checkpoint.refused import refuse_foreign_networks
 
-_UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)
-_KEYS = ("model_state", "state_dict", "model")  # where projects keep the weights
+NOT_A_WEIGHT = "not a weight"
 
 
 @dataclass(frozen=True)
@@ -42,39 +39,29 @@ class Conversion:
     lines: tuple[Line, ...]
 
     @property
+    def unused(self) -> tuple[str, ...]:
+        """Their weights that we have no place for."""
+        return tuple(line.source for line in self.lines if not line.target and line.note != NOT_A_WEIGHT)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Our tensors that the file does not give."""
         return tuple(line.target for line in self.lines if not line.source)
 
 
-def read_foreign_weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights in a .pth file, by name, without running code from it. Raises UserError where that fails."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet or CenterPoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: cannot be read without running code from it ({reason}); save its state dict alone with "
-            "torch.save(model.state_dict(), FILE)"
-        ) from None
-    for key in _KEYS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise UserError(f"{path}: no weights in it (looked for {', '.join(_KEYS)}); name a checkpoint of a detector")
-    return {str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+def find_project(names: Collection[str]) -> str:
+    """Return the project whose names fit most tensors. Raises UserError for a network that is not accepted."""
+    refuse_foreign_networks(names)
+    return max(PROJECTS, key=lambda project: sum(_find_rule(name, PROJECTS[project]) is not None for name in names))
 
 
 def convert(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> Conversion:
     """Convert their tensors to our names and our order of channels, and check them against the shapes of `ours`.
 
-    The project is the one whose names fit more tensors. Raises UserError for a tensor whose shape is not ours.
+    Raises UserError for a network that is not accepted, and for a tensor whose shape is not ours.
     """
-    project, rules = max(
-        PROJECTS.items(), key=lambda item: sum(_find_rule(name, item[1]) is not None for name in theirs)
-    )
+    project = find_project(theirs)
+    rules = PROJECTS[project]
     weights: dict[str, Tensor] = {}
     lines = [_convert_tensor(name, tensor, rules, ours, weights) for name, tensor in theirs.items()]
     for name, tensor in ours.items():
@@ -88,7 +75,7 @@ def _convert_tensor(
 ) -> Line:
     shape = tuple(tensor.shape)
     if LEFT_OUT.fullmatch(name):
-        return Line(name, "", shape, "not a weight")
+        return Line(name, "", shape, NOT_A_WEIGHT)
     found = _find_rule(name, rules)
     if found is None:
         return Line(name, "", shape, "no counterpart")
@@ -96,6 +83,8 @@ def _convert_tensor(
     if target not in ours:
         return Line(name, "", shape, f"this config has no {target}")
     wanted = tuple(ours[target].shape)
+    if rule.only_misfits and shape == wanted:
+        rule = replace(rule, rearrange=None, note="")
     changed = tensor if rule.rearrange is None else rule.rearrange(tensor)
     if tuple(changed.shape) != wanted:
         raise UserError(

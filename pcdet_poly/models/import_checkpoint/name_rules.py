@@ -6,7 +6,7 @@ OpenPCDet and CenterPoint differ from ours, and from each other, in more than na
 |---|---|---|---|
 | heading channels | cos, sin | sin, cos of -heading - pi/2 | sin, cos |
 | size channels | length, width, height | width, length, height | length, width, height |
-| pillar inputs | offsets to the centre x y z | offsets to the centre x y | x y z |
+| pillar inputs | offsets to the centre x y z | offsets to the centre x y | `model.centre_offsets` |
 | sparse kernels | (out, z, y, x, in), with spconv 1 (z, y, x, in, out) | same | (out, z, y, x, in) |
 | up-sampling by 1 | transposed convolution | convolution | transposed convolution |
 """
@@ -43,6 +43,7 @@ class Rule:
     name: Callable[[re.Match[str]], str]
     rearrange: Rearrange | None = None
     note: str = ""
+    only_misfits: bool = False  # rearrange only where the shape is not ours
 
 
 def _swap_cos_sin(tensor: Tensor) -> Tensor:
@@ -141,6 +142,7 @@ CENTERPOINT: tuple[Rule, ...] = (
         _expand("encoder.layers.0.linear.weight"),
         _append_z_offset,
         "zeros for the offset to the pillar's centre in z",
+        only_misfits=True,
     ),
     Rule(r"reader\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _expand(r"encoder.layers.\1.\2.\3")),
     Rule(r"backbone\.conv_input\.0\.(\w+)", _expand(r"encoder.input.layers.0.conv.\1"), *_LAYOUT),
@@ -178,4 +180,4 @@ CENTERPOINT: tuple[Rule, ...] = (
 
 PROJECTS = {"OpenPCDet": OPENPCDET, "CenterPoint": CENTERPOINT}
 # What a checkpoint holds besides weights: of no use here.
-LEFT_OUT = re.compile(r"global_step|.*\.num_batches_tracked|dense_head\.anchors.*")
+LEFT_OUT = re.compile(r"global_step|n_averaged|.*\.num_batches_tracked|dense_head\.anchors.*")
