@@ -8,7 +8,7 @@ from torch import Tensor
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.ops.heading_bins import decode_heading, encode_heading_bin
 from pcdet_poly.ops.iou import iou_3d_matched
-from pcdet_poly.structures import Grid
+from pcdet_poly.structures import CenterTargets, Grid
 
 
 def gather_cells(maps: Tensor, frame: Tensor, cell: Tensor) -> Tensor:
@@ -60,19 +60,16 @@ def heading_bin_loss(channels: Tensor, heading_rad: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def center_iou_target(prediction: Tensor, target: Tensor, cell: Tensor, grid: Grid) -> Tensor:
-    """2 IoU - 1 in [-1, 1] of the 3D boxes that two codes describe at the same cells.
+def center_iou_target(prediction: Tensor, targets: CenterTargets, grid: Grid) -> Tensor:
+    """2 IoU - 1 in [-1, 1] of the 3D boxes that a head predicts at the objects' cells with the objects' own boxes.
 
     Args:
         prediction: (N, 6 + C) as CenterMaps.box_code has it.
-        target: (N, 8) as CenterTargets.code.
-        cell: (N,) int64, y * W + x.
+        targets: N objects.
         grid: cells of the output map, metres, vehicle frame.
 
     Returns:
         (N,) float32, without a gradient.
     """
-    return (
-        2 * iou_3d_matched(decode_center_boxes(prediction.float(), cell, grid), decode_center_boxes(target, cell, grid))
-        - 1
-    )
+    box = decode_center_boxes(targets.code, targets.cell, grid) if targets.box is None else targets.box
+    return 2 * iou_3d_matched(decode_center_boxes(prediction.float(), targets.cell, grid), box) - 1

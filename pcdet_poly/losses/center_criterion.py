@@ -73,7 +73,7 @@ class CenterCriterion:
 
     def _sum_iou_loss(self, iou: Tensor, code: Tensor, targets: CenterTargets) -> Tensor:
         """Sum over objects of |iou - (2 IoU - 1)|, the IoU being that of the box in `code` with the object's."""
-        target = center_iou_target(code, targets.code, targets.cell, self.grid)  # (N,)
+        target = center_iou_target(code, targets, self.grid)  # (N,)
         loss = l1(gather_cells(iou, targets.frame, targets.cell)[:, 0], target)
         return self.regression.weight_iou * loss.sum()
 

@@ -19,6 +19,7 @@ class CenterTargets:
     label: Tensor  # (N,) int64 in [0, K)
     code: Tensor  # (N, 8) float32: offset x y (cells), z (m), log length width height, sin, cos
     velocity: Tensor | None = None  # (N, 2) float32: x, y in the vehicle frame, m/s; NaN where unknown
+    box: Tensor | None = None  # (N, 7) float32, vehicle frame, where `code` may describe another place at the border
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,13 @@ class AnchorGrid:
     def round_places(self, axis: int) -> Tensor:
         """Coordinates (columns,) for axis 0 or (rows,) for axis 1, metres, with OpenPCDet's rounding to float32.
 
-        `torch.arange` on a CPU rounds its values in its own way, and anchors alike differ by the rounding only.
+        It rounds the ends of the grid, on which the outer anchors stand, and leaves the rest to `torch.arange` on a
+        CPU, which rounds in its own way. Rounding alone tells anchors apart that overlap an object alike.
         """
-        count, first, step = (self.columns, self.rows)[axis], self.first[axis], self.step[axis]
-        return torch.arange(first, first + (count - 1) * step + 1e-5, step, dtype=torch.float32)[:count]
+        count = (self.columns, self.rows)[axis]
+        ends = torch.tensor([self.first[axis], self.first[axis] + (count - 1) * self.step[axis]])  # float32
+        first, step = float(ends[0]), float(ends[1] - ends[0]) / max(count - 1, 1)
+        return torch.arange(first, float(ends[1]) + 1e-5, step or 1.0, dtype=torch.float32)[:count]
 
     def _list_shapes(self) -> list[tuple[float, ...]]:
         """Centre z, length, width, height and yaw of each anchor in a cell."""

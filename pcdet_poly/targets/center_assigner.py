@@ -62,6 +62,7 @@ class CenterAssigner:
             label=label,
             code=encode_center_boxes(box, centre - centre.floor()),
             velocity=velocity,
+            box=None if self.cfg.border == "exact" else box,
         )
 
     def _locate_centres(self, box: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from pcdet_poly.config.sections.data import AugmentConfig
-from pcdet_poly.structures import Frame, GroundTruth
+from pcdet_poly.structures import Frame
 
 # (4, 4) float64 transforms of the vehicle frame.
 FLIP_X = np.diag([1.0, -1.0, 1.0, 1.0])  # mirror along the x axis: y becomes -y
@@ -75,7 +75,7 @@ def transform_frame(frame: Frame, matrix: np.ndarray) -> Frame:
     return replace(
         frame,
         points=points,
-        ground_truth=replace(frame.ground_truth, box=_transform_boxes(frame.ground_truth, matrix)),
+        ground_truth=replace(frame.ground_truth, box=transform_boxes(matrix, frame.ground_truth.box)),
         world_from_vehicle=frame.world_from_vehicle @ np.linalg.inv(matrix),
         calibrations=tuple(
             replace(lidar, vehicle_from_lidar=matrix @ lidar.vehicle_from_lidar) for lidar in frame.calibrations
@@ -88,9 +88,9 @@ def shuffle_points(frame: Frame, rng: np.random.Generator) -> Frame:
     return replace(frame, points=frame.points.take(rng.permutation(len(frame.points)), axis=0))
 
 
-def _transform_boxes(objects: GroundTruth, matrix: np.ndarray) -> np.ndarray:
-    """Transform the boxes; returns (N, 7) float32 with headings in [-pi, pi]."""
-    box = objects.box.astype(np.float64)
+def transform_boxes(matrix: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Transform boxes (N, 7) by a matrix (4, 4): (N, 7) float32 with headings in [-pi, pi]."""
+    box = box.astype(np.float64)
     forward = np.stack([np.cos(box[:, 6]), np.sin(box[:, 6])], axis=1) @ matrix[:2, :2].T
     scale = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
     heading = np.arctan2(forward[:, 1], forward[:, 0])

@@ -11,6 +11,12 @@ from pathlib import Path
 
 from pcdet_poly.errors import UserError, suggest_word
 from pcdet_poly.experiments.reference.arrays import Arrays
+from pcdet_poly.experiments.reference.decoding_kinds import (
+    compare_centerpoint_repo,
+    compare_openpcdet_anchor,
+    compare_openpcdet_center,
+)
+from pcdet_poly.experiments.reference.frame_kinds import compare_augmentation, compare_pasting
 from pcdet_poly.experiments.reference.optimizer_kind import compare_one_cycle
 from pcdet_poly.experiments.reference.output import Output
 from pcdet_poly.experiments.reference.pillar_kinds import (
@@ -19,12 +25,20 @@ from pcdet_poly.experiments.reference.pillar_kinds import (
     compare_hard_pillars,
     compare_voxel_means,
 )
+from pcdet_poly.experiments.reference.target_kinds import compare_anchor_targets, compare_center_losses
 
 Adapter = Callable[[Arrays], Iterable[Output]]
 
 ADAPTERS: dict[str, Adapter] = {
     "adam_onecycle": compare_one_cycle,
+    "anchor_targets": compare_anchor_targets,
+    "augment": compare_augmentation,
+    "center_losses_iou": compare_center_losses,
+    "decode_centerpoint_repo": compare_centerpoint_repo,
+    "decode_openpcdet_anchor": compare_openpcdet_anchor,
+    "decode_openpcdet_center": compare_openpcdet_center,
     "dyn_pillar_vfe": compare_dynamic_pillars,
+    "gt_sampling": compare_pasting,
     "mean_vfe": compare_voxel_means,
     "pillar_feature_net": compare_feature_nets,
     "pillar_vfe": compare_hard_pillars,
