@@ -33,3 +33,12 @@ def import_ray() -> Any:
     except ImportError as error:
         raise UserError("--executor ray: Ray is not installed; run: pip install 'ray==2.60.0'") from error
     return ray
+
+
+def import_rerun() -> Any:
+    """Return the module rerun. Raises UserError where it is not installed."""
+    try:
+        import rerun
+    except ImportError as error:
+        raise UserError("--rerun: Rerun is not installed; run: pip install 'rerun-sdk==0.41.0'") from error
+    return rerun

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.figure_files import parse_figure_formats
 
 _OVERRIDE = re.compile(r"[a-z_]+(\.\w+)+=")
 
@@ -150,6 +151,25 @@ def add_min_score(parser: argparse.ArgumentParser, help: str, *, default: float)
         default: what is used otherwise.
     """
     parser.add_argument("--min-score", "--score", metavar="S", type=parse_score, default=default, help=help)
+
+
+def add_figure_formats(parser: argparse.ArgumentParser) -> None:
+    """Add --format: png, svg, pdf, or several with commas."""
+    parser.add_argument(
+        "--format",
+        type=parse_figure_formats,
+        dest="formats",
+        metavar="F,F",
+        default=("png",),
+        help="of pictures: png, svg, pdf, or several, as svg,pdf (default: png)",
+    )
+
+
+def add_theme(parser: argparse.ArgumentParser) -> None:
+    """Add --theme: the ground of pictures."""
+    parser.add_argument(
+        "--theme", choices=("light", "dark"), default="light", help="ground of pictures (default: light)"
+    )
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pcdet_poly.data.load.collate import collate, relabel_objects
+from pcdet_poly.data.load.collate import collate, move_zones_to_vehicle, relabel_objects
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.prepare_frame import get_range_image_config, prepare_frame
 from pcdet_poly.data.store.frame_store import Store
@@ -59,7 +59,14 @@ def _open_store_views(folder: Path, min_score: float) -> ViewSource:
 
     def load_view(index: int) -> View:
         frame = store[index]
-        return build_view(frame, frame.ground_truth, None, frame.class_names, min_score=min_score)
+        return build_view(
+            frame,
+            frame.ground_truth,
+            None,
+            frame.class_names,
+            min_score=min_score,
+            zones=move_zones_to_vehicle(frame),
+        )
 
     return ViewSource(folder.resolve().name, store.frame_ids, load_view)
 
@@ -79,7 +86,12 @@ def _open_run_views(
     def load_view(index: int) -> View:
         frame = frames[index]
         return build_view(
-            frame, relabel_objects(frame, cfg.classes), find(index, frame), cfg.classes, min_score=min_score
+            frame,
+            relabel_objects(frame, cfg.classes),
+            find(index, frame),
+            cfg.classes,
+            min_score=min_score,
+            zones=move_zones_to_vehicle(frame),
         )
 
     return ViewSource(folder.resolve().name, frames.frame_ids, load_view)

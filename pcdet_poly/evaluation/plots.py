@@ -1,9 +1,10 @@
-"""Precision-recall curves, and AP per range, as PNG."""
+"""Precision-recall curves, and AP per range, as pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,34 +12,44 @@ from pcdet_poly.evaluation.ap_table import ApTable
 from pcdet_poly.evaluation.breakdowns import TYPES
 from pcdet_poly.evaluation.evaluator import Evaluator
 from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, precision_recall_curve
-from pcdet_poly.files import atomic_path
+from pcdet_poly.figure_files import save_figure_in_formats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Of the levels 2 and 1, and of others in turn: colours that colour-blind eyes tell apart, and never colour alone.
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": "#d55e00", "linestyle": "--", "marker": "s"},
+    {"color": "#0072b2", "linestyle": "-", "marker": "o"},
+)
 _RANGES = ("[0, 30)", "[30, 50)", "[50, +inf)")
 
 
-def write_plots(evaluator: Evaluator, table: ApTable, folder: str | Path) -> list[Path]:
+def write_plots(
+    evaluator: Evaluator, table: ApTable, folder: str | Path, *, formats: Sequence[str] = ("png",)
+) -> list[Path]:
     """Draw what the config's breakdowns allow, one picture per part and kind.
 
     Args:
         evaluator: its counts give the curves.
         table: the evaluator's table, which gives AP per range.
         folder: where the pictures are written.
+        formats: png, svg, pdf; a file for each.
 
     Returns:
         The files written.
     """
-    written = []
+    pictures = {}
     for k, part in enumerate(table.entries):
         if "OBJECT_TYPE" in evaluator.counter.cfg.breakdowns:
-            written.append(
-                _save_figure(_draw_curves(evaluator, k, part), Path(folder) / f"precision_recall_{part}.png")
-            )
+            pictures[f"precision_recall_{part}"] = _draw_curves(evaluator, k, part)
         if "RANGE" in evaluator.counter.cfg.breakdowns:
-            written.append(_save_figure(_draw_ranges(evaluator, table, part), Path(folder) / f"ranges_{part}.png"))
-    return written
+            pictures[f"ranges_{part}"] = _draw_ranges(evaluator, table, part)
+    return [
+        path
+        for name, figure in pictures.items()
+        for path in save_figure_in_formats(figure, Path(folder) / f"{name}.png", formats, dpi=120)
+    ]
 
 
 def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
@@ -51,13 +62,6 @@ def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _save_figure(figure: Figure, path: Path) -> Path:
-    """Write `figure` as a PNG and return its path."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-    return path
-
-
 def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
     """Draw the measured points at the score cut-offs, one panel per type, one line per level."""
     counter, counts = evaluator.counter, evaluator.sum_counts()[part_index]
@@ -67,7 +71,8 @@ def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
         for level in counter.cfg.levels:
             points = precision_recall_curve(row, level, counter.cfg.min_precision)
             found = points[RECALL] > 0
-            axis.plot(points[RECALL][found], points[PRECISION][found], ".-", label=f"LEVEL_{level}")
+            look = _LOOKS[level % len(_LOOKS)]
+            axis.plot(points[RECALL][found], points[PRECISION][found], label=f"LEVEL_{level}", markersize=4, **look)
         axis.set(title=kind.lower(), xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
         axis.grid(alpha=0.3)
         axis.legend(loc="upper right")
@@ -82,7 +87,8 @@ def _draw_ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
     for axis, kind in zip(axes, TYPES, strict=True):
         for k, level in enumerate(levels):
             values = [100 * table[part][f"RANGE_TYPE_{kind}_{name}_LEVEL_{level}"]["ap"] for name in _RANGES]
-            axis.bar(np.arange(len(_RANGES)) + k * width, values, width, label=f"LEVEL_{level}")
+            look = {"color": _LOOKS[level % len(_LOOKS)]["color"], "hatch": "//" if k else ""}
+            axis.bar(np.arange(len(_RANGES)) + k * width, values, width, label=f"LEVEL_{level}", **look)
         axis.set(title=kind.lower(), ylabel="AP, per cent", ylim=(0, 100))
         axis.set_xticks(np.arange(len(_RANGES)) + (len(levels) - 1) * width / 2, [f"{name} m" for name in _RANGES])
         axis.legend(loc="upper right")

@@ -1,19 +1,19 @@
-"""The common look of all figures of experiments, and how they are saved."""
+"""The common look of all figures of experiments."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pcdet_poly.files import atomic_path
+from pcdet_poly.visualization.palette import BLUE, GREEN, ORANGE, PURPLE, VERMILION
 
 BASE_COLOUR = "#202020"  # the loss that others are compared with
 # Okabe and Ito's colours, told apart by colour-blind eyes.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31")
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, "#56b4e9", "#8c6d31")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours, so that lines differ in print too
 
 
 def pick_epsilon_colour(epsilon: float) -> Any:
@@ -33,10 +33,3 @@ def finish_axes(axes: Axes, **settings: Any) -> None:
     axes.set(**settings)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all, and return its path."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
-    return path

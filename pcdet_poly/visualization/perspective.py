@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcdet_poly.files import atomic_path
+from pcdet_poly.figure_files import save_figure
 from pcdet_poly.visualization.boxes import box_lines
-from pcdet_poly.visualization.palette import PERSPECTIVE_GROUND, parse_rgb
+from pcdet_poly.visualization.palette import PERSPECTIVE_GROUND, THEMES, Theme, ThemeName, parse_rgb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GROUND = parse_rgb(PERSPECTIVE_GROUND)
 _NEAR_M = 0.5
-_FULL_LIGHT_M = 40.0  # farther points are darker, down to a third
+_FULL_LIGHT_M = 40.0  # farther points fade into the ground, down to a third of their colour
 _LARGE_M = 25.0  # nearer points are 3 pixels wide, the others 2
 _DPI = 100
 
@@ -75,8 +75,15 @@ class DrawnBoxes:
     texts: Sequence[str] = ()  # N of them, beside the boxes, or none
 
 
-def paint_points(xyz: np.ndarray, colour: np.ndarray, camera: Camera, width: int, height: int) -> np.ndarray:
-    """Paint points; near ones hide far ones, and far ones are darker.
+def paint_points(
+    xyz: np.ndarray,
+    colour: np.ndarray,
+    camera: Camera,
+    width: int,
+    height: int,
+    ground: tuple[int, int, int] = GROUND,
+) -> np.ndarray:
+    """Paint points; near ones hide far ones, and far ones fade into the ground.
 
     Args:
         xyz: (P, 3) metres, in the camera's frame of reference.
@@ -84,16 +91,17 @@ def paint_points(xyz: np.ndarray, colour: np.ndarray, camera: Camera, width: int
         camera: the eye.
         width: of the picture, pixels.
         height: of the picture, pixels.
+        ground: red, green, blue, 0 to 255, where no point is.
 
     Returns:
         (height, width, 3) uint8.
     """
-    image = np.full((height, width, 3), GROUND, np.uint8)
+    image = np.full((height, width, 3), ground, np.uint8)
     u, v, depth = camera.project(xyz, width, height).T
     visible = np.flatnonzero((depth > _NEAR_M) & (u >= 1) & (v >= 1) & (u < width - 3) & (v < height - 3))
     visible = visible[np.argsort(-depth[visible], kind="stable")]  # what is painted last is seen
     light = np.clip(_FULL_LIGHT_M / depth[visible], 0.35, 1)[:, None]
-    shaded = (colour[visible] * light).astype(np.uint8)
+    shaded = (colour[visible] * light + np.array(ground) * (1 - light)).astype(np.uint8)
     column, row, large = u[visible].astype(int), v[visible].astype(int), depth[visible] < _LARGE_M
     for down in range(3):
         for right in range(3):
@@ -112,11 +120,12 @@ def draw_perspective(
     title: str = "",
     key: Sequence[tuple[str, tuple[int, int, int]]] = (),
     size_px: tuple[int, int] = (1400, 800),
+    theme: ThemeName = "dark",
 ) -> None:
-    """Write a PNG of points and boxes in perspective. Needs no display.
+    """Write a picture of points and boxes in perspective. Needs no display.
 
     Args:
-        path: the file; it is written whole or not at all.
+        path: the file, PNG, SVG or PDF by its end; it is written whole or not at all.
         xyz: (P, 3) metres, vehicle frame.
         colour: (P, 3) uint8 red, green, blue of the points.
         boxes: groups of boxes, in the same frame.
@@ -124,36 +133,46 @@ def draw_perspective(
         title: a line in the picture's corner.
         key: texts and colours of the legend.
         size_px: width and height in pixels.
+        theme: colours of the ground and the texts.
+
+    Raises:
+        UserError: the name ends in another format's.
     """
     from matplotlib.figure import Figure
 
-    camera, (width, height) = camera or Camera(), size_px
+    camera, (width, height), look = camera or Camera(), size_px, THEMES[theme]
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(paint_points(xyz, colour, camera, width, height), extent=(0, width, height, 0), aspect="auto")
+    image = paint_points(xyz, colour, camera, width, height, parse_rgb(look.ground))
+    axes.imshow(image, extent=(0, width, height, 0), aspect="auto")
     for some in boxes:
-        _draw_boxes(axes, some, camera, width, height)
+        _draw_boxes(axes, some, camera, size_px, look)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(14, 26, title, color="white", fontsize=11)
+    axes.text(14, 26, title, color=look.ink, fontsize=11)
+    _draw_key(axes, key, look)
+    save_figure(figure, path, dpi=_DPI)
+
+
+def _draw_key(axes: Axes, key: Sequence[tuple[str, tuple[int, int, int]]], theme: Theme) -> None:
+    """Draw the legend below the title: a square in each colour, and its text."""
     for line, (text, rgb) in enumerate(key):
-        axes.text(14, 48 + 18 * line, f"■ {text}", color=np.array(rgb) / 255, fontsize=9)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI)
+        axes.text(14, 48 + 18 * line, "■", color=np.array(rgb) / 255, fontsize=9)
+        axes.text(30, 48 + 18 * line, text, color=theme.ink, fontsize=9)
 
 
-def _draw_boxes(axes: Axes, boxes: DrawnBoxes, camera: Camera, width: int, height: int) -> None:
+def _draw_boxes(axes: Axes, boxes: DrawnBoxes, camera: Camera, size_px: tuple[int, int], theme: Theme) -> None:
     """Draw the edges of boxes, and their texts where they are near."""
     from matplotlib.collections import LineCollection
 
     lines = box_lines(boxes.box)  # (N, 13, 2, 3)
     colour = np.repeat(boxes.colour / 255, lines.shape[1], axis=0)
-    ends = camera.project(camera.clip_lines(lines.reshape(-1, 2, 3)), width, height)[..., :2]
+    ends = camera.project(camera.clip_lines(lines.reshape(-1, 2, 3)), *size_px)[..., :2]
     kept = np.isfinite(ends).all(axis=(1, 2))
     style, thickness = ("--", 0.9) if boxes.dashed else ("-", 1.4)
     drawn = LineCollection(list(ends[kept]), colors=colour[kept], linestyles=style, linewidths=thickness)
     axes.add_collection(drawn)
-    for text, rgb, line in zip(boxes.texts, boxes.colour / 255, lines[:, 4, 0], strict=False):
-        u, v, depth = camera.project(line, width, height)
+    for text, line in zip(boxes.texts, lines[:, 4, 0], strict=False):
+        u, v, depth = camera.project(line, *size_px)
         if _NEAR_M < depth < _FULL_LIGHT_M * 1.5:
-            axes.text(u, v - 4, text, color=rgb, fontsize=7.5, clip_on=True)
+            axes.text(u, v - 4, text, color=theme.ink, fontsize=7.5, clip_on=True)

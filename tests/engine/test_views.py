@@ -170,7 +170,7 @@ def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(
     names = {path.name for path in no_display.iterdir()}
     assert names == {"h.html", *(f"p_0000{i}{end}.png" for i in (1, 2) for end in ("", "_above"))}
     for words, says in (
-        (["--png", "p.jpg"], "error: --png p.jpg: pictures are PNG files; choose a name that ends in .png"),
+        (["--png", "p.jpg"], "error: p.jpg: pictures are PNG, SVG or PDF files; choose a name that ends in .png, .svg or .pdf"),
         (
             ["--html", "h.html", "--score", "3"],
             "error: --min-score/--score: '3': a score is from 0 to 1; see pcdet-poly view -h",

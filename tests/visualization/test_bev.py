@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from pcdet_poly.structures import Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 from pcdet_poly.visualization.boxes import bev_corners
-from pcdet_poly.visualization.palette import CLASS_COLOURS
+from pcdet_poly.visualization.palette import THEMES, choose_class_colours, parse_rgb
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
+CLASS_COLOURS = choose_class_colours(CLASSES)
 
 
 def labels(*boxes: tuple[float, ...], label: int = 0) -> GroundTruth:
@@ -111,6 +113,59 @@ def test_corners_equal_a_rotation_matrix_by_hand() -> None:
         rotation = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
         own = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [length / 2, width / 2]
         np.testing.assert_allclose(corners, own @ rotation.T + [x, y], atol=1e-9)
+
+
+def test_zones_are_hatched_where_they_are(tmp_path: Path) -> None:
+    zone = np.array([[20.0, 20.0], [60.0, 20.0], [60.0, 60.0], [20.0, 60.0]])
+    arguments = (NO_POINTS, GroundTruth.empty(), Detections.empty())
+    empty, zoned = (draw_pixels(tmp_path / f"{len(z)}.png", *arguments, zones=z) for z in ([], [zone]))
+    changed = (empty != zoned).any(axis=-1)[240:]  # below the legend, which names the zone
+    rows, columns = np.nonzero(changed)
+    assert changed.sum() > 500
+    assert columns.min() > 600
+    assert rows.max() < 240, "ahead and to the left: the right upper quarter"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_themes_have_their_ground(tmp_path: Path, theme: str) -> None:
+    pixels = draw_pixels(tmp_path / "a.png", NO_POINTS, GroundTruth.empty(), Detections.empty(), theme=theme)
+    np.testing.assert_allclose(pixels[5, 5], np.array(parse_rgb(THEMES[theme].ground)) / 255, atol=0.5 / 255)
+
+
+@pytest.mark.parametrize(("suffix", "beginning"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_format_follows_the_name_and_the_bytes_are_the_same_again(
+    tmp_path: Path, suffix: str, beginning: bytes
+) -> None:
+    box = (20.0, 10.0, 0.0, 8.0, 3.0, 2.0, 0.0)
+    files = [tmp_path / f"{i}.{suffix}" for i in range(2)]
+    for file in files:
+        draw_bev(file, np.zeros((9, 5), np.float32), labels(box), found(box), class_names=CLASSES)
+    first, second = (file.read_bytes() for file in files)
+    assert first.startswith(beginning)
+    assert first == second
+
+
+def read_legend(path: Path, ground_truth: GroundTruth, detections: Detections, **options) -> list[str]:
+    """The texts of the legend."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept = []
+        patch.setattr(Axes, "legend", lambda self, *, handles, **look: kept.extend(one.get_label() for one in handles))
+        draw_bev(path, NO_POINTS, ground_truth, detections, class_names=CLASSES, **options)
+    return kept
+
+
+def test_legend_says_what_is_there_and_nothing_else(tmp_path: Path) -> None:
+    car, person = (5.0, -5.0, 0.0, 4.0, 2.0, 2.0, 0.0), (9.0, 9.0, 0.0, 1.0, 1.0, 2.0, 0.0)
+    path, none = tmp_path / "a.png", Detections.empty()
+    assert read_legend(path, GroundTruth.empty(), none) == []
+    assert read_legend(path, labels(car, car), none) == ["V  vehicle: 2 labelled", "label"]
+    assert read_legend(path, labels(car), found(person)) == [
+        "V  vehicle: 1 labelled",
+        "P  pedestrian: 1 detected",
+        "label",
+        "detection, with its score",
+    ]
+    assert read_legend(path, GroundTruth.empty(), found(person), min_score=0.3)[-1] == "detection, score 0.30 or more"
 
 
 def test_drawing_works_in_another_thread_and_without_boxes(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_palettes_have_a_colour_for_every_code_and_ramps_get_brighter(mode: str)
 
 def test_boxes_are_coloured_by_class_or_by_score() -> None:
     view = make_view()
-    assert (label_colours(view, "height")[0] == build_palette("class")[0]).all()
-    assert (detection_colours(view, "class") == build_palette("class")[1]).all()
+    assert (label_colours(view, "height")[0] == build_palette("class", CLASSES)[0]).all()
+    assert (detection_colours(view, "class") == build_palette("class", CLASSES)[1]).all()
     strong, weak = detection_colours(view, "score").sum(axis=1)
     assert strong > weak
     assert len(np.unique(label_colours(view, "score"), axis=0)) == 1
@@ -101,7 +101,9 @@ def test_page_holds_points_codes_and_boxes() -> None:
     np.testing.assert_allclose(unpack(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
     for mode in COLOUR_MODES:
         np.testing.assert_array_equal(unpack(frame["codes"][mode], "u1"), compute_colour_codes(view, mode))
-        np.testing.assert_array_equal(unpack(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode))
+        np.testing.assert_array_equal(
+            unpack(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode, CLASSES)
+        )
     (_, _, _, *_, label, points), _ = frame["labels"]
     assert (label, points >= 1) == (0, True)
     np.testing.assert_allclose(np.array(frame["detections"])[:, :7], view.detections.box, atol=1e-3)

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
+    add_figure_formats,
     add_min_score,
     add_output,
     add_run,
+    add_theme,
     parse_local_path,
     parse_number,
     parse_positive_int,
@@ -49,6 +51,8 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
     )
+    add_figure_formats(parser)
+    add_theme(parser)
     add_device(parser)
 
 
@@ -67,18 +71,23 @@ def run(options: argparse.Namespace) -> None:
         frame = _raise_points(read_cloud(path, bin_columns=options.bin_columns), options.up)
         (found,) = detector.detect([frame])
         found = found[found.score >= options.min_score]
-        _write_detections(options.output / path.name, frame, found, detector.config)
+        _write_detections(options.output / path.name, frame, found, detector.config, options)
         print(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
-    print(f"{options.output}: a .png and a .json for each of {len(paths)} clouds")
+    print(f"{options.output}: a picture and a .json for each of {len(paths)} clouds")
 
 
 def find_clouds(given: list[Path]) -> list[Path]:
     """Return the point cloud files among `given` and in the folders among them. Raises UserError for what is none."""
     from pcdet_poly.data.convert.point_clouds import FORMATS
+    from pcdet_poly.foreign_files import is_foreign, print_skipped
 
     found: list[Path] = []
     for path in given:
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS) if path.is_dir() else [path]
+        inside = [path]
+        if path.is_dir():
+            files = [file for file in sorted(path.iterdir()) if file.is_file()]
+            inside = [file for file in files if file.suffix.lower() in FORMATS and not is_foreign(file, path)]
+            print_skipped(path, [file for file in files if file not in inside])
         if not inside:
             raise UserError(f"{path}: no point cloud in it; files end in {', '.join(FORMATS)}")
         found += inside
@@ -99,22 +108,26 @@ def _raise_points(frame: Frame, metres: float) -> Frame:
     return replace(frame, points=points)
 
 
-def _write_detections(path: Path, frame: Frame, found: Detections, config: Config) -> None:
-    from pcdet_poly.data.load.collate import relabel_objects
+def _write_detections(path: Path, frame: Frame, found: Detections, config: Config, options: argparse.Namespace) -> None:
+    from pcdet_poly.data.load.collate import move_zones_to_vehicle, relabel_objects
     from pcdet_poly.files import write_json
     from pcdet_poly.visualization.bev import draw_bev
 
     path.parent.mkdir(parents=True, exist_ok=True)
     (x0, y0, _), (x1, y1, _) = config.grid.lower, config.grid.upper
-    draw_bev(
-        path.with_name(path.name + ".png"),
-        frame.points,
-        relabel_objects(frame, config.data.classes),
-        found,
-        class_names=config.data.classes,
-        title=path.name,
-        limits=(x0, y0, x1, y1),
-    )
+    for kind in options.formats:
+        draw_bev(
+            path.with_name(f"{path.name}.{kind}"),
+            frame.points,
+            relabel_objects(frame, config.data.classes),
+            found,
+            class_names=config.data.classes,
+            title=path.name,
+            limits=(x0, y0, x1, y1),
+            min_score=options.min_score,
+            theme=options.theme,
+            zones=move_zones_to_vehicle(frame),
+        )
     write_json(path.with_name(path.name + ".json"), _describe_boxes(found, config.data.classes))
 
 

@@ -21,13 +21,16 @@ from pcdet_poly.commands.options import (
     add_min_score,
     add_overrides,
     add_plugin,
+    add_theme,
     parse_local_path,
     split_run,
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.figure_files import find_figure_format
 
 if TYPE_CHECKING:
+    from pcdet_poly.visualization.palette import ThemeName
     from pcdet_poly.visualization.viewer.colours import ColourMode
     from pcdet_poly.visualization.viewer.view import ViewSource
 
@@ -48,16 +51,24 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--colour", "--color", choices=_COLOURS, default="class", help="of points and boxes")
     parser.add_argument("--html", type=parse_local_path, metavar="FILE", help="write a page for the browser")
     parser.add_argument(
-        "--png", type=parse_local_path, metavar="FILE", help="write pictures, in perspective and from above"
+        "--picture",
+        "--png",
+        type=parse_local_path,
+        metavar="FILE",
+        help="write pictures, in perspective and from above: .png, .svg or .pdf",
     )
+    add_theme(parser)
+    parser.add_argument("--rerun", type=parse_local_path, metavar="FILE", help="write a recording for Rerun, .rrd")
     add_device(parser)
     add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Open the frames and show them."""
-    if options.png and options.png.suffix.lower() != ".png":
-        raise UserError(f"--png {options.png}: pictures are PNG files; choose a name that ends in .png")
+    if options.picture:
+        find_figure_format(options.picture)  # before anything is read
+    if options.rerun and options.rerun.suffix.lower() != ".rrd":
+        raise UserError(f"--rerun {options.rerun}: recordings are .rrd files; choose a name that ends in .rrd")
     from pcdet_poly.engine.views import open_views
 
     source, checkpoint = options.source, options.checkpoint
@@ -71,11 +82,13 @@ def run(options: argparse.Namespace) -> None:
         device=options.device,
     )
     chosen = choose_frames(views.frame_ids, options.frame, options.frames)
-    if options.html or options.png:
+    if options.html or options.picture or options.rerun:
         if options.html:
             _write_page(options.html, views, chosen or _spread_frames(len(views.frame_ids)), options)
-        if options.png:
-            _write_pictures(options.png, views, chosen or [0], options.colour)
+        if options.picture:
+            _write_pictures(options.picture, views, chosen or [0], options.colour, options.theme)
+        if options.rerun:
+            _write_recording(options.rerun, views, chosen or range(len(views.frame_ids)))
     elif has_display():
         from pcdet_poly.visualization.viewer.window import open_window
 
@@ -149,9 +162,16 @@ def _write_page(path: Path, views: ViewSource, chosen: Sequence[int], options: a
     print(f"{path}: {shown}, {path.stat().st_size / 1e6:.1f} MB; open it in a browser (other frames: --frames A:B)")
 
 
-def _write_pictures(path: Path, views: ViewSource, chosen: Sequence[int], mode: ColourMode) -> None:
+def _write_pictures(path: Path, views: ViewSource, chosen: Sequence[int], mode: ColourMode, theme: ThemeName) -> None:
     from pcdet_poly.visualization.viewer.pictures import draw_view
 
     for index in chosen:
         file = path if len(chosen) == 1 else path.with_name(f"{path.stem}_{index:05d}{path.suffix}")
-        print(*draw_view(file, views.load_view(index), mode), sep="\n")
+        print(*draw_view(file, views.load_view(index), mode, theme=theme), sep="\n")
+
+
+def _write_recording(path: Path, views: ViewSource, chosen: Sequence[int]) -> None:
+    from pcdet_poly.visualization.viewer.recording import write_recording
+
+    write_recording(path, views, chosen)
+    print(f"{path}: {len(chosen)} of {len(views.frame_ids)} frames; open it with: rerun {path}")

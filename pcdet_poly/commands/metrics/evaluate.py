@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_args
 
 from pcdet_poly.commands.options import (
+    add_figure_formats,
     add_plugin,
     parse_local_path,
     parse_natural_int,
@@ -35,6 +36,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--plots", metavar="DIR", type=parse_local_path, help="draw precision-recall curves and AP per range"
     )
+    add_figure_formats(parser)
     parser.add_argument(
         "--config",
         metavar="CONFIG",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pcdet_poly.commands.configs import find_config
+from pcdet_poly.config.find import find_config
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.sections.evaluation import EvaluationConfig, LetConfig, MetricsConfig
 from pcdet_poly.data.store.frame_store import Store
@@ -36,7 +36,9 @@ def evaluate_files(options: argparse.Namespace) -> None:
     if options.output:
         _write_table(table, options.output)
     if options.plots:
-        print(f"{len(write_plots(evaluator, table, options.plots))} pictures in {options.plots}")
+        print(
+            f"{len(write_plots(evaluator, table, options.plots, formats=options.formats))} pictures in {options.plots}"
+        )
     if other is not None:
         second = _evaluate_set(other, metrics, cfg, options)
         title = f"{options.predictions} minus {options.against}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_output, parse_positive_int
+from pcdet_poly.commands.options import add_figure_formats, add_output, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -19,6 +19,7 @@ def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly digits`."""
     add_output(parser, "folder for table and figure", required=True)
     parser.add_argument("--seeds", metavar="N", type=parse_positive_int, default=8, help="trainings per loss")
+    add_figure_formats(parser)
     parser.add_argument("--quick", action="store_true", help="few losses, five epochs: to see that it runs")
 
 
@@ -28,4 +29,4 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--seeds {options.seeds}: an interval needs at least 2 seeds")
     from pcdet_poly.experiments.digits.study import run_study
 
-    print(run_study(options.output, num_seeds=options.seeds, quick=options.quick))
+    print(run_study(options.output, num_seeds=options.seeds, quick=options.quick, formats=options.formats))

@@ -13,6 +13,7 @@ import json
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
+    add_figure_formats,
     add_output,
     add_plugin,
     parse_local_path,
@@ -35,6 +36,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--data", nargs="+", type=parse_path_or_url, metavar="STORE", help="frame stores (default: each run's data.val)"
     )
     add_checkpoint(parser, "default: last")
+    add_figure_formats(parser)
     add_device(parser)
     add_plugin(parser)
 
@@ -51,6 +53,6 @@ def run(options: argparse.Namespace) -> None:
         examine_run(run, overrides, device, num_frames=options.frames, checkpoint=options.checkpoint)
         for run in options.run
     ]
-    written = write_run_figure(runs, options.output) if runs else []
-    for path in [*write_family_figures(options.output), *written]:
+    written = write_run_figure(runs, options.output, options.formats) if runs else []
+    for path in [*write_family_figures(options.output, options.formats), *written]:
         print(path)

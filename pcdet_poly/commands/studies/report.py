@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_output, add_plugin, parse_local_path, parse_natural_int, parse_positive_int
+from pcdet_poly.commands.options import (
+    add_figure_formats,
+    add_output,
+    add_plugin,
+    parse_local_path,
+    parse_natural_int,
+    parse_positive_int,
+)
 from pcdet_poly.commands.parser import CommandParser
 
 
@@ -28,6 +35,7 @@ def add_arguments(parser: CommandParser) -> None:
         default=16,
         help="frames for the histogram of P_t, a forward pass each (default: 16; 0: none)",
     )
+    add_figure_formats(parser)
     add_plugin(parser)
 
 
@@ -37,4 +45,4 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.experiments.report.write import write_report
 
     sizes = ReportSizes(options.resamples, options.histogram_frames, options.frames, options.points)
-    write_report(options.sweep, options.output or options.sweep / "report", sizes)
+    write_report(options.sweep, options.output or options.sweep / "report", sizes, formats=options.formats)

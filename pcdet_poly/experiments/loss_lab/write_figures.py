@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pcdet_poly.experiments.figures import save_figure
 from pcdet_poly.experiments.loss_lab.examine_run import ExaminedRun
 from pcdet_poly.experiments.loss_lab.heatmap_gradients import draw_heatmap_gradients
 from pcdet_poly.experiments.loss_lab.loss_curves import draw_coefficients, draw_curves
 from pcdet_poly.experiments.loss_lab.run_figure import draw_runs
+from pcdet_poly.figure_files import save_figure_in_formats
 from pcdet_poly.files import write_json
 
 
-def write_family_figures(output: Path) -> list[Path]:
-    """Write the figures that need no run into the folder `output`, and return their paths."""
+def write_family_figures(output: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
+    """Write the figures that need no run into the folder `output`, once per format, and return their paths."""
     figures = {"coefficients.png": draw_coefficients, "curves.png": draw_curves, "heatmap.png": draw_heatmap_gradients}
-    return [save_figure(draw(), output / name) for name, draw in figures.items()]
+    return [path for name, draw in figures.items() for path in save_figure_in_formats(draw(), output / name, formats)]
 
 
-def write_run_figure(runs: Sequence[ExaminedRun], output: Path) -> list[Path]:
-    """Write the figure of examined runs and its numbers into the folder `output`, and return their paths."""
+def write_run_figure(runs: Sequence[ExaminedRun], output: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
+    """Write the figure of examined runs, once per format, and its numbers into `output`, and return their paths."""
     write_json(output / "runs.json", [run.to_json() for run in runs])
-    return [save_figure(draw_runs(runs), output / "runs.png"), output / "runs.json"]
+    return [*save_figure_in_formats(draw_runs(runs), output / "runs.png", formats), output / "runs.json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,25 +11,31 @@ if TYPE_CHECKING:
     from pcdet_poly.experiments.report.detector_report import ReportSizes
 
 
-def write_report(folder: Path, output: Path, sizes: ReportSizes) -> None:
+def write_report(folder: Path, output: Path, sizes: ReportSizes, *, formats: Sequence[str] = ("png",)) -> None:
     """Read a sweep, compute, write the report; print the paths of what was written.
 
     Args:
         folder: folder that `pcdet-poly sweep` made.
         output: folder to write into; made if missing.
         sizes: how much to compute and to show.
+        formats: of the figures: png, svg, pdf; the PNG that report.md shows is written in any case.
 
     Raises:
         UserError: `folder` is not a sweep's.
     """
-    from pcdet_poly.experiments.figures import save_figure
     from pcdet_poly.experiments.report.detector_report import build_reports
-    from pcdet_poly.experiments.report.formats.csv_files import format_differences_csv, format_runs_csv
+    from pcdet_poly.experiments.report.formats.csv_files import (
+        format_differences_csv,
+        format_runs_csv,
+        format_sizes_csv,
+    )
     from pcdet_poly.experiments.report.formats.differences_figure import draw_differences
-    from pcdet_poly.experiments.report.formats.markdown import format_markdown, name_figure
+    from pcdet_poly.experiments.report.formats.markdown import format_markdown, name_figure, name_size_figure
+    from pcdet_poly.experiments.report.formats.size_figure import draw_size_curve
     from pcdet_poly.experiments.report.formats.web_page import build_page
     from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
     from pcdet_poly.experiments.sweep.folder import SweepFolder
+    from pcdet_poly.figure_files import save_figure_in_formats
     from pcdet_poly.files import atomic_path
 
     sweep = read_finished_sweep(SweepFolder(folder))
@@ -40,10 +47,15 @@ def write_report(folder: Path, output: Path, sizes: ReportSizes) -> None:
         "report.html": build_page(sweep, reports),
         "runs.csv": format_runs_csv(reports),
         "differences.csv": format_differences_csv(reports),
+        "sizes.csv": format_sizes_csv(reports),
     }
     for name, text in texts.items():
         with atomic_path(output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(output / name)
     for report in reports:
-        print(save_figure(draw_differences(report), output / name_figure(report)))
+        every = dict.fromkeys(("png", *formats))
+        print(*save_figure_in_formats(draw_differences(report), output / name_figure(report), tuple(every)), sep="\n")
+        if report.size_curve:
+            curve = draw_size_curve(report)
+            print(*save_figure_in_formats(curve, output / name_size_figure(report), tuple(every)), sep="\n")

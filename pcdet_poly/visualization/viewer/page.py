@@ -67,7 +67,7 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
         "score": min_score,
         "labelColour": LABEL_COLOUR,
         "heights": (LOWEST_M, HIGHEST_M),
-        "palettes": {name: _encode_base64(build_palette(name)) for name in COLOUR_MODES},
+        "palettes": {name: _encode_base64(build_palette(name, last.class_names)) for name in COLOUR_MODES},
         "frames": frames,
     }
 

@@ -22,6 +22,7 @@ class View:
     labels: GroundTruth
     detections: Detections | None  # None where no detector has looked
     class_names: tuple[str, ...]
+    zones: tuple[np.ndarray, ...] = ()  # no-label zones, polygons (K, 2) of x and y, vehicle frame
 
     def classify_points(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the class (P,) int64 and the score (P,) float32 of each point.
@@ -50,7 +51,13 @@ class ViewSource:
 
 
 def build_view(
-    frame: Frame, labels: GroundTruth, detections: Detections | None, class_names: Sequence[str], *, min_score: float
+    frame: Frame,
+    labels: GroundTruth,
+    detections: Detections | None,
+    class_names: Sequence[str],
+    *,
+    min_score: float,
+    zones: Sequence[np.ndarray] = (),
 ) -> View:
     """Build the view of a frame.
 
@@ -60,6 +67,7 @@ def build_view(
         detections: detected boxes, vehicle frame; None where no detector has looked.
         class_names: names of the classes that the labels of both point into.
         min_score: detections below it are left out.
+        zones: no-label zones, polygons (K, 2) of x and y in the vehicle frame, metres.
 
     Returns:
         The view.
@@ -74,6 +82,7 @@ def build_view(
         labels,
         found,
         tuple(class_names),
+        tuple(zones),
     )
 
 

@@ -119,7 +119,7 @@ def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> N
     """
     viewer = load_open3d().visualization.VisualizerWithKeyCallback()
     if not viewer.create_window(views.title, 1400, 800):
-        raise UserError("no window can be opened here (no display, or one without OpenGL); use --html or --png")
+        raise UserError("no window can be opened here (no display, or one without OpenGL); use --html or --picture")
 
     def show(new: list[Any]) -> None:
         viewer.clear_geometries()
