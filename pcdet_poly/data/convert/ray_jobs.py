@@ -105,6 +105,9 @@ def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
 def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     """Connect to a Ray cluster for the length of a block; an existing connection is used and left open.
 
+    A cluster that is started here listens on this machine's loopback address alone: whoever reaches Ray's ports may
+    run programs.
+
     Args:
         ray: the module.
         workers: CPUs of the cluster, if it is started here.
@@ -128,17 +131,37 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
             "_node_ip_address": "127.0.0.1",
         }
     _check_reachable(address)
-    try:
-        ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
-        ) from error
+    with _keep_to_loopback(ray) if address is None else contextlib.nullcontext():
+        try:
+            ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _keep_to_loopback(ray: Any) -> Iterator[None]:
+    """Let Ray take 127.0.0.1 for this machine's address, as it does by itself on macOS and Windows.
+
+    Otherwise it replaces a loopback address by an outer one, and then listens on all interfaces.
+    """
+    name, constants = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", ray._private.ray_constants
+    environment, value = os.environ.get(name), constants.ENABLE_RAY_CLUSTER
+    os.environ[name], constants.ENABLE_RAY_CLUSTER = "0", False  # for processes to come, and for this one
     try:
         yield
     finally:
-        ray.shutdown()
+        constants.ENABLE_RAY_CLUSTER = value
+        if environment is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = environment
 
 
 def _check_reachable(address: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.workers import Advance
 from tests.data.convert.jobs import die, fail_on_two, read_and_die, square
 from tests.data.records import bytes_of, write_segment_records
+from tests.sockets import is_loopback, list_open_addresses
 
 ray = pytest.importorskip("ray")
 
@@ -45,6 +47,14 @@ def on_ray(function: Callable[[int, Advance], int], jobs: range) -> list[tuple[i
 
 def test_every_job_gives_its_result(cluster: None) -> None:
     assert dict(on_ray(square, range(7))) == {n: n * n for n in range(7)}
+
+
+def test_a_cluster_that_is_started_here_listens_on_loopback_alone(cluster: None) -> None:
+    """Its workers and its store are up: the jobs have run. At least the head, the node and a worker listen."""
+    assert on_ray(square, range(2))
+    found = list_open_addresses(os.getpid())
+    assert len(found) >= 3
+    assert [address for address in found if not is_loopback(address)] == []
 
 
 def test_an_error_keeps_its_type_and_line(cluster: None) -> None:
