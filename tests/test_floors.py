@@ -104,17 +104,13 @@ def test_the_checker_sees(sources: dict[str, str], violations: set[str], file: s
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
-        "import sys, time; start = time.process_time(); import pcdet_poly, pcdet_poly.structures; "
-        "seconds = time.process_time() - start; "
+        "import sys; import pcdet_poly, pcdet_poly.structures; "
         "heavy = {'torch', 'numba', 'open3d', 'pyarrow', 'matplotlib', 'scipy'} & set(sys.modules); "
-        "assert not heavy, heavy; print(seconds)"
+        "assert not heavy, heavy; print(len(sys.modules))"
     )
-    # The fastest of three: a busy machine delays a start, a heavy import delays every start.
-    seconds = min(
-        float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    )
-    assert seconds < 0.5
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    # The aim is half a second. A clock would measure the machine; a file costs about a millisecond on a slow one.
+    assert int(done.stdout) < 400
 
 
 def test_training_loads_no_slow_library() -> None:

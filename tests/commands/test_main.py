@@ -68,16 +68,15 @@ def test_options_are_lower_case_words_and_shared_ones_come_first(name: str) -> N
             assert action.option_strings[0] in SHARED
 
 
-def test_the_list_of_commands_is_fast_and_loads_nothing_heavy() -> None:
+def test_the_list_of_commands_loads_little_and_nothing_heavy() -> None:
     code = (
-        "import sys, time; start = time.process_time(); from pcdet_poly.commands.main import main; main(['-h']); "
+        "import sys; from pcdet_poly.commands.main import main; main(['-h']); "
         "heavy = {'torch', 'numba', 'numpy', 'pydantic', 'rich', 'yaml'} & set(sys.modules); "
-        "assert not heavy, heavy; print(time.process_time() - start)"
+        "assert not heavy, heavy; print(len(sys.modules))"
     )
     run = [sys.executable, "-c", code]
-    # The fastest of three: a busy machine delays a start, a heavy import delays every start.
-    words = [subprocess.run(run, cwd=PACKAGE.parent, capture_output=True, text=True, check=True) for _ in range(3)]
-    assert min(float(done.stdout.split()[-1]) for done in words) < 0.5
+    done = subprocess.run(run, cwd=PACKAGE.parent, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 200  # modules: a clock would measure the machine
 
 
 def test_nothing_else_in_the_package_has_a_main() -> None:

@@ -112,13 +112,13 @@ def test_help_names_defaults() -> None:
 def test_ctrl_c_leaves_nothing_behind(workers: str, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), str(tmp_path), "--segments=2", "--frames=500", f"--workers={workers}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 240
     while not any(path.stat().st_size > 0 for path in tmp_path.glob(".*.part")):
         assert process.poll() is None, process.stderr
         assert time.monotonic() < deadline, "no file was begun"
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
     assert errors.count("\n") == 1
     assert errors.startswith("interrupted")

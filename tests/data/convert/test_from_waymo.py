@@ -212,7 +212,7 @@ def test_ctrl_c(many: Path, tmp_path: Path, workers: str) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _wait_for(lambda: any(store.glob(".*.part")))
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=240)
     assert process.returncode == 130, stderr
     assert len(stderr.splitlines()) == 1
     assert not list(store.glob(".*.part"))
@@ -220,7 +220,7 @@ def test_ctrl_c(many: Path, tmp_path: Path, workers: str) -> None:
     assert len(Store(store)) == 24
 
 
-def _wait_for(happened: Any, seconds: float = 30) -> None:
+def _wait_for(happened: Any, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "did not happen"
