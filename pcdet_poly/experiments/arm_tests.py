@@ -29,7 +29,10 @@ MIN_SEGMENTS = 8.0
 
 # From so many seeds on a contrast's own deviation is about as steady as the pooled one, and supposes less.
 OWN_ERROR_FROM = 10
+# Levels of Cochran's test of unlike spreads. A contrast of few seeds had better take the larger error once too often; a
+# joint test suffers less from one arm, and is refused only where the spreads clearly differ.
 _DOUBT_LEVEL = 0.2
+_REFUSAL_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -94,20 +97,33 @@ def pool_error(points: np.ndarray) -> tuple[np.ndarray, int]:
     return (residual**2).sum((0, 1)) / max(freedom, 1), freedom
 
 
-def find_unlike_spreads(points: np.ndarray) -> np.ndarray:
+def find_unlike_spreads(points: np.ndarray, level: float = _DOUBT_LEVEL) -> np.ndarray:
     """Find tables in which one arm spreads more than the others, so that an error pooled over arms is wrong for it.
 
-    This is Cochran's test of the largest share of the residual sum of squares, at a level of 20 %: it had better doubt
-    once too often, since four or five seeds show little of a spread.
+    This is Cochran's test of the largest share of the residual sum of squares.
 
     Args:
         points: (S, A, ...).
+        level: share of tables with arms that spread alike that it finds all the same.
 
     Returns:
         (...) bool.
     """
-    unlike: np.ndarray = _compute_largest_share(points) > _find_share_limit(*points.shape[:2])
+    unlike: np.ndarray = _compute_largest_share(points) > _find_share_limit(*points.shape[:2], level)
     return unlike
+
+
+def refuse_unlike(points: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Replace p of a joint test with NaN where arms clearly spread unequally: there it would err.
+
+    Args:
+        points: (S, A, ...) that were tested.
+        p: (...).
+
+    Returns:
+        (...).
+    """
+    return np.where(find_unlike_spreads(points, _REFUSAL_LEVEL), math.nan, p)
 
 
 def estimate_contrast(table: ArmTable, weights: np.ndarray, *, pooled: bool = True) -> MeanAndError:
@@ -240,7 +256,7 @@ def test_equality(table: ArmTable) -> Equality:
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = spread / (arms - 1) / variance
     p = np.where(spread > 0, fisher.sf(statistic, arms - 1, freedom), 1.0)
-    return Equality(statistic, (arms - 1, freedom), np.where(find_unlike_spreads(table.points), math.nan, p))
+    return Equality(statistic, (arms - 1, freedom), refuse_unlike(table.points, p))
 
 
 test_equality.__test__ = False  # type: ignore[attr-defined]  # not one of pytest's
@@ -254,9 +270,9 @@ def _compute_largest_share(points: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _find_share_limit(num_seeds: int, num_arms: int) -> float:
-    """Find the largest share that only _DOUBT_LEVEL of tables exceed whose arms spread alike; never with two arms."""
+def _find_share_limit(num_seeds: int, num_arms: int, level: float) -> float:
+    """Find the largest share that only `level` of tables exceed whose arms spread alike; never with two arms."""
     if num_arms < 3 or num_seeds < MIN_SEEDS:
         return 1.0
     drawn = np.random.default_rng(0).standard_normal((num_seeds, num_arms, 20_000))
-    return float(np.quantile(_compute_largest_share(drawn), 1 - _DOUBT_LEVEL))
+    return float(np.quantile(_compute_largest_share(drawn), 1 - level))

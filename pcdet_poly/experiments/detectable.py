@@ -43,20 +43,21 @@ def find_t_limit(freedom: float) -> float:
 
 
 @cache
-def find_detectable_contrast(num_seeds: int, num_arms: int, weights: tuple[float, ...]) -> float:
+def find_detectable_contrast(num_seeds: int, num_arms: int, weights: tuple[float, ...], num_tests: int = 1) -> float:
     """Find what `estimate_planned_contrast` finds with POWER, in units of the residual deviation of one run.
 
     Args:
         num_seeds: at least MIN_SEEDS.
         num_arms: arms of the study.
         weights: of the contrast, one for each arm.
+        num_tests: planned contrasts, over which p is adjusted; the effect is that of the first step of Holm's method.
 
     Returns:
         The effect, where segments add nothing to the variance.
     """
     table = _draw_table(num_seeds, num_arms)
     found = estimate_planned_contrast(table, np.array(weights))
-    return _find_needed_effect(found, student.ppf(1 - LEVEL / 2, found.freedom))
+    return _find_needed_effect(found, student.ppf(1 - LEVEL / 2 / num_tests, found.freedom))
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f as fisher
 
-from pcdet_poly.experiments.arm_tests import ArmTable, MeanAndError, estimate_contrast, pool_variance
+from pcdet_poly.experiments.arm_tests import ArmTable, MeanAndError, estimate_contrast, pool_variance, refuse_unlike
 from pcdet_poly.experiments.statistics import MIN_SEEDS, Estimate, adjust_by_holm
 
 
@@ -32,7 +32,8 @@ class SizeCurve:
     intercept: float  # points at the baseline's size
     correlation: float  # of the arms' means with the logarithm of their sizes
     residuals: tuple[float, ...]  # of every arm, points
-    lack_of_fit: float  # p of the test that nothing is left between arms; NaN for fewer than three arms or seeds
+    # p of the test that nothing is left between arms; NaN for fewer than three arms or seeds, or for unlike spreads
+    lack_of_fit: float
     beyond: tuple[BeyondSize, ...]  # empty where fewer than three arms without a polynomial give a line
 
 
@@ -103,4 +104,4 @@ def _test_lack_of_fit(table: ArmTable, residuals: np.ndarray) -> float:
     if table.num_seeds < MIN_SEEDS or left < 1:
         return float("nan")
     variance, freedom = pool_variance(table)
-    return float(fisher.sf((residuals**2).sum() / left / variance, left, freedom))
+    return float(refuse_unlike(table.points, fisher.sf((residuals**2).sum() / left / variance, left, freedom)))

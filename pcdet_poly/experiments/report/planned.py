@@ -141,7 +141,10 @@ def _answer_contrasts(metrics: DetectorMetrics, table: ArmTable, arms: tuple[str
     p = adjust_by_holm(np.array([math.nan if one is None else float(one.estimate.p) for one in found]))
     return tuple(
         ContrastAnswer(
-            question, None if one is None else one.estimate, float(each), _find_smallest(question, table, one, arms)
+            question,
+            None if one is None else one.estimate,
+            float(each),
+            _find_smallest(question, table, one, arms, len(questions)),
         )
         for question, one, each in zip(questions, found, p, strict=True)
     )
@@ -151,11 +154,13 @@ def _weigh_arms(contrast: Contrast, arms: tuple[str, ...]) -> np.ndarray:
     return np.array([float(contrast.weights.get(arm, 0)) for arm in arms])
 
 
-def _find_smallest(question: Contrast, table: ArmTable, one: MeanAndError | None, arms: tuple[str, ...]) -> float:
+def _find_smallest(
+    question: Contrast, table: ArmTable, one: MeanAndError | None, arms: tuple[str, ...], num_tests: int
+) -> float:
     if one is None or table.num_seeds < MIN_SEEDS:
         return math.nan
     weights = _weigh_arms(question, arms)
-    factor = find_detectable_contrast(table.num_seeds, table.num_arms, tuple(weights.tolist()))
+    factor = find_detectable_contrast(table.num_seeds, table.num_arms, tuple(weights.tolist()), num_tests)
     error, _ = pool_error(table.points)
     return factor * math.sqrt(float(error)) * _widen(table)
 
