@@ -35,6 +35,7 @@ def join_processes(device_name: str) -> Iterator[torch.device]:
         return
     if device.type == "cuda":
         device = _choose_gpu(int(os.environ["LOCAL_RANK"]))
+    _keep_to_loopback()
     with catch_stop_signals(at_once=False):
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
         try:
@@ -46,6 +47,13 @@ def join_processes(device_name: str) -> Iterator[torch.device]:
         finally:
             ignore_stop_signals()
             dist.destroy_process_group()
+
+
+def _keep_to_loopback() -> None:
+    """Let processes of one machine talk over its loopback interface: by themselves they take the one to the network."""
+    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"] and sys.platform == "linux":
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
 
 
 def _wait_before_leaving() -> None:

@@ -16,6 +16,7 @@ from two_processes import config_of
 
 from pcdet_poly.config.load import dump_config
 from pcdet_poly.engine.checkpoint import load_checkpoint
+from tests.sockets import is_loopback, list_open_addresses
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 SAVED = "stopped and saved; go on with: torchrun --nproc-per-node 2 "
@@ -57,6 +58,9 @@ def test_whatever_signals_arrive_all_processes_save_once_and_end_with_130(store:
             groups[case] = stack.enter_context(start_group([sys.executable, *command], tmp_path / case))
         for case, processes in groups.items():
             wait_for_first_step(tmp_path / case, processes[0])
+            found = [address for process in processes for address in list_open_addresses(process.pid)]
+            assert found
+            assert [address for address in found if not is_loopback(address)] == []
             for number, signum in SIGNALS_BY_CASE[case]:
                 processes[number].send_signal(signum)
         for case, processes in groups.items():
