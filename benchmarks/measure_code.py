@@ -2,8 +2,9 @@
 
 Prints one Markdown table: files per folder, function names that start with a verb, documented
 parameters, string subscripts, import circles, and for the whole package the frames that epsilon passes
-from YAML to the loss. `--list` adds every function whose name starts with
-no verb and every public function whose docstring leaves a parameter out; `--json` prints numbers.
+from YAML to the loss. `--project DIR` measures another checkout, without these frames. `--list` adds every
+function whose name starts with no verb and every public function whose docstring leaves a parameter out;
+`--json` prints numbers. `__init__.py` and `__main__.py`, which hold no code of their own, are not counted as files.
 """
 
 from __future__ import annotations
@@ -69,20 +70,20 @@ class Measures:
     frames_to_loss: dict[str, int] = field(default_factory=dict)  # head -> see benchmarks/epsilon_path.py
 
 
-def measure(folders: Sequence[Path]) -> Measures:
-    """Count over every Python file below `folders`."""
+def measure(folders: Sequence[Path], root: Path = ROOT) -> Measures:
+    """Count over every Python file below `folders`, which lie in the project `root`."""
     found = Measures()
     for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
         text = file.read_text()
         found.lines += text.count("\n")
-        folder = str(file.parent.relative_to(ROOT))
-        if file.name != "__init__.py":
+        folder = str(file.parent.relative_to(root))
+        if file.name not in ("__init__.py", "__main__.py"):
             found.files[folder] = found.files.get(folder, 0) + 1
         tree = ast.parse(text)
         found.string_subscripts += sum(map(_is_string_subscript, ast.walk(tree)))
         for function, owners in _functions(tree, ()):
-            _measure_function(found, function, owners, str(file.relative_to(ROOT)))
-    found.circles = [" -> ".join(circle) for circle in find_circles(read_imports(PACKAGE))]
+            _measure_function(found, function, owners, str(file.relative_to(root)))
+    found.circles = [" -> ".join(circle) for circle in find_circles(read_imports(root / PACKAGE.name))]
     return found
 
 
@@ -195,7 +196,9 @@ def _undescribed(docstring: str, parameters: Sequence[str]) -> list[str]:
     """Parameters without a line of their own in the section `Args:` of a docstring."""
     _, _, section = docstring.partition("Args:\n")
     section = re.split(r"\n(?:Returns|Yields|Raises|Note|Example)s?:\n", section)[0]
-    described = set(re.findall(r"^\s+\*{0,2}([a-z_0-9]+(?:, [a-z_0-9]+)*)(?: \([^)]*\))?:", section, re.MULTILINE))
+    described = set(
+        re.findall(r"^\s+\*{0,2}([a-zA-Z_0-9]+(?:, [a-zA-Z_0-9]+)*)(?: \([^)]*\))?:", section, re.MULTILINE)
+    )
     names = {name for group in described for name in group.split(", ")}
     return [name for name in parameters if name not in names]
 
@@ -227,11 +230,13 @@ def main() -> int:
     """Measure the folders named on the command line, or the whole package."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, help="default: pcdet_poly")
+    parser.add_argument("--project", type=Path, default=ROOT, help="checkout to measure (default: this one)")
     parser.add_argument("--list", action="store_true", help="name what falls short")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    found = measure([folder.resolve() for folder in options.folders] or [PACKAGE])
-    if not options.folders:
+    root = options.project.resolve()
+    found = measure([folder.resolve() for folder in options.folders] or [root / PACKAGE.name], root)
+    if not options.folders and root == ROOT:
         found.frames_to_loss = count_frames_to_loss()
     if options.json:
         print(json.dumps(vars(found), indent=2))

@@ -21,7 +21,13 @@ _DETECTION_STYLE: dict[str, Any] = {"linewidths": 1.8, "linestyles": "-", "zorde
 
 
 def draw_labels(axes: Axes, labels: GroundTruth, class_names: Sequence[str]) -> None:
-    """Draw labels, pale inside and dashed, each with the letter of its class at its lower corner."""
+    """Draw labels, pale inside and dashed, each with the letter of its class at its lower corner.
+
+    Args:
+        axes: the picture, x and y in metres.
+        labels: N labels, boxes in the vehicle frame.
+        class_names: names of the classes that the labels point into.
+    """
     colours, letters = choose_class_colours(class_names), choose_class_letters(class_names)
     of_box = [colours[i] for i in labels.label]
     _draw_boxes(axes, labels.box, of_box, opacity=0.2, style=_LABEL_STYLE)
@@ -31,7 +37,14 @@ def draw_labels(axes: Axes, labels: GroundTruth, class_names: Sequence[str]) -> 
 
 
 def draw_detections(axes: Axes, detections: Detections, class_names: Sequence[str], theme: Theme) -> None:
-    """Draw detections in solid lines, each with the letter of its class and its score at its upper corner."""
+    """Draw detections in solid lines, each with the letter of its class and its score at its upper corner.
+
+    Args:
+        axes: the picture, x and y in metres.
+        detections: N detections, boxes in the vehicle frame.
+        class_names: names of the classes that the detections point into.
+        theme: gives the colour of the scores.
+    """
     colours, letters = choose_class_colours(class_names), choose_class_letters(class_names)
     _draw_boxes(axes, detections.box, [colours[i] for i in detections.label], opacity=0.0, style=_DETECTION_STYLE)
     tops = bev_corners(detections.box).max(axis=1)  # (N, 2)

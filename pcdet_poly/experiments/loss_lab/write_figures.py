@@ -20,6 +20,15 @@ def write_family_figures(output: Path, formats: Sequence[str] = ("png",)) -> lis
 
 
 def write_run_figure(runs: Sequence[ExaminedRun], output: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
-    """Write the figure of examined runs, once per format, and its numbers into `output`, and return their paths."""
+    """Write the figure of examined runs, and its numbers.
+
+    Args:
+        runs: what was found in each run.
+        output: folder to write into.
+        formats: endings of picture files; the figure is written once for each.
+
+    Returns:
+        Paths of what was written.
+    """
     write_json(output / "runs.json", [run.to_json() for run in runs])
     return [*save_figure_in_formats(draw_runs(runs), output / "runs.png", formats), output / "runs.json"]
