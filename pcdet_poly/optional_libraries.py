@@ -11,17 +11,26 @@ from pcdet_poly.errors import UserError
 
 @cache
 def load_open3d() -> Any:
-    """Return the module open3d.
+    """Return the module open3d. Raises UserError where it is not installed or does not load.
 
-    It needs libusb-1.0, which slim machines lack: the pip package libusb-package brings one.
+    It needs libusb-1.0, which slim Linux machines lack: the pip package libusb-package brings one.
     """
     import ctypes
 
-    import libusb_package
+    try:
+        import libusb_package
 
-    ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
-    import open3d as module
-
+        ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
+    except ImportError:
+        pass  # the system has one, or open3d does without
+    try:
+        import open3d as module
+    except (ImportError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"open3d is needed to simulate records and for the window of `view`, and nothing else ({reason}); "
+            "docs/installation.md says where it can be installed"
+        ) from error
     return module
 
 
