@@ -1,1 +1,0 @@
-"""Our code beside numbers of other projects."""
