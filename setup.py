@@ -1,10 +1,11 @@
 """What pyproject.toml cannot say: configs/ travels inside the package, as pcdet_poly/configs/."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-CONFIGS = {"pcdet_poly.configs": "configs"} | {
-    f"pcdet_poly.configs.{name}": f"configs/{name}" for name in ("poly", "sweeps")
-}
+FOLDERS = sorted(path.name for path in (Path(__file__).resolve().parent / "configs").iterdir() if path.is_dir())
+CONFIGS = {"pcdet_poly.configs": "configs"} | {f"pcdet_poly.configs.{name}": f"configs/{name}" for name in FOLDERS}
 
 setup(
     packages=[*find_packages(include=["pcdet_poly*"]), *CONFIGS],

@@ -2,7 +2,7 @@
 
 Nothing is downloaded but the index and the metadata of the wheels (`pip install --dry-run`).
 
-    python benchmarks/check_platforms.py
+    python benchmarks/check_platforms.py ["macOS arm64" ...]
 """
 
 from __future__ import annotations
@@ -67,15 +67,16 @@ def find_missing(pins: list[Requirement], tags: list[str], python: str) -> set[s
 def main() -> None:
     pins = [pin for name in ("requirements.txt", "requirements-dev.txt") for pin in read_pins(ROOT / name)]
     columns = {}
-    for name, (system, machine, tags) in PLATFORMS.items():
+    chosen = sys.argv[1:] or list(PLATFORMS)
+    for name, (system, machine, tags) in ((name, PLATFORMS[name]) for name in chosen):
         for python in PYTHONS:
             wanted = [pin for pin in pins if applies(pin, system, machine, python)]
             missing = find_missing(wanted, tags, python)
             columns[name, python] = {pin.name: "no" if pin.name in missing else "yes" for pin in wanted}
             print(f"{name}, Python {python}: {sorted(missing) or 'all'}", file=sys.stderr)
-    print("| library |", " | ".join(PLATFORMS), "|\n|---|" + "---|" * len(PLATFORMS))
+    print("| library |", " | ".join(chosen), "|\n|---|" + "---|" * len(chosen))
     for pin in dict.fromkeys(pin.name for pin in pins):
-        cells = [{columns[name, python].get(pin, "-") for python in PYTHONS} for name in PLATFORMS]
+        cells = [{columns[name, python].get(pin, "not asked") for python in PYTHONS} for name in chosen]
         print(f"| {pin} |", " | ".join("/".join(sorted(cell)) for cell in cells), "|")
 
 
