@@ -47,6 +47,7 @@ def _voxels(device: str, grid: Grid, cap: int) -> Results:
         *_columns(voxelize(points, frame, grid, 3)),
         *_columns(voxelize(points, frame, grid, 3, max_points=cap)),
         *_columns(voxelize(points, frame, grid, 3, max_points=cap, sample="random", seed=7)),
+        *(_columns(voxelize(points, frame, grid, 3, any_height=True)) if grid.shape[2] == 1 else ()),
     )
 
 

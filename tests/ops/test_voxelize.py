@@ -207,3 +207,20 @@ def test_says_what_is_wrong(arguments: tuple[Tensor, Tensor, Grid, int], message
 def test_a_cap_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="max_points = 0"):
         voxelize(torch.zeros(3, 3), torch.zeros(3), SMALL, 1, max_points=0)
+
+
+def test_any_height_takes_points_of_every_finite_z(device: str) -> None:
+    """x and y decide as ever; the cell of a point within the grid stays what it was."""
+    rng = np.random.default_rng(3)
+    points = torch.from_numpy(rng.uniform([-1, -1, -9], [5, 5, 9], (300, 3)).astype(np.float32))
+    points[:6, 2] = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e25, -1e25, 0.0])
+    points[:6, :2] = 0.5
+    grid = Grid((0.0, 0.0, -2.0), (4.0, 4.0, 2.0), (1.0, 1.0, 4.0))
+    flat = points.clone()
+    flat[:, 2] = torch.where(points[:, 2].isfinite(), 0.0, points[:, 2])
+    frame = torch.zeros(300, dtype=torch.int64, device=device)
+    ours = voxelize(points.to(device), frame, grid, 1, any_height=True)
+    expected = voxelize(flat.to(device), frame, grid, 1)
+    assert torch.equal(ours.voxel_of_point, expected.voxel_of_point)
+    assert torch.equal(ours.cell, expected.cell)
+    assert (ours.voxel_of_point[:6] >= 0).tolist() == [False, False, False, True, True, True]
