@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-_SHARED = ("dom.js", "boxes.js", "cloud.js")  # elements, packed points, a cloud that turns
+_SHARED = ("dom.js", "boxes.js", "points.js", "cloud.js")  # elements, packed points, a cloud that turns
 
 
 def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: Any) -> str:
@@ -32,15 +34,24 @@ def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: A
     """
     own, shared = files(package) / "page", files("pcdet_poly.visualization") / "page"
     parts = [*(shared / name for name in _SHARED), *(own / name for name in scripts)]
+    script = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    script = re.sub(r"^\s+|^\s*// .*\n", "", script, flags=re.MULTILINE)  # what only a reader of the source needs
     fillings = {
         "TITLE": escape_text(title),
         "STYLE": (own / "page.css").read_text(encoding="utf-8"),
-        "SCRIPT": "\n".join(part.read_text(encoding="utf-8") for part in parts),
+        "SCRIPT": script,
+        "POLICY": _build_policy(f"\n{script}\n"),
         "DATA": escape_json(data),
     }
     template = (own / "page.html").read_text(encoding="utf-8")
     # All at once, so that a filling that looks like a mark is not filled in turn.
     return re.sub(r"/\*([A-Z]+)\*/", lambda mark: fillings[mark.group(1)], template)
+
+
+def _build_policy(script: str) -> str:
+    """Return the page's security policy: this one script, its styles, its own pictures, and no request at all."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 def escape_text(text: str) -> str:

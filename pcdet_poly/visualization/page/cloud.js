@@ -1,20 +1,38 @@
-// Points and boxes in 3D that turn with the mouse: a perspective on a plain canvas.
+// Points and boxes in 3D that turn with the mouse and the arrow keys: points by WebGL, boxes on a canvas above.
 "use strict";
 
 const START = { yaw: Math.PI, pitch: 0.55, distance: 42, x: 0, y: 0 };
 const FROM_ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
+const GROUNDS = { dark: [16, 21, 28], light: [255, 255, 255] };
+const packed = ([r, g, b]) => (0xff000000 | (b << 16) | (g << 8) | r) >>> 0; // ABGR
 const NEAR = 0.5; // metres
 const FINGER = 0.012; // boxes are this much larger to the mouse, as a share of their distance
 
 // Points are {xyz: metres, rgb: bytes}; boxes are [{box, colour, width, dash, crossed, text}].
 class Cloud {
-  constructor(canvas, size = () => [1400, 700]) {
-    Object.assign(this, { canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], queued: false });
-    canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); event.preventDefault(); });
-    canvas.addEventListener("pointermove", (event) => { if (event.buttons) this.drag(event); });
-    canvas.addEventListener("wheel", (event) => { event.preventDefault(); this.zoom(event.deltaY); }, { passive: false });
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", () => this.look(START));
+  // `host` is an element: it gets a canvas for points, one for boxes, the keys and the mouse.
+  constructor(host, size = () => [1400, 700]) {
+    const [below, canvas] = [el("canvas", { "aria-hidden": "true" }), el("canvas", { "aria-hidden": "true" })];
+    Object.assign(this, { host, below, canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], queued: false, theme: "dark" });
+    host.append(below, canvas);
+    this.paint = pointPainter(below);
+    below.addEventListener("webglcontextlost", () => { this.paint = null; this.queue(); });
+    host.addEventListener("pointerdown", (event) => { host.focus({ preventScroll: true }); host.setPointerCapture(event.pointerId); event.preventDefault(); });
+    host.addEventListener("pointermove", (event) => { if (event.buttons) this.drag(event); });
+    host.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && document.activeElement !== host) return; // the page scrolls
+      event.preventDefault();
+      this.zoom(event.deltaY);
+    }, { passive: false });
+    host.addEventListener("contextmenu", (event) => event.preventDefault());
+    host.addEventListener("dblclick", () => this.look(START));
+    host.addEventListener("keydown", (event) => this.key(event));
+  }
+  key(event) {
+    const acts = { ArrowLeft: () => this.turn(0.08, 0), ArrowRight: () => this.turn(-0.08, 0), ArrowUp: () => this.turn(0, 0.06), ArrowDown: () => this.turn(0, -0.06), "+": () => this.zoom(-80), "=": () => this.zoom(-80), "-": () => this.zoom(80) };
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in acts)) return;
+    event.preventDefault();
+    acts[event.key]();
   }
   show(points, boxes) { Object.assign(this, { points, boxes }); this.queue(); }
   look(view) { this.view = { ...view }; this.queue(); }
@@ -51,24 +69,43 @@ class Cloud {
   }
   draw() {
     const [width, height] = this.size();
-    Object.assign(this.canvas, { width, height });
+    for (const one of [this.below, this.canvas]) if (one.width !== width || one.height !== height) Object.assign(one, { width, height });
     const context = this.canvas.getContext("2d");
     const project = this.projector(width, height);
-    const image = context.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    pixels.fill(0xff1c1510); // GROUND, as ABGR
-    this.paintPoints(pixels, width, height, project);
-    context.putImageData(image, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const tone = this.theme === "light" ? 0.7 : 1;
+    if (!this.paint || !this.paint(this.points, this.view, GROUNDS[this.theme], tone)) this.drawPlain(context, width, height, project, tone);
     for (const one of this.boxes) this.paintBox(context, one, project);
   }
-  paintPoints(pixels, width, height, project) {
+  // Without WebGL: pixel by pixel.
+  drawPlain(context, width, height, project, tone) {
+    const image = context.createImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    pixels.fill(packed(GROUNDS[this.theme]));
+    this.paintPoints(pixels, width, height, project, GROUNDS[this.theme], tone);
+    context.putImageData(image, 0, 0);
+  }
+  // Both canvases as one.
+  picture() {
+    this.draw();
+    const whole = el("canvas", { width: this.canvas.width, height: this.canvas.height });
+    for (const one of [this.below, this.canvas]) whole.getContext("2d").drawImage(one, 0, 0);
+    return whole;
+  }
+  // How many pixels are not the ground.
+  inked() {
+    const whole = this.picture();
+    const pixels = new Uint32Array(whole.getContext("2d").getImageData(0, 0, whole.width, whole.height).data.buffer);
+    return pixels.reduce((count, pixel) => count + (pixel !== packed(GROUNDS[this.theme])), 0);
+  }
+  paintPoints(pixels, width, height, project, ground, tone) {
     const { xyz, rgb } = this.points;
     const depths = new Float32Array(width * height).fill(Infinity);
     for (let i = 0; i < xyz.length; i += 3) {
       const [u, v, depth] = project(xyz[i], xyz[i + 1], xyz[i + 2]);
       if (depth < NEAR || u < 1 || v < 1 || u >= width - 2 || v >= height - 2) continue;
       const shade = Math.max(0.35, Math.min(1, 40 / depth));
-      const colour = 0xff000000 | ((rgb[i + 2] * shade) << 16) | ((rgb[i + 1] * shade) << 8) | (rgb[i] * shade);
+      const colour = packed([0, 1, 2].map((k) => rgb[i + k] * tone * shade + ground[k] * (1 - shade)));
       const size = depth < 25 ? 3 : 2;
       for (let dv = 0; dv < size; dv++) for (let du = 0; du < size; du++) {
         const at = ((v | 0) + dv) * width + (u | 0) + du;
@@ -84,7 +121,8 @@ class Cloud {
     const lines = [0, 1, 2, 3].flatMap((i) => [[low[i], low[(i + 1) % 4]], [high[i], high[(i + 1) % 4]], [low[i], high[i]]]);
     lines.push([middle(low[0], low[2]), middle(low[0], low[1])]); // where the front is
     if (crossed) lines.push([high[0], high[2]], [high[1], high[3]]);
-    context.strokeStyle = context.fillStyle = colour;
+    context.strokeStyle = colour;
+    context.fillStyle = this.theme === "light" ? "#1d2530" : "#e6ebf1";
     context.lineWidth = width;
     context.setLineDash(dash || []);
     context.beginPath();

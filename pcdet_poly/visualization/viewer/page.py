@@ -12,6 +12,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.structures import Detections, GroundTruth
 from pcdet_poly.visualization.html import build_html_page
+from pcdet_poly.visualization.palette import OUTCOME_COLOURS, choose_class_letters
 from pcdet_poly.visualization.viewer.colours import (
     COLOUR_MODES,
     HIGHEST_M,
@@ -21,6 +22,7 @@ from pcdet_poly.visualization.viewer.colours import (
     build_palette,
     compute_colour_codes,
 )
+from pcdet_poly.visualization.viewer.outcomes import match_by_score
 from pcdet_poly.visualization.viewer.view import View, ViewSource
 
 _CM = 100  # points are whole centimetres in int16: +-327 m
@@ -61,6 +63,8 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
     return {
         "title": views.title,
         "classes": last.class_names,
+        "letters": choose_class_letters(last.class_names),
+        "outcomes": OUTCOME_COLOURS,
         "detects": last.detections is not None,
         "mode": mode,
         "modes": COLOUR_MODES,
@@ -81,6 +85,7 @@ def _describe_frame(view: View, num_points: int) -> dict[str, Any]:
         "points": _encode_base64(np.round(view.xyz[kept] * _CM).clip(-32767, 32767).astype("<i2")),
         "codes": {mode: _encode_base64(compute_colour_codes(view, mode)[kept]) for mode in COLOUR_MODES},
         "labels": list(_list_boxes(view, view.labels)),
+        "matches": None if view.detections is None else match_by_score(view).tolist(),
         "detections": None if view.detections is None else list(_list_boxes(view, view.detections)),
     }
 

@@ -2,11 +2,11 @@
 "use strict";
 
 const KINDS = {
-  true: { colour: "#3ddc97", text: "detection that matches a label" },
-  false: { colour: "#ff5a5f", text: "false detection (crossed)" },
-  ignored: { colour: "#8a94a1", text: "detection in a no-label zone" },
-  missed: { colour: "#ffb000", text: "label that was missed (dashed)" },
-  found: { colour: "#6f86a6", text: "label that was found" },
+  true: { colour: "#009e73", text: "detection that matches a label" },
+  false: { colour: "#d55e00", text: "false detection (crossed)" },
+  ignored: { colour: "#7d8794", text: "detection in a no-label zone" },
+  missed: { colour: "#cc79a7", text: "label that was missed (dashed)" },
+  found: { colour: "#4f83c4", text: "label that was found" },
 };
 const OUTCOMES = ["false", "true", "ignored"];
 
@@ -79,7 +79,7 @@ function drawOutline(context, points, kind) {
 function pictures(state) {
   const scene = state.model.scenes[state.scene];
   return Object.keys(scene.arms).map((arm) => {
-    const canvas = el("canvas", { title: "show in 3D", onclick: () => { pick(state, arm); document.getElementById("view").scrollIntoView(); } });
+    const canvas = el("canvas", { title: "show in 3D", role: "img", "aria-label": `${arm} from above: ${countsOf(scene, arm)}`, onclick: () => { pick(state, arm); document.getElementById("view").scrollIntoView(); } });
     drawBev(canvas, scene, arm);
     const row = el("a", { href: "#differences", onclick: () => pick(state, arm) }, arm);
     return el("figure", { id: `card-${arm}`, "data-arm": arm },

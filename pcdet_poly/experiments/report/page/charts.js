@@ -81,4 +81,7 @@ function limits(values) {
   const air = 0.06 * (high - low || 1);
   return [low < 0 ? low - air : low, high + air];
 }
-const figure = (title, chart) => el("figure", {}, el("figcaption", {}, title), chart.root);
+function figure(title, chart) {
+  chart.root.setAttribute("aria-label", title);
+  return el("figure", {}, el("figcaption", {}, title), chart.root);
+}

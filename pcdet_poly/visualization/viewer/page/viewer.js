@@ -3,13 +3,13 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const palettes = Object.fromEntries(Object.entries(data.palettes).map(([mode, text]) => [mode, decodeBytes(text)]));
-const state = { frame: 0, mode: data.mode, labels: true, detections: true, score: data.score, help: false };
+const state = { frame: 0, mode: data.mode, labels: true, detections: true, score: data.score, help: false, outcomes: false, kinds: new Set(data.classes.keys()), timer: null };
 const canvas = document.getElementById("cloud");
 const cloud = new Cloud(canvas, () => {
   const scale = Math.min(window.devicePixelRatio || 1, 1.5);
   return [canvas.clientWidth, canvas.clientHeight].map((length) => Math.max(1, Math.round(length * scale)));
 });
-const HELP = ["drag: turn", "wheel: zoom", "shift-drag or right button: move", "n p or right left: frame", "c: colours", "l d: labels, detections", "t: from above", "r or double click: first view", "s: save a picture"];
+const HELP = ["drag: turn", "wheel: zoom", "shift-drag or right button: move", "n p: frame", "arrows: turn, + -: zoom", "space: play", "o: true, false, missed", "x: light or dark", "c: colours", "l d: labels, detections", "t: from above", "r or double click: first view", "s: save a picture"];
 const RAMPS = { // name at both ends
   score: ["score 0", "1"],
   intensity: ["intensity: tanh 0", "1"],
@@ -33,10 +33,24 @@ function pointColours(frame) {
 
 // A row is a box's seven numbers, its class, its points, and the score of a detection.
 function boxesOf(frame) {
+  if (state.outcomes && frame.matches) return outcomesOf(frame).filter(({ box }) => state.kinds.has(box[7]));
   const byScore = state.mode === "score";
-  const labels = state.labels ? frame.labels.map((box) => ({ box, of: "label", width: 1.2, dash: [6, 4], colour: byScore ? data.labelColour : colourOf("class", box[7]) })) : [];
+  const labels = state.labels ? frame.labels.map((box) => ({ box, of: "label", width: 1.2, text: data.letters[box[7]], dash: [6, 4], colour: byScore ? data.labelColour : colourOf("class", box[7]) })) : [];
   const shown = state.detections && frame.detections ? frame.detections.filter((box) => box[9] >= state.score) : [];
-  const detections = shown.map((box) => ({ box, of: "detection", width: 2, text: box[9].toFixed(2), colour: byScore ? colourOf("score", Math.round(box[9] * 254)) : colourOf("class", box[7]) }));
+  const detections = shown.map((box) => ({ box, of: "detection", width: 2, text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: byScore ? colourOf("score", Math.round(box[9] * 254)) : colourOf("class", box[7]) }));
+  return [...labels, ...detections].filter(({ box }) => state.kinds.has(box[7]));
+}
+
+// Coloured by what became of them: as greedy matching by score says, which holds for every smallest score.
+function outcomesOf(frame) {
+  const found = new Set();
+  const detections = !state.detections ? [] : frame.detections.flatMap((box, i) => {
+    if (box[9] < state.score) return [];
+    const kind = frame.matches[i] < 0 ? "false" : "true";
+    if (kind === "true") found.add(frame.matches[i]);
+    return [{ box, of: "detection", width: 2, crossed: kind === "false", text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: data.outcomes[kind] }];
+  });
+  const labels = !state.labels ? [] : frame.labels.map((box, i) => ({ box, of: "label", width: found.has(i) ? 1 : 2, dash: [6, 4], text: data.letters[box[7]], colour: data.outcomes[found.has(i) ? "found" : "missed"] }));
   return [...labels, ...detections];
 }
 
@@ -68,7 +82,8 @@ function keyOf(frame, boxes) {
   const line = (style, text) => el("div", {}, el("i", { class: "line", style: `border-top-style:${style}` }), text);
   const ramp = RAMPS[state.mode];
   const stops = () => [0, 63, 127, 190, 254].map((code) => colourOf(state.mode, code)).join(",");
-  const classes = state.mode === "score" ? [] : data.classes.map((name, i) => swatch(colourOf("class", i), name.toLowerCase()));
+  const classes = state.mode === "score" ? [] : data.classes.map((name, i) => swatch(colourOf("class", i), `${data.letters[i]}  ${name.toLowerCase()}`));
+  if (state.outcomes) classes.splice(0, classes.length, ...[["true", "detection that matches a label"], ["false", "false detection (crossed)"], ["missed", "label that was missed"], ["found", "label that was found"]].map(([kind, text]) => swatch(data.outcomes[kind], text)));
   return [
     ...classes,
     ...(state.mode === "return" ? [swatch(colourOf("return", 0), "points of the first return"), swatch(colourOf("return", 1), "points of the second return"), swatch(colourOf("return", 255), "return unknown")] : []),
@@ -80,8 +95,8 @@ function keyOf(frame, boxes) {
 }
 
 function bar() {
-  const button = (text, title, act, id) => el("button", { title, id, onclick: act }, text);
-  const frames = el("select", { id: "frame", title: "frame", onchange: (event) => go(+event.target.value) }, data.frames.map((frame, i) => el("option", { value: i }, `${i + 1}/${data.frames.length}  ${frame.id}`)));
+  const button = (text, title, act, id) => el("button", { title, id, "aria-label": title, onclick: act }, text);
+  const frames = el("select", { id: "frame", title: "frame", "aria-label": "frame", onchange: (event) => go(+event.target.value) }, data.frames.map((frame, i) => el("option", { value: i }, `${i + 1}/${data.frames.length}  ${frame.id}`)));
   const score = el("input", { id: "score", type: "range", min: data.score, max: 1, step: 0.01, value: data.score, title: "smallest score shown", oninput: (event) => { state.score = +event.target.value; refresh(); } });
   const toggles = [button("labels", "labels (l)", () => toggle("labels"), "labels"), ...(data.detects ? [button("detections", "detections (d)", () => toggle("detections"), "detections")] : [])];
   return [
@@ -90,7 +105,9 @@ function bar() {
     el("span", { class: "group", title: "colours (c)" }, ...data.modes.map((mode) => el("button", { "data-mode": mode, onclick: () => paint(mode) }, mode))),
     el("span", { class: "group" }, ...toggles),
     ...(data.detects ? [el("label", { class: "group" }, "score", score, el("output", { id: "least" }))] : []),
-    el("span", { class: "group" }, button("above", "from above (t)", () => cloud.look(FROM_ABOVE)), button("reset", "first view (r)", () => cloud.look(START))),
+    el("span", { class: "group", title: "classes" }, ...data.classes.map((name, i) => el("button", { "data-kind": i, onclick: () => { if (!state.kinds.delete(i)) state.kinds.add(i); refresh(); } }, name.toLowerCase()))),
+    el("span", { class: "group" }, button("play", "play (space)", play, "play"), ...(data.detects ? [button("true/false", "colours of true, false and missed (o)", () => toggle("outcomes"), "outcomes")] : []), button("light/dark", "light/dark ground (x)", switchTheme)),
+    el("span", { class: "group" }, button("above", "from above (t)", () => cloud.look(FROM_ABOVE)), button("reset", "reset the view (r)", () => cloud.look(START))),
   ];
 }
 
@@ -100,7 +117,9 @@ function refresh() {
   cloud.show({ xyz: frame.xyz, rgb: pointColours(frame) }, boxes);
   document.getElementById("frame").value = state.frame;
   document.querySelectorAll("[data-mode]").forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.mode === state.mode)));
-  for (const name of ["labels", "detections"]) document.getElementById(name)?.setAttribute("aria-pressed", String(state[name]));
+  for (const name of ["labels", "detections", "outcomes"]) document.getElementById(name)?.setAttribute("aria-pressed", String(state[name]));
+  document.querySelectorAll("[data-kind]").forEach((one) => one.setAttribute("aria-pressed", String(state.kinds.has(+one.dataset.kind))));
+  document.getElementById("play").setAttribute("aria-pressed", String(state.timer !== null));
   if (data.detects) document.getElementById("least").textContent = state.score.toFixed(2);
   document.getElementById("key").replaceChildren(...keyOf(frame, boxes));
 }
@@ -109,29 +128,35 @@ function go(frame) { state.frame = (frame + data.frames.length) % data.frames.le
 function paint(mode) { state.mode = mode; refresh(); }
 function toggle(name) { state[name] = !state[name]; refresh(); }
 
+// Frames one after the other, ten a second as the sensor turns.
+function play() {
+  if (state.timer !== null) { clearInterval(state.timer); state.timer = null; return refresh(); }
+  state.timer = setInterval(() => go(state.frame + 1), 100);
+  refresh();
+}
+
+function switchTheme(theme) {
+  cloud.theme = theme === "light" || theme === "dark" ? theme : cloud.theme === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = cloud.theme;
+  cloud.queue();
+}
+
 function save() {
-  cloud.draw();
-  const link = el("a", { href: canvas.toDataURL("image/png"), download: `${data.frames[state.frame].id.replaceAll("/", "_")}.png` });
+  const link = el("a", { href: cloud.picture().toDataURL("image/png"), download: `${data.frames[state.frame].id.replaceAll("/", "_")}.png` });
   link.click();
 }
 
 const KEYS = {
-  n: () => go(state.frame + 1), ArrowRight: () => go(state.frame + 1), p: () => go(state.frame - 1), ArrowLeft: () => go(state.frame - 1),
+  n: () => go(state.frame + 1), p: () => go(state.frame - 1),
   c: () => paint(data.modes[(data.modes.indexOf(state.mode) + 1) % data.modes.length]),
-  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(FROM_ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"),
+  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(FROM_ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"), o: () => data.detects && toggle("outcomes"), x: () => switchTheme(), " ": play,
 };
-
-// Pixels of the canvas that are not background.
-function inked() {
-  const { width, height } = canvas;
-  const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
-  return pixels.reduce((count, pixel) => count + (pixel !== 0xff1c1510), 0);
-}
 
 function start() {
   document.getElementById("bar").replaceChildren(...bar());
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS)) return;
+    if (event.key === " " && event.target.matches?.("button, select, input")) return; // it presses them
     event.preventDefault();
     KEYS[event.key]();
   });
@@ -141,9 +166,10 @@ function start() {
   const asked = new URLSearchParams(location.hash.slice(1)); // #frame=2&colour=score, to link to a frame
   if (data.modes.includes(asked.get("colour"))) state.mode = asked.get("colour");
   if (asked.get("frame") > 0 && asked.get("frame") <= data.frames.length) state.frame = asked.get("frame") - 1;
+  switchTheme(window.matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+  canvas.focus({ preventScroll: true });
   refresh();
-  cloud.draw();
-  document.documentElement.dataset.drawn = inked();
+  document.documentElement.dataset.drawn = cloud.inked();
   note();
   document.documentElement.dataset.ready = "yes";
 }
