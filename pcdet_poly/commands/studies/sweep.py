@@ -100,7 +100,9 @@ def _run_sweep(
 
 def _start_executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:
     """Return what starts the trials, on this machine or on a Ray cluster."""
-    workers = options.workers or max(1, len(os.sched_getaffinity(0)) // sweep.threads)
+    # Where the system cannot say which cores are ours (macOS), all are.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = options.workers or max(1, cores // sweep.threads)
     if options.executor == "ray":
         from pcdet_poly.experiments.sweep.ray_executor import RayExecutor
 
