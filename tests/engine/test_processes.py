@@ -35,6 +35,7 @@ from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
+from tests.tolerances import BFLOAT16_NETWORK, NETWORK
 
 CPU = torch.device("cpu")
 
@@ -111,9 +112,9 @@ def test_synchronised_norm_is_the_norm_of_both_batches(results: list[dict[str, A
     wanted = through(norm, torch.cat(values))
     found = [result["norms"][case] for result in results]
     for name in ("output", "values"):
-        torch.testing.assert_close(torch.cat([each[name] for each in found]), wanted[name], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(torch.cat([each[name] for each in found]), wanted[name], **NETWORK)
     for name in ("weight", "bias"):
-        torch.testing.assert_close(found[0][name] + found[1][name], wanted[name], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(found[0][name] + found[1][name], wanted[name], **NETWORK)
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         for each in found:
             torch.testing.assert_close(each[name], wanted[name], rtol=1e-5, atol=1e-5)
@@ -130,7 +131,7 @@ def test_synchronised_norm_takes_half_precision_as_the_norm_does() -> None:
     plain, ours = found
     for name, tensor in plain.items():
         assert ours[name].dtype == tensor.dtype, name
-        torch.testing.assert_close(ours[name].float(), tensor.float(), rtol=0.03, atol=0.03)
+        torch.testing.assert_close(ours[name].float(), tensor.float(), **BFLOAT16_NETWORK)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -143,10 +144,11 @@ def test_losses_gradients_and_statistics_of_a_step_equal_the_large_batchs(
     for step, *ours in zip(wanted, *(result[model] for result in results), strict=True):
         for name, tensor in step.items():
             if "." not in name:  # a loss
-                torch.testing.assert_close((ours[0][name] + ours[1][name]) / 2, tensor, rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close((ours[0][name] + ours[1][name]) / 2, tensor, **NETWORK)
                 continue
             assert torch.equal(ours[0][name], ours[1][name]), name
-            torch.testing.assert_close(ours[0][name], tensor, rtol=1e-3, atol=2e-5 * scale_of(step), msg=name)
+            # Small gradients are what is left of large ones that cancel: the largest counts.
+            torch.testing.assert_close(ours[0][name], tensor, rtol=1e-3, atol=1e-4 * scale_of(step), msg=name)
 
 
 def scale_of(step: dict[str, Tensor]) -> float:

@@ -20,6 +20,7 @@ from pcdet_poly.models.layers.voxel_backbone import SubmanifoldLayer, Submanifol
 from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.models.summary.model_size import summarize
 from pcdet_poly.structures import Grid, GroundTruth, Sites, SparseTensor
+from tests.tolerances import NETWORK
 
 from .scenes import batch_of, random_points
 
@@ -186,7 +187,7 @@ def test_channels_last_equals_contiguous() -> None:
             for flag in (True, False)
         )
     for name in MAPS:
-        torch.testing.assert_close(getattr(last, name), getattr(contiguous, name), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(getattr(last, name), getattr(contiguous, name), **NETWORK)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from torch import nn
 
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.fuse import fuse_for_inference
+from tests.tolerances import NETWORK
 
 from .scenes import batch_of, random_points, tiny_config
 
@@ -25,4 +26,4 @@ def test_fused_model_equals_the_model():
     with torch.no_grad():
         expected, maps = model.eval()(batch), fused(batch)
     for name in ("heatmap", "offset", "z", "size", "heading"):
-        torch.testing.assert_close(getattr(maps, name), getattr(expected, name), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(getattr(maps, name), getattr(expected, name), **NETWORK)

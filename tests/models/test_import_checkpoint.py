@@ -16,6 +16,7 @@ from pcdet_poly.models.import_checkpoint import convert
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, GroundTruth
 from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
+from tests.tolerances import NETWORK
 
 BACKBONE = {"layers": [1, 1], "strides": [1, 2], "channels": [8, 10], "up_strides": [1, 2], "up_channels": [6, 6]}
 SIZES = (8, [1, 1], [1, 2], [8, 10], [1, 2])
@@ -80,9 +81,9 @@ def test_openpcdet_gives_the_same_maps() -> None:
     conversion, maps = ours({**network.state_dict(), "global_step": torch.zeros(1, dtype=torch.int64)})
     assert conversion.project == "OpenPCDet"
     for name, key in (("heatmap", "hm"), ("offset", "center"), ("z", "center_z"), ("size", "dim")):
-        torch.testing.assert_close(getattr(maps, name), theirs[key], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(maps.heading[:, 0], theirs["rot"][:, 1], rtol=1e-4, atol=1e-4)  # theirs: cos, sin
-    torch.testing.assert_close(maps.heading[:, 1], theirs["rot"][:, 0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(getattr(maps, name), theirs[key], **NETWORK)
+    torch.testing.assert_close(maps.heading[:, 0], theirs["rot"][:, 1], **NETWORK)  # theirs: cos, sin
+    torch.testing.assert_close(maps.heading[:, 1], theirs["rot"][:, 0], **NETWORK)
 
 
 def test_centerpoint_gives_the_same_boxes() -> None:
@@ -91,8 +92,8 @@ def test_centerpoint_gives_the_same_boxes() -> None:
     conversion, maps = ours(network.state_dict())
     assert conversion.project == "CenterPoint"
     for name, key in (("heatmap", "hm"), ("offset", "reg"), ("z", "height")):
-        torch.testing.assert_close(getattr(maps, name), theirs[key], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(maps.size, theirs["dim"][:, [1, 0, 2]], rtol=1e-4, atol=1e-4)  # theirs: width first
+        torch.testing.assert_close(getattr(maps, name), theirs[key], **NETWORK)
+    torch.testing.assert_close(maps.size, theirs["dim"][:, [1, 0, 2]], **NETWORK)  # theirs: width first
     angle = torch.atan2(theirs["rot"][:, 0], theirs["rot"][:, 1])  # theirs, clockwise from -y
     heading = torch.atan2(maps.heading[:, 0], maps.heading[:, 1])
     turn = torch.remainder(heading - (-angle - math.pi / 2) + math.pi, 2 * math.pi) - math.pi

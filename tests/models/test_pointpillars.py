@@ -13,6 +13,7 @@ from pcdet_poly.config.schema import Config
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.summary.model_size import summarize
+from tests.tolerances import NETWORK
 
 from .scenes import batch_of, random_points, tiny_config
 from .test_centerpoint import boxes_with_points
@@ -122,9 +123,7 @@ def test_frames_do_not_see_each_other(counts: tuple[int, ...]) -> None:
         for position, points in enumerate(frames):
             alone = model(batch_of([points]))
             for name in ("logit", "code", "direction"):
-                torch.testing.assert_close(
-                    getattr(together, name)[position], getattr(alone, name)[0], atol=1e-5, rtol=1e-4
-                )
+                torch.testing.assert_close(getattr(together, name)[position], getattr(alone, name)[0], **NETWORK)
 
 
 def test_channels_last_equals_contiguous() -> None:
@@ -136,7 +135,7 @@ def test_channels_last_equals_contiguous() -> None:
     with torch.no_grad():
         one, other = last.model.eval()(batch), contiguous.model.eval()(batch)
     for name in ("logit", "code", "direction"):
-        torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), **NETWORK)
 
 
 def test_overfits_a_batch() -> None:

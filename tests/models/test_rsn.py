@@ -30,6 +30,7 @@ from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Batch, Frame, Grid, GroundTruth, RsnMaps, Sites, SparseTensor
 from pcdet_poly.waymo import decode_frame, encode_scan
+from tests.tolerances import NETWORK
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 COLUMNS = ("x", "y", "z", "intensity", "elongation")
@@ -152,7 +153,7 @@ def test_sparse_blocks_equal_dense_convolutions(shape: tuple[int, int, int]) -> 
         expected, reached = dense_blocks(network, dense, active)
     assert found.sites.cell.equal(reached.flatten().nonzero()[:, 0])
     rows = expected.permute(0, 2, 3, 4, 1).flatten(0, 3)[found.sites.cell]
-    torch.testing.assert_close(found.features, rows, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(found.features, rows, **NETWORK)
 
 
 @pytest.mark.parametrize("sweeps", [1, 3])
@@ -169,7 +170,7 @@ def test_frames_do_not_see_each_other(counts: tuple[int, ...], sweeps: int) -> N
             rows = (frame == i).nonzero()[:, 0]
             assert len(rows) == len(alone.heatmap)
             for name in ("centre", "heatmap", "offset", "size", "heading"):
-                torch.testing.assert_close(getattr(together, name)[rows], getattr(alone, name), atol=1e-5, rtol=1e-4)
+                torch.testing.assert_close(getattr(together, name)[rows], getattr(alone, name), **NETWORK)
 
 
 @pytest.mark.parametrize("counts", [(400, 0, 300), (0, 0), (1, 0)])

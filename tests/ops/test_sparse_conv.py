@@ -19,6 +19,7 @@ from pcdet_poly.ops.rulebook import Size3, build_strided_rulebook, build_submani
 from pcdet_poly.ops.sparse_conv import sparse_conv, sparse_to_bev
 from pcdet_poly.structures import Sites, SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
+from tests.tolerances import NETWORK
 
 ONE = (1, 1, 1)
 SUBMANIFOLD: list[Size3] = [(3, 3, 3), (1, 3, 3), (3, 1, 1), (1, 1, 1), (5, 3, 1)]
@@ -152,7 +153,7 @@ def test_equals_spconv() -> None:
             build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
         ):
             theirs = spconv_convolution.convolve_by_spconv(features, weight, rulebook)
-            torch.testing.assert_close(theirs, sparse_conv(features, weight, rulebook).features, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(theirs, sparse_conv(features, weight, rulebook).features, **NETWORK)
 
 
 def test_a_cpu_never_runs_spconv(monkeypatch: pytest.MonkeyPatch) -> None:

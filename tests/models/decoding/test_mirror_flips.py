@@ -22,6 +22,7 @@ from pcdet_poly.ops.heading_bins import decode_heading, encode_heading_bin
 from pcdet_poly.structures import Batch, CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
 from tests.models.scenes import batch_of, random_points, tiny_config
+from tests.tolerances import NETWORK
 
 GRID = Grid((-8.0, -6.0, -2.0), (8.0, 6.0, 4.0), (0.5, 0.75, 6.0))  # 32 x 16 cells
 
@@ -86,11 +87,11 @@ def test_a_network_that_is_right_stays_right(flips: Flips, num_bins: int) -> Non
     once, averaged = seer(batch), average_over_flips(seer, batch, flips)
     at = (once.heatmap > once.heatmap.max() - 1e-6).expand(1, 2, -1, -1)[:, :1]
     assert at.sum() == 8
-    torch.testing.assert_close(averaged.heatmap, once.heatmap, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(averaged.heatmap, once.heatmap, **NETWORK)
     once = replace(once, heading=directions(once.heading))
     for name in ("offset", "z", "size", "heading", "iou", "velocity"):
         right, found = (getattr(maps, name).movedim(1, -1)[at[:, 0]] for maps in (once, averaged))
-        torch.testing.assert_close(found, right, atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(found, right, **NETWORK)
 
 
 def directions(heading: torch.Tensor) -> torch.Tensor:
@@ -124,7 +125,7 @@ def test_a_mirrored_frame_gives_mirrored_boxes(
         )
     (box, score), (other, other_score) = every_box(seen, grid), every_box(mirrored, grid)
     other, other_score = np.flip(other, axes), np.flip(other_score, axes)
-    np.testing.assert_allclose(other_score, score, atol=1e-5)
+    np.testing.assert_allclose(other_score, score, **NETWORK)
     np.testing.assert_allclose(other * [*factors, 1, 1, 1, 1], box, atol=1e-4)
     sin_cos, other_sin_cos = (maps.heading[0].movedim(0, -1).numpy() for maps in (seen, mirrored))
     np.testing.assert_allclose(np.flip(other_sin_cos, axes) * factors[::-1], sin_cos, atol=1e-4)

@@ -12,6 +12,7 @@ from pcdet_poly.ops.pillars import sort_and_decorate
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
 from tests.models.scenes import random_points
+from tests.tolerances import NETWORK
 
 GRID = Grid((-10.0, -8.0, -2.0), (10.0, 8.0, 4.0), (0.5, 0.5, 6.0))
 
@@ -74,7 +75,7 @@ def test_equals_a_loop_over_pillars(channels, training):
     voxels = voxelize(torch.from_numpy(points), torch.from_numpy(frame), GRID, 4)
     expected = naive_encode(encoder, points, frame, training)
     with torch.no_grad():
-        np.testing.assert_allclose(encoder(torch.from_numpy(points), voxels).numpy(), expected, atol=2e-4)
+        np.testing.assert_allclose(encoder(torch.from_numpy(points), voxels).numpy(), expected, **NETWORK)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -104,7 +105,7 @@ def test_running_statistics_are_those_of_torch():
             highest = torch.stack([part.amax(0) for part in values.split(pillars.num_points.tolist())])
             features = torch.cat([values, highest[pillars.pillar_of_row]], dim=1)
     for name, buffer in reference.named_buffers():
-        torch.testing.assert_close(encoder.get_buffer(name), buffer, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(encoder.get_buffer(name), buffer, **NETWORK)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -1,0 +1,42 @@
+"""How far two computations of one number may be apart, argued from arithmetic and not from what one machine gave.
+
+Processors differ: in the order of a sum, in whether a product and a sum are rounded together (fused multiply-add), in
+the algorithm of a convolution. Whatever they do, a result is rounded after every operation by at most half a unit in
+the last place. All the rest follows from the number of operations and the size of what is added.
+
+Numbers that stand in tests without a name follow one of these arguments:
+
+- `rtol=1e-5`: a sum or mean in float32 of fewer than 80 terms of one sign, which loses at most one rounding (2**-24)
+  a term on either side; or a few functions (exp, log, sigmoid) that libraries round to within four units.
+- `rtol=1e-4`: the same where terms of both signs cancel all but a tenth, or for up to 800 terms.
+- `rtol=1e-12`, `1e-9`: the same in float64 (2**-53), with at least a thousand times as much room.
+- `atol=1e-6`: one rounding of a float32 below 16. `atol=2e-5`: three of a coordinate below 100 m.
+- `atol=1 / 512`: half the step of 1/256 m in which a frame store keeps coordinates.
+"""
+
+from __future__ import annotations
+
+FLOAT32_ROUNDING = 2.0**-24
+BFLOAT16_ROUNDING = 2.0**-8  # eight significant bits
+
+# Outputs and gradients of a network in float32, both sides computed by other kernels or in another grouping. An output
+# of a layer is a sum of at most about 600 products (64 channels, 3 x 3 cells) of numbers that a norm has brought to
+# about 1. Roundings are as good as independent, so a sum loses about sqrt(600) x 2**-24 = 1.5e-6. Twenty layers, whose
+# errors add up at worst, lose 3e-5. Three times as much is allowed; a wrong weight, row or factor changes outputs by
+# 0.01 or more.
+NETWORK = {"rtol": 1e-4, "atol": 1e-4}
+
+# The same in bfloat16 for up to eight layers one after the other: every one rounds its output.
+BFLOAT16_NETWORK = {"rtol": 8 * BFLOAT16_ROUNDING, "atol": 8 * BFLOAT16_ROUNDING}
+
+
+def float32_sum_error(num_terms: int, largest: float) -> float:
+    """Return a bound on the difference of two float32 sums of the same products, in any order, fused or not.
+
+    Each of the two makes at most `num_terms` roundings after another, of partial sums below `num_terms * largest`.
+
+    Args:
+        num_terms: number of products.
+        largest: bound on the magnitude of a product.
+    """
+    return 2 * num_terms * FLOAT32_ROUNDING * num_terms * largest
