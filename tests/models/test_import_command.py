@@ -122,6 +122,12 @@ def test_a_config_that_tells_and_settings_that_are_given(command: Command, tmp_p
     assert (config.model.max_points, config.decode.preset, config.decode.score) == (32, "ours", 0.3)
 
 
+def test_the_option_wins_over_the_config(command: Command, tmp_path: Path) -> None:
+    hard = {**CONFIG["model"], "encoder": "hard", "max_points": 32}
+    assert command(openpcdet(), "--encoder", "dynamic", model=hard)[0] == 0
+    assert load_config(tmp_path / "run/config.yaml").model.encoder == "dynamic_any_height"
+
+
 def test_centerpoint_has_no_dynamic_pillars(command: Command) -> None:
     code, printed = command(centerpoint(), "--encoder", "dynamic")
     assert code == 2

@@ -14,6 +14,7 @@ from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPoint
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.errors import UserError
 
+PILLAR_POINTS: int = PillarsConfig.model_fields["max_points"].default
 VOXEL_POINTS = 5  # that a mean is over in both projects' Waymo configs
 _ENCODERS = {
     ("OpenPCDet", "pillars"): ("PillarVFE", "DynPillarVFE"),
@@ -94,6 +95,8 @@ def _decide_encoder(project: str, config: Config, encoder: str | None, given: Co
         yield Decision("model.encoder", value, _explain(project, "pillars", wanted, encoder), model.encoder != value)
         if wanted == "hard":
             yield Decision("model.max_points", str(model.max_points), "rows of a pillar; weights do not tell", False)
+        elif model.encoder == "hard":
+            yield Decision("model.max_points", str(PILLAR_POINTS), "not used; the setting's default")
         offsets = "xy" if project == "CenterPoint" else "xyz"
         reason = f"inputs of {project}'s pillars"
         yield Decision("model.centre_offsets", offsets, reason, model.centre_offsets != offsets)
