@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pcdet_poly.config.error_text import COMMAND_LINE, describe_errors
 from pcdet_poly.config.find import find_base, find_config
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.yaml_nodes import compose_yaml, construct_value, read_yaml_file
 from pcdet_poly.errors import UserError
 
 Key = tuple[str, ...]  # ("train", "batch_size")
@@ -88,12 +89,7 @@ def _read_chain(path: Path, included_by: tuple[Path, ...]) -> Settings:
 
 
 def _read_file(path: Path) -> Settings:
-    try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        position = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        raise UserError(f"{position}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    node = read_yaml_file(path)
     if node is None:
         return Settings({}, {})
     if not isinstance(node, yaml.MappingNode):
@@ -107,8 +103,10 @@ def _collect_settings(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Se
     values: dict[str, Any] = {}
     origins: dict[Key, str] = {}
     for key_node, value_node in node.value:
-        name = str(key_node.value)
         position = f"{file}:{key_node.start_mark.line + 1}"
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise UserError(f"{position}: a list or a mapping cannot be the name of a setting; write a word")
+        name = str(key_node.value)
         if name in values:
             raise UserError(f"{position}: {'.'.join((*prefix, name))}: written twice in this file; keep one")
         if isinstance(value_node, yaml.MappingNode):
@@ -116,17 +114,9 @@ def _collect_settings(node: yaml.MappingNode, file: str, prefix: Key = ()) -> Se
             values[name] = inner.values
             origins |= inner.origins
         else:
-            values[name] = _construct_value(value_node)
+            values[name] = construct_value(value_node, file)
         origins[(*prefix, name)] = position
     return Settings(values, origins)
-
-
-def _construct_value(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node, deep=True)
-    finally:
-        loader.dispose()
 
 
 def _parse_override(text: str) -> Settings:
@@ -135,8 +125,9 @@ def _parse_override(text: str) -> Settings:
     if not equals or not all(key):
         raise UserError(f"{text!r}: an override is written section.key=value, for example train.batch_size=2")
     try:
-        value = yaml.safe_load(written)
-    except yaml.YAMLError:
+        node = compose_yaml(written, "")
+        value = None if node is None else construct_value(node, "")
+    except UserError:
         raise UserError(f"{text!r}: the value is not YAML; quote it, for example data.train='[a, b]'") from None
     origins = {key: COMMAND_LINE}
     for name in reversed(key):

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pcdet_poly.config.find import find_base
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.section import Count, NotNegative, Section
+from pcdet_poly.config.yaml_nodes import construct_value, read_yaml_file
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.questions import Contrast, Halving, MainMetric, PerSeed, Questions, check_per_seed
 
@@ -137,10 +137,8 @@ def read_sweep(path: Path) -> Sweep:
     """Read a sweep's YAML file. Raises UserError that names the file and the key."""
     if not path.is_file():
         raise UserError(f"{path}: no such sweep file; `pcdet-poly config list` shows ours")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+    node = read_yaml_file(path)
+    values = None if node is None else construct_value(node, str(path))
     try:
         return Sweep.model_validate(values)
     except ValidationError as error:
