@@ -31,13 +31,13 @@ def compare_openpcdet_center(arrays: Arrays) -> Iterator[Output]:
 
 def compare_centerpoint_repo(arrays: Arrays) -> Iterator[Output]:
     """The centre head of CenterPoint's repository, whose maps follow another convention."""
-    sin, cos = torch.from_numpy(arrays["map.rot"]).split(1, dim=1)  # of -heading - pi / 2
+    rotation = _read_map(arrays, "rot")  # sine, cosine of -heading - pi / 2
     maps = CenterMaps(
         heatmap=_read_map(arrays, "hm"),
         offset=_read_map(arrays, "reg"),
         z=_read_map(arrays, "height"),
         size=_read_map(arrays, "dim")[:, [1, 0, 2]],  # width, length, height
-        heading=torch.cat([-cos, -sin], dim=1),
+        heading=-rotation.flip(1),
     )
     decoder = CenterDecoder(read_grid(arrays), DecodeConfig(preset="centerpoint_repo"))
     yield from _compare_frames(arrays, "agnostic", decoder(maps), CENTER_BOXES)
