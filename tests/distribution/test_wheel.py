@@ -64,7 +64,7 @@ def test_the_journey_works_without_the_repository(user: tuple[Path, Call], insta
 WRITE_CLOUD = """
 import numpy as np
 from pcdet_poly.data.store.frame_store import Store
-np.save("cloud.npy", Store("store").read(0).points[:, :4])
+np.save("cloud.npy", Store("store")[0].points[:, :4])
 print("cloud.npy")
 """
 
