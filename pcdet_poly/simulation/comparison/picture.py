@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.files import atomic_path
-from pcdet_poly.simulation.geometry import rotation_matrices
-from pcdet_poly.structures import GroundTruth
+from pcdet_poly.structures import WAYMO_CLASSES, GroundTruth
+from pcdet_poly.visualization.boxes import EDGES, bev_corners, box_corners
+from pcdet_poly.visualization.palette import DARK, choose_class_colours
 from pcdet_poly.waymo import convert_range_images
 from pcdet_poly.waymo.scan import Scan
 
-_COLOURS = ("white", "tab:red", "gold", "cyan")  # by label, as in WAYMO_CLASSES
-_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
-_EDGES = [(0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7)]
+_COLOURS = choose_class_colours(WAYMO_CLASSES)
 _EYE_M = np.array([-14.0, 0.0, 9.0])  # vehicle frame
 _TILT_RAD = 0.33  # downwards
 _NEAR_M = 2.0
@@ -32,7 +31,7 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     figure = plt.figure(figsize=(16, 15), layout="constrained")
     view, above, images = figure.subplots(3, 1, height_ratios=(8, 10, 2))
     for axis in (view, above):
-        axis.set_facecolor("black")
+        axis.set_facecolor(DARK.ground)
         axis.set_aspect("equal")
     _draw_view(view, points, scan.ground_truth)
     _draw_above(above, points, scan.ground_truth)
@@ -49,35 +48,24 @@ def _draw_view(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
     order = np.argsort(-depth)
     order = order[depth[order] > _NEAR_M]
     axis.scatter(*seen[order].T, c=np.tanh(points[order, 3]), s=0.6, cmap="viridis", vmin=0, vmax=0.4, linewidths=0)
-    for corners, label in zip(_compute_corners(truth.box), truth.label, strict=True):
+    for corners, label in zip(box_corners(truth.box), truth.label, strict=True):
         at, far = _project(corners)
         if far.min() > _NEAR_M:
-            for a, b in _EDGES:
+            for a, b in EDGES:
                 axis.plot(*at[[a, b]].T, color=_COLOURS[label], lw=0.8)
     axis.set(xlim=(-0.9, 0.9), ylim=(-0.42, 0.3), xticks=[], yticks=[], title="from behind; colour: tanh(intensity)")
 
 
 def _draw_above(axis: Any, points: np.ndarray, truth: GroundTruth) -> None:
     axis.scatter(points[:, 0], points[:, 1], c=points[:, 2], s=0.4, cmap="viridis", vmin=-1, vmax=4, linewidths=0)
-    for corners, label in zip(_compute_corners(truth.box), truth.label, strict=True):
-        outline = corners[[0, 2, 6, 4, 0], :2]
-        axis.plot(*outline.T, color=_COLOURS[label], lw=0.9)
-        axis.plot(
-            *np.stack([corners[:, :2].mean(axis=0), corners[4:, :2].mean(axis=0)]).T, color=_COLOURS[label], lw=0.9
-        )
+    for corners, label in zip(bev_corners(truth.box), truth.label, strict=True):
+        axis.plot(*corners[[0, 1, 2, 3, 0]].T, color=_COLOURS[label], lw=0.9)
+        axis.plot(*np.stack([corners.mean(axis=0), corners[[0, 3]].mean(axis=0)]).T, color=_COLOURS[label], lw=0.9)
     axis.set(
         xlim=(-65, 65),
         ylim=(-40, 40),
-        title="from above (m); colour: height; vehicles white, pedestrians red, signs yellow, cyclists cyan",
+        title="from above (m); colour: height; vehicles blue, pedestrians vermilion, signs purple, cyclists green",
     )
-
-
-def _compute_corners(box: np.ndarray) -> np.ndarray:
-    """(N, 8, 3) in the vehicle frame; the last four are the front."""
-    level = np.zeros(len(box))
-    return (_CORNERS * box[:, None, 3:6]) @ rotation_matrices(level, level, box[:, 6]).transpose(0, 2, 1) + box[
-        :, None, :3
-    ]
 
 
 def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
