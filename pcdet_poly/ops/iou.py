@@ -17,11 +17,13 @@ from pcdet_poly.ops.dispatch import define_operation, to_float_rows
 
 def iou_bev(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
+    _check_boxes(box_a, box_b)
     return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), False)
 
 
 def iou_3d(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
+    _check_boxes(box_a, box_b)
     return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), True)
 
 
@@ -38,7 +40,15 @@ def iou_3d_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
 def _measure_matched(box_a: Tensor, box_b: Tensor, *, with_height: bool) -> Tensor:
     if box_a.shape != box_b.shape:
         raise ValueError(f"matched IoU: boxes {tuple(box_a.shape)} and {tuple(box_b.shape)}; give as many of each")
+    _check_boxes(box_a, box_b)
     return torch.ops.pcdet_poly.matched_iou(to_float_rows(box_a), to_float_rows(box_b), with_height)
+
+
+def _check_boxes(*boxes: Tensor) -> None:
+    """Raise ValueError unless all are (N, 7): kernels read seven numbers of each row, whatever is there."""
+    for box in boxes:
+        if box.ndim != 2 or box.shape[1] != 7:
+            raise ValueError(f"IoU: boxes {tuple(box.shape)}; give (N, 7): x y z, length, width, height, heading")
 
 
 def _pairwise_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:

@@ -23,7 +23,11 @@ def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Ten
 
     Returns:
         (V, C) of the values' dtype; a voxel without points has NaN.
+
+    Raises:
+        ValueError: the shapes do not fit, or (on the CPU) a number in voxel_of_point is V or more.
     """
+    _check_rows(values, voxel_of_point, num_voxels)
     mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return mean.to(values.dtype)
 
@@ -41,7 +45,11 @@ def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
 
     Returns:
         (V, C) of the values' dtype; a voxel without points has -inf.
+
+    Raises:
+        ValueError: the shapes do not fit, or (on the CPU) a number in voxel_of_point is V or more.
     """
+    _check_rows(values, voxel_of_point, num_voxels)
     highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return highest.to(values.dtype)
 
@@ -70,6 +78,14 @@ def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> 
     image = features.new_zeros(num_frames, num_channels, ny * nx)
     image[voxels.cell // (ny * nx), :, voxels.cell % (ny * nx)] = features
     return image.view(num_frames, num_channels, ny, nx)
+
+
+def _check_rows(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> None:
+    if values.ndim != 2 or voxel_of_point.shape != values.shape[:1] or num_voxels < 0:
+        raise ValueError(
+            f"scatter: values {tuple(values.shape)}, voxel_of_point {tuple(voxel_of_point.shape)}, "
+            f"{num_voxels} voxels; give (P, C), (P,) and 0 or more"
+        )
 
 
 def _mean_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:

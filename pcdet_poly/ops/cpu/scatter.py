@@ -25,6 +25,8 @@ def segment_mean(values: Array, voxel_of_point: Array, num_voxels: int) -> tuple
     count = np.zeros(num_voxels, np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
+        if v >= num_voxels:
+            raise ValueError("scatter: a number in voxel_of_point is not below num_voxels")
         if v >= 0:
             count[v] += np.float32(1)
             for c in range(values.shape[1]):
@@ -50,6 +52,8 @@ def segment_max(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
     highest = np.full((num_voxels, values.shape[1]), np.float32(-np.inf), np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
+        if v >= num_voxels:
+            raise ValueError("scatter: a number in voxel_of_point is not below num_voxels")
         if v >= 0:
             for c in range(values.shape[1]):
                 value, known = values[p, c], highest[v, c]
