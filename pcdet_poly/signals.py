@@ -9,6 +9,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def list_stop_signals() -> tuple[signal.Signals, ...]:
+    """List the signals that ask to stop: SIGINT, SIGTERM, and SIGHUP (the terminal is gone) unless nohup ignores it."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up else ()))
+
+
 class StopRequest:
     """The answer to whether somebody asked to stop."""
 
@@ -26,7 +32,7 @@ _open_requests: list[StopRequest] = []  # of the blocks of `catch_stop_signals` 
 
 @contextmanager
 def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
-    """Note SIGINT and SIGTERM (a scheduler that wants the machine back) inside, and raise KeyboardInterrupt for them.
+    """Note SIGINT, SIGTERM (a scheduler wants to stop us) and SIGHUP inside, and raise KeyboardInterrupt for them.
 
     Only the first signal raises: whoever presses Ctrl-C twice, or is sent a second signal by the program that started
     this one, does not interrupt the saving that the first one began. A block inside another one knows what the outer
@@ -51,7 +57,7 @@ def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
             raise KeyboardInterrupt
 
     _open_requests.append(stop)
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, note) for signum in list_stop_signals()}
     try:
         yield stop
     finally:
@@ -63,7 +69,7 @@ def catch_stop_signals(*, at_once: bool = True) -> Iterator[StopRequest]:
 
 @contextmanager
 def hold_stop_signals() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block ends, so that a model is never left between two steps.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block ends, so that a model is never left between two steps.
 
     A process that is forked inside keeps holding SIGINT back for good.
     """
@@ -75,7 +81,7 @@ def hold_stop_signals() -> Iterator[None]:
     def hold(signum: int, frame: FrameType | None) -> None:
         held.append(signum)
 
-    before = {signum: signal.signal(signum, hold) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, hold) for signum in list_stop_signals()}
     try:
         yield
     finally:
@@ -86,7 +92,7 @@ def hold_stop_signals() -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """Ignore SIGINT and SIGTERM from now on, for a process that has nothing left to do but to end."""
+    """Ignore SIGINT, SIGTERM and SIGHUP from now on, for a process that has nothing left to do but to end."""
     if threading.current_thread() is threading.main_thread():
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in list_stop_signals():
             signal.signal(signum, signal.SIG_IGN)

@@ -11,7 +11,7 @@ import pytest
 from pcdet_poly.signals import catch_stop_signals, hold_stop_signals
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_takes_effect_when_the_block_ends(signum: int) -> None:
     reached = []
 
@@ -61,3 +61,14 @@ def test_a_signal_lost_in_a_finalizer_is_noticed(monkeypatch: pytest.MonkeyPatch
         assert len(lost) == 1
         with pytest.raises(KeyboardInterrupt):
             stop.raise_if_asked()
+
+
+def test_nohup_stays_in_force() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with catch_stop_signals() as stop, hold_stop_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop.asked
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
