@@ -48,6 +48,8 @@ def raising(error: BaseException) -> int:
         (UserError("a.yaml:3: no"), 2, "error: a.yaml:3: no"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(errno.ENOSPC, "No space left on device", "x.zip"), 2, "error: x.zip: No space left on device; free"),
+        (OSError(errno.EMFILE, "Too many open files", "x.zip"), 2, "error: x.zip: Too many open files; too few files"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x"), 2, "error: x: File name too long; choose a shorter"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "y"), 2, "error: y: No such file or directory"),
     ],
 )
