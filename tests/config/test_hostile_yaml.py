@@ -72,6 +72,22 @@ def test_hostile_overrides(value: str, tmp_path: Path) -> None:
         load_config(tmp_path / "a.yaml", [f"train.epochs={value}"])
 
 
+@pytest.mark.parametrize(
+    "grid",
+    [
+        "{upper: [.inf, 74.88, 4.0]}",
+        "{upper: [.nan, 74.88, 4.0]}",
+        "{lower: [-1.0e+308, -74.88, -2.0], upper: [1.0e+308, 74.88, 4.0]}",
+        "{cell: [1.0e-300, 0.32, 6.0]}",
+        "{cell: [0.0002, 0.0002, 6.0]}",
+    ],
+)
+def test_grids_that_no_memory_holds(grid: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(f"data: {{grid: {grid}}}\n")
+    with pytest.raises(UserError, match=r"a\.yaml:1: data\.grid"):
+        load_config(tmp_path / "a.yaml")
+
+
 def test_aliases_that_people_write_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("data: {train: &stores [a, b], val: *stores}\n")
     assert load_config(tmp_path / "a.yaml").data.val == ("a", "b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -41,6 +42,9 @@ class DataConfig(Section):
         return 5 if self.sweeps == 1 else 6
 
 
+_MAX_CELLS = 1e9  # a map of them with one number a cell takes 4 GB
+
+
 class GridConfig(Section):
     """Space the network sees, vehicle frame, and the size of its cells."""
 
@@ -58,6 +62,9 @@ class GridConfig(Section):
 
     @model_validator(mode="after")
     def _check_whole_cells(self) -> Self:
+        num_cells = math.prod((h - low) / c for low, h, c in zip(self.lower, self.upper, self.cell, strict=True))
+        if not abs(num_cells) < _MAX_CELLS:
+            raise ValueError(f"{num_cells:.3g} cells; at most {_MAX_CELLS:.0e}: choose larger cells or a smaller space")
         for axis, low, high, cell, count in zip("xyz", self.lower, self.upper, self.cell, self.shape, strict=True):
             if high <= low:
                 raise ValueError(f"upper {axis} = {high} must be greater than lower {axis} = {low}")
