@@ -126,7 +126,7 @@ def _parse_override(text: str) -> Settings:
         raise UserError(f"{text!r}: an override is written section.key=value, for example train.batch_size=2")
     try:
         node = compose_yaml(written, "")
-        value = None if node is None else construct_value(node, "")
+        value: Any = None if node is None else construct_value(node, "")
     except UserError:
         raise UserError(f"{text!r}: the value is not YAML; quote it, for example data.train='[a, b]'") from None
     origins = {key: COMMAND_LINE}
