@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIGURE_FORMATS = ("png", "svg", "pdf")
 # The same figure gives the same bytes: no date, ids that follow from the content. Fonts are embedded as TrueType,
 # since publishers refuse Type 3; letters of an SVG are outlines, so that it looks the same everywhere.
-_SETTINGS: dict[str, Any] = {"svg.hashsalt": "pcdet_poly", "svg.fonttype": "path", "pdf.fonttype": 42}
+_SETTINGS: Any = {"svg.hashsalt": "pcdet_poly", "svg.fonttype": "path", "pdf.fonttype": 42}
 _METADATA: dict[str, dict[str, None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 

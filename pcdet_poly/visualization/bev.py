@@ -108,9 +108,8 @@ def _draw_points(axes: Axes, points: np.ndarray, theme: Theme) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     heights = LinearSegmentedColormap.from_list("height", list(theme.heights))
-    axes.scatter(
-        *points[:, :2].T, c=points[:, 2], cmap=heights, vmin=-0.5, vmax=3.0, s=0.6, linewidths=0, rasterized=True
-    )
+    x, y = points[:, :2].T
+    axes.scatter(x, y, c=points[:, 2], cmap=heights, vmin=-0.5, vmax=3.0, s=0.6, linewidths=0, rasterized=True)
 
 
 def _draw_zones(axes: Axes, zones: Sequence[np.ndarray], theme: Theme) -> None:

@@ -32,8 +32,8 @@ def draw_labels(axes: Axes, labels: GroundTruth, class_names: Sequence[str]) -> 
     of_box = [colours[i] for i in labels.label]
     _draw_boxes(axes, labels.box, of_box, opacity=0.2, style=_LABEL_STYLE)
     corners = bev_corners(labels.box)
-    for corner, label, colour in zip(corners.min(axis=1), labels.label, of_box, strict=True):
-        axes.text(*corner, letters[label], color=colour, fontsize=7, clip_on=True, ha="right", va="top", zorder=6)
+    for (x, y), label, colour in zip(corners.min(axis=1), labels.label, of_box, strict=True):
+        axes.text(x, y, letters[label], color=colour, fontsize=7, clip_on=True, ha="right", va="top", zorder=6)
 
 
 def draw_detections(axes: Axes, detections: Detections, class_names: Sequence[str], theme: Theme) -> None:
@@ -48,9 +48,9 @@ def draw_detections(axes: Axes, detections: Detections, class_names: Sequence[st
     colours, letters = choose_class_colours(class_names), choose_class_letters(class_names)
     _draw_boxes(axes, detections.box, [colours[i] for i in detections.label], opacity=0.0, style=_DETECTION_STYLE)
     tops = bev_corners(detections.box).max(axis=1)  # (N, 2)
-    for corner, label, score in zip(tops, detections.label, detections.score, strict=True):
+    for (x, y), label, score in zip(tops, detections.label, detections.score, strict=True):
         text = f"{letters[label]} {score:.2f}"
-        axes.text(*corner, text, color=theme.ink, fontsize=8, clip_on=True, zorder=6)
+        axes.text(x, y, text, color=theme.ink, fontsize=8, clip_on=True, zorder=6)
 
 
 def draw_legend(

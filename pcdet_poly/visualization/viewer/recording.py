@@ -50,9 +50,11 @@ def _log_view(rerun: Any, recording: Any, view: View) -> None:
 
 def _build_boxes(rerun: Any, view: View, rows: GroundTruth | Detections) -> Any:
     """Return boxes (N, 7) as Rerun's, turned about the vertical axis, labels in thinner lines than detections."""
-    is_detection = isinstance(rows, Detections)
     colours = np.array([parse_rgb(colour) for colour in choose_class_colours(view.class_names)], np.uint8)
     names = [view.class_names[label].lower() for label in rows.label]
+    texts, radius_m = names, 0.02
+    if isinstance(rows, Detections):
+        texts, radius_m = [f"{name} {score:.2f}" for name, score in zip(names, rows.score, strict=True)], 0.05
     half = rows.box[:, 6] / 2
     turns = np.stack([np.zeros_like(half), np.zeros_like(half), np.sin(half), np.cos(half)], axis=1)  # x y z w
     return rerun.Boxes3D(
@@ -60,9 +62,7 @@ def _build_boxes(rerun: Any, view: View, rows: GroundTruth | Detections) -> Any:
         half_sizes=rows.box[:, 3:6] / 2,
         quaternions=turns,
         colors=colours[rows.label] if len(rows) else None,
-        labels=[f"{name} {score:.2f}" for name, score in zip(names, rows.score, strict=True)]
-        if is_detection
-        else names,
-        radii=0.05 if is_detection else 0.02,
+        labels=texts,
+        radii=radius_m,
         show_labels=False,
     )
