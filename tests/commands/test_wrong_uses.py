@@ -103,7 +103,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("view store --frame 99 --html h.html", "no such frame"),
     ("view store --frames 9: --html h.html", "names none of the 3 frames"),
     ("view store --frames 0:1 --frame 0 --html h.html", "give one of them"),
-    ("view store --png p.jpg", "pictures are PNG files"),
+    ("view store --png p.jpg", "pictures are PNG, SVG or PDF files"),
     ("view store decode.score=1 --html h.html", "is for runs"),
     ("view store --colour clas --html h.html", "did you mean 'class'?"),
     # export and import-checkpoint
@@ -189,8 +189,9 @@ WRONG_USES: list[tuple[str, str]] = [
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Every file and folder below, with size and time of the last change."""
-    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+    """Every file below with size and time of the last change, and every folder: a lock may come and go in one."""
+    stats = {path: path.stat() for path in folder.rglob("*")}
+    return {path: (0, 0) if path.is_dir() else (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
 
 
 def test_there_are_a_hundred() -> None:
