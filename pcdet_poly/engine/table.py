@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pcdet_poly.evaluation.table_text import build_terminal_table
+
 _PREFIX = "OBJECT_TYPE_TYPE_"
 
 
@@ -16,20 +18,18 @@ def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: st
         classes: names of the classes whose rows are shown.
         title: line above the table.
     """
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Column, Table
 
     boxes = [name for name in metrics if name != "meta"]
     names = [_split_breakdown(name) for name in metrics[boxes[0]] if belongs_to_classes(classes, name)]
     columns = [(box, level) for box in boxes for level in dict.fromkeys(level for _, level in names)]
-    headings = (Column(f"{box} L{level[-1]}", justify="right", no_wrap=True) for box, level in columns)
-    table = Table(Column("AP/APH", no_wrap=True), *headings, title=title, box=SIMPLE_HEAD, pad_edge=False)
+    heads = ("AP/APH", *(f"{box} L{level[-1]}" for box, level in columns))
+    rows = []
     for shard in dict.fromkeys(shard for shard, _ in names):
         cells = [metrics[box][f"{shard}_{level}"] for box, level in columns]
         shown = [f"{100 * cell['ap']:.2f}/{100 * cell['aph']:.2f}" for cell in cells]
-        table.add_row(shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown)
-    Console().print(table, markup=False)
+        rows.append((shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown))
+    Console().print(build_terminal_table(heads, rows, title=title, compact=True), markup=False)
 
 
 def _split_breakdown(breakdown: str) -> tuple[str, str]:

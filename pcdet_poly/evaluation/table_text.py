@@ -1,8 +1,8 @@
-"""An `ApTable` for people: in the terminal, and as Markdown."""
+"""Tables for people, in the terminal and as Markdown: an `ApTable`, and the layout that every other table uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 BORDER = 3  # characters between two columns of a table
 
@@ -28,7 +29,6 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     """
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     console = console or Console()
     rows, heads = list(_format_rows(table)), [f"{part} {metric.upper()}" for part, metric in _list_columns(table)]
@@ -38,13 +38,10 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     console.width = max(console.width, limit)
     groups = _group_columns(_list_columns(table), widths, limit - name_width)
     for group in groups:
-        grid = Table(title=title or None, caption=build_caption(table) if group is groups[-1] else None)
-        grid.add_column("breakdown", no_wrap=True)
-        for column in group:
-            grid.add_column(heads[column], justify="right", no_wrap=True)
-        for name, cells in rows:
-            grid.add_row(escape(name), *(cells[column] for column in group))
-        console.print(grid)
+        shown = [(escape(name), *(cells[column] for column in group)) for name, cells in rows]
+        caption = build_caption(table) if group is groups[-1] else None
+        of_group = ("breakdown", *(heads[column] for column in group))
+        console.print(build_terminal_table(of_group, shown, title=title or None, caption=caption))
 
 
 def _group_columns(columns: list[tuple[str, str]], widths: list[int], limit: int) -> list[list[int]]:
@@ -66,9 +63,55 @@ def _group_columns(columns: list[tuple[str, str]], widths: list[int], limit: int
 def to_markdown(table: ApTable) -> str:
     """Return the same table in Markdown."""
     heads = ["breakdown", *(f"{part} {metric.upper()}" for part, metric in _list_columns(table))]
-    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in _format_rows(table)]
-    return "\n".join([*lines, "", build_caption(table)]) + "\n"
+    rows = [(name, *cells) for name, cells in _format_rows(table)]
+    return f"{format_markdown_table(heads, rows, rule='---:')}\n\n{build_caption(table)}\n"
+
+
+def build_terminal_table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    caption: str | None = None,
+    compact: bool = False,
+) -> Table:
+    """Lay out a table for a terminal: names in the first column, numbers to the right in the others.
+
+    Args:
+        heads: one per column.
+        rows: a text per column each; rich's markup in them counts, unless the console is told otherwise.
+        title: a line above the table.
+        caption: a line below it.
+        compact: draw a line under the heads only.
+
+    Returns:
+        What rich prints.
+    """
+    from rich.box import HEAVY_HEAD, SIMPLE_HEAD
+    from rich.table import Table
+
+    box = SIMPLE_HEAD if compact else HEAVY_HEAD
+    grid = Table(title=title, caption=caption, box=box, pad_edge=not compact)
+    for number, head in enumerate(heads):
+        grid.add_column(head, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+def format_markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, rule: str = "---") -> str:
+    """Lay out a table in Markdown, without an end of line after the last row.
+
+    Args:
+        heads: one per column.
+        rows: a text per column each.
+        rule: what stands under every head but the first; "---:" moves numbers to the right.
+
+    Returns:
+        The lines of the table.
+    """
+    lines = [f"| {' | '.join(row)} |" for row in (heads, *rows)]
+    return "\n".join([lines[0], f"|---|{f'{rule}|' * (len(heads) - 1)}", *lines[1:]])
 
 
 def build_caption(table: ApTable) -> str:

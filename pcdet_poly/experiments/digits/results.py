@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.stats import t as student
 
+from pcdet_poly.evaluation.table_text import format_markdown_table
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm
 from pcdet_poly.experiments.digits.data import NUM_DIGITS
 from pcdet_poly.experiments.digits.train import TrainingOutcome, TrainingSchedule
@@ -80,11 +81,17 @@ def format_markdown(rows: Sequence[ArmRow], outcomes: OutcomesByArm, schedule: T
         f"{num_seeds} seeds, {schedule.num_train} digits to train on and {NUM_DIGITS - schedule.num_train} to test on, "
         f"another split per seed; {schedule.epochs} epochs; differences from cross-entropy are paired by seed, "
         "with 95 % intervals.\n\n"
-        "| loss | accuracy % (sd) | difference, points | detectable | cross-entropy | calibration error | mean P_t |\n"
-        "|---|---|---|---|---|---|---|\n"
     )
-    body = "".join(_format_row(row) for row in rows)
-    return head + body + _format_caveats(len(rows) - 1, error)
+    heads = (
+        "loss",
+        "accuracy % (sd)",
+        "difference, points",
+        "detectable",
+        "cross-entropy",
+        "calibration error",
+        "mean P_t",
+    )
+    return f"{head}{format_markdown_table(heads, map(_format_row, rows))}\n" + _format_caveats(len(rows) - 1, error)
 
 
 def to_json(rows: Sequence[ArmRow], schedule: TrainingSchedule, num_seeds: int) -> dict[str, object]:
@@ -110,12 +117,10 @@ def _format_caveats(num_arms: int, error: float) -> str:
     )
 
 
-def _format_row(row: ArmRow) -> str:
-    compared = " | " if row.arm == BASELINE.name else f"{row.difference} | {row.detectable:.2f}"
-    return (
-        f"| {row.arm} | {row.accuracy:.2f} ({row.accuracy_sd:.2f}) | {compared} | {row.cross_entropy:.3f} "
-        f"| {row.calibration_error:.3f} | {row.mean_p_t:.3f} |\n"
-    )
+def _format_row(row: ArmRow) -> tuple[str, ...]:
+    compared = ("", "") if row.arm == BASELINE.name else (f"{row.difference}", f"{row.detectable:.2f}")
+    numbers = (f"{value:.3f}" for value in (row.cross_entropy, row.calibration_error, row.mean_p_t))
+    return row.arm, f"{row.accuracy:.2f} ({row.accuracy_sd:.2f})", *compared, *numbers
 
 
 def _build_row(arm: Arm, outcomes: Sequence[TrainingOutcome], baseline: np.ndarray) -> ArmRow:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pcdet_poly.evaluation.table_text import format_markdown_table
 from pcdet_poly.experiments.report.detector_report import DetectorReport, describe_report
 from pcdet_poly.experiments.report.finished_sweep import FinishedSweep
 from pcdet_poly.experiments.report.formats.paper_results import PAPER, PaperRow
@@ -38,12 +39,6 @@ def name_size_figure(report: DetectorReport) -> str:
     return f"sizes_{report.detector.name}.png"
 
 
-def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table."""
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-    return "\n".join(lines)
-
-
 def _format_report(sweep: FinishedSweep, report: DetectorReport) -> str:
     blocks = [
         f"## {report.detector.name}",
@@ -73,7 +68,7 @@ def _format_paper_layout(report: DetectorReport) -> str:
             for row in PAPER
             if row.class_name == name
         ]
-    return format_table(head, rows)
+    return format_markdown_table(head, rows)
 
 
 def _format_ap_aph(metrics: DetectorMetrics, arm: str, class_name: str, box_type: str, level: int) -> str:
@@ -101,7 +96,7 @@ def _format_differences(report: DetectorReport) -> str:
         "the mean, corrected over all arms (Dunnett). Exploratory but for the answers above. Detectable: the smallest "
         "true difference that Holm over all arms and classes finds with 80 % power, from a deviation pooled over arms."
     )
-    return f"{format_table(head, [_format_difference(report, one) for one in in_order])}\n\n{notes}"
+    return f"{format_markdown_table(head, [_format_difference(report, one) for one in in_order])}\n\n{notes}"
 
 
 def _format_difference(report: DetectorReport, one: ArmDifference) -> list[str]:
@@ -124,7 +119,7 @@ def _format_losses(report: DetectorReport) -> str:
         ]
         for one in report.losses
     ]
-    table = format_table(head, rows)
+    table = format_markdown_table(head, rows)
     return f"{table}\n\nMeans over seeds and the last fifth of the training; losses as weighted in the total."
 
 
