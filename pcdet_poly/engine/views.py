@@ -13,10 +13,12 @@ from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.environment import pick_device
+from pcdet_poly.engine.outcomes import judge_boxes
 from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.structures import Detections, Frame
+from pcdet_poly.visualization.viewer.outcomes import list_cutoffs_from
 from pcdet_poly.visualization.viewer.view import View, ViewSource, build_view
 
 DETECTIONS = "detections.parquet"
@@ -85,14 +87,10 @@ def _open_run_views(
 
     def load_view(index: int) -> View:
         frame = frames[index]
-        return build_view(
-            frame,
-            relabel_objects(frame, cfg.classes),
-            find(index, frame),
-            cfg.classes,
-            min_score=min_score,
-            zones=move_zones_to_vehicle(frame),
-        )
+        labels, zones, found = relabel_objects(frame, cfg.classes), move_zones_to_vehicle(frame), find(index, frame)
+        cutoffs = list_cutoffs_from(min_score)
+        outcomes = judge_boxes(found, labels, run.config, cutoffs=cutoffs, zones=zones)
+        return build_view(frame, labels, found, cfg.classes, min_score=min_score, zones=zones, outcomes=outcomes)
 
     return ViewSource(folder.resolve().name, frames.frame_ids, load_view)
 

@@ -13,6 +13,7 @@ from pcdet_poly.evaluation.box_tables import EvaluationSet
 from pcdet_poly.evaluation.breakdowns import BREAKDOWNS_BY_OBJECT
 from pcdet_poly.evaluation.cutoffs import find_highest_cutoff, list_cutoffs
 from pcdet_poly.evaluation.kernels.frame_counts import NEAR_IOU, FrameTables, MatchRules, count_frames
+from pcdet_poly.evaluation.kernels.frame_matches import match_frame
 from pcdet_poly.evaluation.kernels.longitudinal import LongitudinalTolerance
 from pcdet_poly.evaluation.kernels.outcome_counts import NUM_COUNTS
 from pcdet_poly.evaluation.kernels.overlap import BOX_3D, BOX_AA_2D, BOX_BEV
@@ -64,6 +65,16 @@ class MatchCounter:
         with ThreadPoolExecutor(threads) as pool:
             total = sum(pool.map(count_share, range(threads)), self.make_zero_increments(len(names)))
         return dict(zip(names.tolist(), total, strict=True))
+
+    def match_first_frame(self, boxes: EvaluationSet) -> np.ndarray:
+        """Match the first frame's boxes as the first breakdown and the first comparison without LET do.
+
+        Returns:
+            (C, P) int64: at each cut-off the object of each prediction, UNMATCHED, or NOT_COUNTED below the cut-off.
+        """
+        tables, score = self._tabulate_chunk(boxes, np.zeros(1, np.int64), 0)
+        part = self.comparisons[0]
+        return match_frame(tables, part.box_type, part.rules, score, len(self.cutoffs))
 
     def _count_chunks(
         self, boxes: EvaluationSet, segment: np.ndarray, num_segments: int, starts: Sequence[int]

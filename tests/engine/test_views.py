@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from pcdet_poly.commands.detectors.view import choose_frames
 from pcdet_poly.commands.main import main
@@ -20,6 +21,8 @@ from pcdet_poly.engine.train import train
 from pcdet_poly.engine.views import open_views
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections
+from pcdet_poly.structures import Detections
+from pcdet_poly.visualization.viewer.outcomes import FOUND, TRUE
 from tests.tolerances import NETWORK
 
 CPU = torch.device("cpu")
@@ -185,3 +188,24 @@ def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(
         capsys.readouterr()
         assert main(["view", str(store), *words]) == 2
         assert capsys.readouterr().err.splitlines() == [says]
+
+
+@pytest.mark.parametrize(("least_iou", "found"), [(0.55, True), (0.65, False)])
+def test_what_is_found_follows_the_run_s_own_thresholds(
+    run: Run, tmp_path: Path, least_iou: float, found: bool
+) -> None:
+    """Every label is detected as a box of 0.6 its length, and so overlaps it by 0.6."""
+    folder = tmp_path / "copy"
+    shutil.copytree(run.folder, folder)
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    settings["evaluation"]["metrics"]["iou_thresholds"] = [least_iou] * 4
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    labels = [open_views(run.folder, [], checkpoint=None, min_score=0).load_view(i).labels for i in range(len(IDS))]
+    share = np.array([1, 1, 1, 0.6, 1, 1, 1], np.float32)
+    boxes = [Detections(rows.box * share, rows.label, np.full(len(rows), 0.9, np.float32)) for rows in labels]
+    write_detections(folder / "detections.parquet", IDS, boxes, run.config.data.classes)
+    outcomes = open_views(folder, [], checkpoint=None, min_score=0.3).load_view(1).outcomes
+    assert outcomes is not None
+    assert outcomes.counted.sum() >= 4
+    assert (outcomes.judge_labels(0) == FOUND)[outcomes.counted].all() == found
+    assert (outcomes.judge_detections(0) == TRUE).any() == found

@@ -65,7 +65,7 @@ def _hash_match(edge: np.record, prediction: np.record, obj: np.record) -> np.in
 
 
 @kernel
-def _build_graph(
+def build_graph(
     pairs: np.ndarray,
     boxes: np.ndarray,
     object_boxes: np.ndarray,
@@ -139,7 +139,7 @@ def count_frames(
             predictions, objects = tables.predictions[t, p0:p1], tables.objects[t, o0:o1]
             if tables.by_object[t]:
                 predictions = _adopt_object_rows(pairs, predictions, objects)
-            graph = _build_graph(pairs, boxes, object_boxes, predictions, objects, rules)
+            graph = build_graph(pairs, boxes, object_boxes, predictions, objects, rules)
             if score is None:
                 count_hungarian_matches(increments[tables.segment[frame]], graph)
             else:

@@ -199,13 +199,13 @@ def _count_tied(
     for cutoff in range(graph.predictions[component[-1]].cutoff, stop, -1):
         if enters[cutoff]:
             if official_edges[cutoff, component[0]] == _NOT_CHOSEN:
-                _match_as_official(graph, group, cutoff, official_edges[cutoff])
+                match_as_official(graph, group, cutoff, official_edges[cutoff])
             for pred in component:
                 recount_prediction(increments, graph, counted_as, pred, official_edges[cutoff, pred], cutoff)
 
 
 @kernel
-def _match_as_official(graph: MatchGraph, group: int, cutoff: int, chosen: np.ndarray) -> None:
+def match_as_official(graph: MatchGraph, group: int, cutoff: int, chosen: np.ndarray) -> None:
     """Fill `chosen` (P,) with the edges by which the official tool matches a group's predictions at a cut-off."""
     rows, objects = select_group_predictions(graph, group, cutoff), select_group_objects(graph, group)
     column_of = np.full(len(graph.objects), -1)

@@ -2,7 +2,7 @@
 
 Among the objects it may match, the official code compares IoUs of the wrong pairs: it uses positions inside the
 current subset (predictions above the cut-off, of one shard) as positions in the frame. The tool's numbers have
-that in them, so it is followed here: `_match_greedily` looks at `iou[k, column]`.
+that in them, so it is followed here: `match_by_score_first` looks at `iou[k, column]`.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def count_score_first_matches(increments: np.ndarray, graph: MatchGraph, score: 
         for cutoff in range(num_cutoffs - 1, -1, -1):
             if enters[cutoff]:
                 rows = select_group_predictions(graph, group, cutoff)
-                chosen = _match_greedily(graph, rows, objects, score, iou)
+                chosen = match_by_score_first(graph, rows, objects, score, iou)
                 for k in range(len(rows)):
                     recount_prediction(increments, graph, counted_as, rows[k], chosen[k], cutoff)
 
 
 @kernel
-def _match_greedily(
+def match_by_score_first(
     graph: MatchGraph, rows: np.ndarray, objects: np.ndarray, score: np.ndarray, iou: np.ndarray
 ) -> np.ndarray:
     """Return the edge (K,) that each of the predictions `rows` takes, or UNMATCHED."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.evaluation.tabulate import waymo_types
+from pcdet_poly.engine.outcomes import judge_boxes
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
 from pcdet_poly.experiments.report.loss_behaviour import pick_one_run_per_arm
 from pcdet_poly.experiments.report.metrics import DetectorMetrics
 from pcdet_poly.experiments.report.precision_recall import compute_precision_recall
-from pcdet_poly.ops.iou import iou_3d
 from pcdet_poly.structures import Detections, GroundTruth
-
-MISSED, FOUND = 0, 1  # outcomes of a label
-FALSE, TRUE, IGNORED = 0, 1, 2  # outcomes of a detection; ignored: unmatched in a no-label zone
+from pcdet_poly.visualization.viewer.outcomes import HIDDEN
 
 
 @dataclass(frozen=True)
@@ -57,58 +54,39 @@ def select_frames(metrics: DetectorMetrics, num_frames: int, num_points: int) ->
     parts = np.array_split(np.arange(len(counted)), min(num_frames, len(counted)))
     chosen = [max(part.tolist(), key=lambda i: len(counted[i])) for part in parts]
     cutoffs = {arm: _find_best_scores(metrics, arm) for arm, _ in pick_one_run_per_arm(detector)}
-    return [_show_frame(detector, index, counted[index], cutoffs, num_points) for index in chosen]
-
-
-def match_greedily(
-    detections: Detections, labels: GroundTruth, least_iou: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Match detections with labels of one frame.
-
-    The highest score first, each detection takes the free label of its class that it overlaps most, if the 3D IoU is at
-    least the class's. (Waymo's metrics match by the greatest sum of IoU; few boxes end up otherwise.)
-
-    Args:
-        detections: N of them.
-        labels: M of them.
-        least_iou: for each class.
-
-    Returns:
-        (N,) and (M,) bool: which detections and which labels have a partner.
-    """
-    import torch
-
-    overlap = iou_3d(torch.as_tensor(detections.box), torch.as_tensor(labels.box)).numpy()  # (N, M)
-    overlap[np.asarray(detections.label)[:, None] != np.asarray(labels.label)[None]] = 0
-    right, found = np.zeros(len(detections), bool), np.zeros(len(labels), bool)
-    for row in np.argsort(-np.asarray(detections.score), kind="stable"):
-        unmatched = np.where(found, 0, overlap[row])
-        if len(unmatched) and unmatched.max() >= max(least_iou[detections.label[row]], 1e-9):
-            right[row], found[unmatched.argmax()] = True, True
-    return right, found
+    return [_show_frame(metrics, index, counted[index], cutoffs, num_points) for index in chosen]
 
 
 def _show_frame(
-    detector: DetectorRuns, index: int, labels: GroundTruth, cutoffs: Mapping[str, np.ndarray], num_points: int
+    metrics: DetectorMetrics, index: int, labels: GroundTruth, cutoffs: Mapping[str, np.ndarray], num_points: int
 ) -> ShownFrame:
-    arms = {}
-    for arm, seed in pick_one_run_per_arm(detector):
-        every = detector.runs[arm][seed].detections.detections[index]
-        kept = _find_evaluated(detector, every) & (every.score >= cutoffs[arm][every.label])
-        arms[arm] = _judge_detections(detector, seed, index, every[kept], labels)
+    detector = metrics.detector
+    arms = {
+        arm: _judge_detections(metrics, (arm, seed), index, labels, cutoffs[arm])
+        for arm, seed in pick_one_run_per_arm(detector)
+    }
     return ShownFrame(detector.labels.frame_ids[index], _thin_points(detector, index, num_points), labels, arms)
 
 
 def _judge_detections(
-    detector: DetectorRuns, seed: int, index: int, detections: Detections, labels: GroundTruth
+    metrics: DetectorMetrics, run: tuple[str, int], index: int, labels: GroundTruth, best_score: np.ndarray
 ) -> ArmView:
-    thresholds = np.asarray(detector.config.evaluation.metrics.iou_thresholds)
-    right, found = match_greedily(detections, labels, thresholds[waymo_types(detector.config.data.classes) - 1])
-    every = [Detections.empty()] * len(detector.labels.zones)
-    every[index] = detections
-    ignored = np.asarray(detector.labels.find_in_zones(every)[index], bool)
-    outcome = np.where(right, TRUE, np.where(ignored, IGNORED, FALSE))
-    return ArmView(seed, np.where(found, FOUND, MISSED), detections, outcome)
+    """Return what a run, an arm and a seed, detected from each class's best score (K,) up, as its metrics count it."""
+    (arm, seed), detector = run, metrics.detector
+    detections = detector.runs[arm][seed].detections.detections[index]
+    cutoffs, position = np.unique(best_score.astype(np.float32), return_inverse=True)
+    outcomes = judge_boxes(
+        detections,
+        labels,
+        detector.config,
+        cutoffs=cutoffs,
+        zones=detector.labels.zones[index],
+        box_type=metrics.ranking[0],
+    )
+    own_cutoff = position[np.asarray(detections.label, np.int64)]
+    outcome = outcomes.judge_detections(own_cutoff)
+    kept = (outcome != HIDDEN) & _find_evaluated(detector, detections)
+    return ArmView(seed, outcomes.judge_labels(own_cutoff), detections[kept], outcome[kept])
 
 
 def _find_counted(detector: DetectorRuns, truth: GroundTruth) -> np.ndarray:

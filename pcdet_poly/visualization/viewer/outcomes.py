@@ -1,34 +1,65 @@
-"""Which label each detection of a view matches."""
+"""What became of each box of a frame, as the metrics count it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from pcdet_poly.visualization.viewer.view import View
+FALSE, TRUE, IGNORED, HIDDEN = 0, 1, 2, 3  # of a detection; hidden: its score is below the cut-off
+MISSED, FOUND, NOT_COUNTED = 0, 1, 2  # of a label; not counted: no point in it, or outside the evaluated area
+SCORE_STEP = 0.01  # between the cut-offs of a slider
 
-_LEAST_IOU = {"VEHICLE": 0.7}  # as Waymo's metrics ask
-_OTHER_LEAST_IOU = 0.5
 
+@dataclass(frozen=True)
+class Outcomes:
+    """Who matches whom at every score cut-off; N detections, M labels, C cut-offs.
 
-def match_by_score(view: View) -> np.ndarray:
-    """Return the position of each detection's label, (N,) int64; -1 for a false detection.
-
-    The highest score first, each takes the free label of its class that it overlaps most, if the 3D IoU is at least
-    Waymo's for the class. What a detection gets depends on stronger ones alone, so that a larger smallest score
-    changes no match.
+    Where a method takes a position among the cut-offs, it takes one for all detections or one for each, (N,).
     """
-    import torch
 
-    from pcdet_poly.ops.iou import iou_3d
+    cutoffs: np.ndarray  # (C,) float32, ascending
+    partner: np.ndarray  # (C, N) int64, the label that a detection matches; -1 none, -2 below the cut-off
+    ignored: np.ndarray  # (N,) bool: no false alarm where it matches nothing, as it lies in a no-label zone or outside
+    counted: np.ndarray  # (M,) bool: the label counts
 
-    assert view.detections is not None
-    found, labels = view.detections, view.labels
-    overlap = iou_3d(torch.as_tensor(found.box), torch.as_tensor(labels.box)).numpy()  # (N, M)
-    overlap[np.asarray(found.label)[:, None] != np.asarray(labels.label)[None]] = 0
-    match = np.full(len(found), -1)
-    for row in np.argsort(-found.score, kind="stable"):
-        least = _LEAST_IOU.get(view.class_names[found.label[row]].upper(), _OTHER_LEAST_IOU)
-        if len(labels) and overlap[row].max() >= least:
-            match[row] = overlap[row].argmax()
-            overlap[:, match[row]] = 0
-    return match
+    def judge_detections(self, cutoff: int | np.ndarray) -> np.ndarray:
+        """Return FALSE, TRUE, IGNORED or HIDDEN of each detection, (N,) int64."""
+        partner = self._select_partners(cutoff)
+        unmatched = np.where(self.ignored, IGNORED, FALSE)
+        return np.where(partner >= 0, TRUE, np.where(partner < -1, HIDDEN, unmatched))
+
+    def judge_labels(self, cutoff: int | np.ndarray) -> np.ndarray:
+        """Return MISSED, FOUND or NOT_COUNTED of each label, (M,) int64."""
+        found = np.isin(np.arange(len(self.counted)), self._select_partners(cutoff))
+        return np.where(found, FOUND, np.where(self.counted, MISSED, NOT_COUNTED))
+
+    def list_changes(self) -> list[list[int]]:
+        """List what changes from each cut-off to the next lower one, the highest first.
+
+        Returns:
+            Lists of the cut-off's position and, in turn, a detection and the label that it matches from there down.
+        """
+        before = np.full(self.partner.shape[1], -1)
+        changes = []
+        for position in range(len(self.cutoffs) - 1, -1, -1):
+            now = np.maximum(self.partner[position], -1)
+            changed = np.flatnonzero(now != before)
+            if len(changed):
+                changes.append([position, *np.column_stack([changed, now[changed]]).ravel().tolist()])
+            before = now
+        return changes
+
+    def select_detections(self, kept: np.ndarray) -> Outcomes:
+        """Return the outcomes of those detections alone that `kept` (N,) bool marks; labels keep theirs."""
+        return replace(self, partner=self.partner[:, kept], ignored=self.ignored[kept])
+
+    def _select_partners(self, cutoff: int | np.ndarray) -> np.ndarray:
+        """Return the label (N,) that each detection matches at its cut-off."""
+        return self.partner[cutoff, np.arange(self.partner.shape[1])]
+
+
+def list_cutoffs_from(min_score: float) -> np.ndarray:
+    """List the cut-offs `min_score`, a hundredth more, and so on up to 1, (C,) float32; at least the first."""
+    count = 1 + max(0, int((1 - min_score) / SCORE_STEP + 1e-6))
+    return np.array([min_score + SCORE_STEP * k for k in range(count)], np.float32)

@@ -22,7 +22,7 @@ from pcdet_poly.visualization.viewer.colours import (
     build_palette,
     compute_colour_codes,
 )
-from pcdet_poly.visualization.viewer.outcomes import match_by_score
+from pcdet_poly.visualization.viewer.outcomes import SCORE_STEP, Outcomes, list_cutoffs_from
 from pcdet_poly.visualization.viewer.view import View, ViewSource
 
 _CM = 100  # points are whole centimetres in int16: +-327 m
@@ -58,7 +58,7 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
     num_points = min(_MOST_POINTS, int(_BUDGET_BYTES / _BYTES_PER_POINT / len(chosen)))
     frames, last = [], None
     for last in map(views.load_view, chosen):  # one in memory at a time
-        frames.append(_describe_frame(last, num_points))
+        frames.append(_describe_frame(last, num_points, min_score))
     assert last is not None
     return {
         "title": views.title,
@@ -66,9 +66,11 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
         "letters": choose_class_letters(last.class_names),
         "outcomes": OUTCOME_COLOURS,
         "detects": last.detections is not None,
+        "judges": last.outcomes is not None,
         "mode": mode,
         "modes": COLOUR_MODES,
         "score": min_score,
+        "scoreStep": SCORE_STEP,
         "labelColour": LABEL_COLOUR,
         "heights": (LOWEST_M, HIGHEST_M),
         "palettes": {name: _encode_base64(build_palette(name, last.class_names)) for name in COLOUR_MODES},
@@ -76,8 +78,8 @@ def _build_data(views: ViewSource, chosen: Sequence[int], mode: ColourMode, min_
     }
 
 
-def _describe_frame(view: View, num_points: int) -> dict[str, Any]:
-    """Return one frame, with at most `num_points` of its points."""
+def _describe_frame(view: View, num_points: int, min_score: float) -> dict[str, Any]:
+    """Return one frame, with at most `num_points` of its points; `min_score` is where the slider begins."""
     kept = np.sort(np.random.default_rng(0).permutation(len(view.xyz))[:num_points])
     return {
         "id": view.frame_id,
@@ -85,8 +87,25 @@ def _describe_frame(view: View, num_points: int) -> dict[str, Any]:
         "points": _encode_base64(np.round(view.xyz[kept] * _CM).clip(-32767, 32767).astype("<i2")),
         "codes": {mode: _encode_base64(compute_colour_codes(view, mode)[kept]) for mode in COLOUR_MODES},
         "labels": list(_list_boxes(view, view.labels)),
-        "matches": None if view.detections is None else match_by_score(view).tolist(),
+        "zones": [np.round(zone, 2).tolist() for zone in view.zones],
         "detections": None if view.detections is None else list(_list_boxes(view, view.detections)),
+        "steps": None if view.detections is None else _count_steps(view.detections, min_score),
+        "outcomes": None if view.outcomes is None else _describe_outcomes(view.outcomes),
+    }
+
+
+def _count_steps(detections: Detections, min_score: float) -> list[int]:
+    """Return the last position of the slider at which each detection is shown."""
+    cutoffs = list_cutoffs_from(min_score)
+    return (np.searchsorted(cutoffs, np.asarray(detections.score, np.float32), side="right") - 1).tolist()
+
+
+def _describe_outcomes(outcomes: Outcomes) -> dict[str, Any]:
+    """Return who matches whom at every position of the slider, and what does not count."""
+    return {
+        "changes": outcomes.list_changes(),
+        "ignored": outcomes.ignored.astype(int).tolist(),
+        "counted": outcomes.counted.astype(int).tolist(),
     }
 
 

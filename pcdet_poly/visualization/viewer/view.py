@@ -9,6 +9,7 @@ import numpy as np
 
 from pcdet_poly.ops.arrays.points_in_boxes import first_box
 from pcdet_poly.structures import Detections, Frame, GroundTruth
+from pcdet_poly.visualization.viewer.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class View:
     detections: Detections | None  # None where no detector has looked
     class_names: tuple[str, ...]
     zones: tuple[np.ndarray, ...] = ()  # no-label zones, polygons (K, 2) of x and y, vehicle frame
+    outcomes: Outcomes | None = None  # what became of labels and detections, where it is known
 
     def classify_points(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the class (P,) int64 and the score (P,) float32 of each point.
@@ -58,6 +60,7 @@ def build_view(
     *,
     min_score: float,
     zones: Sequence[np.ndarray] = (),
+    outcomes: Outcomes | None = None,
 ) -> View:
     """Build the view of a frame.
 
@@ -68,11 +71,13 @@ def build_view(
         class_names: names of the classes that the labels of both point into.
         min_score: detections below it are left out.
         zones: no-label zones, polygons (K, 2) of x and y in the vehicle frame, metres.
+        outcomes: what became of the labels and of all `detections`, at cut-offs from `min_score` up.
 
     Returns:
         The view.
     """
-    found = None if detections is None else detections[detections.score >= min_score]
+    kept = None if detections is None else np.asarray(detections.score) >= min_score
+    found = None if detections is None else detections[kept]
     xyz = np.ascontiguousarray(frame.points[:, :3])
     return View(
         frame.frame_id,
@@ -83,6 +88,7 @@ def build_view(
         found,
         tuple(class_names),
         tuple(zones),
+        None if outcomes is None or kept is None else outcomes.select_detections(kept),
     )
 
 

@@ -33,24 +33,41 @@ function pointColours(frame) {
 
 // A row is a box's seven numbers, its class, its points, and the score of a detection.
 function boxesOf(frame) {
-  if (state.outcomes && frame.matches) return outcomesOf(frame).filter(({ box }) => state.kinds.has(box[7]));
+  if (state.outcomes) return outcomesOf(frame).filter(({ box }) => state.kinds.has(box[7]));
   const byScore = state.mode === "score";
   const labels = state.labels ? frame.labels.map((box) => ({ box, of: "label", width: 1.2, text: data.letters[box[7]], dash: [6, 4], colour: byScore ? data.labelColour : colourOf("class", box[7]) })) : [];
-  const shown = state.detections && frame.detections ? frame.detections.filter((box) => box[9] >= state.score) : [];
+  const shown = state.detections && frame.detections ? frame.detections.filter((_, i) => frame.steps[i] >= scoreStep()) : [];
   const detections = shown.map((box) => ({ box, of: "detection", width: 2, text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: byScore ? colourOf("score", Math.round(box[9] * 254)) : colourOf("class", box[7]) }));
   return [...labels, ...detections].filter(({ box }) => state.kinds.has(box[7]));
 }
 
-// Coloured by what became of them: as greedy matching by score says, which holds for every smallest score.
+// Where the slider stands, in its own steps: scores and cut-offs are compared in Python, where the metrics are.
+const scoreStep = () => Math.round((state.score - data.score) / data.scoreStep);
+
+// The label that each detection matches at the slider's score; -1 for none.
+function partnersOf(frame) {
+  const partner = frame.detections.map(() => -1);
+  for (const [step, ...pairs] of frame.outcomes.changes) {
+    if (step < scoreStep()) break;
+    for (let k = 0; k < pairs.length; k += 2) partner[pairs[k]] = pairs[k + 1];
+  }
+  return partner;
+}
+
+// Coloured by what became of them, as the metrics count it.
 function outcomesOf(frame) {
-  const found = new Set();
+  const { ignored, counted } = frame.outcomes;
+  const partner = partnersOf(frame);
+  const found = new Set(partner);
   const detections = !state.detections ? [] : frame.detections.flatMap((box, i) => {
-    if (box[9] < state.score) return [];
-    const kind = frame.matches[i] < 0 ? "false" : "true";
-    if (kind === "true") found.add(frame.matches[i]);
-    return [{ box, of: "detection", width: 2, crossed: kind === "false", text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: data.outcomes[kind] }];
+    if (frame.steps[i] < scoreStep()) return [];
+    const kind = partner[i] >= 0 ? "true" : ignored[i] ? "ignored" : "false";
+    return [{ box, kind, of: "detection", width: 2, crossed: kind === "false", text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: data.outcomes[kind] }];
   });
-  const labels = !state.labels ? [] : frame.labels.map((box, i) => ({ box, of: "label", width: found.has(i) ? 1 : 2, dash: [6, 4], text: data.letters[box[7]], colour: data.outcomes[found.has(i) ? "found" : "missed"] }));
+  const labels = !state.labels ? [] : frame.labels.map((box, i) => {
+    const kind = found.has(i) ? "found" : counted[i] ? "missed" : "ignored";
+    return { box, kind, of: "label", width: kind === "missed" ? 2 : 1, dash: [6, 4], text: data.letters[box[7]], colour: data.outcomes[kind] };
+  });
   return [...labels, ...detections];
 }
 
@@ -72,6 +89,8 @@ function tip(event) {
 }
 
 function countsOf(frame, boxes) {
+  const number = (kind) => boxes.filter((one) => one.kind === kind).length;
+  if (state.outcomes) return `${number("true")} true, ${number("false")} false, ${number("missed")} missed`;
   const [shown, count] = [frame.xyz.length / 3, (of) => boxes.filter((one) => one.of === of).length];
   const thinned = shown < frame.total ? ` of ${frame.total.toLocaleString("en")}` : "";
   return `${shown.toLocaleString("en")}${thinned} points, ${count("label")} labels${data.detects ? `, ${count("detection")} detections` : ""}`;
@@ -83,7 +102,7 @@ function keyOf(frame, boxes) {
   const ramp = RAMPS[state.mode];
   const stops = () => [0, 63, 127, 190, 254].map((code) => colourOf(state.mode, code)).join(",");
   const classes = state.mode === "score" ? [] : data.classes.map((name, i) => swatch(colourOf("class", i), `${data.letters[i]}  ${name.toLowerCase()}`));
-  if (state.outcomes) classes.splice(0, classes.length, ...[["true", "detection that matches a label"], ["false", "false detection (crossed)"], ["missed", "label that was missed"], ["found", "label that was found"]].map(([kind, text]) => swatch(data.outcomes[kind], text)));
+  if (state.outcomes) classes.splice(0, classes.length, ...[["true", "detection that matches a label"], ["false", "false detection (crossed)"], ["missed", "label that was missed"], ["found", "label that was found"], ["ignored", "what does not count"]].map(([kind, text]) => swatch(data.outcomes[kind], text)));
   return [
     ...classes,
     ...(state.mode === "return" ? [swatch(colourOf("return", 0), "points of the first return"), swatch(colourOf("return", 1), "points of the second return"), swatch(colourOf("return", 255), "return unknown")] : []),
@@ -97,7 +116,7 @@ function keyOf(frame, boxes) {
 function bar() {
   const button = (text, title, act, id) => el("button", { title, id, "aria-label": title, onclick: act }, text);
   const frames = el("select", { id: "frame", title: "frame", "aria-label": "frame", onchange: (event) => go(+event.target.value) }, data.frames.map((frame, i) => el("option", { value: i }, `${i + 1}/${data.frames.length}  ${frame.id}`)));
-  const score = el("input", { id: "score", type: "range", min: data.score, max: 1, step: 0.01, value: data.score, title: "smallest score shown", oninput: (event) => { state.score = +event.target.value; refresh(); } });
+  const score = el("input", { id: "score", type: "range", min: data.score, max: 1, step: data.scoreStep, value: data.score, title: "smallest score shown", oninput: (event) => { state.score = +event.target.value; refresh(); } });
   const toggles = [button("labels", "labels (l)", () => toggle("labels"), "labels"), ...(data.detects ? [button("detections", "detections (d)", () => toggle("detections"), "detections")] : [])];
   return [
     el("strong", {}, data.title),
@@ -106,7 +125,7 @@ function bar() {
     el("span", { class: "group" }, ...toggles),
     ...(data.detects ? [el("label", { class: "group" }, "score", score, el("output", { id: "least" }))] : []),
     el("span", { class: "group", title: "classes" }, ...data.classes.map((name, i) => el("button", { "data-kind": i, onclick: () => { if (!state.kinds.delete(i)) state.kinds.add(i); refresh(); } }, name.toLowerCase()))),
-    el("span", { class: "group" }, button("play", "play (space)", play, "play"), ...(data.detects ? [button("true/false", "colours of true, false and missed (o)", () => toggle("outcomes"), "outcomes")] : []), button("light/dark", "light/dark ground (x)", switchTheme)),
+    el("span", { class: "group" }, button("play", "play (space)", play, "play"), ...(data.judges ? [button("true/false", "colours of true, false and missed (o)", () => toggle("outcomes"), "outcomes")] : []), button("light/dark", "light/dark ground (x)", switchTheme)),
     el("span", { class: "group" }, button("above", "from above (t)", () => cloud.look(FROM_ABOVE)), button("reset", "reset the view (r)", () => cloud.look(START))),
   ];
 }
@@ -149,7 +168,7 @@ function save() {
 const KEYS = {
   n: () => go(state.frame + 1), p: () => go(state.frame - 1),
   c: () => paint(data.modes[(data.modes.indexOf(state.mode) + 1) % data.modes.length]),
-  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(FROM_ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"), o: () => data.detects && toggle("outcomes"), x: () => switchTheme(), " ": play,
+  l: () => toggle("labels"), d: () => toggle("detections"), t: () => cloud.look(FROM_ABOVE), r: () => cloud.look(START), s: save, h: () => toggle("help"), o: () => data.judges && toggle("outcomes"), x: () => switchTheme(), " ": play,
 };
 
 function start() {
