@@ -32,7 +32,7 @@ TOOLS = (
 )
 FLOORS: dict[str, int] = {
     **dict.fromkeys((*TOOLS, "structures", "config", "protos"), 0),
-    "ops": 1,
+    **dict.fromkeys(("ops", "checks"), 1),
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
     "engine": 4,

@@ -1,0 +1,24 @@
+"""What one frame must satisfy: its points, its pose, its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pcdet_poly.checks.boxes import find_box_faults
+from pcdet_poly.checks.findings import Finding
+from pcdet_poly.checks.labels import find_label_faults
+from pcdet_poly.checks.points import find_point_faults
+from pcdet_poly.checks.poses import find_pose_fault
+from pcdet_poly.structures import Frame
+
+
+def find_frame_faults(frame: Frame) -> Iterator[Finding]:
+    """Yield what cannot or should not be in one frame, whatever its neighbours hold."""
+    yield from find_point_faults(frame.points, frame.columns)
+    yield from find_box_faults(frame.ground_truth.box)
+    yield from find_label_faults(frame.ground_truth, frame.class_names)
+    fault = find_pose_fault(frame.world_from_vehicle)
+    if fault:
+        yield fault
+    if frame.timestamp_us < 0:
+        yield Finding("timestamp", f"a timestamp of {frame.timestamp_us} us; times count from 0 on")
