@@ -15,12 +15,22 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.rsn import SegmentationConfig
 from pcdet_poly.engine.checkpoint_damage import compute_checksum, find_damaged_member
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 
 FORMAT = 1
 Weights = Literal["raw", "ema"]
+# Settings of a model that weigh losses, choose targets or starting weights: trained weights mean the same with others.
+_MEAN_NOTHING = frozenset(
+    f"model.{name}"
+    for name in (
+        *("prior", "smooth_l1_beta", "box_weight", "code_weights", "direction_weight", "equal_overlaps"),
+        *("foreground_score", "sigma_m", "box_heat", "sparse_backend"),
+        *(f"segmentation.{name}" for name in SegmentationConfig.model_fields),
+    )
+)
 _UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, OSError, pickle.UnpicklingError)  # what torch.load raises
 
 
@@ -130,7 +140,8 @@ def load_model(
         weights: `raw` or `ema`, see `choose_weights`.
 
     Raises:
-        UserError: at the first tensor that does not fit.
+        UserError: at the first tensor that does not fit, or where the same numbers would mean something else: the
+            classes in another order, another grid, another encoder.
     """
     state = choose_weights(checkpoint, path, weights)
     wanted, found = model_signature(model.state_dict()), model_signature(state)
@@ -141,7 +152,40 @@ def load_model(
                 f"{_describe_shape(wanted, name)} here"
                 f"{_describe_difference(checkpoint.config, config)}; use the config that it was trained with"
             )
+    if (difference := find_changed_meaning(checkpoint.config, config)) is not None:
+        key, old, new = difference
+        raise UserError(
+            f"{path}: its weights were trained with {key} = {old}, and {key} = {new} would read them wrongly; "
+            f"leave {key} as it was, or train with the new one"
+        )
     model.load_state_dict(dict(state))
+
+
+def find_changed_meaning(there: Mapping[str, Any], config: Config) -> tuple[str, Any, Any] | None:
+    """Return the first setting with which weights that fit by shape would mean something else, or None.
+
+    Args:
+        there: the settings that the weights were trained with, as plain types; those that it lacks, because an earlier
+            version wrote it, are not looked at.
+        config: the settings that they are to be used with.
+
+    Returns:
+        The key with dots between sections, its value there, its value in `config`.
+    """
+    here = config_values(config)
+    meant = {
+        "data": {"classes": here["data"]["classes"]},
+        "grid": here["grid"],
+        "model": here["model"],
+    }
+    return find_first_difference(_select_known(there, meant), _select_known(meant, there), ignore=_MEAN_NOTHING)
+
+
+def _select_known(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of `values` that `wanted` has too, section by section."""
+    both = {name: value for name, value in values.items() if name in wanted}
+    nested = {n: v for n, v in both.items() if isinstance(v, Mapping) and isinstance(wanted[n], Mapping)}
+    return both | {name: _select_known(value, wanted[name]) for name, value in nested.items()}
 
 
 def find_first_difference(

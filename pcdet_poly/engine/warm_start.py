@@ -10,7 +10,7 @@ from torch import nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.distributed import rank
-from pcdet_poly.engine.checkpoint import choose_weights, load_checkpoint
+from pcdet_poly.engine.checkpoint import choose_weights, find_changed_meaning, load_checkpoint
 from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
 
@@ -27,7 +27,7 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
         folder: the run's folder.
 
     Raises:
-        UserError: where nothing fits.
+        UserError: where nothing fits, or the classes are the same in another order.
     """
     source, device = config.train.initial_weights, torch.device("cpu")
     if source is None or Run(folder, config, device).list_checkpoints():
@@ -35,13 +35,21 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
     path = Path(source).expanduser()
     if path.is_dir():
         path = Run(path, config, device).find_checkpoint("last")
-    found, wanted = choose_weights(load_checkpoint(path), path), model.state_dict()
+    checkpoint = load_checkpoint(path)
+    difference = find_changed_meaning(checkpoint.config, config)
+    if difference is not None and difference[0] == "data.classes" and sorted(difference[1]) == sorted(difference[2]):
+        raise UserError(
+            f"{path}: its outputs are {', '.join(difference[1])}, in this order, and data.classes names "
+            f"{', '.join(difference[2])}; write data.classes in the order of the weights"
+        )
+    found, wanted = choose_weights(checkpoint, path), model.state_dict()
     fitting = {name: tensor for name, tensor in found.items() if name in wanted and wanted[name].shape == tensor.shape}
     if not fitting:
         raise UserError(f"train.initial_weights = {source}: no tensor fits this model; name a run of a similar config")
     model.load_state_dict(fitting, strict=False)
     if rank() == 0:
-        print(f"{path}: {_summarize_weights(list(wanted), set(fitting), set(found))}", file=sys.stderr)
+        note = "" if difference is None else "; trained with {} = {}, here {}".format(*difference)
+        print(f"{path}: {_summarize_weights(list(wanted), set(fitting), set(found))}{note}", file=sys.stderr)
 
 
 def _summarize_weights(wanted: list[str], fitting: set[str], found: set[str]) -> str:

@@ -16,6 +16,7 @@ from pcdet_poly.engine.checkpoint import (
     DamagedCheckpointError,
     config_hash,
     config_values,
+    find_changed_meaning,
     find_first_difference,
     load_checkpoint,
     load_model,
@@ -91,6 +92,35 @@ def test_a_checkpoint_of_another_model_is_one_line(model: nn.Module, expected: s
     assert "(model.head_width = 4 there, 5 here)" in str(error.value)
     assert "\n" not in str(error.value)
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items()), "nothing was copied"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"data": {"classes": ["PEDESTRIAN", "VEHICLE", "CYCLIST"]}}, "data.classes"),
+        ({"data": {"classes": ["VEHICLE", "PEDESTRIAN", "SIGN"]}}, "data.classes"),
+        ({"grid": {"lower": [-76.16, -74.88, -2.0]}}, "grid.lower"),
+        ({"grid": {"cell": [0.16, 0.16, 6.0]}}, "grid.cell"),
+        ({"model": {"encoder": "dynamic_any_height"}}, "model.encoder"),
+        ({"model": {"centre_offsets": "xy"}}, "model.centre_offsets"),
+        ({"model": {"prior": 0.01}}, None),  # where training starts from
+        ({"decode": {"score": 0.3}, "data": {"returns": [1], "min_points": 5}, "train": {"epochs": 9}}, None),
+    ],
+)
+def test_weights_that_would_mean_something_else_are_refused(changes: dict, expected: str | None) -> None:
+    model, here = network(), Config.model_validate(changes)
+    checkpoint = checkpoint_of(network(), config())
+    if expected is None:
+        load_model(model, checkpoint, Path("c.pt"), here)
+        return
+    with pytest.raises(UserError, match=rf"^c\.pt: its weights were trained with {expected} = .*; leave {expected} as"):
+        load_model(model, checkpoint, Path("c.pt"), here)
+
+
+def test_settings_that_an_older_checkpoint_lacks_are_no_difference() -> None:
+    values = config_values(config())
+    del values["model"]["centre_offsets"], values["grid"]
+    assert find_changed_meaning(values, config(centre_offsets="xy")) is None
 
 
 def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(tmp_path: Path) -> None:

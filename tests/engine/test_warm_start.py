@@ -66,3 +66,19 @@ def test_a_run_that_has_a_checkpoint_goes_on_from_that(tmp_path: Path) -> None:
     before = model["body"].weight.clone()
     warm_start(model, config(tmp_path / "gone.pt"), tmp_path / "run")
     assert torch.equal(model["body"].weight, before)
+
+
+def test_classes_in_another_order_are_refused_and_other_classes_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(tmp_path / "c.pt", network(3))
+    turned = Config.model_validate(
+        {"train": {"initial_weights": str(path)}, "data": {"classes": ["PEDESTRIAN", "VEHICLE", "CYCLIST"]}}
+    )
+    with pytest.raises(UserError, match=r"its outputs are VEHICLE, PEDESTRIAN, CYCLIST, in this order"):
+        warm_start(network(3), turned, tmp_path / "run")
+    one = Config.model_validate({"train": {"initial_weights": str(path)}, "data": {"classes": ["CYCLIST"]}})
+    warm_start(network(1), one, tmp_path / "run")
+    assert (
+        "trained with data.classes = ['VEHICLE', 'PEDESTRIAN', 'CYCLIST'], here ['CYCLIST']" in capsys.readouterr().err
+    )
