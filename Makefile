@@ -2,6 +2,7 @@
 # make mini-study   a study of two arms and three seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
 # make lint   ruff and mypy alone
+# make environment      .venv with the libraries and the command pcdet-poly (environment-dev: and the tests' tools)
 # make docs   the documentation as a site, in site/ (strict: a broken link is an error)
 # make clean  remove what make demo wrote (the environment stays)
 
@@ -25,12 +26,17 @@ $(VENV)/bin/python:
 		|| { echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; run make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+# The package is installed as a link to these sources, for its command pcdet-poly. The requirements hold what builds it.
+LINK_PACKAGE = $(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+$(VENV)/installed: requirements.txt pyproject.toml setup.py | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -r requirements.txt
+	$(LINK_PACKAGE)
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt pyproject.toml setup.py | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet -r requirements-dev.txt
+	$(LINK_PACKAGE)
 	@touch $@ $(VENV)/installed
 
 demo-data: $(VENV)/installed
