@@ -5,32 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-
-import torch
-from torch import Tensor, nn
+from typing import Any
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_training_batches
-from pcdet_poly.distributed import broadcast_from_first, compute_loss_weights, rank, wait_for_all, world_size
-from pcdet_poly.engine.activations import enable_checkpointing
+from pcdet_poly.distributed import broadcast_from_first, rank, wait_for_all, world_size
 from pcdet_poly.engine.best import compute_score
 from pcdet_poly.engine.board import show_evaluation
-from pcdet_poly.engine.ema import update_average
 from pcdet_poly.engine.evaluate import evaluate_run
-from pcdet_poly.engine.gradient_sizes import GradientSizes
-from pcdet_poly.engine.loss_window import SKIPPED
-from pcdet_poly.engine.optim import set_rates
-from pcdet_poly.engine.precision import autocast, check_scale
-from pcdet_poly.engine.processes import average_gradients, share_buffers, stop_if_asked_anywhere
+from pcdet_poly.engine.lockstep import describe_shared_settings
+from pcdet_poly.engine.processes import share_buffers, stop_if_asked_anywhere
 from pcdet_poly.engine.progress import report_progress
 from pcdet_poly.engine.run import Run
-from pcdet_poly.engine.state import TrainingState, restore_state, save_if_best, save_state, seed_step
+from pcdet_poly.engine.state import save_if_best
 from pcdet_poly.engine.table import flatten_scores
-from pcdet_poly.engine.timeline import Timeline, build_timeline
+from pcdet_poly.engine.timeline import Timeline
+from pcdet_poly.engine.training import Training, build_training, list_frame_ids
+from pcdet_poly.errors import UserError
 from pcdet_poly.models import Recipe
+from pcdet_poly.models.layers.shared_inputs import share_inputs
 from pcdet_poly.signals import StopRequest, catch_stop_signals, hold_stop_signals
-from pcdet_poly.structures import Batch, Losses
+from pcdet_poly.structures import Batch
 
 
 def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDataset | None) -> None:
@@ -49,114 +45,109 @@ def train(run: Run, recipe: Recipe, frames: FrameDataset, validation: FrameDatas
         UserError: where a loss or a gradient is not finite.
         KeyboardInterrupt: where somebody asked to stop.
     """
-    timeline = build_timeline(run.config, frames)
-    state = restore_state(run, recipe, timeline)
+    (error,) = train_in_lockstep([(run, recipe)], frames, validation)
+    if error is not None:
+        raise error
+
+
+def train_in_lockstep(
+    runs: Sequence[tuple[Run, Recipe]], frames: FrameDataset, validation: FrameDataset | None
+) -> tuple[UserError | None, ...]:
+    """Train several runs step by step beside each other, so that they share what does not depend on their weights.
+
+    Each run gets what it would get alone, bit for bit: every batch is read, augmented, grouped into cells and
+    turned into targets once, and all runs take the step on it. A run that is behind, because it was stopped
+    earlier, catches up first. Ctrl-C lets all finish the step, saves, and raises KeyboardInterrupt.
+
+    Args:
+        runs: runs and their detectors; their settings differ in losses and optimisation alone.
+        frames: frames to train on.
+        validation: frames to evaluate on, if any.
+
+    Returns:
+        For each run the error that ended it, None where it came to its end. The others go on.
+
+    Raises:
+        UserError: where frames cannot be read.
+        KeyboardInterrupt: where somebody asked to stop.
+    """
+    shared = [describe_shared_settings(run.config) for run, _ in runs]
+    assert all(each == shared[0] for each in shared), "these runs do not read the same batches"
+    trainings = [build_training(run, recipe, frames) for run, recipe in runs]
+    if len(runs) > 1:
+        share_inputs(recipe.model for _, recipe in runs)
+    for training in trainings:
+        with training.keep_error():
+            training.restore()
     with catch_stop_signals(at_once=world_size() == 1) as stop:
         try:
-            _evaluate_if_due(
-                run, recipe, timeline, state, validation, stop
-            )  # stopped between a step and its evaluation
-            _train_on(run, recipe, timeline, state, frames, validation, stop)
+            _evaluate_due(trainings, validation, stop)  # stopped between a step and its evaluation
+            _train_on(trainings, frames, validation, stop)
         except KeyboardInterrupt:
             with hold_stop_signals():
-                save_state(run, timeline, state)
+                _save_all(trainings)
                 wait_for_all()  # torchrun ends all processes as soon as one has left
             raise
         finally:
-            run.close()
+            for training in trainings:
+                training.run.close()
+    return tuple(training.error for training in trainings)
 
 
 def _train_on(
-    run: Run,
-    recipe: Recipe,
-    timeline: Timeline,
-    state: TrainingState,
-    frames: FrameDataset,
-    validation: FrameDataset | None,
-    stop: StopRequest,
+    trainings: Sequence[Training], frames: FrameDataset, validation: FrameDataset | None, stop: StopRequest
 ) -> None:
-    cfg, optimizer, scaler = run.config.train, state.optimizer, state.scaler
-    if cfg.checkpoint_activations:
-        enable_checkpointing(recipe.model, compiled=cfg.compile)
-    network = torch.compile(recipe.model) if cfg.compile else recipe.model
-    gradient_sizes = GradientSizes(recipe.model, with_trunk=not (cfg.compile or cfg.checkpoint_activations))
-    recipe.model.train()
-    with report_progress("train", state.step, timeline.total_steps) as report:
-        for batches in _iterate_batches(
-            state.step, run.config, timeline, frames
-        ):  # several where gradients are accumulated
+    going = _list_going(trainings)
+    if not going:
+        return
+    for training in going:
+        training.prepare_network()
+    first, timeline = min(training.state.step for training in going), going[0].timeline
+    with report_progress("train", first, timeline.total_steps) as report:
+        every_step = _iterate_batches(first, going[0].run.config, timeline, frames)
+        for step, batches in enumerate(every_step, start=first):  # several where gradients are accumulated
             stop_if_asked_anywhere(stop)
             with hold_stop_signals():
-                seed_step(cfg.seed, state.step)
-                set_rates(optimizer, state.step, timeline.total_steps, cfg)
-                share_done = state.step / timeline.total_steps
-                batches = [batch.to(run.device, non_blocking=True) for batch in batches]
-                targets = [recipe.assign(batch) for batch in batches]
-                weights = compute_loss_weights([recipe.counts(each) for each in targets])
-                parts, sizes = [], dict[str, float]()
-                optimizer.zero_grad()
-                for batch, target, weight in zip(batches, targets, weights, strict=True):
-                    with autocast(run.device, cfg.mixed_precision):
-                        maps = network(batch)
-                    losses = recipe.criterion(maps, target, progress=share_done)  # float32, outside autocast
-                    parts.append(_weigh_losses(losses, weight, 1 / len(batches)))
-                    if timeline.should_log(state.step + 1) and batch is batches[-1]:
-                        sizes = gradient_sizes.measure(maps, losses.parts, scale=scaler.get_scale())
-                    scaler.scale(parts[-1].total).backward()  # type: ignore[no-untyped-call]
-                average_gradients(recipe.model)
-                scaler.unscale_(optimizer)
-                gradient_norm = nn.utils.clip_grad_norm_(recipe.model.parameters(), cfg.clip_norm)
-                scaler.step(optimizer)
-                scaler.update()
-                state.step += 1
-                if cfg.ema is not None and state.average is not None:
-                    update_average(state.average, recipe.model, step=state.step, decay=cfg.ema)
-                state.window.add(
-                    state.step, _list_frame_ids(batches), _collect_numbers(parts, gradient_norm, scaler, cfg.clip_norm)
-                )
-                if timeline.should_log(state.step) or run.device.type == "cpu":
-                    state.window.check()  # waits for a GPU, hence not at every step there
-                    check_scale(scaler, state.step)
-                shown = None
-                if timeline.should_log(state.step):
-                    cells = recipe.observe(maps, targets[-1], progress=share_done)
-                    shown = _log_window(run, state, cells | sizes | _describe_matches(recipe))
-                report(state.step, len(_list_frame_ids(batches)) * world_size(), shown)
-                if timeline.should_save(state.step):
-                    save_state(run, timeline, state)
-            _evaluate_if_due(run, recipe, timeline, state, validation, stop)
+                shown = _take_step(step, going, [batch.to(going[0].run.device, non_blocking=True) for batch in batches])
+                report(step + 1, len(list_frame_ids(batches)) * world_size(), shown)
+                for training in _list_going(going):
+                    if training.state.step == step + 1 and training.timeline.should_save(step + 1):
+                        with training.keep_error():
+                            training.save()
+            _evaluate_due([training for training in going if training.state.step == step + 1], validation, stop)
+            if not (going := _list_going(going)):
+                break
 
 
-def _weigh_losses(losses: Losses, weight: dict[str, Tensor], share: float) -> Losses:
-    """Return the part of a step's losses that one of its batches gives."""
-    return Losses({name: loss * weight.get(name, 1) * share for name, loss in losses.parts.items()})
+def _take_step(step: int, trainings: Sequence[Training], batches: Sequence[Batch]) -> dict[str, float] | None:
+    """Let every training that has done `step` steps take the next one; return what a progress line shows of the first.
+
+    Targets are made once: they follow from the batch and from settings that all have in common.
+    """
+    shown: list[dict[str, float] | None] = []
+    targets: list[Any] | None = None
+    for training in trainings:
+        if training.state.step != step:  # ahead of the others
+            continue
+        if targets is None or not training.recipe.shares_targets:
+            targets = [training.recipe.assign(batch) for batch in batches]
+        with training.keep_error():
+            shown.append(training.take_step(batches, targets))
+    return shown[0] if shown else None
 
 
-def _collect_numbers(
-    parts: Sequence[Losses], gradient_norm: Tensor, scaler: torch.amp.GradScaler, clip_norm: float
-) -> dict[str, Tensor]:
-    """Return what a step gives to the log, still on its device."""
-    losses = {name: torch.stack([each.parts[name].detach() for each in parts]).sum() for name in parts[0].parts}
-    named = {f"loss/{name}": loss for name, loss in losses.items()}
-    skipped = {SKIPPED: ~gradient_norm.isfinite()} if scaler.is_enabled() else {}
-    numbers = {
-        "gradient_norm": gradient_norm,
-        "clipped_steps": (gradient_norm > clip_norm).float(),
-    }  # a share, as means
-    return {"loss": Losses(losses).total, **named, **numbers, **skipped}
+def _list_going(trainings: Sequence[Training]) -> list[Training]:
+    """List the trainings that no error has ended."""
+    return [training for training in trainings if training.error is None]
 
 
-def _describe_matches(recipe: Recipe) -> dict[str, float]:
-    """Return the weights that losses have by `match`, for the log."""
-    return {
-        f"match/{name}/{part}": weight
-        for name, loss in recipe.matched.items()
-        for part, weight in loss.describe_weights().items()
-    }
-
-
-def _list_frame_ids(batches: Sequence[Batch]) -> tuple[str, ...]:
-    return tuple(name for batch in batches for name in batch.frame_ids)
+def _save_all(trainings: Sequence[Training]) -> None:
+    """Save what goes on later. Raises UserError where there is nothing left to go on with."""
+    for training in _list_going(trainings):
+        with training.keep_error():
+            training.save()
+    if not _list_going(trainings):
+        raise next(training.error for training in trainings if training.error is not None)
 
 
 def _iterate_batches(step: int, config: Config, timeline: Timeline, frames: FrameDataset) -> Iterator[list[Batch]]:
@@ -173,33 +164,23 @@ def _iterate_batches(step: int, config: Config, timeline: Timeline, frames: Fram
         first_step = 0
 
 
-def _log_window(run: Run, state: TrainingState, cells: dict[str, float]) -> dict[str, float]:
-    """Write the means since the last log line and the last batch's `cells`; return what a progress line shows."""
-    group = state.optimizer.param_groups[0]
-    means = state.window.compute_means()
-    run.log("step", state.step, {**means, **cells, "learning_rate": group["lr"], "beta1": group["betas"][0]})
-    state.window.clear()
-    shown = {name.removeprefix("loss/"): value for name, value in means.items() if name.startswith("loss")}
-    return shown | {"rate": group["lr"]}
-
-
-def _evaluate_if_due(
-    run: Run,
-    recipe: Recipe,
-    timeline: Timeline,
-    state: TrainingState,
-    validation: FrameDataset | None,
-    stop: StopRequest,
-) -> None:
-    """Evaluate, keep the checkpoint if it is the best so far, then log: a logged evaluation is a finished one."""
-    if (
-        validation is None
-        or not timeline.should_evaluate(state.step)
-        or broadcast_from_first(run.has_logged("evaluation", state.step))
-    ):
+def _evaluate_due(trainings: Sequence[Training], validation: FrameDataset | None, stop: StopRequest) -> None:
+    """Evaluate every training that is at a step where it should be, and has not been yet."""
+    if validation is None:
         return
+    for training in _list_going(trainings):
+        with training.keep_error():
+            if training.timeline.should_evaluate(training.state.step) and not broadcast_from_first(
+                training.run.has_logged("evaluation", training.state.step)
+            ):
+                _evaluate(training, validation, stop)
+
+
+def _evaluate(training: Training, validation: FrameDataset, stop: StopRequest) -> None:
+    """Evaluate, keep the checkpoint if it is the best so far, then log: a logged evaluation is a finished one."""
+    run, state = training.run, training.state
     state.window.check()
-    recipe = replace(recipe, model=state.average or recipe.model)
+    recipe = replace(training.recipe, model=state.average or training.recipe.model)
     share_buffers(recipe.model)
     found = evaluate_run(run, recipe, validation, step=state.step, check=partial(stop_if_asked_anywhere, stop))
     state.model.train()
@@ -208,6 +189,6 @@ def _evaluate_if_due(
     metrics = found.table.to_json()
     score = compute_score(metrics, run.config)
     with hold_stop_signals():
-        save_if_best(run, timeline, state, score)
+        save_if_best(run, training.timeline, state, score)
         run.log("evaluation", state.step, {"score": score, **flatten_scores(metrics, run.config.data.classes)})
         show_evaluation(run, found.evaluator, run.folder / "pictures", state.step)

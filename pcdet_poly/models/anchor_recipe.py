@@ -39,4 +39,5 @@ def build_pointpillars(cfg: Config) -> Recipe:
         decode=AnchorDecoder(anchors, cfg.decode, direction_offset_rad=offset_rad),
         observe=observe,
         matched=collect_matched(**{"class": loss}),
+        shares_targets=True,
     )

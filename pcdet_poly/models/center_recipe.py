@@ -81,4 +81,5 @@ def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Rec
         observe=observe,
         counts=criterion.count_normalizers,
         matched=collect_matched(heatmap=loss),
+        shares_targets=True,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
 from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.structures import Batch, CenterMaps, Grid
 
 
-class CenterPointVoxel(nn.Module):
+class CenterPointVoxel(SharesInputs):
     """Mean of each voxel's points, sparse backbone, bird's-eye backbone, centre head.
 
     Frames without points give maps like any other. Points have `point_channels` numbers: x, y, z,
@@ -52,6 +53,10 @@ class CenterPointVoxel(nn.Module):
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
-            voxels = average_points(points, batch.frame_of_point, self.grid, batch.size, max_points=self.max_points)
+            voxels = self.compute_once(
+                "voxels",
+                (batch,),
+                lambda: average_points(points, batch.frame_of_point, self.grid, batch.size, max_points=self.max_points),
+            )
             image: Tensor = self.encoder(voxels, channels_last=self.channels_last)
             return image

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
+from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.ops.scatter import to_bev
 from pcdet_poly.structures import Batch, Grid
 
 
-class PillarDetector(nn.Module):
+class PillarDetector(SharesInputs):
     """Pillars, bird's-eye backbone, a dense head. Frames without points give maps like any other.
 
     `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. Points have
@@ -51,6 +52,10 @@ class PillarDetector(nn.Module):
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
-            voxels = self.encoder.group_points(points, batch.frame_of_point, self.grid, batch.size)
+            voxels = self.compute_once(
+                "voxels",
+                (batch,),
+                lambda: self.encoder.group_points(points, batch.frame_of_point, self.grid, batch.size),
+            )
             features = self.encoder(points, voxels)  # (V, C)
             return to_bev(features, voxels, channels_last=self.channels_last)

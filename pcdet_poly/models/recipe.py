@@ -32,6 +32,9 @@ class Recipe:
     counts: Callable[[Any], dict[str, Tensor]] = lambda targets: {}
     # Losses that measure gradients while they train, by name: what they measured is saved with the run.
     matched: Mapping[str, MatchedLoss] = field(default_factory=dict)
+    # Whether `assign` depends on nothing but the batch and settings outside of the losses: then runs in lockstep
+    # make the targets of a batch once.
+    shares_targets: bool = False
 
 
 def build_recipe(cfg: Config) -> Recipe:

@@ -45,4 +45,5 @@ def build_rsn(cfg: Config) -> Recipe:
         observe=observe,
         counts=criterion.count_normalizers,
         matched=collect_matched(heatmap=loss, segmentation=criterion.segmentation_loss),
+        shares_targets=True,
     )

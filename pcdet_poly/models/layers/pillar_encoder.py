@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.distributed import sum_over_processes
 from pcdet_poly.models.layers.pillar_padding import Pooled, start_padding
+from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.models.layers.sync_norm import SyncBatchNorm1d
 from pcdet_poly.ops.pillars import gram_matrix, linear_max, linear_relu_pool, sort_and_decorate
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Voxels
 
 
-class PillarEncoder(nn.Module):
+class PillarEncoder(SharesInputs):
     """Pillar encoder: layers of linear map, batch norm and ReLU on points, then the maximum over each pillar.
 
     Each point's inputs are its columns, its offset from the mean of its pillar's points and its
@@ -70,7 +71,10 @@ class PillarEncoder(nn.Module):
 
     def forward(self, points: Tensor, voxels: Voxels) -> Tensor:
         """Points (P, C) and the pillars they lie in -> (V, channels[-1]); points in no pillar are left out."""
-        features, pillars = sort_and_decorate(points, voxels)  # (K, C + 7)
+        # The points of a batch follow from its voxels.
+        features, pillars = self.compute_once(
+            "points", (voxels,), lambda: sort_and_decorate(points, voxels)
+        )  # (K, C + 7)
         rows, num_rows, padding, pooled = pillars.num_points, len(features), None, None
         if self.max_points is not None:
             padding = start_padding(features, rows, self.max_points)
@@ -89,7 +93,7 @@ class PillarEncoder(nn.Module):
         return (highest + shift).relu()
 
 
-class PillarLayer(nn.Module):
+class PillarLayer(SharesInputs):
     """Linear layer and batch norm on points, as one linear map whose part on pooled features is done per pillar.
 
     Batch norm needs no pass over the layer's outputs: their mean and variance are W m and
@@ -141,7 +145,7 @@ class PillarLayer(nn.Module):
         assert norm.running_var is not None
         if not self.training:
             return norm.running_mean, norm.running_var
-        total, outer = _sum_moments(features, pooled, rows)
+        total, outer = self._sum_moments(features, pooled, rows)
         count: int | Tensor = num_rows
         if isinstance(norm, SyncBatchNorm1d):
             count, total, outer = _sum_over_processes(total.new_tensor(count), total, outer)
@@ -153,20 +157,19 @@ class PillarLayer(nn.Module):
         _update_running(norm, mean, variance * count / (count - 1))
         return mean.to(features.dtype), variance.to(features.dtype)
 
+    def _sum_moments(self, features: Tensor, pooled: Pooled | None, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum the features of all rows, (C,), and their outer products, (C, C), pillars' maxima appended; float64.
 
-def _sum_moments(features: Tensor, pooled: Pooled | None, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum the features of all rows, (C,), and their outer products, (C, C), pillars' maxima appended; float64.
-
-    Rows without a point are zeros in the first layer, and in the pools in later ones.
-    """
-    if pooled is None:
-        outer = gram_matrix(features)
-        return outer[-1, :-1], outer[:-1, :-1]
-    total, highest = pooled.total.double(), pooled.highest.double()
-    repeated = rows[:, None] * highest
-    cross = total.T @ highest
-    outer = torch.cat([torch.cat([pooled.product, cross], 1), torch.cat([cross.T, highest.T @ repeated], 1)])
-    return torch.cat([total.sum(0), repeated.sum(0)]), outer
+        Rows without a point are zeros in the first layer, and in the pools in later ones.
+        """
+        if pooled is None:
+            outer = self.compute_once("products", (features,), lambda: gram_matrix(features))
+            return outer[-1, :-1], outer[:-1, :-1]
+        total, highest = pooled.total.double(), pooled.highest.double()
+        repeated = rows[:, None] * highest
+        cross = total.T @ highest
+        outer = torch.cat([torch.cat([pooled.product, cross], 1), torch.cat([cross.T, highest.T @ repeated], 1)])
+        return torch.cat([total.sum(0), repeated.sum(0)]), outer
 
 
 def _sum_over_processes(*parts: Tensor) -> Iterator[Tensor]:
