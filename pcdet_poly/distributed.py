@@ -70,11 +70,16 @@ def compute_loss_weights(counts: Sequence[Mapping[str, Tensor]]) -> list[dict[st
 
 def is_set_in_any_process(flag: bool) -> bool:
     """Return whether `flag` is true in any process. Returns once all have asked, and does not wait for a GPU."""
+    return bool(max_over_processes(int(flag)))
+
+
+def max_over_processes(number: int) -> int:
+    """Return the largest `number` of all processes. Returns once all have asked, and does not wait for a GPU."""
     if world_size() == 1:
-        return flag
-    asked = torch.tensor(int(flag))
-    dist.all_reduce(asked, dist.ReduceOp.MAX)
-    return bool(asked)
+        return number
+    largest = torch.tensor(number)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
 
 
 def wait_for_all() -> None:

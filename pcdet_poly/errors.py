@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+from pcdet_poly.signals import answer_at_once, answer_no_more, catch_stop_signals, find_signal
 
 
 class UserError(ValueError):
@@ -17,17 +21,35 @@ class UserError(ValueError):
 def run_command(main: Callable[[], int | None]) -> int:
     """Run a command line's `main` and turn its end into an exit code.
 
-    0 or what `main` returns; 2 with one line on stderr for a `UserError`, a missing file, a
-    permission or a full disk; 130 after Ctrl-C. Anything else is a bug and keeps its traceback.
+    0 or what `main` returns; 2 with one line on stderr for a `UserError`, a missing file, a permission or a full disk;
+    128 + n with one line for the signal n that asked to stop (130 after Ctrl-C). Anything else is a bug and keeps its
+    traceback.
     """
+    with catch_stop_signals(at_once=False) as stop:
+        try:
+            answer_at_once()
+            code = _run_until_error(main)
+            answer_no_more()
+        except KeyboardInterrupt as error:
+            answer_no_more()
+            return _report_stop(find_signal(error), getattr(error, "__notes__", []))
+        except Exception as error:
+            if stop.signum is None:
+                raise
+            answer_no_more()  # a library may make another error of what stopped it, and so may our own tidying up
+            lost = f"stopped while something failed ({type(error).__name__}: {error})"
+            return _report_stop(signal.Signals(stop.signum), [" ".join(lost.split())])
+        if stop.signum is not None and code == 0:
+            return _report_stop(signal.Signals(stop.signum), ["everything was done already, and is kept"])
+        return code
+
+
+def _run_until_error(main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except UserError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted: nothing half-written was kept; run the same command again to go on", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader (head, less) has gone: keep Python from complaining once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -40,6 +62,16 @@ def run_command(main: Callable[[], int | None]) -> int:
         advice = nearest or f"; {_OS_ERRORS_OF_USERS[error.errno]}"
         print(f"error: {place}{error.strerror}{advice}", file=sys.stderr)
         return 2
+
+
+def _report_stop(signum: signal.Signals, notes: Sequence[str]) -> int:
+    """Say in one line what was kept, for all processes that torchrun started together; return the exit code."""
+    if "LOCAL_RANK" not in os.environ or os.environ.get("RANK", "0") == "0":
+        what = "interrupted" if signum == signal.SIGINT else f"stopped by {signum.name}"
+        kept = "; ".join(notes) or "nothing half-written was kept; run the same command again to go on"
+        with suppress(OSError):  # a terminal that is gone
+            print(f"{what}: {kept}", file=sys.stderr, flush=True)
+    return 128 + signum
 
 
 def suggest_word(word: str, words: Iterable[str]) -> str:

@@ -10,9 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.signals import (
+    catch_stop_signals,
+    find_signal,
+    hold_stop_signals,
+    ignore_stop_signals,
+    list_stop_signals,
+)
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -76,7 +84,8 @@ def _run_in_processes(
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(counter,))
     try:
-        pending: dict[Future[Result], Job] = {pool.submit(_run_job, function, job): job for job in jobs}
+        with hold_stop_signals(), _block_signals_in_children():
+            pending: dict[Future[Result], Job] = {pool.submit(_run_job, function, job): job for job in jobs}
         while pending:
             finished, _ = wait(pending, timeout=_REFRESH_S, return_when=FIRST_COMPLETED)
             show(counter.get_obj().value)  # without its lock, which a killed worker may hold
@@ -98,18 +107,33 @@ def _run_in_processes(
 _counter: Any = None  # this worker process's view of the shared progress count
 
 
+@contextmanager
+def _block_signals_in_children() -> Iterator[None]:
+    """Let processes that are started inside begin with signals blocked, until `_start_worker` knows what to do."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # otherwise it starts inside, and unblocks signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, list_stop_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(counter: Any) -> None:
-    """Leave Ctrl-C to the parent, unwind on SIGTERM, and do not outlive the parent."""
+    """Leave the terminal's signals to the parent, end on SIGTERM, and do not outlive the parent."""
     global _counter
     _counter = counter
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    ignore_stop_signals()
+    signal.signal(signal.SIGTERM, _leave)  # between two jobs; inside one see _run_job
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
 def _leave(signum: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the pool may send another one into our cleaning up
-    raise SystemExit(128 + signum)
+    os._exit(128 + signum)
 
 
 def _follow_parent() -> None:
@@ -120,10 +144,11 @@ def _follow_parent() -> None:
 
 
 def _run_job(function: Callable[[Job, Advance], Result], job: Job) -> Result:
-    try:
-        return function(job, _advance_shared)
-    except SystemExit as leave:
-        os._exit(int(leave.code or 0))  # unwound; the pool would take the exception for a result and go on
+    with catch_stop_signals():
+        try:
+            return function(job, _advance_shared)
+        except KeyboardInterrupt as stop:
+            os._exit(128 + find_signal(stop))  # unwound; the pool would take the exception for a result and go on
 
 
 def _advance_shared(amount: int) -> None:

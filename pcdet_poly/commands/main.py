@@ -9,19 +9,34 @@ from typing import NoReturn
 
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
 from pcdet_poly.errors import UserError, run_command, suggest_word
+from pcdet_poly.signals import prepare_to_end
 from pcdet_poly.version import __version__
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run `pcdet-poly` with `words`, by default those of the command line; returns the exit code."""
-    # Idle OpenMP threads sleep instead of spinning. libgomp reads this once, when torch or numba loads it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return run_command(lambda: dispatch(sys.argv[1:] if words is None else words))
+    _let_idle_threads_sleep()
+    if words is not None:
+        return run_command(lambda: dispatch(words))
+    return _run_program(sys.argv[1:])
 
 
 def exit_with(name: str) -> NoReturn:
     """Run the command `name` with the words of the command line, then end the program with its exit code."""
-    sys.exit(main([name, *sys.argv[1:]]))
+    _let_idle_threads_sleep()
+    sys.exit(_run_program([name, *sys.argv[1:]]))
+
+
+def _let_idle_threads_sleep() -> None:
+    """Let idle OpenMP threads sleep instead of spinning. libgomp reads this once, when torch or numba loads it."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _run_program(words: Sequence[str]) -> int:
+    """Run a command in a process that ends with it; returns its exit code."""
+    code = run_command(lambda: dispatch(words))
+    prepare_to_end(code)
+    return code
 
 
 def dispatch(words: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from pcdet_poly.distributed import is_set_in_any_process, sum_over_processes, wait_for_all, world_size
+from pcdet_poly.distributed import max_over_processes, sum_over_processes, wait_for_all, world_size
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.errors import UserError
 from pcdet_poly.signals import StopRequest, catch_stop_signals, ignore_stop_signals
@@ -115,8 +116,10 @@ def stop_if_asked_anywhere(stop: StopRequest) -> None:
 
     All must call it.
     """
-    stop.asked = is_set_in_any_process(stop.asked or _has_lost_torchrun())
-    stop.raise_if_asked()
+    own = signal.SIGTERM if _has_lost_torchrun() else 0
+    if signum := max_over_processes(stop.signum or own):
+        stop.signum = signum  # all processes end with the same exit code
+        stop.raise_if_asked()
 
 
 def _has_lost_torchrun() -> bool:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ def test_a_run_folder_alone_can_be_evaluated_anywhere(trained: Path, tmp_path: P
     shutil.rmtree(tmp_path / "moved/pictures")
     assert "VEHICLE" in run("test.py", "moved", cwd=tmp_path)
     after = json.loads((tmp_path / "moved/metrics.json").read_text())
+    assert after["meta"]["provenance"].pop("run") == "moved"
+    assert before["meta"]["provenance"].pop("run") == "tiny"
     assert after == before | {"meta": before["meta"] | {"run": "moved"}}
     assert len(list((tmp_path / "moved/pictures").glob("*.png"))) == 2
     found = read_detections(tmp_path / "moved/detections.parquet")
@@ -78,10 +81,15 @@ def test_a_run_folder_alone_can_be_evaluated_anywhere(trained: Path, tmp_path: P
 
 
 def test_other_data_checkpoint_settings_and_output(call, store: Path, tmp_path: Path) -> None:
-    options = ["--data", store, store, "--checkpoint", "best", "--output", tmp_path]
+    from pcdet_poly.data.store.frame_store import write_store
+    from tests.tiny import frame
+
+    other = tmp_path / "other"
+    write_store(other, [replace(frame(number), segment="more") for number in range(5)])
+    options = ["--data", store, other, "--checkpoint", "best", "--output", tmp_path]
     assert call("test.py", "runs/tiny", *options, "decode.score=0.99")[0] == 0
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["meta"]["data"] == [str(store), str(store)]
+    assert metrics["meta"]["data"] == [str(store), str(other)]
     assert (metrics["meta"]["frames"], metrics["meta"]["predictions"]) == (10, 0)
 
 
@@ -113,7 +121,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
     *progress, last = errors.strip().splitlines()
-    assert last.startswith("stopped and saved; go on with: ")
+    assert last.startswith("interrupted: saved; go on with: ")
     assert last.endswith("--resume")
     # Python says so where the signal met a finalizer, or a worker that was handing a batch over; the loop still stops.
     if "Exception ignored" not in errors and "resource_sharer" not in errors:

@@ -19,7 +19,7 @@ from pcdet_poly.engine.checkpoint import load_checkpoint
 from tests.sockets import is_loopback, list_open_addresses
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
-SAVED = "stopped and saved; go on with: torchrun --nproc-per-node 2 "
+SAVED = ": saved; go on with: torchrun --nproc-per-node 2 "
 # What is sent after the first step, in order: number of the process, signal.
 SIGNALS_BY_CASE = {
     "SIGINT twice": [(0, INT), (1, INT), (0, INT), (1, INT)],
@@ -50,7 +50,7 @@ def check_saved_once(folder: Path, errors: str) -> None:
 
 
 @pytest.mark.slow
-def test_whatever_signals_arrive_all_processes_save_once_and_end_with_130(store: Path, tmp_path: Path) -> None:
+def test_whatever_signals_arrive_all_processes_save_once_and_end_with_one_exit_code(store: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
         groups = {}
         for case in SIGNALS_BY_CASE:
@@ -65,7 +65,10 @@ def test_whatever_signals_arrive_all_processes_save_once_and_end_with_130(store:
                 processes[number].send_signal(signum)
         for case, processes in groups.items():
             first, second = (process.communicate()[1] for process in processes)
-            assert [process.returncode for process in processes] == [130, 130], (case, first, second)
+            codes = {process.returncode for process in processes}
+            sent = {signum for _, signum in SIGNALS_BY_CASE[case]}  # where two are waiting, the system picks the first
+            assert len(codes) == 1, (case, first, second)
+            assert codes <= {128 + signum for signum in sent}, (case, first, second)
             assert second == "", case
             check_saved_once(tmp_path / case, first)
 
@@ -82,7 +85,7 @@ def test_signals_without_end_change_nothing(store: Path, tmp_path: Path) -> None
             number += 1
             time.sleep(0.001)
         first, second = (process.communicate()[1] for process in processes)
-        assert [process.returncode for process in processes] == [130, 130], (first, second)
+        assert [process.returncode for process in processes] in ([130, 130], [143, 143]), (first, second)
     assert second == ""
     check_saved_once(folder, first)
 

@@ -12,15 +12,14 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 from pcdet_poly.commands.options import add_device, add_output, add_workers
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
+from pcdet_poly.signals import catch_stop_signals
 
 # Of each part: segments, frames in each, seed of the first.
 _PARTS = {"training": (40, 5, 1000), "validation": (10, 4, 20000)}
@@ -72,18 +71,11 @@ def list_training_steps(folder: Path, device: str) -> list[list[str]]:
 
 
 def run_step(words: list[str]) -> int:
-    """Run one command in a process of its own and return its exit code. Ctrl-C is the step's to answer."""
-    process = subprocess.Popen([sys.executable, "-m", "pcdet_poly", *words], env=os.environ)
-
-    def pass_on(signum: int, frame: FrameType | None) -> None:
-        process.send_signal(signum)
-
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),  # a terminal sends it to both processes
-        signal.SIGTERM: signal.signal(signal.SIGTERM, pass_on),
-    }
-    try:
-        return process.wait()
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    """Run one command in a process of its own and return its exit code. Signals are the step's to answer."""
+    with catch_stop_signals(at_once=False) as stop:
+        process = subprocess.Popen([sys.executable, "-m", "pcdet_poly", *words], env=os.environ)
+        stop.pass_on(process.send_signal)  # a terminal has sent Ctrl-C to both processes; the first one counts
+        code = process.wait()
+        if code == 0:
+            stop.raise_if_asked()
+        return code

@@ -8,7 +8,6 @@ Example: pcdet-poly train configs/quick.yaml train.epochs=4 --name short
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pcdet_poly.commands.configs import add_config, read_config
@@ -45,10 +44,9 @@ def run(options: argparse.Namespace) -> int:
             run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
             try:
                 train(run, recipe, frames, validation)
-            except KeyboardInterrupt:
-                if rank() == 0:
-                    print(f"stopped and saved; go on with: {build_rerun_command('--resume')}", file=sys.stderr)
-                return 130
+            except KeyboardInterrupt as stop:
+                stop.add_note(f"saved; go on with: {build_rerun_command('--resume')}")
+                raise
         if rank() == 0:
             files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
             print(f"{folder}: {files}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--executor", choices=("local", "ray"), default="local", help="where trials run")
     parser.add_argument("--ray-address", metavar="ADDRESS", help="a cluster that is there (default: start one here)")
     parser.add_argument(
-        "--workers", metavar="N", type=parse_positive_int, help="trials at a time (default: cores / threads)"
+        "--workers", metavar="N", type=parse_positive_int, help="processes at a time (default: cores / threads)"
     )
     add_plugin(parser)
 
@@ -50,7 +49,6 @@ def run(options: argparse.Namespace) -> int:
     path = find_config(options.sweep, "sweeps")
     from pcdet_poly.experiments.sweep.schema import read_sweep
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop trials, as Ctrl-C does
     sweep = read_sweep(path)
     output = options.output or Path("sweeps") / path.stem
     if sweep.halving is None:
@@ -88,7 +86,8 @@ def _run_sweep(
         prepare_folder(folder, sweep, trials)
         executor = _start_executor(options, folder, sweep)
         try:
-            run_trials(folder, trials, total_steps, executor)
+            workers = options.workers if options.executor == "ray" else _count_workers(options, sweep)
+            run_trials(folder, trials, total_steps, executor, lockstep=sweep.lockstep, workers=workers, gpus=sweep.gpus)
         finally:
             executor.stop()
     problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
@@ -100,9 +99,7 @@ def _run_sweep(
 
 def _start_executor(options: argparse.Namespace, folder: SweepFolder, sweep: Sweep) -> Executor:
     """Return what starts the trials, on this machine or on a Ray cluster."""
-    # Where the system cannot say which cores are ours (macOS), all are.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = options.workers or max(1, cores // sweep.threads)
+    workers = _count_workers(options, sweep)
     if options.executor == "ray":
         from pcdet_poly.experiments.sweep.ray_executor import RayExecutor
 
@@ -110,3 +107,10 @@ def _start_executor(options: argparse.Namespace, folder: SweepFolder, sweep: Swe
     from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
 
     return LocalExecutor(folder, workers=workers, threads=sweep.threads, gpus=sweep.gpus)
+
+
+def _count_workers(options: argparse.Namespace, sweep: Sweep) -> int:
+    """Count the processes that train at a time on this machine."""
+    # Where the system cannot say which cores are ours (macOS), all are.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return options.workers or max(1, cores // sweep.threads)

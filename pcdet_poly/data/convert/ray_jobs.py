@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.optional_libraries import import_ray
+from pcdet_poly.signals import take_signals_back
 from pcdet_poly.workers import Advance, show_progress
 
 Job = TypeVar("Job")
@@ -140,6 +141,7 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
                 f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
             ) from error
         try:
+            take_signals_back()  # Ray would end this process at SIGTERM
             yield
         finally:
             ray.shutdown()

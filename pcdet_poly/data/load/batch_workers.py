@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
-from pcdet_poly.signals import hold_stop_signals
+from pcdet_poly.signals import hold_stop_signals, ignore_stop_signals
 from pcdet_poly.structures import Batch
 
 
@@ -99,6 +98,7 @@ def _return_unchanged(made: Any) -> Any:
 
 
 def _start_worker(number: int) -> None:
-    # A scheduler and torchrun send SIGTERM to all processes; the training loop, which saves first, then ends this one.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A terminal, a scheduler and torchrun send signals to all processes; the training loop, which saves first, then
+    # ends this one.
+    ignore_stop_signals()
     keep_freed_memory()

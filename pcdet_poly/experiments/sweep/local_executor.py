@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.folder import SweepFolder
+from pcdet_poly.experiments.sweep.groups import Group
 from pcdet_poly.experiments.sweep.trial import build_trial_command
+from pcdet_poly.signals import hold_stop_signals
 
 
 class LocalExecutor:
@@ -35,40 +37,40 @@ class LocalExecutor:
                 "lower --workers, or gpus in the sweep's file"
             )
         self._free_slots = list(range(workers))
-        self._running: dict[str, tuple[int, subprocess.Popen[bytes]]] = {}
+        self._running: dict[Group, tuple[int, subprocess.Popen[bytes]]] = {}
 
     def has_room(self) -> bool:
         """Whether another trial may start now."""
         return bool(self._free_slots)
 
-    def start(self, name: str) -> None:
-        """Start a trial; what it prints goes to its log."""
-        slot, path = self._free_slots.pop(0), self._folder.log_path(name)
+    def start(self, group: Group) -> None:
+        """Start the process of a group of trials; what it prints goes to the log of the first."""
+        slot, path = self._free_slots.pop(0), self._folder.log_path(group[0])
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab") as log:
+        with open(path, "ab") as log, hold_stop_signals():  # no trial runs that we do not know of
             process = subprocess.Popen(
-                build_trial_command(self._folder, name, self._gpus),
+                build_trial_command(self._folder, group, self._gpus),
                 stdout=log,
                 stderr=log,
                 env=os.environ | self._build_environment(slot),
                 start_new_session=True,  # Ctrl-C reaches it through `stop`, once
             )
-        self._running[name] = (slot, process)
+            self._running[group] = (slot, process)
 
-    def collect_ended(self) -> list[tuple[str, int]]:
-        """Collect names and exit codes of trials that have ended since the last call."""
+    def collect_ended(self) -> list[tuple[Group, int]]:
+        """Collect the groups whose processes have ended since the last call, and their exit codes."""
         ended = []
-        for name, (slot, process) in list(self._running.items()):
+        for group, (slot, process) in list(self._running.items()):
             if (code := process.poll()) is not None:
-                del self._running[name]
+                del self._running[group]
                 self._free_slots.append(slot)
-                ended.append((name, code))
+                ended.append((group, code))
         return ended
 
     def stop(self) -> None:
-        """Let running trials finish their step and save, as Ctrl-C does."""
+        """Let running trials finish their step and save."""
         for _, process in self._running.values():
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)  # not SIGINT, which shells let programs in the background ignore
         for _, process in self._running.values():
             process.wait()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pcdet_poly.data.convert.ray_jobs import connect_to_cluster
 from pcdet_poly.experiments.sweep.folder import SweepFolder
+from pcdet_poly.experiments.sweep.groups import Group
 from pcdet_poly.experiments.sweep.trial import build_trial_command
 from pcdet_poly.optional_libraries import import_ray
 
@@ -35,20 +36,20 @@ class RayExecutor:
         self._connection = ExitStack()
         self._connection.enter_context(connect_to_cluster(self._ray, workers * threads, address))
         self._task = self._ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_run_trial)
-        self._running: dict[Any, str] = {}
+        self._running: dict[Any, Group] = {}
 
     def has_room(self) -> bool:
         """Whether another trial may be handed over: always, because Ray keeps the queue."""
         return True
 
-    def start(self, name: str) -> None:
-        """Queue a trial."""
-        command = build_trial_command(self._folder, name, self._gpus)
-        task = self._task.remote(command, str(self._folder.log_path(name)), os.getcwd(), self._threads)
-        self._running[task] = name
+    def start(self, group: Group) -> None:
+        """Queue a group of trials, one process."""
+        command = build_trial_command(self._folder, group, self._gpus)
+        task = self._task.remote(command, str(self._folder.log_path(group[0])), os.getcwd(), self._threads)
+        self._running[task] = group
 
-    def collect_ended(self) -> list[tuple[str, int]]:
-        """Collect names and exit codes of trials that have ended since the last call; 1 where Ray lost the machine."""
+    def collect_ended(self) -> list[tuple[Group, int]]:
+        """Collect groups that have ended since the last call, and their exit codes; 1 where Ray lost the machine."""
         if not self._running:
             return []
         done, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
@@ -78,5 +79,5 @@ def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:  # Ray's way to cancel
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             return process.wait()
