@@ -11,7 +11,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-_SHARED = ("dom.js", "boxes.js", "points.js", "cloud.js")  # elements, packed points, a cloud that turns
+_SHARED = ("dom.js", "boxes.js", "points.js", "pixels.js", "cloud.js")  # elements, points, a cloud that turns
 
 
 def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: Any) -> str:

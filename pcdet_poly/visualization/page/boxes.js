@@ -1,8 +1,6 @@
 // Packed points, corners of boxes.
 "use strict";
 
-const GROUND = "#10151c";
-
 const decodeBytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 // Base64 of int16 centimetres, x y z after each other -> metres.

@@ -1,11 +1,10 @@
-// Points and boxes in 3D that turn with the mouse and the arrow keys: points by WebGL, boxes on a canvas above.
+// Points and boxes in 3D that turn with the mouse and the arrow keys: points by WebGL where a graphics card does it, boxes on
+// a canvas above.
 "use strict";
 
 const START = { yaw: Math.PI, pitch: 0.55, distance: 42, x: 0, y: 0 };
 const FROM_ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
 const GROUNDS = { dark: [16, 21, 28], light: [255, 255, 255] };
-const packed = ([r, g, b]) => (0xff000000 | (b << 16) | (g << 8) | r) >>> 0; // ABGR
-const NEAR = 0.5; // metres
 const FINGER = 0.012; // boxes are this much larger to the mouse, as a share of their distance
 
 // Points are {xyz: metres, rgb: bytes}; boxes are [{box, colour, width, dash, crossed, text}].
@@ -15,8 +14,8 @@ class Cloud {
     const [below, canvas] = [el("canvas", { "aria-hidden": "true" }), el("canvas", { "aria-hidden": "true" })];
     Object.assign(this, { host, below, canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], queued: false, theme: "dark" });
     host.append(below, canvas);
-    this.paint = pointPainter(below);
-    below.addEventListener("webglcontextlost", () => { this.paint = null; this.queue(); });
+    below.addEventListener("webglcontextlost", () => this.paintBy(null));
+    this.paintBy(hasGraphicsCard() ? pointPainter(below) : null);
     host.addEventListener("pointerdown", (event) => { host.focus({ preventScroll: true }); host.setPointerCapture(event.pointerId); event.preventDefault(); });
     host.addEventListener("pointermove", (event) => { if (event.buttons) this.drag(event); });
     host.addEventListener("wheel", (event) => {
@@ -27,6 +26,12 @@ class Cloud {
     host.addEventListener("contextmenu", (event) => event.preventDefault());
     host.addEventListener("dblclick", () => this.look(START));
     host.addEventListener("keydown", (event) => this.key(event));
+  }
+  // Points are drawn by what `pointPainter` returned; null: on the boxes' canvas, pixel by pixel.
+  paintBy(painter) {
+    this.paint = painter;
+    this.below.style.display = painter ? "" : "none"; // a canvas that shows nothing is laid over for nothing
+    this.queue();
   }
   key(event) {
     const acts = { ArrowLeft: () => this.turn(0.08, 0), ArrowRight: () => this.turn(-0.08, 0), ArrowUp: () => this.turn(0, 0.06), ArrowDown: () => this.turn(0, -0.06), "+": () => this.zoom(-80), "=": () => this.zoom(-80), "-": () => this.zoom(80) };
@@ -70,20 +75,12 @@ class Cloud {
   draw() {
     const [width, height] = this.size();
     for (const one of [this.below, this.canvas]) if (one.width !== width || one.height !== height) Object.assign(one, { width, height });
-    const context = this.canvas.getContext("2d");
+    const context = this.canvas.getContext("2d", { willReadFrequently: !this.paint });
     const project = this.projector(width, height);
-    context.clearRect(0, 0, width, height);
     const tone = this.theme === "light" ? 0.7 : 1;
-    if (!this.paint || !this.paint(this.points, this.view, GROUNDS[this.theme], tone)) this.drawPlain(context, width, height, project, tone);
+    if (this.paint && this.paint(this.points, this.view, GROUNDS[this.theme], tone)) context.clearRect(0, 0, width, height);
+    else (this.paintPixels ||= pixelPainter(context))(this.points, this.view, GROUNDS[this.theme], tone);
     for (const one of this.boxes) this.paintBox(context, one, project);
-  }
-  // Without WebGL: pixel by pixel.
-  drawPlain(context, width, height, project, tone) {
-    const image = context.createImageData(width, height);
-    const pixels = new Uint32Array(image.data.buffer);
-    pixels.fill(packed(GROUNDS[this.theme]));
-    this.paintPoints(pixels, width, height, project, GROUNDS[this.theme], tone);
-    context.putImageData(image, 0, 0);
   }
   // Both canvases as one.
   picture() {
@@ -97,21 +94,6 @@ class Cloud {
     const whole = this.picture();
     const pixels = new Uint32Array(whole.getContext("2d").getImageData(0, 0, whole.width, whole.height).data.buffer);
     return pixels.reduce((count, pixel) => count + (pixel !== packed(GROUNDS[this.theme])), 0);
-  }
-  paintPoints(pixels, width, height, project, ground, tone) {
-    const { xyz, rgb } = this.points;
-    const depths = new Float32Array(width * height).fill(Infinity);
-    for (let i = 0; i < xyz.length; i += 3) {
-      const [u, v, depth] = project(xyz[i], xyz[i + 1], xyz[i + 2]);
-      if (depth < NEAR || u < 1 || v < 1 || u >= width - 2 || v >= height - 2) continue;
-      const shade = Math.max(0.35, Math.min(1, 40 / depth));
-      const colour = packed([0, 1, 2].map((k) => rgb[i + k] * tone * shade + ground[k] * (1 - shade)));
-      const size = depth < 25 ? 3 : 2;
-      for (let dv = 0; dv < size; dv++) for (let du = 0; du < size; du++) {
-        const at = ((v | 0) + dv) * width + (u | 0) + du;
-        if (depth < depths[at]) { depths[at] = depth; pixels[at] = colour; }
-      }
-    }
   }
   paintBox(context, { box, colour, width, dash, crossed, text }, project) {
     const [, , z, , , height] = box;
