@@ -17,6 +17,7 @@ from pcdet_poly.experiments.report.loss_behaviour import LoggedCurve
 from pcdet_poly.experiments.report.metrics import ArmDifference, TableCell
 from pcdet_poly.experiments.report.precision_recall import compute_precision_recall
 from pcdet_poly.experiments.statistics import Estimate
+from pcdet_poly.visualization.palette import choose_class_letters
 
 _MOST_CURVE_POINTS = 120
 
@@ -48,6 +49,7 @@ def _build_detector(sweep: FinishedSweep, report: DetectorReport) -> dict[str, A
         "findings": report.findings,
         "baseline": detector.baseline,
         "classes": list(metrics.shown_classes),
+        "letters": choose_class_letters(metrics.classes),
         "parts": list(metrics.box_types),
         "levels": list(metrics.levels),
         "main": list(metrics.ranking),

@@ -9,7 +9,7 @@ from pcdet_poly.experiments.report.finished_sweep import FinishedSweep
 from pcdet_poly.experiments.report.formats.page_data import build_page_data
 from pcdet_poly.visualization.html import build_html_page
 
-_SCRIPTS = ("dom.js", "charts.js", "tables.js", "figures.js", "bev.js", "main.js")
+_SCRIPTS = ("dom.js", "looks.js", "charts.js", "tables.js", "figures.js", "bev.js", "main.js")
 
 
 def build_page(sweep: FinishedSweep, reports: Sequence[DetectorReport]) -> str:

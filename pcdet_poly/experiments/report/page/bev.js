@@ -10,28 +10,26 @@ const KINDS = {
 };
 const OUTCOMES = ["false", "true", "ignored"];
 
-// Boxes of one arm in a scene: [{box, kind, score}], labels first.
-function boxesOf(scene, arm) {
-  const seen = scene.arms[arm];
+// Boxes of one arm in a scene, of the classes that are shown: [{box, kind, score, letter}], labels first.
+function boxesOf(state, arm) {
+  const scene = state.model.scenes[state.scene], seen = scene.arms[arm];
   const labels = scene.labels.map((box, i) => ({ box, kind: seen.found[i] ? "found" : "missed" }));
   const detections = seen.detections.map((box) => ({ box, kind: OUTCOMES[box[9]], score: box[8] }));
-  return [...labels, ...detections];
+  return [...labels, ...detections].filter(({ box }) => !state.hiddenClasses.has(state.model.classes[box[7]]));
 }
 
 // One of `boxesOf` as a Cloud draws it.
-const styled = ({ box, kind, score }) => ({
-  box, colour: KINDS[kind].colour, width: kind === "found" ? 1 : 2, dash: kind === "missed" ? [6, 4] : [], crossed: kind === "false", text: score === undefined ? "" : score.toFixed(2),
+const styled = (state) => ({ box, kind, score }) => ({
+  box, colour: KINDS[kind].colour, width: kind === "found" ? 1 : 2, dash: kind === "missed" ? [6, 4] : [], crossed: kind === "false", text: `${state.model.letters[box[7]]}${score === undefined ? "" : ` ${score.toFixed(2)}`}`,
 });
 
-function countsOf(scene, arm) {
-  const count = (kind) => boxesOf(scene, arm).filter((one) => one.kind === kind).length;
+function countsOf(state, arm) {
+  const count = (kind) => boxesOf(state, arm).filter((one) => one.kind === kind).length;
   return `${count("found")} found, ${count("missed")} missed, ${count("false")} false`;
 }
 
-function heightColour(z) {
-  const t = Math.max(0, Math.min(1, (z + 0.5) / 3.5));
-  return [78 + 150 * t, 112 + 130 * t, 152 + 96 * t];
-}
+const HEIGHTS = { dark: [[78, 112, 152], [228, 242, 248]], light: [[170, 184, 199], [50, 62, 76]] };
+const heightColour = (z) => blend(HEIGHTS[document.documentElement.dataset.theme], Math.max(0, Math.min(1, (z + 0.5) / 3.5)));
 
 // Three bytes per point.
 function heightColours(xyz) {
@@ -46,20 +44,20 @@ function extent(scene) {
   return most;
 }
 
-function drawBev(canvas, scene, arm) {
+function drawBev(canvas, state, arm) {
+  const scene = state.model.scenes[state.scene];
   const size = (canvas.width = canvas.height = 560);
   const context = canvas.getContext("2d");
   const scale = size / (2 * scene.extent);
   const at = (x, y) => [size / 2 - y * scale, size / 2 - x * scale]; // x forward is up, y left is left
-  context.fillStyle = GROUND;
+  context.fillStyle = css(GROUNDS[document.documentElement.dataset.theme]);
   context.fillRect(0, 0, size, size);
   for (let i = 0; i < scene.xyz.length; i += 3) {
-    const [r, g, b] = heightColour(scene.xyz[i + 2]);
     const [u, v] = at(scene.xyz[i], scene.xyz[i + 1]);
-    context.fillStyle = `rgb(${r | 0},${g | 0},${b | 0})`;
+    context.fillStyle = css(heightColour(scene.xyz[i + 2]));
     context.fillRect(u, v, 1.4, 1.4);
   }
-  for (const one of boxesOf(scene, arm)) drawOutline(context, corners(one.box).map(([x, y]) => at(x, y)), one.kind);
+  for (const one of boxesOf(state, arm)) drawOutline(context, corners(one.box).map(([x, y]) => at(x, y)), one.kind);
 }
 
 function drawOutline(context, points, kind) {
@@ -79,11 +77,11 @@ function drawOutline(context, points, kind) {
 function pictures(state) {
   const scene = state.model.scenes[state.scene];
   return Object.keys(scene.arms).map((arm) => {
-    const canvas = el("canvas", { title: "show in 3D", role: "img", "aria-label": `${arm} from above: ${countsOf(scene, arm)}`, onclick: () => { pick(state, arm); document.getElementById("view").scrollIntoView(); } });
-    drawBev(canvas, scene, arm);
+    const canvas = el("canvas", { title: "show in 3D", role: "img", "aria-label": `${arm} from above: ${countsOf(state, arm)}`, onclick: () => { pick(state, arm); document.getElementById("view").scrollIntoView(); } });
+    drawBev(canvas, state, arm);
     const row = el("a", { href: "#differences", onclick: () => pick(state, arm) }, arm);
     return el("figure", { id: `card-${arm}`, "data-arm": arm },
-      el("figcaption", {}, el("span", { class: "swatch", style: `background:${state.colours[arm]}` }), row, el("span", {}, ` seed ${scene.arms[arm].seed}: ${countsOf(scene, arm)}`)), canvas);
+      el("figcaption", {}, swatch(state.looks[arm]), row, el("span", {}, ` seed ${scene.arms[arm].seed}: ${countsOf(state, arm)}`)), canvas);
   });
 }
 

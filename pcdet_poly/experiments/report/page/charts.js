@@ -35,16 +35,16 @@ class Chart {
     const [x0, x1, y0, y1] = [left, this.width - right, this.height - bottom, top];
     const yTicks = this.log ? this.decades() : ticks(...this.y);
     for (const value of yTicks) {
-      this.add("line", { x1: x0, x2: x1, y1: this.py(value), y2: this.py(value), stroke: value === 0 ? "#8894a3" : "#e8ecf1" });
+      this.add("line", { x1: x0, x2: x1, y1: this.py(value), y2: this.py(value), stroke: value === 0 ? "var(--axis)" : "var(--grid)" });
       this.text(x0 - 6, this.py(value) + 4, tickText(value), "end");
     }
     for (const [value, text] of xTicks || ticks(...this.x).map((v) => [v, tickText(v)])) {
       const at = this.px(value);
-      this.add("line", { x1: at, x2: at, y1: y0, y2: y0 + 4, stroke: "#8894a3" });
+      this.add("line", { x1: at, x2: at, y1: y0, y2: y0 + 4, stroke: "var(--axis)" });
       if (slant) this.add("text", { transform: `translate(${at + 3},${y0 + 14}) rotate(-40)`, "text-anchor": "end" }, text);
       else this.text(at, y0 + 17, text, "middle");
     }
-    this.add("line", { x1: x0, x2: x1, y1: y0, y2: y0, stroke: "#8894a3" });
+    this.add("line", { x1: x0, x2: x1, y1: y0, y2: y0, stroke: "var(--axis)" });
     this.text((x0 + x1) / 2, this.height - 4, xLabel, "middle");
     if (yLabel) this.add("text", { transform: `translate(13,${(y0 + y1) / 2}) rotate(-90)`, "text-anchor": "middle" }, yLabel);
   }
@@ -59,19 +59,27 @@ class Chart {
     return made;
   }
   text(x, y, text, anchor) { this.add("text", { x, y, "text-anchor": anchor }, text); }
+  // An arm's curve, with some markers along it; `number` shifts them, so that those of several arms lie apart.
+  curve(points, look, { title = "", number = 0, markers = true } = {}) {
+    this.path(points, look.colour, { dash: look.dash, title });
+    if (!markers || !points.length) return;
+    const step = Math.max(1, Math.ceil(points.length / 6));
+    for (let i = Math.min(points.length - 1, number % step); i < points.length; i += step) this.dot(...points[i], look, { radius: 3, title });
+  }
   path(points, colour, { dash = null, width = 1.6, title = "" } = {}) {
     const d = points.map(([x, y], i) => `${i ? "L" : "M"}${this.px(x).toFixed(1)},${this.py(y).toFixed(1)}`).join("");
     this.add("path", { d, fill: "none", stroke: colour, "stroke-width": width, "stroke-dasharray": dash, "stroke-linejoin": "round" }, svg("title", {}, title));
   }
-  dot(x, y, colour, { radius = 4, opacity = 1, title = "" } = {}) {
-    this.add("circle", { cx: this.px(x), cy: this.py(y), r: radius, fill: colour, opacity }, svg("title", {}, title));
+  dot(x, y, look, { radius = 4, opacity = null, title = "" } = {}) {
+    this.root.append(mark(look, this.px(x), this.py(y), radius, { opacity }, svg("title", {}, title)));
   }
   bar(x, low, high, colour, { width = 2, title = "" } = {}) {
     this.add("line", { x1: this.px(x), x2: this.px(x), y1: this.py(low), y2: this.py(high), stroke: colour, "stroke-width": width, "stroke-linecap": "round" }, svg("title", {}, title));
   }
-  column(x, width, value, colour, title) {
+  column(x, width, value, look, title) {
     const [left, right, y] = [this.px(x), this.px(x + width), this.py(value)];
-    this.add("rect", { x: left, y, width: Math.max(right - left - 1, 1), height: Math.max(this.py(this.y[0]) - y, 0), fill: colour }, svg("title", {}, title));
+    this.add("rect", { x: left, y, width: Math.max(right - left - 1, 1), height: Math.max(this.py(this.y[0]) - y, 0), fill: look.colour }, svg("title", {}, title));
+    this.root.append(mark(look, (left + right) / 2, y - 6, Math.min(3.2, Math.max(1.5, (right - left) / 3))));
   }
 }
 

@@ -3,6 +3,8 @@
 
 const shownArms = (state) => state.model.arms.map((arm) => arm.name).filter((name) => !state.hidden.has(name));
 
+const shownClasses = (state) => state.model.classes.filter((kind) => !state.hiddenClasses.has(kind));
+
 // Epsilon arms stand at their epsilon, controls side by side to the right of them.
 function places(model) {
   const curve = model.arms.filter((arm) => arm.epsilon !== null).map((arm) => [arm.name, arm.epsilon]);
@@ -18,39 +20,39 @@ function epsilonFigures(state) {
   const { model, cell } = state;
   const where = places(model);
   const of = (kind) => Object.fromEntries(model.differences[key(kind, ...cell)].map((d) => [d.arm, d]));
-  return model.classes.map((kind) => {
+  return shownClasses(state).map((kind) => {
     const found = of(kind);
     const values = Object.values(found).flatMap((d) => [d.claim.low, d.claim.high, ...d.bySeed]).filter((v) => v !== null);
     const xTicks = [...where.curve.map(([, x]) => [x, `\u03b5 ${tickText(x)}`]), ...where.controls.map(([name, x]) => [x, name])];
     const chart = new Chart({ x: where.range, y: limits(values), width: 560, height: 310, yLabel: "difference, points", xTicks, slant: true });
     const line = where.curve.filter(([name]) => name in found || name === model.baseline).sort((a, b) => a[1] - b[1]);
-    chart.path(line.map(([name, x]) => [x, name in found ? found[name].claim.mean : 0]), "#9aa5b1", { width: 1 });
-    for (const [name, x] of where.all) drawDifference(chart, x, found[name], state.colours[name], name, model);
+    chart.path(line.map(([name, x]) => [x, name in found ? found[name].claim.mean : 0]), "var(--axis)", { width: 1 });
+    for (const [name, x] of where.all) drawDifference(chart, x, found[name], state.looks[name], name, model);
     return figure(lower(kind), chart);
   });
 }
 
-function drawDifference(chart, x, one, colour, name, model) {
+function drawDifference(chart, x, one, look, name, model) {
   if (!one) {
-    if (name === model.baseline) chart.dot(x, 0, colour, { title: `${name}: the baseline` });
+    if (name === model.baseline) chart.dot(x, 0, look, { title: `${name}: the baseline` });
     return;
   }
-  one.bySeed.forEach((value, i) => chart.dot(x, value, colour, { radius: 2.2, opacity: 0.4, title: `${name}, seed ${one.seeds[i]}: ${signed(value)}` }));
+  one.bySeed.forEach((value, i) => chart.dot(x, value, look, { radius: 2.2, opacity: 0.4, title: `${name}, seed ${one.seeds[i]}: ${signed(value)}` }));
   const title = `${name}: ${signed(one.claim.mean)} ${interval(one.claim)}`;
-  if (one.claim.low !== null) chart.bar(x, one.claim.low, one.claim.high, colour, { title });
-  chart.dot(x, one.claim.mean, colour, { title });
+  if (one.claim.low !== null) chart.bar(x, one.claim.low, one.claim.high, look.colour, { title });
+  chart.dot(x, one.claim.mean, look, { title });
 }
 
 function rangeFigures(state) {
   const { model } = state;
   const arms = shownArms(state);
-  return Object.entries(model.ranges).map(([kind, ranges]) => {
+  return Object.entries(model.ranges).filter(([kind]) => shownClasses(state).includes(kind)).map(([kind, ranges]) => {
     const names = Object.keys(ranges);
     const values = names.flatMap((name) => Object.values(ranges[name]));
     const chart = new Chart({ x: [0, names.length], y: limits(values), xTicks: names.map((n, i) => [i + 0.5, `${n} m`]), yLabel: "points" });
     names.forEach((name, i) => arms.forEach((arm, j) => {
       const width = 0.86 / arms.length;
-      chart.column(i + 0.07 + j * width, width, ranges[name][arm], state.colours[arm], `${arm}: ${fixed(ranges[name][arm], 2)}`);
+      chart.column(i + 0.07 + j * width, width, ranges[name][arm], state.looks[arm], `${arm}: ${fixed(ranges[name][arm], 2)}`);
     }));
     return figure(lower(kind), chart);
   });
@@ -58,14 +60,14 @@ function rangeFigures(state) {
 
 function prFigures(state) {
   const { model } = state;
-  return model.classes.filter((kind) => kind !== "MEAN").map((kind) => {
+  return shownClasses(state).filter((kind) => kind !== "MEAN").map((kind) => {
     const curves = model.pr[`${kind}|${state.cell[0]}`];
     const most = Math.max(0.05, ...Object.values(curves).flatMap(([recall]) => recall));
     const chart = new Chart({ x: [0, Math.min(1, 1.1 * most)], y: [0, 1.02], xLabel: "recall", yLabel: "precision" });
-    for (const arm of shownArms(state)) {
+    shownArms(state).forEach((arm, number) => {
       const [recall, precision] = curves[arm];
-      chart.path(recall.map((r, i) => [r, precision[i]]), state.colours[arm], { title: arm });
-    }
+      chart.curve(recall.map((r, i) => [r, precision[i]]), state.looks[arm], { title: arm, number });
+    });
     return figure(`${lower(kind)}, ${state.cell[0]} LEVEL_${Math.max(...model.levels)}`, chart);
   });
 }
@@ -80,10 +82,10 @@ function histogramFigures(state) {
     const most = Math.max(...Object.values(shares).flat());
     const log = cells === "background";
     const chart = new Chart({ x: [0, 1], y: log ? [1e-6, 1] : [0, 1.05 * most], xLabel: "P_t", yLabel: "share of cells", width: 560, log });
-    for (const arm of shownArms(state).filter((name) => name in shares)) {
+    shownArms(state).filter((name) => name in shares).forEach((arm, number) => {
       const steps = shares[arm].flatMap((value, i) => [[i / 50, value], [(i + 1) / 50, value]]);
-      chart.path(steps, state.colours[arm], { title: arm });
-    }
+      chart.curve(steps, state.looks[arm], { title: arm, number: 4 * number });
+    });
     return figure(title, chart);
   });
 }
@@ -97,10 +99,10 @@ function courseFigures(state, beginning, { unit = false } = {}) {
     const [xs, ys] = [0, 1].map((k) => curves.flatMap(([, curve]) => curve[k]));
     const low = [...ys].sort((a, b) => a - b)[Math.floor(0.98 * (ys.length - 1))];
     const chart = new Chart({ x: [0, Math.max(1, ...xs)], y: unit ? [0, 1] : [0, 1.05 * (low || 1)], xLabel: "step", yLabel: name });
-    for (const [arm, [steps, values]] of curves) {
+    curves.forEach(([arm, [steps, values]], number) => {
       const top = chart.y[1];
-      chart.path(steps.map((s, i) => [s, Math.min(values[i], top)]), state.colours[arm], { title: arm });
-    }
+      chart.curve(steps.map((s, i) => [s, Math.min(values[i], top)]), state.looks[arm], { title: arm, number: 3 * number });
+    });
     return figure(name, chart);
   });
 }

@@ -7,7 +7,7 @@ function section(id, title, note, ...children) {
 
 function stateOf(data, model) {
   model.scenes.forEach((scene) => { scene.xyz = scene.xyz || decodePoints(scene.points); scene.extent = scene.extent || extent(scene); });
-  return { data, model, colours: colours(model), cell: model.main, hidden: new Set(), scene: 0, arm: model.baseline, cloud: null };
+  return { data, model, looks: looks(model), cell: model.main, hidden: new Set(), hiddenClasses: new Set(), timer: null, scene: 0, arm: model.baseline, cloud: null };
 }
 
 const name = ([part, level, metric]) => `${part} LEVEL_${level} ${metric.toUpperCase()}`;
@@ -18,13 +18,14 @@ function render(data, model) {
     el("h1", {}, data.study), el("p", { class: "note" }, model.described),
     section("findings", "Findings", null, el("ul", { class: "findings" }, model.findings.map((line) => el("li", {}, line)))),
     problems(data),
-    section("table", "AP/APH, per cent", "Mean over seeds, \u00b1 standard deviation over seeds. In italics what the paper reports on real data: its layout, for orientation, not for comparison with other data. An arm's name leads to its pictures.", paperTable(state)),
+    section("table", "AP/APH, per cent", "Mean over seeds, \u00b1 standard deviation over seeds. In italics what the paper reports on real data: its layout, for orientation, not for comparison with other data. An arm's name leads to its pictures.", el("div", { id: "paper-table" })),
     ...differenceSections(state),
     ...curveSections(state),
     ...sceneSections(state),
   ];
   document.getElementById("main").replaceChildren(...parts.filter(Boolean));
-  navigation(data, model);
+  setTheme(document.documentElement.dataset.theme, model);
+  navigation(state);
   refresh(state);
   return state;
 }
@@ -59,7 +60,8 @@ function sceneSections(state) {
   const { model } = state;
   if (!model.scenes.length) return [];
   const frames = () => el("div", { class: "controls frames" }, "Frame ", model.scenes.map((scene, i) =>
-    el("button", { "data-scene": i, onclick: () => { state.scene = i; refreshScenes(state); } }, scene.frame)));
+    el("button", { "data-scene": i, onclick: () => { state.scene = i; refreshScenes(state); } }, scene.frame)),
+    model.scenes.length < 2 ? null : el("button", { class: "play", onclick: () => play(state) }, "play"));
   const canvas = el("div", { id: "cloud", tabindex: 0, role: "img", "aria-label": "The frame in 3D. Arrow keys turn, plus and minus zoom." });
   state.cloud = new Cloud(canvas);
   const arms = el("select", { id: "cloud-arm", onchange: (event) => pick(state, event.target.value) }, Object.keys(model.scenes[0].arms).map((arm) => el("option", {}, arm)));
@@ -71,18 +73,29 @@ function sceneSections(state) {
   ];
 }
 
-function navigation(data, model) {
+function navigation(state) {
+  const { data, model } = state;
   const names = { findings: "Findings", problems: "Left out", table: "Table", epsilon: "Epsilon", differences: "Differences", ranges: "Distance", pr: "PR", loss: "Loss", histograms: "P_t", shares: "Gradient", curves: "Curves", pictures: "Pictures", view: "3D" };
   const links = Object.entries(names).filter(([id]) => document.getElementById(id)).map(([id, text]) => el("a", { href: `#${id}` }, text));
-  const choice = data.models.length < 2 ? null : el("select", { onchange: (event) => render(data, data.models[event.target.value]) },
+  const choice = data.models.length < 2 ? null : el("select", { "aria-label": "detector", onchange: (event) => { clearInterval(state.timer); render(data, data.models[event.target.value]); } },
     data.models.map((one, i) => el("option", { value: i, selected: one === model ? "" : null }, one.name)));
-  document.getElementById("nav").replaceChildren(el("strong", {}, data.study), ...(choice ? [choice] : []), ...links);
+  const classes = model.classes.map((kind) => el("button", { "data-class": kind, onclick: () => toggleClass(state, kind) }, kind === "MEAN" ? "mean" : lower(kind)));
+  const theme = el("button", { id: "theme", onclick: () => { setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", model); refreshScenes(state); } }, "light/dark");
+  document.getElementById("nav").replaceChildren(el("strong", {}, data.study), ...(choice ? [choice] : []), ...links, el("span", { class: "group", role: "group", "aria-label": "Classes" }, ...classes), theme);
+}
+
+// A class is hidden from tables, curves and pictures, or shown again.
+function toggleClass(state, kind) {
+  if (!state.hiddenClasses.delete(kind)) state.hiddenClasses.add(kind);
+  refresh(state);
 }
 
 function refresh(state) {
   const fill = (id, children) => { const place = document.getElementById(id); if (place) place.replaceChildren(...children); };
   fill("epsilon-panels", epsilonFigures(state));
+  fill("paper-table", [paperTable(state)]);
   fill("difference-table", [differenceTable(state)]);
+  document.querySelectorAll("[data-class]").forEach((one) => one.setAttribute("aria-pressed", String(!state.hiddenClasses.has(one.dataset.class))));
   fill("range-panels", rangeFigures(state));
   fill("pr-panels", prFigures(state));
   fill("histogram-panels", histogramFigures(state));
@@ -95,12 +108,20 @@ function refresh(state) {
 function legendButtons(state) {
   const toggle = (arm) => { if (!state.hidden.delete(arm)) state.hidden.add(arm); refresh(state); };
   return state.model.arms.map(({ name: arm }) =>
-    el("button", { "aria-pressed": String(!state.hidden.has(arm)), onclick: () => toggle(arm) }, el("span", { class: "swatch", style: `background:${state.colours[arm]}` }), arm));
+    el("button", { "aria-pressed": String(!state.hidden.has(arm)), onclick: () => toggle(arm) }, swatch(state.looks[arm]), arm));
+}
+
+// The frames one after the other, two a second.
+function play(state) {
+  if (state.timer === null) state.timer = setInterval(() => { state.scene = (state.scene + 1) % state.model.scenes.length; refreshScenes(state); }, 500);
+  else { clearInterval(state.timer); state.timer = null; }
+  refreshScenes(state);
 }
 
 function refreshScenes(state) {
   if (!state.model.scenes.length) return;
-  document.querySelectorAll(".frames button").forEach((b) => b.setAttribute("aria-pressed", String(+b.dataset.scene === state.scene)));
+  document.querySelectorAll(".play").forEach((b) => b.setAttribute("aria-pressed", String(state.timer !== null)));
+  document.querySelectorAll("[data-scene]").forEach((b) => b.setAttribute("aria-pressed", String(+b.dataset.scene === state.scene)));
   document.getElementById("picture-grid").replaceChildren(...pictures(state));
   showCloud(state);
 }
@@ -115,20 +136,22 @@ function pick(state, arm) {
 function showCloud(state) {
   const scene = state.model.scenes[state.scene];
   document.getElementById("cloud-arm").value = state.arm;
-  document.getElementById("cloud-counts").textContent = countsOf(scene, state.arm);
-  state.cloud.show({ xyz: scene.xyz, rgb: heightColours(scene.xyz) }, boxesOf(scene, state.arm).map(styled));
+  document.getElementById("cloud-counts").textContent = countsOf(state, state.arm);
+  state.cloud.theme = document.documentElement.dataset.theme;
+  state.cloud.show({ xyz: scene.xyz, rgb: heightColours(scene.xyz) }, boxesOf(state, state.arm).map(styled(state)));
 }
 
 // Pixels of a canvas that are not background.
 function inked(canvas) {
   const { width, height } = canvas;
   const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
-  return pixels.reduce((count, pixel) => count + (pixel !== 0xff1c1510 && pixel !== 0), 0);
+  return pixels.reduce((count, pixel) => count + (pixel !== packed(GROUNDS[document.documentElement.dataset.theme]) && pixel !== 0), 0);
 }
 
 function start() {
   const data = JSON.parse(document.getElementById("data").textContent);
   const drawn = [];
+  document.documentElement.dataset.theme = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   if (!data.models.length) {
     document.getElementById("main").replaceChildren(el("h1", {}, data.study), problems(data), el("p", {}, "No run of a baseline: nothing to compare."));
   } else {

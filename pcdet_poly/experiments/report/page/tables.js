@@ -9,13 +9,13 @@ function armCell(state, name) {
   const arm = state.model.arms.find((one) => one.name === name);
   const title = arm.settings ? `${arm.settings}; show its pictures` : "show its pictures";
   const link = el("a", { href: `#card-${name}`, title, onclick: () => pick(state, name) }, name);
-  return el("td", { class: "text" }, el("span", { class: "swatch", style: `background:${state.colours[name]}` }), link);
+  return el("td", { class: "text" }, swatch(state.looks[name]), link);
 }
 
 function paperTable(state) {
   const { model, data } = state;
   const columns = model.parts.flatMap((part) => model.levels.map((level) => [part, level]));
-  const rows = model.classes.flatMap((kind) => {
+  const rows = shownClasses(state).flatMap((kind) => {
     const ours = model.arms.map(({ name }, i) =>
       el("tr", { class: [i ? "" : "group", name === model.baseline ? "base" : ""].join(" "), "data-arm": name },
         el("td", {}, i ? "" : lower(kind)), armCell(state, name),
@@ -39,7 +39,7 @@ const paperPair = (pair) => (pair ? `${fixed(pair[0], 1)}/${pair[1] === null ? "
 function differenceTable(state) {
   const { model, cell } = state;
   const rows = model.arms.filter((arm) => arm.name !== model.baseline).flatMap(({ name }) =>
-    model.classes.map((kind, i) => {
+    shownClasses(state).map((kind, i) => {
       const one = model.differences[key(kind, ...cell)].find((d) => d.arm === name);
       return one ? differenceRow(state, name, kind, one, i === 0) : null;
     }));
