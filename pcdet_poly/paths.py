@@ -174,10 +174,17 @@ def list_files_below(folder: AnyPath) -> list[AnyPath]:
 
 
 def find_matches(pattern: AnyPath) -> list[AnyPath]:
-    """Return the files and folders that fit `pattern`; ** stands for any folders."""
+    """Return the files and folders that fit `pattern`; ** stands for any folders.
+
+    Here a folder that exists is taken by its name, though it may hold brackets: `runs[1]/*.tfrecord`.
+    """
     if isinstance(pattern, RemotePath):
         return list(pattern.find_matches())
-    return [Path(match) for match in glob.glob(str(pattern), recursive=True)]
+    if pattern.exists():
+        return [pattern]
+    folder = next((parent for parent in pattern.parents if parent.exists()), Path())
+    rest = str(pattern.relative_to(folder))
+    return [folder / match for match in glob.glob(rest, root_dir=folder, recursive=True)]
 
 
 def _find_file_system(url: str) -> tuple[Any, str]:

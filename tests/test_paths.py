@@ -75,6 +75,14 @@ def test_finding_files(folder: AnyPath) -> None:
     assert list_files_below(folder / "nothing") == []
 
 
+def test_brackets_in_a_folder_s_name_are_not_a_pattern(tmp_path: Path) -> None:
+    expected = write(tmp_path / "a[1] b" / "[2].a", b"")
+    assert find_matches(tmp_path / "a[1] b" / "*.a") == [expected]
+    assert find_matches(tmp_path / "*" / "*.a") == [expected]
+    assert find_matches(expected) == [expected]
+    assert find_matches(tmp_path / "nothing" / "*.a") == []
+
+
 def test_an_error_uploads_nothing(folder: AnyPath) -> None:
     def write_half() -> None:
         with atomic_path(folder / "a") as temporary:
