@@ -1,6 +1,7 @@
 """What the published ways of taking points cost: pillars hard or of any height, voxel means of the first points.
 
-One simulated frame, points to features, and features with their gradients; ratios to the dynamic encoders.
+One simulated frame, points to features, and features with their gradients; ratios to the dynamic encoders. On a CPU the
+times are those of the process, which other work on the machine does not lengthen as it does those of the clock.
 
 python -m benchmarks.bench_encoders [--device cuda] [--threads N] [--json]
 """
@@ -8,6 +9,7 @@ python -m benchmarks.bench_encoders [--device cuda] [--threads N] [--json]
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -20,6 +22,7 @@ from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.models.recipe import make_grid
 from pcdet_poly.structures import Batch, Grid
 
+ROUNDS = 51  # of all calls, on a CPU
 MODES = {"dynamic": {}, "any height": {"any_height": True}, "hard, 20 rows": {"max_points": 20}}
 
 
@@ -55,10 +58,26 @@ def encode(batch: Batch, grid: Grid, training: bool, device: str, mode: dict[str
 
 def beside_the_first(title: str, calls: dict[str, Callable[[], object]], device: str) -> Iterator[Row]:
     """A row for every call; ratios are medians over rounds in which all take turns."""
-    rounds = together_ms(list(calls.values()), device)
+    each_call = list(calls.values())
+    rounds = together_cpu_ms(each_call) if device == "cpu" else together_ms(each_call, device)
     for k, name in enumerate(calls):
         ratio = statistics.median(each[k] / each[0] for each in rounds)
         yield Row(f"{title}: {name}", statistics.median(each[k] for each in rounds), f"{ratio:.2f} x the first")
+
+
+def together_cpu_ms(functions: list[Callable[[], object]]) -> list[list[float]]:
+    """CPU time of one call of each function in each round; who comes first changes from round to round."""
+    for function in functions:
+        function()
+    rounds = []
+    for k in range(ROUNDS):
+        times = {}
+        for i in sorted(range(len(functions)), reverse=k % 2 == 1):
+            begin = time.process_time()
+            functions[i]()
+            times[i] = 1e3 * (time.process_time() - begin)
+        rounds.append([times[i] for i in range(len(functions))])
+    return rounds
 
 
 if __name__ == "__main__":

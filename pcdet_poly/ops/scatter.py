@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import pcdet_poly.ops.voxelize  # noqa: F401 - declares keep_first, which the gradient of a capped mean calls
 from pcdet_poly.ops.dispatch import define_gradient, define_operation, to_int_row
 from pcdet_poly.structures import Voxels
 
 
-def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
-    """Mean of the values of each voxel's points.
+def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int, *, max_points: int | None = None) -> Tensor:
+    """Mean of the values of each voxel's points, or of its first few.
 
     Added up in float32 in the order of the points on every device, so the result is the same to the bit.
 
@@ -20,15 +21,20 @@ def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Ten
         values: (P, C).
         voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored.
         num_voxels: V.
+        max_points: how many of a voxel's points count, the first in order, at least 1; None for all.
 
     Returns:
         (V, C) of the values' dtype; a voxel without points has NaN.
 
     Raises:
-        ValueError: the shapes do not fit, or (on the CPU) a number in voxel_of_point is V or more.
+        ValueError: the shapes do not fit, max_points is below 1, or (on the CPU) a number in voxel_of_point is V or
+            more.
     """
     _check_rows(values, voxel_of_point, num_voxels)
-    mean, _ = torch.ops.pcdet_poly.segment_mean(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
+    if max_points is not None and max_points < 1:
+        raise ValueError(f"scatter_mean: max_points = {max_points}; give at least 1, or None for all points")
+    rows, voxels = values.float().contiguous(), to_int_row(voxel_of_point)
+    mean, _ = torch.ops.pcdet_poly.segment_mean(rows, voxels, num_voxels, max_points)
     return mean.to(values.dtype)
 
 
@@ -88,19 +94,27 @@ def _check_rows(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> None
         )
 
 
-def _mean_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
+def _mean_fake(
+    values: Tensor, voxel_of_point: Tensor, num_voxels: int, max_points: int | None = None
+) -> tuple[Tensor, Tensor]:
     return values.new_empty(num_voxels, values.shape[1]), values.new_empty(num_voxels)
 
 
 def _save_for_mean(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(inputs[1], output[1])
+    ctx.max_points = inputs[3]
     ctx.mark_non_differentiable(output[1])
 
 
-def _compute_mean_gradient(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None]:
+def _compute_mean_gradient(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Tensor, None, None, None]:
     voxel_of_point, count = ctx.saved_tensors
+    if ctx.max_points is not None:
+        # Row 0 is that of voxel -1. (Sizes by .shape: len() would break a compiled graph.)
+        num_points = voxel_of_point.new_zeros(count.shape[0] + 1)
+        num_points = num_points.index_add(0, voxel_of_point + 1, torch.ones_like(voxel_of_point))
+        voxel_of_point = torch.ops.pcdet_poly.keep_first(voxel_of_point, num_points[1:], ctx.max_points)
     share = torch.cat([gradient / count[:, None], gradient.new_zeros(1, gradient.shape[1])])
-    return share[voxel_of_point], None, None  # row -1, of dropped points, is zero
+    return share[voxel_of_point], None, None, None  # row -1, of dropped points, is zero
 
 
 def _max_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
@@ -120,7 +134,7 @@ def _share_fake(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_poin
 
 
 define_operation(
-    "segment_mean(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> (Tensor, Tensor)",
+    "segment_mean(Tensor values, Tensor voxel_of_point, SymInt num_voxels, int? max_points=None) -> (Tensor, Tensor)",
     file="scatter",
     fake=_mean_fake,
 )

@@ -60,6 +60,7 @@ def main() -> None:
         voxelize.voxelize_padded(points, frame, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], shape, 1)
     scatter.segment_mean(points[:, :1].contiguous(), frame, 1)
     scatter.segment_mean(points, frame, 4)
+    scatter.segment_mean(points, frame, 4, 5)
     scatter.share_among_highest(points[:4], points, scatter.segment_max(points, frame, 4), frame)
     iou.matched_iou(box, box, True)
     for with_height in (False, True):

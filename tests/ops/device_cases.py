@@ -63,7 +63,18 @@ def _scattered(device: str) -> Results:
     to_mean = torch.autograd.grad((mean * weights).sum(), values)[0]
     image = to_bev(highest[:, :4], voxels)
     points_mean = scatter_mean(points, voxels.voxel_of_point, len(voxels))
-    return highest.detach(), mean.detach(), to_highest, to_mean, image.detach(), points_mean
+    first_mean = scatter_mean(values, voxels.voxel_of_point, len(voxels), max_points=5)
+    to_first = torch.autograd.grad((first_mean * weights).sum(), values)[0]
+    return (
+        highest.detach(),
+        mean.detach(),
+        to_highest,
+        to_mean,
+        image.detach(),
+        points_mean,
+        first_mean.detach(),
+        to_first,
+    )
 
 
 def _ious(device: str) -> Results:

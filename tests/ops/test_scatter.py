@@ -40,15 +40,18 @@ def test_fuzz_mean(device: str, num_trials: int) -> None:
     for _ in range(num_trials):
         values, voxel, num_voxels = segments(rng, device, num_channels=int(rng.integers(1, 6)))
         weights = torch.from_numpy(rng.normal(size=(num_voxels, values.shape[1])).astype(np.float32)).to(device)
-        mean = scatter_mean(values, voxel, num_voxels)
+        max_points = None if rng.random() < 0.5 else int(rng.integers(1, 5))
+        mean = scatter_mean(values, voxel, num_voxels, max_points=max_points)
         (mean * weights).sum().backward()
         for v in range(num_voxels):
-            mine = values.detach()[voxel == v].cpu().numpy()
+            first, beyond = np.split((voxel == v).nonzero()[:, 0].cpu().numpy(), [max_points or len(voxel)])
+            mine = values.detach()[first].cpu().numpy()
             total = np.zeros(values.shape[1], np.float32)
             for row in mine:  # in the order of the points, float32
                 total += row
             np.testing.assert_array_equal(mean[v].detach().cpu().numpy(), total / np.float32(len(mine)))
-            torch.testing.assert_close(values.grad[voxel == v], (weights[v] / len(mine)).expand(len(mine), -1))
+            torch.testing.assert_close(values.grad[first], (weights[v] / len(mine)).expand(len(mine), -1))
+            assert not values.grad[beyond].any()
         assert not values.grad[voxel == -1].any()
 
 
@@ -88,6 +91,11 @@ def test_nothing(device: str) -> None:
             result.sum().backward()
             assert result.shape == (0, num_channels)
             assert values.grad.shape == values.shape
+
+
+def test_a_mean_of_no_points_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_points = 0"):
+        scatter_mean(torch.zeros(1, 1), torch.zeros(1, dtype=torch.int64), 1, max_points=0)
 
 
 def test_many_points_in_one_voxel(device: str) -> None:

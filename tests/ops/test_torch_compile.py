@@ -59,7 +59,8 @@ def pillar_image(points: Tensor, frame: Tensor) -> Tensor:
     voxels = voxelize(points, frame, GRID, 3, max_points=2, sample="random", seed=1)
     highest = scatter_max(points * 2, voxels.voxel_of_point, len(voxels))
     mean = scatter_mean(points, voxels.voxel_of_point, len(voxels))
-    return to_bev(torch.cat([highest, mean], 1), voxels, channels_last=True)
+    first = scatter_mean(points, voxels.voxel_of_point, len(voxels), max_points=1)
+    return to_bev(torch.cat([highest, mean, first], 1), voxels, channels_last=True)
 
 
 def kept_and_counted(points: Tensor, box: Tensor) -> tuple[Tensor, ...]:

@@ -25,8 +25,8 @@ def average_points(
         V voxels with features (V, C). They have one layer of cells more along z than `grid`, empty, as in the
         public networks: it decides how many layers are left after strided convolutions.
     """
-    voxels = voxelize(points, frame_of_point, grid, num_frames, max_points=max_points)
-    features = scatter_mean(points, voxels.voxel_of_point, len(voxels))
+    voxels = voxelize(points, frame_of_point, grid, num_frames)
+    features = scatter_mean(points, voxels.voxel_of_point, len(voxels), max_points=max_points)
     nx, ny, nz = grid.shape
     frame = voxels.cell // (nz * ny * nx)
     return SparseTensor(features, Sites(voxels.cell + frame * (ny * nx), (nz + 1, ny, nx), num_frames))

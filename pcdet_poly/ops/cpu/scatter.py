@@ -9,25 +9,35 @@ from pcdet_poly.ops.compiler.kernel import kernel
 Array = np.ndarray
 
 
-@kernel
-def segment_mean(values: Array, voxel_of_point: Array, num_voxels: int) -> tuple[Array, Array]:
+EVERY_POINT = 1 << 31  # more than any voxel has
+
+
+def segment_mean(
+    values: Array, voxel_of_point: Array, num_voxels: int, max_points: int | None = None
+) -> tuple[Array, Array]:
     """Mean of the values of each voxel's points, added up in the order of the points.
 
     Args:
         values: (P, C) float32.
         voxel_of_point: (P,) int64 voxel of each point, or -1.
         num_voxels: V.
+        max_points: how many of a voxel's points count, the first in order; None for all.
 
     Returns:
         Means (V, C) and counts (V,), both float32.
     """
+    return _average_first(values, voxel_of_point, num_voxels, EVERY_POINT if max_points is None else max_points)
+
+
+@kernel
+def _average_first(values: Array, voxel_of_point: Array, num_voxels: int, max_points: int) -> tuple[Array, Array]:
     mean = np.zeros((num_voxels, values.shape[1]), np.float32)
     count = np.zeros(num_voxels, np.float32)
     for p in range(len(values)):
         v = voxel_of_point[p]
         if v >= num_voxels:
             raise ValueError("scatter: a number in voxel_of_point is not below num_voxels")
-        if v >= 0:
+        if v >= 0 and count[v] < max_points:
             count[v] += np.float32(1)
             for c in range(values.shape[1]):
                 mean[v, c] += values[p, c]

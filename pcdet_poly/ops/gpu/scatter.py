@@ -17,13 +17,16 @@ from torch import Tensor
 LOWEST = -0x7F800001  # _encode_in_order(-inf)
 
 
-def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tuple[Tensor, Tensor]:
+def segment_mean(
+    values: Tensor, voxel_of_point: Tensor, num_voxels: int, max_points: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Mean of the values of each voxel's points, added up in the order of the points.
 
     Args:
         values: (P, C) float32.
         voxel_of_point: (P,) int64 voxel of each point, or -1.
         num_voxels: V.
+        max_points: how many of a voxel's points count, the first in order; None for all.
 
     Returns:
         Means (V, C) and counts (V,), both float32.
@@ -34,9 +37,10 @@ def segment_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> tup
     start = torch.searchsorted(voxel, torch.arange(num_voxels + 1, dtype=torch.int32, device=values.device))
     block_c = min(triton.next_power_of_2(max(num_channels, 1)), 64)
     block_v = 128 // block_c
+    most = len(values) if max_points is None else max_points
     if num_voxels and num_channels:
         _average_in_order[(triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))](
-            values, order, start, mean, count, num_voxels, num_channels, BLOCK_V=block_v, BLOCK_C=block_c
+            values, order, start, mean, count, num_voxels, num_channels, most, BLOCK_V=block_v, BLOCK_C=block_c
         )
     return mean, count
 
@@ -91,12 +95,13 @@ def _count_programs(tensor: Tensor) -> tuple[int]:
 
 @triton.jit
 def _average_in_order(
-    values, order, start, mean, count, num_voxels, num_channels, BLOCK_V: tl.constexpr, BLOCK_C: tl.constexpr
+    values, order, start, mean, count, num_voxels, num_channels, most, BLOCK_V: tl.constexpr, BLOCK_C: tl.constexpr
 ):
     v = tl.program_id(0) * BLOCK_V + tl.arange(0, BLOCK_V)
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     begin = tl.load(start + v, mask=v < num_voxels, other=0)
     length = tl.load(start + v + 1, mask=v < num_voxels, other=0) - begin
+    length = tl.minimum(length, most)
     total = tl.zeros((BLOCK_V, BLOCK_C), tl.float32)
     for first in range(0, tl.max(length, axis=0), 4):
         for k in tl.static_range(4):  # four loads on their way at a time
