@@ -17,7 +17,7 @@ _OPTIMIZATION = (
 
 
 def describe_shared_settings(config: Config) -> dict[str, Any]:
-    """Return the settings, as plain types, that runs in lockstep have in common: all but those of losses and optimiser."""
+    """Return the settings, as plain types, that runs in lockstep have in common: not of losses and optimiser."""
     values = {section: dict(settings) for section, settings in config_values(config).items()}
     for section in _LOSSES:
         values.pop(section)

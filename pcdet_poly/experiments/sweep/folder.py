@@ -31,7 +31,7 @@ class TrialEnd(BaseModel, frozen=True):
 
     status: Literal["waiting", "done", "failed"]
     reason: str = ""  # of a failure
-    seconds: float = 0.0  # that the last start took
+    seconds: float = 0.0  # that the last start took; a share of them where several trained in lockstep
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class SweepFolder:
         Args:
             name: the trial.
             exit_code: of its process; anything but 0 is a failure, and the last line that it printed is the reason.
-            seconds: how long the process ran.
+            seconds: how long the process ran, for each of its trials.
         """
         failed = exit_code != 0
         reason = (self._read_last_line(name) or f"exit code {exit_code}") if failed else ""

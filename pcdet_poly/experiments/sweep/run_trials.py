@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.folder import SweepFolder
+from pcdet_poly.experiments.sweep.groups import Group, choose_largest_group, group_trials
 from pcdet_poly.experiments.sweep.schema import Trial
 
 _POLL_S = 1.0
@@ -17,19 +18,28 @@ class Executor(Protocol):
     """Where trials run."""
 
     def has_room(self) -> bool:
-        """Whether another trial may be started."""
+        """Whether another group of trials may be started."""
 
-    def start(self, name: str) -> None:
-        """Start a trial."""
+    def start(self, group: Group) -> None:
+        """Start a group of trials, one process."""
 
-    def collect_ended(self) -> list[tuple[str, int]]:
-        """Collect names and exit codes of trials that have ended since the last call."""
+    def collect_ended(self) -> list[tuple[Group, int]]:
+        """Collect the groups whose processes have ended since the last call, and their exit codes."""
 
     def stop(self) -> None:
         """Stop what runs, so that it can go on later."""
 
 
-def run_trials(folder: SweepFolder, trials: Sequence[Trial], total_steps: dict[str, int], executor: Executor) -> None:
+def run_trials(
+    folder: SweepFolder,
+    trials: Sequence[Trial],
+    total_steps: dict[str, int],
+    executor: Executor,
+    *,
+    lockstep: Literal["auto"] | bool = False,
+    workers: int | None = 1,
+    gpus: float = 0,
+) -> None:
     """Run all trials that are not done, including those that failed before.
 
     Args:
@@ -37,23 +47,35 @@ def run_trials(folder: SweepFolder, trials: Sequence[Trial], total_steps: dict[s
         trials: all trials, in the order in which they start.
         total_steps: steps of each trial's training, by its name.
         executor: what starts the trials.
+        lockstep: whether trials may train in one process, as in the sweep's file.
+        workers: processes at a time; None where nobody knows.
+        gpus: of a trial.
     """
     from pcdet_poly.experiments.sweep.progress import Progress, show_progress
 
-    waiting = [trial.name for trial in trials if folder.read_end(trial.name).status != "done"]
-    for name in waiting:
-        folder.end_path(name).unlink(missing_ok=True)
-    started_s: dict[str, float] = {}
+    undone = [trial for trial in trials if folder.read_end(trial.name).status != "done"]
+    for trial in undone:
+        folder.end_path(trial.name).unlink(missing_ok=True)
+    largest = choose_largest_group(lockstep, num_trials=len(undone), workers=workers, gpus=gpus)
+    waiting = group_trials(undone, largest)
+    started_s: dict[Group, float] = {}
     with show_progress(Progress(folder, trials, total_steps)) as show:
         while waiting or started_s:
             while waiting and executor.has_room():
-                name = waiting.pop(0)
-                started_s[name] = time.monotonic()
-                executor.start(name)
-            for name, code in executor.collect_ended():
-                folder.record_end(name, code, time.monotonic() - started_s.pop(name))
-            show(list(started_s))
+                group = waiting.pop(0)
+                started_s[group] = time.monotonic()
+                executor.start(group)
+            for group, code in executor.collect_ended():
+                _record_ends(folder, group, code, time.monotonic() - started_s.pop(group))
+            show([name for group in started_s for name in group])
             time.sleep(_POLL_S)
+
+
+def _record_ends(folder: SweepFolder, group: Group, code: int, seconds: float) -> None:
+    """Write down the ends of those trials that their process has not written down itself."""
+    for name in group:
+        if folder.read_end(name).status == "waiting":
+            folder.record_end(name, code, seconds / len(group))
 
 
 def list_failures(folder: SweepFolder, trials: Sequence[Trial]) -> list[str]:

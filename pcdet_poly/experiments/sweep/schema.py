@@ -72,6 +72,9 @@ class Sweep(Section):
     """CPU threads of a trial."""
     gpus: NotNegative = 0
     """GPUs of a trial: 0.25 lets four share one; 2 trains each trial on two (torchrun)."""
+    lockstep: Literal["auto"] | bool = "auto"
+    """Train arms of a seed that differ in losses and optimisation alone in one process, step by step beside each other,
+    so that frames are read once. Changes no number. `auto`: as long as every worker has something to do."""
     pieces_per_segment: Count = 1
     """Cut each validation segment into so many pieces of consecutive frames to resample. More than 1 only where there
     are too few segments: neighbouring pieces are alike, so intervals become too short."""
@@ -87,6 +90,8 @@ class Sweep(Section):
             raise ValueError(f"seeds: {list(self.seeds)} has one of them twice")
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ValueError(f"gpus: {self.gpus:g} is neither a whole number nor a part of one GPU")
+        if self.gpus > 1 and self.lockstep is True:
+            raise ValueError("lockstep: a process has one GPU; set gpus to 1 or less, or leave lockstep out")
         check_per_seed(self.per_seed, len(self.seeds))
         self.questions.check_arms(names)
         if self.halving:

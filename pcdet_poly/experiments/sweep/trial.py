@@ -1,6 +1,6 @@
 """One trial's process: write what it starts from, then turn into `pcdet-poly train`.
 
-`pcdet-poly trial SWEEP_DIR NAME` is what the sweep starts for every trial.
+`pcdet-poly trial SWEEP_DIR NAME` is what the sweep starts for every trial; with several names they train in lockstep.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import fcntl
 import math
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from pcdet_poly.config.plugins import list_plugin_words
@@ -17,18 +18,18 @@ from pcdet_poly.experiments.sweep.folder import SweepFolder
 PROGRAM = ("-m", "pcdet_poly")  # as an installed package has it, too
 
 
-def build_trial_command(folder: SweepFolder, name: str, gpus: float) -> list[str]:
-    """Build the command that starts a trial.
+def build_trial_command(folder: SweepFolder, names: Sequence[str], gpus: float) -> list[str]:
+    """Build the command that starts a trial, or several that train in lockstep.
 
     Args:
         folder: the sweep's folder.
-        name: the trial.
+        names: the trials.
         gpus: GPUs of a trial, or its share of one; 0 for the CPU.
 
     Returns:
         The program and its arguments.
     """
-    words = ["trial", str(folder.path), name, "--num-gpus", str(math.ceil(gpus))]
+    words = ["trial", str(folder.path), *names, "--num-gpus", str(math.ceil(gpus))]
     return [sys.executable, *PROGRAM, *words, *list_plugin_words()]
 
 
@@ -74,13 +75,13 @@ def become_training(folder: SweepFolder, name: str, *, num_gpus: int) -> NoRetur
         name: the trial.
         num_gpus: how many GPUs it trains on; 0 for the CPU.
     """
-    _take_turn(folder, name)
+    take_turn(folder, name)
     begin_trial(folder, name)
     command = build_train_command(folder, name, num_gpus=num_gpus)
     os.execv(command[0], command)
 
 
-def _take_turn(folder: SweepFolder, name: str) -> None:
+def take_turn(folder: SweepFolder, name: str) -> None:
     """Take the trial's lock and hold it until this process ends: a killed sweep's trial may still be running."""
     path = folder.path / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
 from pcdet_poly.experiments.sweep.folder import SweepFolder, read_description
 from pcdet_poly.experiments.sweep.halving import build_final, build_round, choose_survivors, has_polynomial
 from pcdet_poly.experiments.sweep.schema import Arm, Sweep, list_trials, read_sweep
+from pcdet_poly.experiments.sweep.trial_group import train_group
 from tests.experiments.conftest import SWEEP, train_here
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs" / "sweeps"
@@ -80,7 +81,7 @@ def test_a_round_and_the_final_comparison() -> None:
 
 
 class TrainHere:
-    """Runs a trial in this process, at once."""
+    """Runs a group of trials in this process, at once."""
 
     def __init__(self, folder: SweepFolder) -> None:
         self.folder, self.ended = folder, []
@@ -88,11 +89,14 @@ class TrainHere:
     def has_room(self) -> bool:
         return not self.ended
 
-    def start(self, name: str) -> None:
-        train_here(self.folder, name)
-        self.ended.append((name, 0))
+    def start(self, group: tuple[str, ...]) -> None:
+        if len(group) == 1:
+            train_here(self.folder, group[0])
+        else:
+            assert train_group(self.folder, group, num_gpus=0) == 0
+        self.ended.append((group, 0))
 
-    def collect_ended(self) -> list[tuple[str, int]]:
+    def collect_ended(self) -> list[tuple[tuple[str, ...], int]]:
         ended, self.ended = self.ended, []
         return ended
 
@@ -110,7 +114,7 @@ def test_a_sweep_halves_itself(
     file.write_text(yaml.safe_dump(SWEEP | {"halving": HALVING, "seeds": [0]}))
     monkeypatch.setattr(command, "_start_executor", lambda options, folder, sweep: TrainHere(folder))
     monkeypatch.setattr(run_trials, "_POLL_S", 0.0)
-    assert call_command("sweep", [str(file), "--output", str(tmp_path / "out")]) == 0
+    assert call_command("sweep", [str(file), "--output", str(tmp_path / "out"), "--workers", "1"]) == 0
     assert "round 2: " in capsys.readouterr().out
     rounds = [read_description(SweepFolder(tmp_path / "out" / name)) for name in ("round1", "round2", "final")]
     assert [len(one.trials) for one in rounds] == [3, 2, 6]

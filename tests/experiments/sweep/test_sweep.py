@@ -63,6 +63,7 @@ def test_a_grid_is_every_combination() -> None:
         ({"arms": [{"name": "a/b"}], "baseline": "a/b"}, "letters, digits"),
         ({"seeds": [1, 1]}, "has one of them twice"),
         ({"gpus": 1.5}, "neither a whole number"),
+        ({"gpus": 2, "lockstep": True}, "a process has one GPU"),
         ({"armz": []}, "Extra inputs"),
     ],
 )
@@ -133,20 +134,21 @@ class Scripted:
     def __init__(self, folder: SweepFolder, fails: dict[str, str]) -> None:
         self.folder, self.fails = folder, fails
         self.started: list[str] = []
-        self.open: list[str] = []
+        self.open: list[tuple[str, ...]] = []
 
     def has_room(self) -> bool:
         return len(self.open) < 2
 
-    def start(self, name: str) -> None:
+    def start(self, group: tuple[str, ...]) -> None:
+        (name,) = group
         self.started.append(name)
-        self.open.append(name)
+        self.open.append(group)
         if name in self.fails:
             self.folder.log_path(name).parent.mkdir(exist_ok=True)
             self.folder.log_path(name).write_text(f"train 1/9\nerror: {self.fails[name]}\n")
 
-    def collect_ended(self) -> list[tuple[str, int]]:
-        ended, self.open = [(name, 2 if name in self.fails else 0) for name in self.open], []
+    def collect_ended(self) -> list[tuple[tuple[str, ...], int]]:
+        ended, self.open = [(group, 2 if group[0] in self.fails else 0) for group in self.open], []
         return ended
 
     def stop(self) -> None:
@@ -217,7 +219,7 @@ def test_places_share_or_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tmp_path: Path) -> None:
+def test_killed_midway_and_started_again_apart_is_as_never_killed(sweep_file: Path, tmp_path: Path) -> None:
     long = ["train.epochs=20"]
     never = SweepFolder(tmp_path / "never")
     sweep = read_sweep(sweep_file).model_copy(update={"seeds": (0,), "arms": read_sweep(sweep_file).arms[:1]})
@@ -226,21 +228,24 @@ def test_killed_midway_and_started_again_is_as_never_killed(sweep_file: Path, tm
     for trial in trials:
         train_here(never, trial.name)
     short = sweep_file.with_name("short.yaml")
-    short.write_text(yaml.safe_dump(SWEEP | {"seeds": [0], "arms": SWEEP["arms"][:1]}))
+    content = SWEEP | {"seeds": [0], "arms": SWEEP["arms"][:1]}
+    short.write_text(yaml.safe_dump(content | {"lockstep": True}))
     killed = SweepFolder(tmp_path / "killed")
     words = [sys.executable, "-m", "pcdet_poly.experiments.sweep", str(short), *long, "--output", str(killed.path)]
     words += ["--workers", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 240
-    while killed.count_done_steps(trials[0].name) < 20 and time.monotonic() < deadline_s:
+    while killed.count_done_steps(trials[1].name) < 20 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     for pid in children:
         os.kill(int(pid), signal.SIGKILL)
     process.wait()
-    assert 20 <= killed.count_done_steps(trials[0].name) < 80
+    assert len(children) == 1, "both trials in one process"
+    assert all(20 <= killed.count_done_steps(trial.name) < 80 for trial in trials)
+    short.write_text(yaml.safe_dump(content | {"lockstep": False}))
     result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240)
     assert result.returncode == 0, result.stderr
     assert read_description(killed) == read_description(never)
@@ -257,20 +262,20 @@ def test_ray_runs_trials_and_tells_how_they_ended(tmp_path: Path, monkeypatch: p
     pytest.importorskip("ray")
     from pcdet_poly.experiments.sweep import ray_executor as sweep_ray
 
-    def short_command(folder: SweepFolder, name: str, gpus: float) -> list[str]:
-        return [sys.executable, "-c", f"print('{name}'); raise SystemExit({int(name == 'bad') * 3})"]
+    def short_command(folder: SweepFolder, names: tuple[str, ...], gpus: float) -> list[str]:
+        return [sys.executable, "-c", f"print('{names[0]}'); raise SystemExit({int(names == ('bad',)) * 3})"]
 
     monkeypatch.setattr(sweep_ray, "build_trial_command", short_command)
     folder = SweepFolder(tmp_path)
     executor = sweep_ray.RayExecutor(folder, workers=2, threads=1, gpus=0, address=None)
     try:
         for name in ("good", "bad"):
-            executor.start(name)
-        ended: dict[str, int] = {}
+            executor.start((name,))
+        ended: dict[tuple[str, ...], int] = {}
         while len(ended) < 2:
             ended |= dict(executor.collect_ended())
             time.sleep(0.05)
     finally:
         executor.stop()
-    assert ended == {"good": 0, "bad": 3}
+    assert ended == {("good",): 0, ("bad",): 3}
     assert folder.log_path("good").read_text() == "good\n"
