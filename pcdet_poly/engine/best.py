@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.engine.table import belongs_to_classes
+from pcdet_poly.engine.table import belongs_to_classes, has_labels
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.match_counter import MatchCounter
 
@@ -34,7 +34,10 @@ def list_ranking_metrics(config: Config) -> tuple[str, ...]:
 
 
 def compute_score(metrics: Mapping[str, Any], config: Config) -> float:
-    """Return the mean of the metrics that `evaluation.best_by` names. `metrics` is the content of metrics.json."""
+    """Return the mean of the metrics that `evaluation.best_by` names, of those that have labels if any has.
+
+    `metrics` is the content of metrics.json.
+    """
     values = {
         f"{box}/{breakdown}/{name}": value
         for box, rows in metrics.items()
@@ -43,6 +46,7 @@ def compute_score(metrics: Mapping[str, Any], config: Config) -> float:
         for name, value in row.items()
     }
     names = list_ranking_metrics(config)
+    names = tuple(name for name in names if has_labels(metrics, name.split("/")[1])) or names
     return float(sum(values[name] for name in names) / len(names))
 
 

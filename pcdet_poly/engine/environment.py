@@ -7,6 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
     return {
         "command": shlex.join(sys.argv),
         "plugins": list(list_plugins()),
-        "git": _read_git_commit(),
+        "git": read_git_commit(),
         "pcdet_poly": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -44,7 +45,8 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
     }
 
 
-def _read_git_commit() -> str | None:
+@cache
+def read_git_commit() -> str | None:
     """Return the commit of the code, with `+` where files differ from it; None outside a repository."""
     folder = Path(__file__).parent
     try:

@@ -19,6 +19,7 @@ from pcdet_poly.distributed import gather_to_first, rank, wait_for_all, world_si
 from pcdet_poly.engine.checkpoint import config_hash, config_values
 from pcdet_poly.engine.precision import autocast
 from pcdet_poly.engine.progress import report_progress
+from pcdet_poly.engine.provenance import describe_provenance
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.table import print_table
 from pcdet_poly.evaluation import ApTable, Evaluator, find_boxes_in_zones, write_detections
@@ -39,6 +40,7 @@ class Evaluation:
     table: ApTable  # what they amount to
     frame_ids: tuple[str, ...]
     detections: tuple[Detections, ...]  # one per frame, on the host
+    in_zone: tuple[np.ndarray, ...] = ()  # per frame (N,) bool: the detections in no-label zones
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,23 @@ def evaluate_run(
     Returns:
         What was found; None in all processes but the first.
     """
-    config, folder = run.config, output or run.folder
+    config, folder, classes = run.config, output or run.folder, run.config.data.classes
     evaluation = evaluate_recipe(config, recipe, frames, run.device, pictures=folder / "pictures", check=check)
     if evaluation is None:
         return None
-    metrics = build_metrics(evaluation, {"run": run.folder.name, "step": step, "data": list(config.data.val)}, config)
-    write_detections(folder / "detections.parquet", evaluation.frame_ids, evaluation.detections, config.data.classes)
+    provenance = describe_provenance(run, step)
+    about = {"run": run.folder.name, "step": step, "data": list(config.data.val), "provenance": provenance.to_meta()}
+    metrics = build_metrics(evaluation, about, config)
+    write_detections(
+        folder / "detections.parquet",
+        evaluation.frame_ids,
+        evaluation.detections,
+        classes,
+        in_no_label_zone=evaluation.in_zone,
+        provenance=provenance,
+    )
     write_json(folder / "metrics.json", metrics)
-    print_table(metrics, config.data.classes, title=_write_title(run, step, len(frames)))
+    print_table(metrics, classes, title=_write_title(run, step, len(frames)))
     return evaluation
 
 
@@ -118,15 +129,16 @@ def evaluate_recipe(
     batches = [batch for turn in zip_longest(*of_processes) for batch in turn if batch is not None]
     frame_ids = tuple(name for batch in batches for name in batch.frame_ids)
     detections = tuple(rows for batch in batches for rows in batch.detections)
+    in_zone = tuple(mask for batch in batches for mask in batch.in_zone)
     boxes = build_evaluation_set(
         detections,
         [rows for batch in batches for rows in batch.labels],
         class_names=config.data.classes,
-        no_label_zone=[mask for batch in batches for mask in batch.in_zone],
+        no_label_zone=in_zone,
     )
     cfg = config.evaluation
     evaluator = run_evaluator(boxes, cfg.metrics, class_names=config.data.classes, within=cfg.within)
-    return Evaluation(evaluator, evaluator.compute(), frame_ids, detections)
+    return Evaluation(evaluator, evaluator.compute(), frame_ids, detections, in_zone)
 
 
 def _examine_batches(

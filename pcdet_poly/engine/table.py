@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pcdet_poly.evaluation.table_text import build_terminal_table
+from pcdet_poly.evaluation.table_text import NO_LABELS, build_terminal_table
 
 _PREFIX = "OBJECT_TYPE_TYPE_"
 
@@ -26,10 +26,19 @@ def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: st
     heads = ("AP/APH", *(f"{box} L{level[-1]}" for box, level in columns))
     rows = []
     for shard in dict.fromkeys(shard for shard, _ in names):
-        cells = [metrics[box][f"{shard}_{level}"] for box, level in columns]
-        shown = [f"{100 * cell['ap']:.2f}/{100 * cell['aph']:.2f}" for cell in cells]
+        shown = [_format_cell(metrics, box, f"{shard}_{level}") for box, level in columns]
         rows.append((shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown))
     Console().print(build_terminal_table(heads, rows, title=title, compact=True), markup=False)
+
+
+def _format_cell(metrics: Mapping[str, Any], box: str, breakdown: str) -> str:
+    cell = metrics[box][breakdown]
+    return f"{100 * cell['ap']:.2f}/{100 * cell['aph']:.2f}" if has_labels(metrics, breakdown) else NO_LABELS
+
+
+def has_labels(metrics: Mapping[str, Any], breakdown: str) -> bool:
+    """Return whether any object counts in a row of metrics.json; where that is not recorded, it is taken to be so."""
+    return bool(metrics.get("meta", {}).get("objects", {}).get(breakdown, 1))
 
 
 def _split_breakdown(breakdown: str) -> tuple[str, str]:
@@ -39,13 +48,13 @@ def _split_breakdown(breakdown: str) -> tuple[str, str]:
 
 
 def flatten_scores(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """Return AP and APH of `classes` by short names, such as `BEV/VEHICLE_LEVEL_1/aph`."""
+    """Return AP and APH of `classes` that have labels by short names, such as `BEV/VEHICLE_LEVEL_1/aph`."""
     return {
         f"{box}/{breakdown.removeprefix(_PREFIX)}/{name}": rows[breakdown][name]
         for box, rows in metrics.items()
         if box != "meta"
         for breakdown in rows
-        if breakdown.startswith(_PREFIX) and belongs_to_classes(classes, breakdown)
+        if breakdown.startswith(_PREFIX) and belongs_to_classes(classes, breakdown) and has_labels(metrics, breakdown)
         for name in ("ap", "aph")
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -42,9 +42,29 @@ class ApTable:
                 for metric, value in metrics.items():
                     yield part, name, metric, value
 
-    def compute_all_ns(self, part: str, level: int) -> dict[str, float]:
-        """Return the mean of each metric over vehicles, pedestrians and cyclists: the leaderboard's ALL_NS."""
-        rows = [self.entries[part][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}"] for kind in LEADERBOARD_TYPES]
+    def list_mean_types(self, level: int) -> tuple[str, ...]:
+        """List the types over which a mean says something: those that were evaluated and have labels, but signs."""
+        first, prefix, suffix = next(iter(self.entries.values())), "OBJECT_TYPE_TYPE_", f"_LEVEL_{level}"
+        types = [n[len(prefix) : -len(suffix)] for n in first if n.startswith(prefix) and n.endswith(suffix)]
+        wanted = self.meta.classes or LEADERBOARD_TYPES
+        return tuple(
+            kind
+            for kind in types
+            if kind in wanted and kind != "SIGN" and self.meta.is_labelled(f"{prefix}{kind}{suffix}")
+        )
+
+    def compute_mean(self, part: str, level: int, types: Sequence[str] = LEADERBOARD_TYPES) -> dict[str, float]:
+        """Compute the mean of each metric over types of objects.
+
+        Args:
+            part: "3D", "BEV" and so on.
+            level: 1 or 2.
+            types: which types; vehicles, pedestrians and cyclists give the leaderboard's ALL_NS.
+
+        Returns:
+            Metric -> mean.
+        """
+        rows = [self.entries[part][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}"] for kind in types]
         return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
 
     def subtract(self, other: ApTable) -> ApTable:

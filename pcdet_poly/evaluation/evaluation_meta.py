@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.evaluation.tabulate import Limits
 
 
@@ -20,11 +21,19 @@ class EvaluationMeta:
     seconds: float = 0.0  # spent on evaluating
     resamples: int | None = None  # of the bootstrap, if one was made
     segments: int | None = None  # that the bootstrap drew from
+    classes: tuple[str, ...] = ()  # that were evaluated; empty: not known
+    objects: Mapping[str, int] = field(default_factory=dict)  # that count in each row of the table; empty: not known
+    provenance: Provenance = UNKNOWN  # of the predictions
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields by name; those of the bootstrap only where one was made."""
-        optional = ("resamples", "segments")
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in optional}
+        """Return the fields by name; those that not every evaluation has only where they are known."""
+        optional = ("resamples", "segments", "classes", "objects", "provenance")
+        values = asdict(self) | {"provenance": self.provenance.to_json()}
+        return {name: value for name, value in values.items() if name not in optional or value not in (None, (), {})}
+
+    def is_labelled(self, breakdown: str) -> bool:
+        """Whether any object counts in a row of the table: the AP of a row without one says nothing."""
+        return self.objects.get(breakdown, 1) > 0
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -32,7 +41,9 @@ class EvaluationMeta:
         known = {field.name: value[field.name] for field in fields(cls) if field.name in value}
         if known.get("within") is not None:
             known |= {"within": tuple(known["within"])}
-        return cls(**known)
+        if "classes" in known:
+            known |= {"classes": tuple(known["classes"])}
+        return cls(**known | {"provenance": Provenance.from_meta(value)})
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,15 @@ class DifferenceMeta:
     second: Meta
     resamples: int | None = None
     segments: int | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that were evaluated; empty: not known."""
+        return self.first.classes
+
+    def is_labelled(self, breakdown: str) -> bool:
+        """Whether any object counts in a row of the table."""
+        return self.first.is_labelled(breakdown)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields by name, marked as a difference; those of the bootstrap only where one was made."""

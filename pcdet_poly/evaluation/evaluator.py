@@ -10,7 +10,7 @@ import numpy as np
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.ap_table import ApTable, compute_values, name_values
-from pcdet_poly.evaluation.box_tables import EvaluationSet
+from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects
 from pcdet_poly.evaluation.cutoffs import estimate_cutoffs
 from pcdet_poly.evaluation.evaluation_meta import EvaluationMeta
 from pcdet_poly.evaluation.kernels.average_precision import accumulate_increments
@@ -132,6 +132,7 @@ class Evaluator:
         self.class_names = tuple(class_names)
         self.within = within
         self.num_frames = self.num_predictions = self.num_objects = 0
+        self.objects_of_shard = self.counter.layout.count_objects(Objects.empty())  # (shards, 2) at LEVEL_1 and LEVEL_2
         self.seconds = 0.0  # spent on evaluating
         self.increments: dict[str, np.ndarray] = {}  # segment -> (parts, rows, NUM_COUNTS, C) int64
 
@@ -173,6 +174,7 @@ class Evaluator:
         self.num_frames += boxes.num_frames
         self.num_predictions += len(boxes.predictions)
         self.num_objects += len(boxes.objects)
+        self.objects_of_shard += self.counter.layout.count_objects(boxes.objects)
 
     def merge(self, other: Evaluator) -> None:
         """Add all frames of `other`. Raises UserError where its settings are others."""
@@ -183,10 +185,17 @@ class Evaluator:
         self.num_frames += other.num_frames
         self.num_predictions += other.num_predictions
         self.num_objects += other.num_objects
+        self.objects_of_shard += other.objects_of_shard
 
     def _add_increments(self, increments: dict[str, np.ndarray]) -> None:
         for segment, of_segment in increments.items():
             self.increments[segment] = self.increments.get(segment, 0) + of_segment
+
+    def _name_object_counts(self) -> dict[str, int]:
+        """Put the numbers of objects under the names of the table's rows."""
+        layout, levels = self.counter.layout, self.counter.cfg.levels
+        rows = zip(layout.shards, self.objects_of_shard.tolist(), strict=True)
+        return {f"{shard}_LEVEL_{level}": counts[level - 1] for shard, counts in rows for level in levels}
 
     def sum_counts(self) -> np.ndarray:
         """Return the counts of all segments together at every cut-off, (parts, shards, NUM_COUNTS, C) int64."""
@@ -206,5 +215,7 @@ class Evaluator:
             ground_truths=self.num_objects,
             within=self.within,
             seconds=self.seconds + time.perf_counter() - start,
+            classes=self.class_names,
+            objects=self._name_object_counts(),
         )
         return ApTable(entries, meta)

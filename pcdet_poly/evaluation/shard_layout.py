@@ -57,6 +57,16 @@ class ShardLayout:
         before = self.breakdowns[: self.breakdowns.index(breakdown)]
         return sum(len(BREAKDOWNS[name].shards) for name in before)
 
+    def count_objects(self, objects: Objects) -> np.ndarray:
+        """Count the objects that are missed where nothing is found, (shards, 2) int64 at LEVEL_1 and LEVEL_2."""
+        counts = np.zeros((len(self.shards), 2), np.int64)
+        for name in self.breakdowns:
+            shard = BREAKDOWNS[name].find_shard(objects)
+            for level in (1, 2):
+                rows = shard[(shard >= 0) & (objects.level <= level)] + self.find_first_row(name)
+                counts[:, level - 1] += np.bincount(rows, minlength=len(counts))
+        return counts
+
     def group_boxes(self, predictions: Predictions, objects: Objects, cutoff: np.ndarray) -> GroupedBoxes:
         """Group the boxes of a chunk of frames for every matching that the breakdowns ask for.
 

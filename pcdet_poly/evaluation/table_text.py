@@ -7,17 +7,22 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pcdet_poly.evaluation.ap_table import LEADERBOARD_TYPES, ApTable
-from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta
+from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta, EvaluationMeta, Meta
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+NO_LABELS = "no labels"  # in place of an AP that nothing could be measured by
+_BY_TYPE = "OBJECT_TYPE_TYPE_"
 BORDER = 3  # characters between two columns of a table
 
 
 def print_table(table: ApTable, *, title: str = "", console: Console | None = None) -> None:
-    """Print one row per breakdown and one column per part and metric, in per cent; rows of 0 everywhere are left out.
+    """Print one row per breakdown and one column per part and metric, in per cent.
+
+    Rows of classes that were not evaluated are left out. A class without a label says so; other rows without an object,
+    and rows of 0 everywhere where the number of objects is not known, are left out.
 
     Parts that do not fit into the terminal beside the others get a table of their own below; what goes
     to a file or a pipe has no such limit.
@@ -136,16 +141,37 @@ def _list_columns(table: ApTable) -> list[tuple[str, str]]:
 
 
 def _format_rows(table: ApTable) -> Iterator[tuple[str, list[str]]]:
-    """Yield the short name and the cells of every row that is not 0 everywhere, ALL_NS last."""
+    """Yield the short name and the cells of every row that says something, the means of classes last."""
     columns, first = _list_columns(table), next(iter(table.entries.values()))
-    for name in first:
-        if any(table[part][name][metric] for part, metric in columns):
-            short = name.removeprefix("OBJECT_TYPE_TYPE_").replace("_TYPE_", "_")
+    for name in filter(lambda name: _is_of_classes(table.meta, name), first):
+        short = name.removeprefix(_BY_TYPE).replace("_TYPE_", "_")
+        if _is_shown(table, name, columns):
             yield short, [_format_cell(table, part, name, metric) for part, metric in columns]
+        elif name.startswith(_BY_TYPE) and table.meta.classes and not table.meta.is_labelled(name):
+            yield short, [NO_LABELS] * len(columns)
     for level in (1, 2):
-        if all(f"OBJECT_TYPE_TYPE_{kind}_LEVEL_{level}" in first for kind in LEADERBOARD_TYPES):
-            means = [table.compute_all_ns(part, level)[metric] for part, metric in columns]
-            yield f"ALL_NS_LEVEL_{level}", [f"{100 * mean:.2f}" for mean in means]
+        types = table.list_mean_types(level)
+        if len(types) > 1:
+            means = [table.compute_mean(part, level, types)[metric] for part, metric in columns]
+            yield _name_mean(types, level), [f"{100 * mean:.2f}" for mean in means]
+
+
+def _is_of_classes(meta: Meta, name: str) -> bool:
+    """Whether a row is of a class that was evaluated, or of none in particular."""
+    return not meta.classes or "_TYPE_" not in name or any(f"_TYPE_{kind}_" in name for kind in meta.classes)
+
+
+def _is_shown(table: ApTable, name: str, columns: list[tuple[str, str]]) -> bool:
+    """Whether a row has objects; where that is not known, whether it has any value."""
+    if isinstance(table.meta, EvaluationMeta) and name in table.meta.objects:
+        return table.meta.is_labelled(name)
+    return any(table[part][name][metric] for part, metric in columns)
+
+
+def _name_mean(types: Sequence[str], level: int) -> str:
+    if set(types) == set(LEADERBOARD_TYPES):
+        return f"ALL_NS_LEVEL_{level}"
+    return f"mean of {', '.join(types)} LEVEL_{level}"
 
 
 def _format_cell(table: ApTable, part: str, name: str, metric: str) -> str:

@@ -1,5 +1,6 @@
 """Evaluate a run: writes metrics.json, detections.parquet and pictures/ into it.
 
+With other data or settings than the run's own, into RUN/evaluations/NAME/, where NAME says which they are.
 RUN may also be a checkpoint of a run: runs/NAME/checkpoints/best.pt.
 
 Example: pcdet-poly test runs/quick --checkpoint best --data stores/validation
@@ -22,6 +23,7 @@ from pcdet_poly.commands.options import (
     split_run,
 )
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.errors import UserError
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -39,7 +41,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="STORE",
         help="frame stores to evaluate on (default: the run's data.val)",
     )
-    add_output(parser, "where to write (default: the run's folder)")
+    add_output(parser, "where to write (default: the run's folder, or RUN/evaluations/NAME)")
     add_device(parser)
 
 
@@ -52,6 +54,7 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.distributed import world_size
     from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
     from pcdet_poly.engine.evaluate import evaluate_run
+    from pcdet_poly.engine.evaluation_folder import choose_evaluation_folder
     from pcdet_poly.engine.frames import open_frames_to_evaluate
     from pcdet_poly.engine.processes import join_processes, stop_if_asked_anywhere
     from pcdet_poly.engine.run import open_run
@@ -66,4 +69,13 @@ def run(options: argparse.Namespace) -> None:
         recipe = build_seeded_recipe(run.config, device)
         load_model(recipe.model, checkpoint, path, run.config, weights=options.weights)
         check = partial(stop_if_asked_anywhere, stop)
-        evaluate_run(run, recipe, frames, step=checkpoint.step, output=options.output, check=check)
+        output = options.output or choose_evaluation_folder(run, overrides)
+        found = evaluate_run(run, recipe, frames, step=checkpoint.step, output=output, check=check)
+        if found and output != folder:
+            print(f"{output}: metrics.json, detections.parquet, pictures/")
+        if found and not found.evaluator.num_objects:
+            data = run.config.data
+            raise UserError(
+                f"{', '.join(data.val)}: no label of {', '.join(data.classes)} counts (those with a LiDAR point, in "
+                "evaluation.within), so nothing was measured"
+            )

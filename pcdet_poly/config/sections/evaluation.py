@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, parse_number
 
@@ -94,3 +94,13 @@ class EvaluationConfig(Section):
     best_by: str = "3D"
     """What decides which checkpoint is the best: the mean LEVEL_2 APH over the classes of "3D" or "BEV", or one metric
     by its path in metrics.json, such as 3D/OBJECT_TYPE_TYPE_VEHICLE_LEVEL_2/aph."""
+
+    @model_validator(mode="after")
+    def _check_limits_enclose_an_area(self) -> Self:
+        if self.within is not None:
+            x0, y0, x1, y1 = self.within
+            if not (x0 < x1 and y0 < y1):
+                raise ValueError(
+                    f"within = {list(self.within)}: no area; write [x0, y0, x1, y1] with x0 < x1 and y0 < y1"
+                )
+        return self

@@ -8,7 +8,6 @@ its header must describe exactly the bytes that follow.
 from __future__ import annotations
 
 import lzma
-import os
 import struct
 import tokenize
 import zipfile
@@ -16,14 +15,13 @@ import zlib
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from pcdet_poly.array_files import check_num_members
 from pcdet_poly.errors import UserError
 
 MAX_BYTES = 4 << 30  # of all arrays, uncompressed; ten times those of Waymo's validation set
-_LONGEST_END = 22 + 65_535  # bytes of an archive's last record, with the longest comment
 _DAMAGE = (
     ValueError,
     OSError,
@@ -47,7 +45,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
-                _check_directory(file, len(members))
+                check_num_members(file, len(members))
                 if sum(member.file_size for member in members) > MAX_BYTES:
                     raise UserError(f"{path}: holds more than {MAX_BYTES >> 30} GiB of arrays; evaluate it in parts")
                 return {_read_name(member): _parse_npy(archive.read(member)) for member in members}
@@ -56,19 +54,6 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         except _DAMAGE as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise UserError(f"{path}: not an .npz of arrays, or damaged ({reason}); write or copy it again") from None
-
-
-def _check_directory(file: BinaryIO, num_members: int) -> None:
-    """Raise ValueError where the end of an archive tells of more or fewer members than its directory names.
-
-    One damaged length in the directory hides the members behind it, and some arrays of a file may be missing.
-    """
-    file.seek(0, os.SEEK_END)
-    file.seek(max(0, file.tell() - _LONGEST_END))
-    end = file.read()
-    (told,) = struct.unpack_from("<H", end, end.rindex(b"PK\x05\x06") + 10)
-    if told != num_members:
-        raise ValueError(f"{num_members} of {told} arrays are named in it")
 
 
 def _read_name(member: zipfile.ZipInfo) -> str:

@@ -1,0 +1,43 @@
+"""A run and the data that it is evaluated on -> what its detections are of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pcdet_poly.data.store.manifest import read_manifest
+from pcdet_poly.engine.checkpoint import config_hash, config_values
+from pcdet_poly.engine.environment import read_git_commit
+from pcdet_poly.engine.run import Run
+from pcdet_poly.evaluation.files.provenance import DataRecord, Provenance
+from pcdet_poly.paths import AnyPath
+from pcdet_poly.version import __version__
+
+
+def describe_provenance(run: Run, step: int) -> Provenance:
+    """Describe detections in the frames of `data.val` by the run's detector as it was after `step` steps."""
+    config, values = run.config, config_values(run.config)
+    stores = tuple(DataRecord(folder, fingerprint_store(folder)) for folder in config.data.val)
+    return Provenance(
+        run=run.folder.name,
+        step=step,
+        config_hash=config_hash(values),
+        grid=values["grid"],
+        sweeps=config.data.sweeps,
+        metrics=values["evaluation"]["metrics"],
+        within=config.evaluation.within,
+        stores=stores,
+        data_hash=_hash_text([[store.fingerprint for store in stores], config.data.val_every]),
+        version=__version__,
+        commit=read_git_commit(),
+    )
+
+
+def fingerprint_store(folder: str | AnyPath) -> str:
+    """Return twelve hex digits that differ where any frame of a store does, from its manifest alone."""
+    segments = read_manifest(folder).segments
+    return _hash_text([[e.segment, e.file_bytes, e.directory_crc32, list(e.timestamps_us)] for e in segments])
+
+
+def _hash_text(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12]
