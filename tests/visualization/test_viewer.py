@@ -1,12 +1,10 @@
-"""The viewer: colours of points, the page's data and its life in a browser, pictures, geometry of the window."""
+"""The viewer: colours of points, the page's data, pictures, geometry of the window."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +26,6 @@ from pcdet_poly.visualization.viewer.page import MOST_FRAMES, build_page
 from pcdet_poly.visualization.viewer.pictures import draw_view, find_reach_m
 from pcdet_poly.visualization.viewer.window import Window, build_geometries
 from tests.visualization.views import CLASSES, make_frame, make_view, make_views
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def read_data(text: str) -> dict:
@@ -132,42 +128,6 @@ def test_page_refuses_more_frames_than_it_can_show() -> None:
     many = MOST_FRAMES + 1
     with pytest.raises(UserError, match=rf"--frames: {many} frames in one page; choose at most {MOST_FRAMES}"):
         build_page(make_views(many), range(many), mode="class", min_score=0.3)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-def test_page_lives_in_a_browser(tmp_path: Path) -> None:
-    """Keys change frame, colours and boxes; the box under the mouse is described."""
-    script = """<script>
-    const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key }));
-    const log = {};
-    cloud.view = { ...FROM_ABOVE };
-    const [u, v] = cloud.projector(canvas.clientWidth, canvas.clientHeight)(-6, -6, 1);
-    const over = (x, y) => { canvas.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y })); };
-    over(u, v); log.tip = document.getElementById("tip").textContent;
-    over(5, canvas.clientHeight - 300); log.none = document.getElementById("tip").hidden;
-    press("n"); press("n"); press("p"); log.frame = document.getElementById("frame").value;
-    press("c"); log.mode = state.mode;
-    log.boxes = cloud.boxes.length; press("l"); log.unlabelled = cloud.boxes.length;
-    const slider = document.getElementById("score");
-    slider.value = 0.5; slider.dispatchEvent(new Event("input")); log.strong = cloud.boxes.length;
-    document.documentElement.dataset.log = JSON.stringify(log);
-    </script></body>"""
-    file = tmp_path / "page.html"
-    text = build_page(make_views(3), [0, 1, 2], mode="class", min_score=0.3)
-    text = re.sub(r"<meta http-equiv[^>]*>", "", text)  # the policy lets no script of a test run
-    file.write_text(text.replace("</body>", script), encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [str(CHROMIUM), *options, "--window-size=1000,700", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120)
-    (tag,) = re.findall(r"<html[^>]*>", done.stdout)
-    assert 'data-ready="yes"' in tag
-    assert 'data-errors=""' in tag
-    assert int(re.findall(r'data-drawn="(\d+)"', tag)[0]) > 1000
-    log = json.loads(re.findall(r'data-log="([^"]*)"', tag)[0].replace("&quot;", '"'))
-    assert log["tip"].startswith("pedestrian (detection)\nscore 0.400\n")
-    assert log["none"]
-    assert (log["frame"], log["mode"], log["boxes"], log["unlabelled"], log["strong"]) == ("1", "score", 4, 2, 1)
 
 
 def test_pictures_in_perspective_and_from_above(tmp_path: Path) -> None:

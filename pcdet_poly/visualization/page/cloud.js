@@ -5,14 +5,15 @@
 const START = { yaw: Math.PI, pitch: 0.55, distance: 42, x: 0, y: 0 };
 const FROM_ABOVE = { yaw: Math.PI, pitch: Math.PI / 2, distance: 90, x: 0, y: 0 };
 const GROUNDS = { dark: [16, 21, 28], light: [255, 255, 255] };
+const LEGIBLE = 55; // metres up to which boxes have their text
 const FINGER = 0.012; // boxes are this much larger to the mouse, as a share of their distance
 
-// Points are {xyz: metres, rgb: bytes}; boxes are [{box, colour, width, dash, crossed, text}].
+// Points are {xyz: metres, rgb: bytes}; boxes are [{box, colour, width, dash, crossed, text}]; zones lists of [x, y].
 class Cloud {
   // `host` is an element: it gets a canvas for points, one for boxes, the keys and the mouse.
   constructor(host, size = () => [1400, 700]) {
     const [below, canvas] = [el("canvas", { "aria-hidden": "true" }), el("canvas", { "aria-hidden": "true" })];
-    Object.assign(this, { host, below, canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], queued: false, theme: "dark" });
+    Object.assign(this, { host, below, canvas, size, view: { ...START }, points: { xyz: [], rgb: [] }, boxes: [], zones: [], queued: false, theme: "dark" });
     host.append(below, canvas);
     below.addEventListener("webglcontextlost", () => this.paintBy(null));
     this.paintBy(hasGraphicsCard() ? pointPainter(below) : null);
@@ -39,7 +40,7 @@ class Cloud {
     event.preventDefault();
     acts[event.key]();
   }
-  show(points, boxes) { Object.assign(this, { points, boxes }); this.queue(); }
+  show(points, boxes, zones = []) { Object.assign(this, { points, boxes, zones }); this.queue(); }
   look(view) { this.view = { ...view }; this.queue(); }
   turn(yaw, pitch) {
     this.view.yaw += yaw;
@@ -80,6 +81,7 @@ class Cloud {
     const tone = this.theme === "light" ? 0.7 : 1;
     if (this.paint && this.paint(this.points, this.view, GROUNDS[this.theme], tone)) context.clearRect(0, 0, width, height);
     else (this.paintPixels ||= pixelPainter(context))(this.points, this.view, GROUNDS[this.theme], tone);
+    for (const zone of this.zones) this.paintZone(context, zone, project);
     for (const one of this.boxes) this.paintBox(context, one, project);
   }
   // Both canvases as one.
@@ -94,6 +96,20 @@ class Cloud {
     const whole = this.picture();
     const pixels = new Uint32Array(whole.getContext("2d").getImageData(0, 0, whole.width, whole.height).data.buffer);
     return pixels.reduce((count, pixel) => count + (pixel !== packed(GROUNDS[this.theme])), 0);
+  }
+  // An outline on the ground, dotted and filled faintly.
+  paintZone(context, zone, project) {
+    const outline = zone.map(([x, y]) => project(x, y, 0));
+    if (outline.some(([, , depth]) => depth < NEAR)) return;
+    context.strokeStyle = "#7d8794";
+    context.fillStyle = "#7d879430";
+    context.lineWidth = 1.5;
+    context.setLineDash([2, 4]);
+    context.beginPath();
+    for (const [u, v] of outline) context.lineTo(u, v);
+    context.closePath();
+    context.fill();
+    context.stroke();
   }
   paintBox(context, { box, colour, width, dash, crossed, text }, project) {
     const [, , z, , , height] = box;
@@ -111,7 +127,7 @@ class Cloud {
     for (const [a, b] of lines) { context.moveTo(a[0], a[1]); context.lineTo(b[0], b[1]); }
     context.stroke();
     context.font = "14px system-ui, sans-serif";
-    if (text && high[0][2] < 35) context.fillText(text, high[0][0], high[0][1] - 4);
+    if (text && high[0][2] < LEGIBLE) context.fillText(text, high[0][0], high[0][1] - 4);
   }
   // The nearest box under the mouse, or undefined: the ray from the eye, in each box's own axes.
   boxAt(event) {

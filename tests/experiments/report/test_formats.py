@@ -7,14 +7,14 @@ import csv
 import io
 import json
 import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.chromium import CHROMIUM, Page
 from pcdet_poly.commands.main import call_command
 from pcdet_poly.experiments.report.detector_report import ReportSizes, build_reports
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
@@ -22,20 +22,9 @@ from pcdet_poly.experiments.report.formats.differences_figure import draw_differ
 from pcdet_poly.experiments.report.metrics import MEAN, DetectorMetrics, RankingMetric, TableCell
 from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
 from pcdet_poly.experiments.sweep.folder import SweepFolder
+from tests.accessibility import AXE, list_serious_issues
 
 MAIN = RankingMetric("3D", 2, "aph")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-# What a hand on the mouse does: the cloud must look different afterwards.
-TURN = """<script>
-const cloud = document.getElementById("cloud");
-const look = () => [...cloud.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL()).join();
-const before = look();
-cloud.dispatchEvent(new PointerEvent("pointermove", { buttons: 1, movementX: 120, movementY: 30 }));
-requestAnimationFrame(() => requestAnimationFrame(() => {
-  document.documentElement.dataset.turned = look() !== before;
-}));
-</script>"""
 
 
 def _rows(path: Path, **wanted: str) -> list[dict[str, str]]:
@@ -100,27 +89,89 @@ def test_the_page_holds_the_numbers(written: Path, detector: DetectorRuns, metri
     assert distance.max() <= 0.0051  # whole centimetres
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to open the page in")
-def test_a_browser_draws_the_page(written: Path, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    words = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    page = (written / "report.html").read_text()
-    # The page forbids every script but its own: without that rule ours may run.
-    freed, num_rules = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
-    assert num_rules == 1
-    (tmp_path / "page.html").write_text(freed + TURN)
-    words += ["--virtual-time-budget=10000", "--dump-dom", (tmp_path / "page.html").as_uri()]
-    dom = subprocess.run([CHROMIUM, *words], capture_output=True, text=True, timeout=120).stdout
-    marks = dict(re.findall(r'data-(\w+)="([^"]*)"', dom[: dom.index("<head>")]))
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine to open the page in")
+    with Page(tmp_path_factory.mktemp("profile"), width=1280, height=900) as page:
+        yield page
+
+
+def test_a_browser_draws_the_page(browser: Page, written: Path) -> None:
+    file = written / "report.html"
+    browser.open(file)
+    marks = browser.evaluate("({ ...document.documentElement.dataset })")
     assert marks["errors"] == ""
-    assert marks["ready"] == "yes"
     drawn = [int(count) for count in marks["drawn"].split(",")]
     assert len(drawn) == 3 + 1  # a picture of each arm, the 3D view
     assert min(drawn) > 200
     assert int(marks["charts"]) > 20
-    assert marks["turned"] == "true"
-    for text in ("Findings", "drop1", "paper: PointPillars, focal", "A frame in 3D"):
-        assert text in dom
+    text = browser.evaluate("document.body.textContent")
+    for part in ("Findings", "drop1", "paper: PointPillars, focal", "A frame in 3D"):
+        assert part in text
+    assert set(browser.list_requests()) == {file.resolve().as_uri()}
+
+
+def test_the_report_s_cloud_turns_and_its_frames_play(browser: Page, written: Path) -> None:
+    browser.open(written / "report.html")
+    look = "[...document.querySelectorAll('#cloud canvas')].map((one) => one.toDataURL()).join()"
+    before = browser.evaluate(look)
+    browser.evaluate("document.getElementById('cloud').focus()")
+    browser.press("ArrowLeft")
+    browser.wait_for(f"{look} !== {json.dumps(before)}")
+    pressed = "document.querySelector('[data-scene][aria-pressed=true]').dataset.scene"
+    assert browser.evaluate(pressed) == "0"
+    browser.evaluate("document.querySelector('.play').click()")
+    browser.wait_for(f"{pressed} === '1'")
+    browser.evaluate("document.querySelector('.play').click()")
+    assert browser.evaluate("document.querySelector('.play').getAttribute('aria-pressed')") == "false"
+
+
+def test_classes_are_hidden_from_tables_curves_and_pictures(browser: Page, written: Path) -> None:
+    browser.open(written / "report.html")
+    count = """({
+      rows: document.querySelectorAll('#paper-table tr').length,
+      panels: document.querySelectorAll('#epsilon-panels figure').length,
+      curves: document.querySelectorAll('#pr-panels figure').length,
+      text: document.getElementById('cloud-counts').textContent,
+    })"""
+    whole = browser.evaluate(count)
+    browser.evaluate("document.querySelector('[data-class=VEHICLE]').click()")
+    less = browser.evaluate(count)
+    assert (whole["panels"], less["panels"], whole["curves"], less["curves"]) == (4, 3, 3, 2)
+    assert less["rows"] < whole["rows"]
+    numbers = [sum(map(int, re.findall(r"\d+", one["text"])[:2])) for one in (whole, less)]
+    assert numbers[1] == numbers[0] - 2, "two of the labels are vehicles, found or missed"
+    browser.evaluate("document.querySelector('[data-class=VEHICLE]').click()")
+    assert browser.evaluate(count) == whole
+
+
+def test_arms_differ_by_marker_and_line_as_well_as_colour(browser: Page, written: Path) -> None:
+    browser.open(written / "report.html")
+    swatches = browser.evaluate("""[...document.querySelector('.legend').querySelectorAll('svg.swatch')].map((one) => [
+      one.querySelector('path').getAttribute('d'), one.querySelector('line').getAttribute('stroke-dasharray'),
+      getComputedStyle(one.querySelector('path')).fill])""")
+    assert len(swatches) == 3
+    for kind in zip(*swatches, strict=True):
+        assert len(set(kind)) == 3
+
+
+def test_light_and_dark_follow_the_system_and_a_button(browser: Page, written: Path) -> None:
+    seen = {}
+    for scheme in ("light", "dark"):
+        browser.open(written / "report.html", scheme=scheme)
+        seen[scheme] = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert seen == {"light": "rgb(246, 248, 250)", "dark": "rgb(16, 21, 28)"}
+    browser.evaluate("document.getElementById('theme').click()")
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == seen["light"]
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core is not installed (requirements-dev.txt)")
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_axe_finds_nothing_serious_in_the_report(browser: Page, written: Path, scheme: str, width: int) -> None:
+    browser.resize(width, 900)
+    browser.open(written / "report.html", scheme=scheme)
+    assert list_serious_issues(browser) == []
 
 
 def test_the_figure_shows_every_arm(finished_sweep: Path) -> None:

@@ -85,4 +85,4 @@ function pictures(state) {
   });
 }
 
-const colourKey = () => el("div", { class: "key" }, Object.values(KINDS).map(({ colour, text }) => el("span", {}, el("i", { style: `border-color:${colour}` }), text)));
+const colourKey = () => el("div", { class: "key" }, Object.entries(KINDS).map(([kind, { colour, text }]) => el("span", {}, el("i", { class: kind, style: `border-color:${colour}` }), text)));

@@ -64,7 +64,7 @@ class Chart {
     this.path(points, look.colour, { dash: look.dash, title });
     if (!markers || !points.length) return;
     const step = Math.max(1, Math.ceil(points.length / 6));
-    for (let i = Math.min(points.length - 1, number % step); i < points.length; i += step) this.dot(...points[i], look, { radius: 3, title });
+    for (let i = Math.min(points.length - 1, number % step); i < points.length; i += step) if (points[i][1] > this.y[0]) this.dot(...points[i], look, { radius: 3, title });
   }
   path(points, colour, { dash = null, width = 1.6, title = "" } = {}) {
     const d = points.map(([x, y], i) => `${i ? "L" : "M"}${this.px(x).toFixed(1)},${this.py(y).toFixed(1)}`).join("");

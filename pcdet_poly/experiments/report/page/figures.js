@@ -5,6 +5,9 @@ const shownArms = (state) => state.model.arms.map((arm) => arm.name).filter((nam
 
 const shownClasses = (state) => state.model.classes.filter((kind) => !state.hiddenClasses.has(kind));
 
+// Texts of a chart shrink with it: a narrow page gets narrower charts.
+const wide = () => (window.innerWidth < 700 ? 400 : 560);
+
 // Epsilon arms stand at their epsilon, controls side by side to the right of them.
 function places(model) {
   const curve = model.arms.filter((arm) => arm.epsilon !== null).map((arm) => [arm.name, arm.epsilon]);
@@ -24,7 +27,7 @@ function epsilonFigures(state) {
     const found = of(kind);
     const values = Object.values(found).flatMap((d) => [d.claim.low, d.claim.high, ...d.bySeed]).filter((v) => v !== null);
     const xTicks = [...where.curve.map(([, x]) => [x, `\u03b5 ${tickText(x)}`]), ...where.controls.map(([name, x]) => [x, name])];
-    const chart = new Chart({ x: where.range, y: limits(values), width: 560, height: 310, yLabel: "difference, points", xTicks, slant: true });
+    const chart = new Chart({ x: where.range, y: limits(values), width: wide(), height: 310, yLabel: "difference, points", xTicks, slant: true });
     const line = where.curve.filter(([name]) => name in found || name === model.baseline).sort((a, b) => a[1] - b[1]);
     chart.path(line.map(([name, x]) => [x, name in found ? found[name].claim.mean : 0]), "var(--axis)", { width: 1 });
     for (const [name, x] of where.all) drawDifference(chart, x, found[name], state.looks[name], name, model);
@@ -81,7 +84,7 @@ function histogramFigures(state) {
     }));
     const most = Math.max(...Object.values(shares).flat());
     const log = cells === "background";
-    const chart = new Chart({ x: [0, 1], y: log ? [1e-6, 1] : [0, 1.05 * most], xLabel: "P_t", yLabel: "share of cells", width: 560, log });
+    const chart = new Chart({ x: [0, 1], y: log ? [1e-6, 1] : [0, 1.05 * most], xLabel: "P_t", yLabel: "share of cells", width: wide(), log });
     shownArms(state).filter((name) => name in shares).forEach((arm, number) => {
       const steps = shares[arm].flatMap((value, i) => [[i / 50, value], [(i + 1) / 50, value]]);
       chart.curve(steps, state.looks[arm], { title: arm, number: 4 * number });

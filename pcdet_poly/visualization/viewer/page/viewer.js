@@ -107,7 +107,7 @@ function keyOf(frame, boxes) {
     ...classes,
     ...(state.mode === "return" ? [swatch(colourOf("return", 0), "points of the first return"), swatch(colourOf("return", 1), "points of the second return"), swatch(colourOf("return", 255), "return unknown")] : []),
     ...(ramp ? [el("div", { class: "ramp", style: `background:linear-gradient(90deg,${stops()})` }), el("div", { class: "ends" }, ...ramp.map((text) => el("span", {}, text)))] : []),
-    line("dashed", "label"), ...(data.detects ? [line("solid", "detection")] : []),
+    line("dashed", "label"), ...(data.detects ? [line("solid", "detection")] : []), ...(frame.zones.length ? [line("dotted", "no-label zone")] : []),
     el("div", { id: "counts" }, countsOf(frame, boxes)),
     ...(state.help ? HELP.map((text) => el("div", { class: "hint" }, text)) : [el("div", { class: "hint" }, "h: help")]),
   ];
@@ -133,7 +133,7 @@ function bar() {
 function refresh() {
   const frame = decoded(data.frames[state.frame]);
   const boxes = boxesOf(frame);
-  cloud.show({ xyz: frame.xyz, rgb: pointColours(frame) }, boxes);
+  cloud.show({ xyz: frame.xyz, rgb: pointColours(frame) }, boxes, frame.zones);
   document.getElementById("frame").value = state.frame;
   document.querySelectorAll("[data-mode]").forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.mode === state.mode)));
   for (const name of ["labels", "detections", "outcomes"]) document.getElementById(name)?.setAttribute("aria-pressed", String(state[name]));
