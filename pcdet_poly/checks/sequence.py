@@ -19,11 +19,15 @@ class SequenceCheck:
     """Looks at the frames of one segment in their order."""
 
     def __init__(self) -> None:
+        self._segment: str | None = None
         self._last: tuple[int, np.ndarray] | None = None
         self._seen: set[int] = set()
 
     def find_faults(self, frame: Frame) -> Iterator[Finding]:
         """Yield what cannot or should not follow the frames before; a frame with an error is not taken in."""
+        if frame.segment != self._segment:  # a reader's mistake, which the writer of segments tells, or a new beginning
+            self._segment, self._last = frame.segment, None
+            self._seen.clear()
         if frame.timestamp_us in self._seen:
             yield Finding(
                 "same time",

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pcdet_poly.data.store.arrow_points import Precision
+from pcdet_poly.data.store.frame_store import write_segment
+from pcdet_poly.data.store.manifest import Manifest, write_manifest
+from pcdet_poly.data.store.source_fingerprint import Source
 from pcdet_poly.structures import POINT_COLUMNS, WAYMO_CLASSES, Frame, GroundTruth, LidarCalibration
+from tests.waymo.scans import rigid
 
 
 def make_frame(seed: int = 0, *, num_points: int = 500, num_objects: int = 7, segment: str = "segment-a") -> Frame:
-    """A frame whose timestamp is its seed."""
+    """A frame whose seed counts tenths of a second."""
     rng = np.random.default_rng(seed)
     return Frame(
         points=make_points(rng, num_points),
         ground_truth=make_objects(rng, num_objects),
-        world_from_vehicle=rng.normal(0, 1, (4, 4)),
-        timestamp_us=1_550_083_467_346_370 + seed,
+        world_from_vehicle=rigid(*rng.normal(0, 1, 6)),
+        timestamp_us=1_550_083_467_346_370 + 100_000 * seed,
         segment=segment,
         calibrations=(_calibration(rng, 1, 64), _calibration(rng, 2, 0)),
         no_label_zones=(rng.normal(0, 1e4, (5, 2)), rng.normal(0, 1e4, (3, 2))),
@@ -82,3 +89,9 @@ def _assert_same(a: Any, b: Any, place: str) -> None:
             _assert_same(getattr(a, field.name), getattr(b, field.name), f"{place}.{field.name}")
     else:
         assert a == b, place
+
+
+def write_unchecked_store(folder: Path, frames: Sequence[Frame], *, precision: Precision = "exact") -> None:
+    """A store of one segment as an older version may have written it, whatever its frames hold."""
+    entry = write_segment(folder, frames, Source(Path("source"), 0, 0), precision=precision)
+    write_manifest(folder, Manifest({"precision": precision}).with_segment(entry))

@@ -50,8 +50,11 @@ def make_ground_truth(rng: np.random.Generator, count: int) -> GroundTruth:
     """Random objects of every class and level; every third one has no speed."""
     speed = rng.normal(0, 5, (count, 2)).astype(np.float32)
     speed[::3] = np.nan
+    box = rng.normal(0, 20, (count, 7)).astype(np.float32)
+    box[:, 3:6] = np.minimum(np.abs(box[:, 3:6]) + 0.1, 30)
+    box[:, 6] = np.remainder(box[:, 6], 6)
     return GroundTruth(
-        box=rng.normal(0, 20, (count, 7)).astype(np.float32),
+        box=box,
         label=np.arange(count) % 4,
         level=np.arange(count) % 3,
         num_points=rng.integers(0, 500, count),

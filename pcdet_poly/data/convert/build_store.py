@@ -15,8 +15,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, assert_never
 
+from pcdet_poly.checks.findings import Tally
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
+from pcdet_poly.data.convert.source_changes import check_sources, describe_changes, drop_replaced
 from pcdet_poly.data.store.arrow_points import Precision, encode_points
+from pcdet_poly.data.store.checked_frames import check_frames
 from pcdet_poly.data.store.frame_store import read_checked_directory, write_segment
 from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
 from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads
@@ -46,6 +49,7 @@ class ConversionSummary:
     failed: Mapping[str, str]  # sources without a readable frame -> the reason
     seconds: float
     cpu_s: Mapping[str, float]  # by stage, over all workers
+    warnings: tuple[str, ...] = ()  # what may be meant: one line for each kind, with a count
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class _SourceResult:
 
     entry: SegmentEntry | str  # the segment written, or the reason why there is none
     cpu_s: Mapping[str, float]
+    tally: Tally
 
 
 def build_store(
@@ -67,6 +72,7 @@ def build_store(
     workers: int = 1,
     executor: Executor = "local",
     ray_address: str | None = None,
+    replace: bool = False,
 ) -> ConversionSummary:
     """Convert every source that `folder` does not hold yet.
 
@@ -83,13 +89,14 @@ def build_store(
         workers: processes, or CPUs of a cluster that is started here.
         executor: local processes, or Ray.
         ray_address: of a running Ray cluster; None starts one here.
+        replace: put other data of a name that the store has in place of the old, which is an error otherwise.
 
     Returns:
         What was converted, what was there already, and what failed.
 
     Raises:
-        UserError: if another conversion writes into the folder, the settings differ, the disk is too
-            small, or (on_error stop) something cannot be read.
+        UserError: if another conversion writes into the folder, the settings differ, a source would take the place of
+            other data, the disk is too small, or (on_error stop) something cannot be read or cannot be meant.
     """
     start = time.perf_counter()
     folder = parse_path(folder)
@@ -97,21 +104,35 @@ def build_store(
         manifest = _open_manifest(folder, {"precision": precision, **settings})
         done = map_in_threads(partial(_is_done, folder, manifest), sources)
         todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
+        manifest, changes = _admit_sources(folder, manifest, sources, todo, replace)
         _check_space(folder, todo, read, precision)
         convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
         converted = []
         cpu_s: Counter[str] = Counter()
+        tally = Tally()
         for source, result in _run_conversions(convert, todo, workers, executor, ray_address):
             cpu_s.update(result.cpu_s)
+            tally.merge(result.tally)
             if isinstance(result.entry, SegmentEntry):
-                manifest = manifest.with_segment(result.entry)
+                manifest = manifest.with_segment(result.entry, source.place)
                 converted.append(result.entry)
             else:
                 manifest = manifest.with_failure(source.name, result.entry)
             write_manifest(folder, manifest)
     failed = {s.name: manifest.failed[s.name] for s in sources if s.name in manifest.failed}
     seconds = time.perf_counter() - start
-    return ConversionSummary(manifest, len(sources) - len(todo), tuple(converted), failed, seconds, dict(cpu_s))
+    num_kept, warnings = len(sources) - len(todo), (*changes, *tally.describe())
+    return ConversionSummary(manifest, num_kept, tuple(converted), failed, seconds, dict(cpu_s), warnings)
+
+
+def _admit_sources(
+    folder: AnyPath, manifest: Manifest, sources: Sequence[Source], todo: Sequence[Source], replace: bool
+) -> tuple[Manifest, list[str]]:
+    """Return the manifest to add segments to, and what has changed since the last conversion."""
+    if replace:
+        return drop_replaced(manifest, todo), describe_changes(manifest, sources, todo)
+    check_sources(folder, manifest, sources, todo)
+    return manifest, describe_changes(manifest, sources, todo)
 
 
 def _run_conversions(
@@ -150,13 +171,20 @@ def _convert_and_time(
 ) -> _SourceResult:
     """Convert one source, and measure the CPU time of each stage."""
     keep_freed_memory()
+    tally = Tally()
     with measure_stages() as cpu_s:
-        entry = _convert_source(source, advance, folder, read, precision, on_error)
-    return _SourceResult(entry, dict(cpu_s))
+        entry = _convert_source(source, advance, folder, read, precision, on_error, tally)
+    return _SourceResult(entry, dict(cpu_s), tally)
 
 
 def _convert_source(
-    source: Source, advance: Advance, folder: AnyPath, read: FrameReader, precision: Precision, on_error: OnError
+    source: Source,
+    advance: Advance,
+    folder: AnyPath,
+    read: FrameReader,
+    precision: Precision,
+    on_error: OnError,
+    tally: Tally,
 ) -> SegmentEntry | str:
     """Write one segment's file; return its manifest entry, or the reason why there is none."""
     skipped: list[str] = []
@@ -166,10 +194,12 @@ def _convert_source(
             raise error
         skipped.append(str(error))
 
-    frames = read(source.path, advance, report_error)
+    read_frames = read(source.path, advance, report_error)
+    frames = check_frames(read_frames, report_error, tally, where=f"{source.path}: ")
     first = next(frames, None)
     if first is None:
-        report_error(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
+        if not skipped:
+            report_error(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
         return "; ".join(skipped)
     return write_segment(folder, chain([first], frames), source, precision=precision, skipped=skipped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ class ConversionNumbers:
     mb_written: float
     cpu_s: dict[str, float]  # by stage, over all workers
     left_out: list[str]  # reasons, one per record
+    warnings: list[str]  # what may be meant, one per kind
     failed: dict[str, str]  # source -> reason
 
 
@@ -44,6 +46,10 @@ def print_conversion(summary: ConversionSummary, folder: str | AnyPath) -> None:
             f"{numbers.mb_written:.1f} MB written"
         )
         print(f"CPU time {_describe_cpu_time(numbers.cpu_s, numbers.frames)}")
+    for line in numbers.warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    if numbers.left_out:
+        print(f"{len(numbers.left_out)} frames or records left out:")
     for reason in numbers.left_out:
         print(f"left out: {reason}")
     for reason in numbers.failed.values():
@@ -66,6 +72,7 @@ def compute_numbers(summary: ConversionSummary) -> ConversionNumbers:
         cpu_s=dict(summary.cpu_s),
         left_out=[reason for entry in entries for reason in entry.skipped],
         failed=dict(summary.failed),
+        warnings=list(summary.warnings),
     )
 
 

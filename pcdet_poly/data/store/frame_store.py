@@ -6,6 +6,7 @@ an Arrow table of points (arrow_points.py) and a JSON text with the rest (frame_
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, groupby
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pcdet_poly.checks.findings import Tally
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
+from pcdet_poly.data.store.checked_frames import check_frames
 from pcdet_poly.data.store.manifest import Manifest, SegmentEntry, read_manifest, write_manifest
 from pcdet_poly.data.store.segment_file import (
     ArchiveDirectory,
@@ -167,6 +170,8 @@ def write_segment(
 def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
     """Write a new store in one go; convert/build_store.py is for data whose conversion may be interrupted.
 
+    What may be meant, such as a gap of an hour between two frames, is one warning with a count.
+
     Args:
         folder: folder of the store, made if missing; a URL is allowed.
         frames: all frames; those of one segment follow each other.
@@ -176,14 +181,21 @@ def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Pr
         The store, opened.
 
     Raises:
-        UserError: if a segment comes twice, or a frame cannot be stored.
+        UserError: if a segment comes twice, or a frame cannot be stored or holds what cannot be meant.
     """
     folder = parse_path(folder)
-    manifest = Manifest({"precision": precision})
+    manifest, tally = Manifest({"precision": precision}), Tally()
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
         if any(entry.segment == segment for entry in manifest.segments):
             raise UserError(f"{folder}: segment {segment} was given twice; give all its frames in a row")
         source = Source(Path(segment_file_name(segment)), num_bytes=0, fingerprint=0)
-        manifest = manifest.with_segment(write_segment(folder, group, source, precision=precision))
+        checked = check_frames(group, _raise_error, tally)
+        manifest = manifest.with_segment(write_segment(folder, checked, source, precision=precision))
     write_manifest(folder, manifest)
+    for line in tally.describe():
+        warnings.warn(f"{folder}: {line}", stacklevel=2)
     return Store(folder)
+
+
+def _raise_error(error: UserError) -> None:
+    raise error

@@ -49,14 +49,19 @@ class Manifest:
     settings: Mapping[str, str]  # how it was made: one store, one way
     segments: tuple[SegmentEntry, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)  # sources that gave no frame, with the reason
+    sources: Mapping[str, str] = field(default_factory=dict)  # source -> where it lay when it was converted
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes; labels are positions in this tuple."""
         return tuple(self.segments[0].num_objects) if self.segments else WAYMO_CLASSES
 
-    def with_segment(self, entry: SegmentEntry) -> Manifest:
+    def with_segment(self, entry: SegmentEntry, place: str = "") -> Manifest:
         """Return a manifest with `entry` in place of what the same source gave before.
+
+        Args:
+            entry: the segment.
+            place: where its source lies, if that is known.
 
         Raises:
             UserError: if another source has a segment of this name, or the classes differ from the store's.
@@ -73,7 +78,14 @@ class Manifest:
             )
         others = [other for other in self.segments if other.source != entry.source]
         failed = {source: reason for source, reason in self.failed.items() if source != entry.source}
-        return replace(self, segments=tuple(sorted([*others, entry], key=lambda e: e.segment)), failed=failed)
+        segments = tuple(sorted([*others, entry], key=lambda e: e.segment))
+        sources = dict(sorted({**self.sources, **({entry.source: place} if place else {})}.items()))
+        return replace(self, segments=segments, failed=failed, sources=sources)
+
+    def without_source(self, source: str) -> Manifest:
+        """Return a manifest without what `source` gave."""
+        kept = tuple(entry for entry in self.segments if entry.source != source)
+        return replace(self, segments=kept, sources={name: at for name, at in self.sources.items() if name != source})
 
     def with_failure(self, source: str, reason: str) -> Manifest:
         """Return a manifest that notes why `source` gave no frame."""
@@ -88,6 +100,7 @@ def write_manifest(folder: AnyPath, manifest: Manifest) -> None:
         "settings": dict(manifest.settings),
         "class_names": manifest.class_names,
         "failed": dict(manifest.failed),
+        **({"sources": dict(manifest.sources)} if manifest.sources else {}),
     }
     segments = [asdict(entry) for entry in manifest.segments]
     checksum = _compute_checksum({**head, "segments": segments})
@@ -126,9 +139,14 @@ def read_manifest(folder: str | AnyPath) -> Manifest:
 
 
 def _parse_manifest(
-    *, settings: dict[str, str], segments: list[dict[str, Any]], failed: dict[str, str], **_others: Any
+    *,
+    settings: dict[str, str],
+    segments: list[dict[str, Any]],
+    failed: dict[str, str],
+    sources: dict[str, str] | None = None,
+    **_others: Any,
 ) -> Manifest:
-    return Manifest(settings, tuple(_parse_entry(**entry) for entry in segments), failed)
+    return Manifest(settings, tuple(_parse_entry(**entry) for entry in segments), failed, sources or {})
 
 
 def _parse_entry(*, timestamps_us: list[int], skipped: list[str], **others: Any) -> SegmentEntry:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from pcdet_poly.paths import AnyPath, get_num_bytes, read_range
@@ -28,8 +29,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The last part of the path: the manifest holds no folders, so that data can be moved."""
+        """The last part of the path, by which a store knows the source wherever it lies."""
         return self.path.name
+
+    @property
+    def place(self) -> str:
+        """The whole path or URL, which tells two sources of one name apart."""
+        return str(self.path.absolute()) if isinstance(self.path, Path) else str(self.path)
 
 
 def describe_source(path: AnyPath, files: Iterable[AnyPath] | None = None) -> Source:

@@ -15,7 +15,7 @@ from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_file
 from pcdet_poly.structures import Frame
-from tests.data.frames import make_frame
+from tests.data.frames import make_frame, write_unchecked_store
 from tests.data.records import run, tool
 
 FEATURES = ("intensity", "elongation", "return_number")
@@ -180,7 +180,7 @@ def test_a_point_far_from_its_box_is_refused(tmp_path: Path) -> None:
     frame = crowded_frame(1, "s")
     frame.ground_truth.box[0] = (0, 0, 0, 400, 400, 50, 0)
     frame.points[0, :3] = (150, 0, 0)
-    write_store(tmp_path / "store", [frame])
+    write_unchecked_store(tmp_path / "store", [frame])
     with pytest.raises(UserError, match=r"frame s/\d+: a point lies more than 128 m from the centre"):
         build_object_bank([tmp_path / "store"], tmp_path / "objects.arrow")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]

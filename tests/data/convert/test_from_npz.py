@@ -13,6 +13,7 @@ from pcdet_poly.data.convert.from_npz import import_npz
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError
 from tests.data.records import bytes_of, run, tool
+from tests.waymo.scans import rigid
 
 BOXES = np.array([[10, 0, 1, 4, 2, 1.5, 0.3], [-5, 5, 1, 1, 1, 2, -3.0]], np.float64)
 NAMES = np.array(["VEHICLE", "PEDESTRIAN"])
@@ -33,7 +34,7 @@ def test_everything_given_comes_back(tmp_path: Path) -> None:
         "track": np.array(["a", "b"]),
         "speed": np.array([[1.0, 2.0], [np.nan, np.nan]]),
         "timestamp": np.int64(123_456),
-        "pose": rng.normal(0, 1, (4, 4)),
+        "pose": rigid(*rng.normal(0, 1, 6)),
     }
     save(tmp_path / "drive" / "0.npz", **arrays)
     import_npz(tmp_path / "drive", tmp_path / "store", precision="exact")

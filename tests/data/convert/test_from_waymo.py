@@ -311,7 +311,7 @@ def test_the_command_says_what_it_did(records: Path, tmp_path: Path) -> None:
         2,
         ["b_2.tfrecord"],
     )
-    stages = {"read", "decompress", "parse", "labels", "geometry", "encode", "write", "other"}
+    stages = {"read", "decompress", "parse", "labels", "geometry", "check", "encode", "write", "other"}
     assert set(numbers["cpu_s"]) == stages
     assert numbers["mb_written"] == pytest.approx(
         sum(p.stat().st_size for p in (tmp_path / "store").glob("*.zip")) / 1e6

@@ -16,7 +16,7 @@ import pytest
 from pcdet_poly.data.convert.from_waymo import convert_waymo
 from pcdet_poly.data.store.frame_store import Store
 from tests.data.frames import assert_same_frame
-from tests.data.records import bytes_of, run, tool, write_segment_records
+from tests.data.records import bytes_of, run, tool, without_places, write_segment_records
 
 s3fs = pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -59,7 +59,7 @@ def test_a_store_in_a_bucket_is_the_local_one(workers: int, records: Path, tmp_p
     convert_waymo(["s3://waymo/records"], "s3://waymo/store", workers=workers)
     files = s3fs.S3FileSystem()
     stored = {name.rpartition("/")[2]: files.cat_file(name) for name in files.find("waymo/store")}
-    assert stored == bytes_of(tmp_path / "store")
+    assert without_places(stored) == without_places(bytes_of(tmp_path / "store"))
     assert_same_frame(Store(tmp_path / "store")[4], Store("s3://waymo/store")[4])
     assert convert_waymo(["s3://waymo/records"], "s3://waymo/store", workers=workers).num_kept == 2
 

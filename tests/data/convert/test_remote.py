@@ -17,7 +17,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.paths import RemotePath, list_files_below
 from pcdet_poly.waymo import list_segments_v2, read_frames, read_frames_v2, write_segment_v2
 from tests.data.frames import assert_same_frame, make_frame
-from tests.data.records import bytes_of, run, tool, write_segment_records
+from tests.data.records import bytes_of, run, tool, without_places, write_segment_records
 from tests.waymo.v2.segments_v2 import make_scans
 
 fsspec = pytest.importorskip("fsspec")
@@ -53,7 +53,7 @@ def stored(folder: RemotePath) -> dict[str, bytes]:
 def test_a_store_behind_a_url_is_the_local_one(version: str, records: Path, cloud: RemotePath, tmp_path: Path) -> None:
     convert_waymo([str(records / version)], tmp_path)
     summary = convert_waymo([f"{cloud}/{version}"], f"{cloud}/store")
-    assert stored(cloud / "store") == bytes_of(tmp_path)
+    assert without_places(stored(cloud / "store")) == without_places(bytes_of(tmp_path))
     local, remote = Store(tmp_path), Store(f"{cloud}/store")
     assert remote.manifest == summary.manifest
     assert_same_frame(local[4], remote[4])
@@ -124,4 +124,5 @@ def test_the_command_with_two_workers(records: Path, tmp_path: Path) -> None:
         command = tool("preprocess_waymo", f"{output}://{tmp_path}/in", "--output", f"{output}://{tmp_path}/{output}")
         assert "6 frames" in run([*command, "--workers", "2"]).stdout
     convert_waymo([str(records / "v1")], tmp_path / "expected")
-    assert bytes_of(tmp_path / "local") == bytes_of(tmp_path / "file") == bytes_of(tmp_path / "expected")
+    local, file, expected = (without_places(bytes_of(tmp_path / name)) for name in ("local", "file", "expected"))
+    assert local == file == expected

@@ -145,9 +145,9 @@ def test_the_documentation_reads_it(precision: Precision, other: str, tmp_path: 
 def test_infinity_in_labels_is_refused(tmp_path: Path) -> None:
     frame = make_frame(0)
     frame.ground_truth.box[0, 0] = np.inf
-    with pytest.raises(UserError, match="infinite"):
+    with pytest.raises(UserError, match=r"1 boxes are not finite"):
         write_store(tmp_path / "store", [frame])
-    assert list((tmp_path / "store").iterdir()) == []
+    assert not (tmp_path / "store").exists()
 
 
 def test_two_segments_of_one_name_are_refused(tmp_path: Path) -> None:
