@@ -1,10 +1,11 @@
-"""Reads numpy's .npy and .npz files, whose headers are checked against the bytes there before memory is asked for."""
+"""Reads numpy's files, whose headers are checked against the bytes there before memory is asked for, and checks ZIP."""
 
 from __future__ import annotations
 
 import errno
 import io
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -20,11 +21,16 @@ from pcdet_poly.errors import UserError
 
 MAX_NPZ_BYTES = 1 << 30  # that an .npz may hold decompressed; as float32 that is 50 million points of 5 numbers
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_CHUNK_BYTES = 1 << 20
+_LONGEST_END = 22 + 65_535  # bytes of an archive's last record, with the longest comment
+_END = b"PK\x05\x06"  # that record's first bytes
 # What numpy and zipfile raise at damage; RuntimeError if an entry is encrypted.
 _DAMAGE = (
     ValueError,
     EOFError,
+    LookupError,
     OverflowError,
+    MemoryError,
     NotImplementedError,
     RuntimeError,
     SyntaxError,
@@ -51,12 +57,59 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: if the file is damaged or of another format, or its arrays take more than MAX_NPZ_BYTES.
     """
-    with _translate_errors(path, "numpy.savez"), zipfile.ZipFile(path) as archive:
-        entries = [entry for entry in archive.infolist() if entry.filename.endswith(".npy")]
+    with _translate_errors(path, "numpy.savez"), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        check_num_members(file, len(entries))
         num_bytes = sum(entry.file_size for entry in entries)
         if num_bytes > MAX_NPZ_BYTES:
             raise ValueError(f"its arrays take {num_bytes} bytes, at most {MAX_NPZ_BYTES} are read")
-        return {entry.filename.removesuffix(".npy"): _read_entry(archive, entry) for entry in entries}
+        # Of other members, too, the name is compared with the one beside the data: a damaged name hides no array.
+        contents = {entry.filename: _read_entry(archive, entry) for entry in entries}
+        return {name.removesuffix(".npy"): _parse_npy(data) for name, data in contents.items() if name.endswith(".npy")}
+
+
+def check_num_members(file: IO[bytes], num_members: int) -> None:
+    """Raise ValueError where the end of a ZIP archive tells of more or fewer members than its directory names.
+
+    One damaged length in the directory hides the members behind it, and some arrays of a file may be missing.
+    """
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _LONGEST_END))
+    end = file.read()
+    (told,) = struct.unpack_from("<H", end, end.rindex(_END) + 10)
+    if told != num_members:
+        raise ValueError(f"{num_members} of {told} arrays are named in it")
+
+
+def find_zip_damage(data: bytes, kind: str) -> str | None:
+    """Check the sum that a ZIP archive keeps of each member.
+
+    Args:
+        data: bytes of the file.
+        kind: what it should be, such as "checkpoint", as `torch.save` writes them.
+
+    Returns:
+        What is damaged, in a few words; None where every sum holds.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            check_num_members(io.BytesIO(data), len(entries))
+            damaged = [entry for entry in entries if not _has_right_checksum(archive, entry)]
+    except (*_DAMAGE, OSError):
+        return f"not a {kind}, or a damaged one"
+    return f"damaged: the checksum of {ascii(damaged[0].filename)[1:-1]} is wrong" if damaged else None
+
+
+def _has_right_checksum(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Read a member to its end; unlike `ZipFile.testzip`, of two members of one name each."""
+    try:
+        with archive.open(entry) as file:
+            while file.read(_CHUNK_BYTES):
+                pass
+    except zipfile.BadZipFile:
+        return False
+    return True
 
 
 @contextmanager
@@ -73,13 +126,17 @@ def _translate_errors(path: Path, writer: str) -> Iterator[None]:
         ) from error
 
 
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others may ask for gigabytes
         raise ValueError(f"{entry.filename} is compressed by method {entry.compress_type}")
     with archive.open(entry) as file:
         data = file.read()  # at most entry.file_size, and its checksum is verified
     if len(data) != entry.file_size:
         raise EOFError(f"{entry.filename} ends after {len(data)} of {entry.file_size} bytes")
+    return data
+
+
+def _parse_npy(data: bytes) -> np.ndarray:
     return _read_array(io.BytesIO(data), len(data))
 
 

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.array_files import find_zip_damage
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.rsn import SegmentationConfig
-from pcdet_poly.engine.checkpoint_damage import compute_checksum, find_damaged_member
+from pcdet_poly.engine.checkpoint_damage import compute_checksum
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 
@@ -94,7 +95,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; train first, or name another with --checkpoint")
     data = path.read_bytes()
-    if damage := find_damaged_member(data):
+    if damage := find_zip_damage(data, "checkpoint"):
         raise DamagedCheckpointError(f"{path}: {damage}; use another one with --checkpoint")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -1,40 +1,13 @@
-"""Finds damage in a checkpoint's bytes before anything in it is believed."""
+"""One checksum over all that a checkpoint holds."""
 
 from __future__ import annotations
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import google_crc32c
 import torch
 from torch import Tensor
-
-# What zipfile raises on bytes that are no ZIP archive, or a damaged one.
-_DAMAGE = (
-    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError),
-    *(EOFError, OSError, ValueError, OverflowError, MemoryError, KeyError, IndexError),
-)
-
-
-def find_damaged_member(data: bytes) -> str | None:
-    """Check the sum that a ZIP archive keeps of each member.
-
-    Args:
-        data: bytes of the file, as `torch.save` writes them.
-
-    Returns:
-        What is damaged, in a few words; None where every sum holds.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            member = archive.testzip()
-    except _DAMAGE:
-        return "not a checkpoint, or a damaged one"
-    return None if member is None else f"damaged: the checksum of {member} is wrong"
 
 
 def compute_checksum(content: Any) -> int:

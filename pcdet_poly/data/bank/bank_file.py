@@ -2,7 +2,8 @@
 
 A row is one labelled object of one frame. Its points are whole steps of 1/256 m from the centre of its
 box, which is itself rounded to such a step: points from a `compact` store are kept bit for bit, others are
-at most 1/512 m off. The features of points are float16. Every row carries a CRC-32 of all its other columns.
+at most 1/512 m off. The features of points are float16. Every row carries a CRC-32 of all its other columns, and
+the schema the number of rows of every batch with a CRC-32 of the columns by which rows are chosen.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _SCALARS: dict[str, type[np.generic]] = {
     "segment": np.int32,  # position in segments
     "timestamp_us": np.int64,
 }
+_CHOOSING = ("label", "level", "num_points", "frame")  # columns that are read of all rows, without their checksums
 _VECTORS = {"box": 7, "velocity": 2}  # float32; velocity m/s along the vehicle's x and y, NaN where unknown
 
 
@@ -75,15 +77,17 @@ def read_header(metadata: dict[bytes, bytes] | None, path: str) -> BankHeader:
     return BankHeader(**fields)
 
 
-def make_schema(header: BankHeader) -> pa.Schema:
-    """Make the Arrow schema of a bank."""
+def make_schema(header: BankHeader, batches: Sequence[BankColumns] | None = None) -> pa.Schema:
+    """Make the Arrow schema of a bank; where its batches are known, with a checksum of what rows are chosen by."""
     import pyarrow as pa
+
+    metadata = header.encode_metadata() | ({} if batches is None else _encode_batch_checksums(batches))
 
     numbers = [(name, pa.from_numpy_dtype(kind)) for name, kind in _SCALARS.items()]
     vectors = [(name, pa.list_(pa.float32(), size)) for name, size in _VECTORS.items()]
     xyz = ("xyz", pa.list_(pa.list_(pa.int16(), 3)))
     features = ("features", pa.list_(pa.list_(pa.float16(), len(header.features))))
-    return pa.schema([*numbers, *vectors, xyz, features, ("crc32", pa.uint32())], metadata=header.encode_metadata())
+    return pa.schema([*numbers, *vectors, xyz, features, ("crc32", pa.uint32())], metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,35 @@ class BankColumns:
     xyz: np.ndarray  # (P, 3) int16, steps from the rounded centre of the box
     features: np.ndarray  # (P, F) float16
     crc32: np.ndarray  # (N,) uint32
+
+
+def check_batches(metadata: dict[bytes, bytes] | None, batches: Sequence[BankColumns]) -> None:
+    """Check that all rows are there, and the columns by which they are chosen; older banks say nothing of them.
+
+    Args:
+        metadata: of the file's schema.
+        batches: all rows of the file.
+
+    Raises:
+        ValueError: if they are others than were written.
+    """
+    found, written = _encode_batch_checksums(batches), metadata or {}
+    names = [name.encode() for name in found]
+    if all(name in written for name in names) and any(written[name.encode()] != found[name].encode() for name in found):
+        raise ValueError("rows are missing, or a column by which they are chosen is damaged")
+
+
+def _encode_batch_checksums(batches: Sequence[BankColumns]) -> dict[str, str]:
+    """Encode the number of rows and the checksum of each batch as metadata of a schema, with a checksum of all."""
+    text = json.dumps([[len(columns.label), _compute_choice_checksum(columns)] for columns in batches])
+    return {"batches": text, "batches_crc32": str(crc32(text.encode()))}
+
+
+def _compute_choice_checksum(columns: BankColumns) -> int:
+    checksum = 0
+    for name in _CHOOSING:
+        checksum = crc32(np.ascontiguousarray(getattr(columns, name)), checksum)
+    return checksum
 
 
 def encode_objects(objects: Sequence[BankObject], header: BankHeader) -> pa.RecordBatch:

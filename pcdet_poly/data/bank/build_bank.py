@@ -10,10 +10,18 @@ from glob import escape
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pcdet_poly.data.bank.bank_file import FEATURES, BankHeader, BankObject, encode_objects, make_schema
+from pcdet_poly.data.bank.bank_file import (
+    FEATURES,
+    BankHeader,
+    BankObject,
+    encode_objects,
+    make_schema,
+    view_columns,
+)
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.store.frame_store import Store, read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry
@@ -25,6 +33,9 @@ from pcdet_poly.ops.arrays.points_in_boxes import count_points, first_box
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, run_jobs
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -185,14 +196,20 @@ def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) ->
     """Write the batches of all files into one, and remove each file as soon as it is copied."""
     import pyarrow as pa
 
+    filled = [path for path in files if _map_batch(path).num_rows]
+    schema = make_schema(header, [view_columns(_map_batch(path)) for path in filled])
     with (
         atomic_path(output) as temporary,
         pa.OSFile(str(temporary), "wb") as file,
-        pa.ipc.new_file(file, make_schema(header)) as writer,
+        pa.ipc.new_file(file, schema) as writer,
     ):
-        for path in files:
-            with pa.memory_map(str(path)) as mapped:
-                batch = pa.ipc.open_file(mapped).get_batch(0)
-                if batch.num_rows:
-                    writer.write_batch(batch)
+        for path in filled:
+            writer.write_batch(_map_batch(path))
             path.unlink()
+
+
+def _map_batch(path: Path) -> pa.RecordBatch:
+    """Map the one batch of a file into memory."""
+    import pyarrow as pa
+
+    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)

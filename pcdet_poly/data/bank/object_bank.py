@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pcdet_poly.data.bank.bank_file import BankColumns, BankHeader, BankObject, decode_object, read_header, view_columns
+from pcdet_poly.data.bank.bank_file import (
+    BankColumns,
+    BankHeader,
+    BankObject,
+    check_batches,
+    decode_object,
+    read_header,
+    view_columns,
+)
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import decide_level
 
@@ -106,7 +114,9 @@ def _map_bank(path: Path) -> tuple[BankHeader, list[BankColumns]]:
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         for batch in batches:
             batch.validate()
-        return header, [view_columns(batch) for batch in batches]
+        columns = [view_columns(batch) for batch in batches]
+        check_batches(reader.schema.metadata, columns)
+        return header, columns
     except UserError:
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from pcdet_poly.array_files import find_zip_damage
 from pcdet_poly.errors import UserError
 
 _UNREADABLE = (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError, pickle.UnpicklingError)
@@ -18,6 +20,7 @@ _AVERAGED = ("model_ema", "ema_state_dict", "state_dict_ema", "ema_state", "ema"
 _INNER = ("module", "shadow", "shadow_params", *_KEYS)  # in an entry that holds more than weights
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel, AveragedModel and torch.compile
 
+_ZIP = b"PK"  # how files of torch 1.6 and later begin
 Choice = Literal["raw", "ema"]
 
 
@@ -75,9 +78,12 @@ def has_averages(path: Path) -> bool:
 def _load(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet or CenterPoint")
+    data = path.read_bytes()
+    if data.startswith(_ZIP) and (damage := find_zip_damage(data, "checkpoint")):  # torch looks at no checksum
+        raise UserError(f"{path}: {damage}; fetch it again")
     try:
         with torch.serialization.safe_globals(_STAND_INS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(

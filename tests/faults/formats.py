@@ -1,0 +1,179 @@
+"""Every format that we read: how a small sound file is made, and how all of it is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pcdet_poly.array_files import load_npz
+from pcdet_poly.config.load import dump_config, load_config
+from pcdet_poly.config.schema import Config
+from pcdet_poly.data.bank.build_bank import build_object_bank
+from pcdet_poly.data.bank.object_bank import ObjectBank
+from pcdet_poly.data.convert.from_npz import read_npz_frame
+from pcdet_poly.data.convert.point_clouds import read_cloud
+from pcdet_poly.data.store.frame_store import Store, write_store
+from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, save_checkpoint
+from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
+from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
+from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
+from pcdet_poly.evaluation.tabulate import build_evaluation_set
+from pcdet_poly.experiments.sweep.schema import read_sweep
+from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
+from pcdet_poly.structures import WAYMO_CLASSES, Detections
+from pcdet_poly.waymo import read_frames
+from pcdet_poly.waymo.v2.read import read_frames_v2
+from pcdet_poly.waymo.v2.schema import SCHEMAS
+from tests.data.records import write_segment_records
+from tests.faults import clouds
+from tests.faults.damage import Format
+from tests.tiny import TINY, frame
+from tests.waymo.v2.segments_v2 import SEGMENT, write_made_up
+
+_ZIP = "each member's CRC-32, by ZIP"
+
+
+def _make_records(folder: Path) -> list[Path]:
+    return [write_segment_records(folder, "s", 3)]
+
+
+def _find_record_ends(data: bytes) -> frozenset[int]:
+    """Where a TFRecord file may be cut and be a whole file of fewer records: its format knows no number of records."""
+    ends, position = {0}, 0
+    while position < len(data):
+        position += 16 + int.from_bytes(data[position : position + 8], "little")
+        ends.add(position)
+    return frozenset(ends - {0})
+
+
+def _make_v2(folder: Path) -> list[Path]:
+    write_made_up(folder)
+    return [folder / component / f"{SEGMENT}.parquet" for component in SCHEMAS]
+
+
+def _make_store(folder: Path) -> list[Path]:
+    write_store(folder, [frame(number) for number in range(2)])
+    return sorted(folder.iterdir())
+
+
+def _read_store(folder: Path) -> Any:
+    store = Store(folder)
+    return store.manifest, store.frame_ids, list(store)
+
+
+def _make_checkpoint(folder: Path) -> list[Path]:
+    rng = torch.Generator().manual_seed(0)
+    weights = {f"layer{i}.weight": torch.randn(8, 16, generator=rng) for i in range(3)}
+    config = config_values(Config.model_validate(TINY))
+    state = {"state": {0: {"exp_avg": torch.randn(8, 16, generator=rng)}}, "param_groups": [{"lr": 0.1}]}
+    save_checkpoint(folder / "step_00000004.pt", Checkpoint(4, 2, config, weights, state, {}, score=0.5))
+    return [folder / "step_00000004.pt"]
+
+
+def _make_foreign_weights(folder: Path) -> list[Path]:
+    rng = torch.Generator().manual_seed(0)
+    torch.save({"model_state": {f"{i}.weight": torch.randn(8, 16, generator=rng) for i in range(3)}}, folder / "a.pth")
+    return [folder / "a.pth"]
+
+
+def _make_detections(folder: Path) -> list[Path]:
+    write_detections(folder / "detections.parquet", *_detect(), WAYMO_CLASSES)
+    return [folder / "detections.parquet"]
+
+
+def _detect() -> tuple[list[str], list[Detections]]:
+    frames = [frame(number) for number in range(3)]
+    found = [
+        Detections(one.ground_truth.box, one.ground_truth.label, np.linspace(0.9, 0.5, 5, dtype=np.float32))
+        for one in frames
+    ]
+    return [one.frame_id for one in frames], found
+
+
+def _make_bank(folder: Path) -> list[Path]:
+    write_store(folder / "store", [frame(number) for number in range(2)])
+    build_object_bank([folder / "store"], folder / "objects.arrow")
+    return [folder / "objects.arrow"]
+
+
+def _read_bank(folder: Path) -> Any:
+    """Do what pasting does: choose objects by columns of all, then read some of those that were chosen."""
+    bank = ObjectBank(folder / "objects.arrow")
+    chosen = [bank.select(name, min_points=5) for name in bank.header.class_names]
+    return bank.header, chosen, [bank[int(index[0])] for index in chosen if len(index)]
+
+
+def _make_objects(folder: Path) -> list[Path]:
+    names, found = _detect()
+    write_predictions(folder / "predictions.bin", names, found, WAYMO_CLASSES)
+    write_labels(folder / "labels.bin", names, [frame(number).ground_truth for number in range(3)], WAYMO_CLASSES)
+    return [folder / "predictions.bin", folder / "labels.bin"]
+
+
+def _make_flat_arrays(folder: Path) -> list[Path]:
+    _, found = _detect()
+    truth = [frame(number).ground_truth for number in range(3)]
+    no_zone = [np.zeros(len(rows.box), bool) for rows in found]
+    boxes = build_evaluation_set(found, truth, class_names=WAYMO_CLASSES, no_label_zone=no_zone, segments=["a"] * 3)
+    np.savez_compressed(folder / "both.npz", **flatten_set(boxes))
+    return [folder / "both.npz"]
+
+
+def _make_npz_frame(folder: Path) -> list[Path]:
+    one = frame(0)
+    np.savez(
+        folder / "0.npz",
+        points=one.points[:60, :5],
+        boxes=one.ground_truth.box,
+        names=np.array([WAYMO_CLASSES[label] for label in one.ground_truth.label]),
+        num_points=one.ground_truth.num_points,
+        timestamp=np.int64(7),
+    )
+    return [folder / "0.npz"]
+
+
+def _make_configs(folder: Path) -> list[Path]:
+    (folder / "tiny.yaml").write_text(dump_config(Config.model_validate(TINY)))
+    (folder / "child.yaml").write_text("base: tiny.yaml\ntrain: {epochs: 7, learning_rate: 1e-3}\n")
+    return [folder / "child.yaml", folder / "tiny.yaml"]
+
+
+def _make_sweep(folder: Path) -> list[Path]:
+    study = {
+        "baseline": "focal",
+        "models": {"tiny": "tiny.yaml"},
+        "arms": [{"name": "focal", "overrides": {"classification.epsilon": 0}}],
+        "grid": {"classification.epsilon": [1, -1]},
+        "seeds": [0, 1],
+    }
+    (folder / "study.yaml").write_text(json.dumps(study, indent=1))
+    return [folder / "study.yaml"]
+
+
+FORMATS = (
+    Format("Waymo v1 records", "CRC-32C of each record", _make_records,
+           lambda folder: list(read_frames(folder / "s.tfrecord")), _find_record_ends),
+    Format("Waymo v2 Parquet", "CRC-32 of each page; none of the footer", _make_v2,
+           lambda folder: list(read_frames_v2(folder, SEGMENT))),
+    Format("frame store", "CRC-32 of the manifest, each directory and each member", _make_store, _read_store),
+    Format("checkpoint", f"{_ZIP}; CRC-32C of the content", _make_checkpoint,
+           lambda folder: load_checkpoint(folder / "step_00000004.pt")),
+    Format("weights of others (.pth)", _ZIP, _make_foreign_weights,
+           lambda folder: read_foreign_weights(folder / "a.pth")),
+    Format("detections.parquet", "CRC-32C of each column", _make_detections,
+           lambda folder: read_detections(folder / "detections.parquet")),
+    Format("object bank", "CRC-32 of each object and of the columns", _make_bank, _read_bank),
+    Format("evaluation's .npz", _ZIP, _make_flat_arrays, lambda folder: read_flat_arrays(folder / "both.npz")),
+    Format("frames to import (.npz)", _ZIP, _make_npz_frame, lambda folder: (load_npz(folder / "0.npz"),
+           read_npz_frame(folder / "0.npz", segment="s", timestamp_us=0, class_map={}))),
+    Format("Waymo Objects (.bin)", "", _make_objects, lambda folder: (
+           read_prediction_file(folder / "predictions.bin"), read_label_file(folder / "labels.bin"))),
+    Format("config (YAML)", "", _make_configs, lambda folder: load_config(folder / "child.yaml")),
+    Format("sweep (YAML)", "", _make_sweep, lambda folder: read_sweep(folder / "study.yaml")),
+    *(Format(f"cloud: {name}", _ZIP if name == "npz" else "", make, lambda folder: [
+           read_cloud(path) for path in sorted(folder.iterdir())]) for name, make in clouds.MAKERS.items()),
+)  # fmt: skip
