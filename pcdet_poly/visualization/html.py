@@ -35,10 +35,13 @@ def build_html_page(package: str, scripts: Sequence[str], *, title: str, data: A
     own, shared = files(package) / "page", files("pcdet_poly.visualization") / "page"
     parts = [*(shared / name for name in _SHARED), *(own / name for name in scripts)]
     script = "\n".join(part.read_text(encoding="utf-8") for part in parts)
-    script = re.sub(r"^\s+|^\s*// .*\n", "", script, flags=re.MULTILINE)  # what only a reader of the source needs
+    script = re.sub(
+        r"^\s+|^\s*// .*\n|(?<=[;{}),\]]) // .*$", "", script, flags=re.MULTILINE
+    )  # for readers of the source
+    style = re.sub(r"\s*([{};])\s*", r"\1", (own / "page.css").read_text(encoding="utf-8"))
     fillings = {
         "TITLE": escape_text(title),
-        "STYLE": (own / "page.css").read_text(encoding="utf-8"),
+        "STYLE": style,
         "SCRIPT": script,
         "POLICY": _build_policy(f"\n{script}\n"),
         "DATA": escape_json(data),

@@ -95,8 +95,10 @@ def test_page_holds_points_codes_and_boxes() -> None:
     assert (data["mode"], data["classes"], data["detects"]) == ("score", list(CLASSES), True)
     view, frame = views.load_view(1), data["frames"][0]
     np.testing.assert_allclose(unpack(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
+    assert set(frame["codes"]) == set(COLOUR_MODES) - {"height"}, "the page sees the height itself"
+    for mode, codes in frame["codes"].items():
+        np.testing.assert_array_equal(unpack(codes, "u1"), compute_colour_codes(view, mode))
     for mode in COLOUR_MODES:
-        np.testing.assert_array_equal(unpack(frame["codes"][mode], "u1"), compute_colour_codes(view, mode))
         np.testing.assert_array_equal(
             unpack(data["palettes"][mode], "u1").reshape(256, 3), build_palette(mode, CLASSES)
         )
@@ -104,6 +106,12 @@ def test_page_holds_points_codes_and_boxes() -> None:
     assert (label, points >= 1) == (0, True)
     np.testing.assert_allclose(np.array(frame["detections"])[:, :7], view.detections.box, atol=1e-3)
     assert [row[9] for row in frame["detections"]] == [0.9, 0.4]
+
+
+def test_codes_that_are_all_alike_are_one_number() -> None:
+    data = read_data(build_page(make_views(1, detects=False), [0], mode="class", min_score=0.3))
+    assert data["frames"][0]["codes"]["score"] == NO_COLOUR_CODE
+    assert len(unpack(data["frames"][0]["codes"]["return"], "u1")) == 3000
 
 
 def test_page_asks_for_nothing_from_elsewhere() -> None:

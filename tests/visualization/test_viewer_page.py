@@ -13,6 +13,7 @@ from benchmarks.chromium import CHROMIUM, Page
 from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.outcomes import judge_boxes
 from pcdet_poly.structures import Detections
+from pcdet_poly.visualization.viewer.colours import compute_colour_codes
 from pcdet_poly.visualization.viewer.outcomes import list_cutoffs_from
 from pcdet_poly.visualization.viewer.page import build_page
 from pcdet_poly.visualization.viewer.view import View, build_view
@@ -114,6 +115,12 @@ def test_classes_labels_and_scores_are_filtered(page: Page) -> None:
     assert boxes() == 1
     page.press("c")
     assert page.evaluate("state.mode") == "score"
+
+
+def test_the_page_colours_by_height_as_pictures_do(page: Page) -> None:
+    """To one of 254 steps: the page's points are whole centimetres, and a step is 6 m / 254, 2.4 cm."""
+    codes = np.array(page.evaluate("[...decoded(data.frames[0]).bytes.height]"))
+    assert np.abs(codes - compute_colour_codes(make_judged_view(0), "height").astype(int)).max() <= 1
 
 
 def test_true_false_and_missed_follow_the_slider(page: Page) -> None:

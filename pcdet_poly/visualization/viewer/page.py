@@ -26,7 +26,8 @@ from pcdet_poly.visualization.viewer.outcomes import SCORE_STEP, Outcomes, list_
 from pcdet_poly.visualization.viewer.view import View, ViewSource
 
 _CM = 100  # points are whole centimetres in int16: +-327 m
-_BYTES_PER_POINT = (3 * 2 + len(COLOUR_MODES)) * 4 / 3  # in base64
+_CODED_MODES = tuple(mode for mode in COLOUR_MODES if mode != "height")  # the page sees the height of a point itself
+_BYTES_PER_POINT = (3 * 2 + len(_CODED_MODES)) * 4 / 3  # in base64
 _BUDGET_BYTES = 12_000_000  # for the points of all frames
 _MOST_POINTS, _LEAST_POINTS = 80_000, 5_000  # per frame
 MOST_FRAMES = int(_BUDGET_BYTES / _BYTES_PER_POINT / _LEAST_POINTS)
@@ -85,7 +86,7 @@ def _describe_frame(view: View, num_points: int, min_score: float) -> dict[str, 
         "id": view.frame_id,
         "total": len(view.xyz),
         "points": _encode_base64(np.round(view.xyz[kept] * _CM).clip(-32767, 32767).astype("<i2")),
-        "codes": {mode: _encode_base64(compute_colour_codes(view, mode)[kept]) for mode in COLOUR_MODES},
+        "codes": {mode: _encode_codes(compute_colour_codes(view, mode)[kept]) for mode in _CODED_MODES},
         "labels": list(_list_boxes(view, view.labels)),
         "zones": [np.round(zone, 2).tolist() for zone in view.zones],
         "detections": None if view.detections is None else list(_list_boxes(view, view.detections)),
@@ -115,6 +116,11 @@ def _list_boxes(view: View, boxes: GroundTruth | Detections) -> Iterator[list[fl
     for i, (box, label) in enumerate(zip(boxes.box.tolist(), boxes.label.tolist(), strict=True)):
         score = [round(float(boxes.score[i]), 3)] if isinstance(boxes, Detections) else []
         yield [*(round(value, 3) for value in box), label, points[i], *score]
+
+
+def _encode_codes(codes: np.ndarray) -> str | int:
+    """Return the codes (P,) uint8 as text; one number where all are alike, as scores without a detector are."""
+    return int(codes[0]) if len(codes) and (codes == codes[0]).all() else _encode_base64(codes)
 
 
 def _encode_base64(values: np.ndarray) -> str:

@@ -38,8 +38,21 @@ def written(finished_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """What the command writes."""
     output = tmp_path_factory.mktemp("report")
     words = ["--resamples", "30", "--frames", "2", "--points", "500", "--histogram-frames", "2"]
+    words += ["--format", "pdf,svg"]
     assert call_command("report", [str(finished_sweep), "--output", str(output), *words]) == 0
     return output
+
+
+def test_figures_are_written_in_the_formats_asked_for(written: Path) -> None:
+    """An SVG stands alone: letters are outlines in the file, beside the text as a comment. The PNG is report.md's."""
+    (png,) = written.glob("differences_*.png")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert png.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    text = png.with_suffix(".svg").read_text()
+    for arm in ("focal", "drop1", "epsilon1"):
+        assert f"<!-- {arm} -->" in text
+    own = {f"#{name}" for name in re.findall(r'id="([^"]*)"', text)}
+    assert set(re.findall(r'(?:href|src)="([^"]*)"', text)) <= own
 
 
 def test_markdown_and_csv(written: Path, metrics: DetectorMetrics) -> None:

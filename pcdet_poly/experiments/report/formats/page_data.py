@@ -98,18 +98,21 @@ def _build_difference(report: DetectorReport, one: ArmDifference) -> dict[str, A
         "arm": one.arm,
         "seeds": list(one.seeds),
         "bySeed": round_numbers(np.array(one.by_seed)),
-        "overSeeds": _build_estimate(one.over_seeds),
-        "overSegments": _build_estimate(one.over_segments),
-        "overBoth": _build_estimate(one.over_both),
-        "claim": _build_estimate(one.claim),
+        "overSeeds": _list_limits(one.over_seeds),
+        "overSegments": _list_limits(one.over_segments),
+        "overBoth": _list_limits(one.over_both),
+        "claim": _list_limits(one.claim),
+        "mean": round_number(float(one.claim.mean)),
+        "p": round_number(float(one.claim.p)),
         "holm": round_number(p.over_classes) if p else None,
         "holmAll": round_number(p.over_everything) if p else None,
         "detectable": round_number(one.detectable),
     }
 
 
-def _build_estimate(e: Estimate) -> dict[str, float | None]:
-    return {name: round_number(float(getattr(e, name))) for name in ("mean", "low", "high", "p")}
+def _list_limits(estimate: Estimate) -> list[float | None]:
+    """List the ends of an interval."""
+    return [round_number(float(estimate.low)), round_number(float(estimate.high))]
 
 
 def _build_ranges(report: DetectorReport) -> dict[str, dict[str, dict[str, float]]]:

@@ -11,6 +11,6 @@ function spread(values) {
 }
 const fixed = (value, digits) => (value === null || value === undefined ? "" : value.toFixed(digits));
 const signed = (value, digits = 2) => (value === null ? "" : (value > 0 ? "+" : value < 0 ? "\u2212" : "") + Math.abs(value).toFixed(digits));
-const interval = (e, digits = 2) => (e.low === null ? "" : `[${signed(e.low, digits)}, ${signed(e.high, digits)}]`);
+const interval = ([low, high], digits = 2) => (low === null ? "" : `[${signed(low, digits)}, ${signed(high, digits)}]`);
 const lower = (name) => (name === "MEAN" ? "mean over classes" : name.toLowerCase());
 const key = (name, part, level, metric) => [name, part, level, metric].join("|");

@@ -25,11 +25,11 @@ function epsilonFigures(state) {
   const of = (kind) => Object.fromEntries(model.differences[key(kind, ...cell)].map((d) => [d.arm, d]));
   return shownClasses(state).map((kind) => {
     const found = of(kind);
-    const values = Object.values(found).flatMap((d) => [d.claim.low, d.claim.high, ...d.bySeed]).filter((v) => v !== null);
+    const values = Object.values(found).flatMap((d) => [...d.claim, ...d.bySeed]).filter((v) => v !== null);
     const xTicks = [...where.curve.map(([, x]) => [x, `\u03b5 ${tickText(x)}`]), ...where.controls.map(([name, x]) => [x, name])];
     const chart = new Chart({ x: where.range, y: limits(values), width: wide(), height: 310, yLabel: "difference, points", xTicks, slant: true });
     const line = where.curve.filter(([name]) => name in found || name === model.baseline).sort((a, b) => a[1] - b[1]);
-    chart.path(line.map(([name, x]) => [x, name in found ? found[name].claim.mean : 0]), "var(--axis)", { width: 1 });
+    chart.path(line.map(([name, x]) => [x, name in found ? found[name].mean : 0]), "var(--axis)", { width: 1 });
     for (const [name, x] of where.all) drawDifference(chart, x, found[name], state.looks[name], name, model);
     return figure(lower(kind), chart);
   });
@@ -41,9 +41,9 @@ function drawDifference(chart, x, one, look, name, model) {
     return;
   }
   one.bySeed.forEach((value, i) => chart.dot(x, value, look, { radius: 2.2, opacity: 0.4, title: `${name}, seed ${one.seeds[i]}: ${signed(value)}` }));
-  const title = `${name}: ${signed(one.claim.mean)} ${interval(one.claim)}`;
-  if (one.claim.low !== null) chart.bar(x, one.claim.low, one.claim.high, look.colour, { title });
-  chart.dot(x, one.claim.mean, look, { title });
+  const title = `${name}: ${signed(one.mean)} ${interval(one.claim)}`;
+  if (one.claim[0] !== null) chart.bar(x, ...one.claim, look.colour, { title });
+  chart.dot(x, one.mean, look, { title });
 }
 
 function rangeFigures(state) {

@@ -49,10 +49,10 @@ function differenceTable(state) {
 
 function differenceRow(state, name, kind, one, first) {
   const sure = one.holmAll !== null && one.holmAll <= 0.05;
-  const [p, adjusted, all] = [one.claim.p, one.holm, one.holmAll].map((value) => fixed(value, 3));
+  const [p, adjusted, all] = [one.p, one.holm, one.holmAll].map((value) => fixed(value, 3));
   return el("tr", { class: first ? "group" : "", "data-arm": name },
     first ? armCell(state, name) : el("td"), el("td", { class: "text" }, lower(kind)),
-    cells([String(one.seeds.length), el("td", { class: sure ? "sure" : null }, signed(one.claim.mean)),
+    cells([String(one.seeds.length), el("td", { class: sure ? "sure" : null }, signed(one.mean)),
       interval(one.overSeeds), interval(one.overSegments), interval(one.overBoth), p, adjusted, all, fixed(one.detectable, 2)]));
 }
 

@@ -18,8 +18,15 @@ const RAMPS = { // name at both ends
 
 function decoded(frame) {
   frame.xyz = frame.xyz || decodePoints(frame.points);
-  frame.bytes = frame.bytes || Object.fromEntries(Object.entries(frame.codes).map(([mode, text]) => [mode, decodeBytes(text)]));
+  const num = frame.xyz.length / 3;
+  const decode = (codes) => (typeof codes === "number" ? new Uint8Array(num).fill(codes) : decodeBytes(codes)); // one number: all alike
+  frame.bytes = frame.bytes || { ...Object.fromEntries(Object.entries(frame.codes).map(([mode, codes]) => [mode, decode(codes)])), height: heightCodes(frame.xyz) };
   return frame;
+}
+
+function heightCodes(xyz) {
+  const [low, high] = data.heights;
+  return Uint8Array.from({ length: xyz.length / 3 }, (_, i) => Math.round(254 * Math.max(0, Math.min(1, (xyz[3 * i + 2] - low) / (high - low)))));
 }
 
 const colourOf = (mode, code) => `rgb(${palettes[mode].subarray(3 * code, 3 * code + 3).join(",")})`;
