@@ -54,5 +54,6 @@ def test_the_site_has_every_page_once() -> None:
         "contributing.md",
         "changelog.md",
         "speed.md",
+        "quickstart.md",
     }  # from the repository's root: docs/site/hooks.py
     assert set(entries) == (own - reports) | added

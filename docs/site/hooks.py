@@ -1,11 +1,13 @@
 """Brings the pages of the repository's root into the site, and makes their links work there.
 
-README.md is the site's start; CONTRIBUTING.md, CHANGELOG.md and benchmarks/RESULTS.md are pages. Links to other files
+README.md is the site's start; CONTRIBUTING.md, CHANGELOG.md and benchmarks/RESULTS.md are pages, so is the notebook,
+its cells one below the other. Links to other files
 of the repository, which the site does not hold, become plain text.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -20,6 +22,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/RESULTS.md": "speed.md",
+    "examples/quickstart.ipynb": "quickstart.md",
 }
 _LINK = re.compile(r"(?P<before>!?\[(?P<text>[^\]]*)\])\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 
@@ -28,8 +31,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that stand outside docs/."""
     for source, page in PAGES.items():
         if (ROOT / source).is_file():
-            files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+            files.append(File.generated(config, page, content=read_page(ROOT / source)))
     return files
+
+
+def read_page(path: Path) -> str:
+    """Return a page of the repository's root as Markdown; of a notebook, its texts and its code."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(f"```python\n{source}\n```" if kind == "code" else source for kind, source in cells)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
