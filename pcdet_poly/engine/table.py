@@ -13,6 +13,8 @@ _PREFIX = "OBJECT_TYPE_TYPE_"
 def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: str) -> None:
     """Print one row per shard of the classes: AP/APH in per cent, for every box type and level. Fits 80 columns.
 
+    A class without labels says so; shards of other breakdowns that have no object at any level are left out.
+
     Args:
         metrics: content of metrics.json.
         classes: names of the classes whose rows are shown.
@@ -27,7 +29,8 @@ def print_table(metrics: Mapping[str, Any], classes: Sequence[str], *, title: st
     rows = []
     for shard in dict.fromkeys(shard for shard, _ in names):
         shown = [_format_cell(metrics, box, f"{shard}_{level}") for box, level in columns]
-        rows.append((shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown))
+        if shard.startswith(_PREFIX) or any(has_labels(metrics, f"{shard}_{level}") for _, level in columns):
+            rows.append((shard.removeprefix(_PREFIX).removeprefix("RANGE_TYPE_").replace("_[", " ["), *shown))
     Console().print(build_terminal_table(heads, rows, title=title, compact=True), markup=False)
 
 

@@ -1,7 +1,8 @@
 """Compute Waymo's detection metrics of files, without TensorFlow.
 
 PREDICTIONS  Waymo's Objects .bin, a detections .parquet, or the folder of a run
-LABELS       Waymo's Objects .bin, or the folder of a frame store
+LABELS       Waymo's Objects .bin, or folders of frame stores; of a run's folder by default its own data.val
+Detections of ours are evaluated as their run asks: its classes, evaluation.metrics and evaluation.within.
 One .npz that holds both sides as flat arrays takes the place of the two (docs/evaluation.md).
 
 Example: pcdet-poly evaluate predictions.bin ground_truth.bin --output metrics.json
@@ -19,6 +20,7 @@ from pcdet_poly.commands.options import (
     add_plugin,
     parse_local_path,
     parse_natural_int,
+    parse_number,
     parse_path_or_url,
     parse_positive_int,
 )
@@ -28,11 +30,17 @@ from pcdet_poly.commands.parser import CommandParser
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly evaluate`."""
     from pcdet_poly.config.sections.evaluation import MetricsConfig
+    from pcdet_poly.evaluation.checks.frames import FrameChoice
 
     breakdowns = get_args(get_args(MetricsConfig.model_fields["breakdowns"].annotation)[0])
     parser.add_argument("predictions", metavar="PREDICTIONS", type=parse_local_path, help="what was detected")
-    parser.add_argument("labels", metavar="LABELS", type=parse_local_path, nargs="?", help="what is there")
-    parser.add_argument("--output", metavar="FILE", type=_parse_output, help="also write the table: .json, .csv or .md")
+    parser.add_argument("labels", metavar="LABELS", type=parse_local_path, nargs="*", help="what is there")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        type=_parse_output,
+        help="also write the table: .json, .csv or .md; with --against also FILE_against and FILE_difference",
+    )
     parser.add_argument(
         "--plots", metavar="DIR", type=parse_local_path, help="draw precision-recall curves and AP per range"
     )
@@ -42,6 +50,17 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="CONFIG",
         type=parse_path_or_url,
         help="take evaluation.metrics and evaluation.within from it",
+    )
+    parser.add_argument(
+        "--within",
+        metavar="X0,Y0,X1,Y1|all",
+        type=_parse_within,
+        help="leave boxes with a centre outside out, metres (written --within=-20,-20,20,20); all: leave none out",
+    )
+    parser.add_argument(
+        "--frames",
+        choices=get_args(FrameChoice),
+        help="which frames count where the two sides have others: union takes a frame that a side lacks as empty there",
     )
     parser.add_argument(
         "--breakdowns",
@@ -63,7 +82,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--against",
         metavar="OTHER",
         type=parse_local_path,
-        help="a second detector's PREDICTIONS: print the difference, too",
+        help="a second detector's PREDICTIONS: print (and write) the difference, too",
     )
     parser.add_argument(
         "--workers",
@@ -87,6 +106,16 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.commands.metrics.evaluate_files import evaluate_files
 
     evaluate_files(options)
+
+
+def _parse_within(text: str) -> tuple[float, ...]:
+    """Return x0, y0, x1, y1; an empty tuple for `all`."""
+    if text == "all":
+        return ()
+    limits = tuple(parse_number(word) for word in text.split(","))
+    if len(limits) != 4 or not (limits[0] < limits[2] and limits[1] < limits[3]):
+        raise argparse.ArgumentTypeError(f"{text!r}: write x0,y0,x1,y1 with x0 < x1 and y0 < y1, or all")
+    return limits
 
 
 def _parse_output(name: str) -> Path:

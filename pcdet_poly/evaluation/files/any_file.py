@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions
 from pcdet_poly.evaluation.files.detections import read_detections
+from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.tabulate import tabulate_predictions
 
 DETECTIONS_FILE = "detections.parquet"  # in the folder of a run
 
 
+@dataclass(frozen=True)
+class PredictionsFile:
+    """What a file of predictions holds, and what is known of them."""
+
+    side: EvaluationSide[Predictions]
+    class_names: tuple[str, ...] = ()  # that the detector tells apart; empty: not known
+    has_zones: bool = True  # whether it is known which predictions lie in no-label zones
+    provenance: Provenance = UNKNOWN
+
+
 def read_predictions(path: Path) -> EvaluationSide[Predictions]:
     """Read predictions of Waymo's .bin, of a detections .parquet, or of the folder of a run that has one."""
+    return read_predictions_file(path).side
+
+
+def read_predictions_file(path: Path) -> PredictionsFile:
+    """Read predictions, as `read_predictions` does, and what is known of them."""
     path = find_detections_file(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
-        rows = tabulate_predictions(file.detections, class_names=file.class_names, frame_names=file.frame_ids)
-        return EvaluationSide(rows, file.frame_ids)
+        zones = file.in_no_label_zone
+        rows = tabulate_predictions(
+            file.detections, class_names=file.class_names, frame_names=file.frame_ids, no_label_zone=zones
+        )
+        return PredictionsFile(
+            EvaluationSide(rows, file.frame_ids), file.class_names, zones is not None, file.provenance
+        )
     if path.suffix == ".bin":
-        return read_prediction_file(path)
+        return PredictionsFile(read_prediction_file(path))
     raise UserError(f"{path}: predictions are read from .bin (Waymo's Objects), .parquet (ours) or a run's folder")
 
 

@@ -1,0 +1,1 @@
+"""What predictions and labels from files must satisfy before they are compared."""

@@ -1,0 +1,52 @@
+"""Predictions that lie on objects, and match none: classes in another order, or boxes that are built otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from pcdet_poly.evaluation.box_tables import EvaluationSet
+
+_NEAR_M = 1.0  # centres nearer than this are of one object
+_FRAMES = 200  # that are looked at
+_ENOUGH = 20  # pairs from which on shares say something
+
+
+def find_confused_classes(boxes: EvaluationSet, type_names: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each class whose predictions lie on objects of another class, and hardly any on its own.
+
+    Args:
+        boxes: both sides.
+        type_names: names of the types from 1 on.
+    """
+    nearest = count_nearest_types(boxes, len(type_names) + 1)  # (prediction's type, object's type)
+    for kind, name in enumerate(type_names, 1):
+        row = nearest[kind]
+        other = int(row.argmax())
+        is_most = row[other] >= max(_ENOUGH, 0.8 * row.sum()) and row[kind] <= 0.05 * row.sum()
+        if other and other != kind and is_most:
+            yield (
+                f"of {row.sum()} predictions of {name} that lie on an object, {row[other]} lie on a "
+                f"{type_names[other - 1]}: are the classes in another order?"
+            )
+
+
+def count_nearest_types(boxes: EvaluationSet, num_types: int) -> np.ndarray:
+    """Count predictions by their type and the type of the object whose centre is nearest, if it is near.
+
+    Returns:
+        (num_types, num_types) int64; of at most 200 frames, evenly spaced.
+    """
+    counts = np.zeros((num_types, num_types), np.int64)
+    step = max(boxes.num_frames // _FRAMES, 1)
+    for frame in range(0, boxes.num_frames, step):
+        predictions, objects = (
+            rows[slice(*np.searchsorted(rows.frame, (frame, frame + 1)))] for rows in (boxes.predictions, boxes.objects)
+        )
+        if not len(predictions) or not len(objects):
+            continue
+        apart = np.hypot(*(predictions.box[:, None, k] - objects.box[None, :, k] for k in (0, 1)))  # (P, M)
+        near = apart.min(axis=1) < _NEAR_M
+        np.add.at(counts, (predictions.type[near], objects.type[apart.argmin(axis=1)][near]), 1)
+    return counts
