@@ -1,18 +1,23 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and JSON with a checksum."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pcdet_poly.errors import UserError
 from pcdet_poly.locks import create_part_file, release, remove_part_files
 from pcdet_poly.paths import AnyPath, RemotePath, parse_path
+from pcdet_poly.signals import hold_stop_signals
+
+_CHECKSUM = "crc32"
 
 
 @contextmanager
@@ -34,7 +39,8 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     lock = -1
     try:  # from here on an interruption finds its way to the unlink
-        lock = create_part_file(temporary)
+        with hold_stop_signals():
+            lock = create_part_file(temporary)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
@@ -52,3 +58,36 @@ def write_json(path: str | AnyPath, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+
+
+def write_checked_json(path: str | AnyPath, value: Mapping[str, Any]) -> None:
+    """Write a mapping with texts as keys as `write_json` does, with a checksum of everything else in it.
+
+    The checksum is the number `crc32`, in `meta` where the mapping has that.
+    """
+    checksum = {_CHECKSUM: _compute_checksum(value)}
+    write_json(path, {**value, "meta": {**value["meta"], **checksum}} if "meta" in value else {**value, **checksum})
+
+
+def read_checked_json(path: Path) -> dict[str, Any]:
+    """Read what `write_checked_json` wrote, without the checksum; a file that has none is read as it is.
+
+    Raises:
+        UserError: where the file is no mapping in JSON, or its checksum is wrong.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: not JSON, or cut off; run what wrote it again") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: not a mapping in JSON; run what wrote it again")
+    part = value["meta"] if isinstance(value.get("meta"), dict) else value
+    checksum = part.pop(_CHECKSUM, None)
+    if checksum is not None and checksum != _compute_checksum(value):
+        raise UserError(f"{path}: damaged or changed: its checksum is wrong; run what wrote it again")
+    return value
+
+
+def _compute_checksum(value: Mapping[str, Any]) -> int:
+    """Compute the CRC-32 of a value as JSON, whatever the order of its keys and the blanks between them."""
+    return zlib.crc32(json.dumps(value, sort_keys=True).encode())

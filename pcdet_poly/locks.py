@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath
+from pcdet_poly.signals import hold_stop_signals
 
 LOCK = ".lock"
 _OWNER = re.compile(r"process \d+ on [\w.-]+ since [\d:-]+ [\d:]+")  # nothing else in a lock's file is printed
@@ -129,14 +130,25 @@ def _remove_unless_locked(path: Path) -> None:
 
 @contextmanager
 def _hold(lock: Path, busy: str, instead: str) -> Iterator[None]:
-    descriptor = _open_lock(lock, busy, instead)
+    descriptor = -1
     try:
-        yield
+        try:
+            with hold_stop_signals():  # an interruption finds the lock noted
+                descriptor = _open_lock(lock, busy, instead)
+            yield
+        finally:
+            _remove_lock(lock, descriptor)
     finally:
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), os.stat(lock)):  # not another's, in a folder made anew
-                lock.unlink()
-        release(descriptor)
+        _remove_lock(lock, descriptor)  # where an interruption, of which there is one, has kept us from it
+
+
+def _remove_lock(lock: Path, descriptor: int) -> None:
+    if descriptor in _held:
+        with hold_stop_signals():
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(lock)):  # not another's, in a folder made anew
+                    lock.unlink()
+            release(descriptor)
 
 
 def _open_lock(lock: Path, busy: str, instead: str) -> int:
