@@ -62,6 +62,7 @@ class Config(Section):
             "classification.epsilon": getattr(self.classification, "epsilon", None),
             "classification.epsilon_background": getattr(self.classification, "epsilon_background", None),
             "paste.objects": self.paste.objects if self.paste.bank else None,
+            "paste.every": self.paste.every if self.paste.bank else None,
         }
         for key, numbers in per_class.items():
             if isinstance(numbers, tuple) and len(numbers) != len(self.data.classes):

@@ -82,7 +82,7 @@ def build_seeded_recipe(config: Config, device: torch.device) -> Recipe:
     torch.manual_seed(config.train.seed)
     recipe = build_recipe(config)
     for module in recipe.model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and config.train.norm_momentum is not None:
             module.momentum = config.train.norm_momentum
     recipe.model.to(device)
     return recipe

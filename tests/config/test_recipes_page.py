@@ -44,7 +44,7 @@ def test_the_values_are_those_of_the_configs(row: tuple[str, str, str, str, str]
 
 
 def test_every_line_of_a_table_is_read_and_every_recipe_has_a_table() -> None:
-    lines = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| OpenPCDet | ")]
+    lines = [line for line in PAGE.splitlines() if re.match(r"\| (?!OpenPCDet \||CenterPoint \|)", line)]
     assert len(lines) == len(list_rows()) > 100
     recipes = {path.stem for path in (ROOT / "configs/published").glob("*.yaml")}
     assert {Path(row[0]).stem for row in list_rows()} == recipes - WITHOUT_TABLE
@@ -52,4 +52,4 @@ def test_every_line_of_a_table_is_read_and_every_recipe_has_a_table() -> None:
 
 def test_only_published_files_quote_the_peers_ap() -> None:
     for path in (ROOT / "configs").glob("*.yaml"):
-        assert "as OpenPCDet reports it" not in path.read_text(encoding="utf-8"), path.name
+        assert not re.search(r"as .+ reports it", path.read_text(encoding="utf-8")), path.name

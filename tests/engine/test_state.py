@@ -33,6 +33,13 @@ def test_random_numbers_of_a_step_depend_on_seed_and_step_alone() -> None:
     assert len({first for first, _ in drawn.values()}) == len(drawn)
 
 
+def test_norms_keep_the_published_momentum_where_none_is_given(tiny) -> None:
+    model = build_seeded_recipe(tiny(norm_momentum=None), CPU).model
+    momentum = {name: module.momentum for name, module in model.named_modules() if hasattr(module, "running_mean")}
+    assert set(momentum.values()) == {0.01, 0.1}
+    assert all((value == 0.1) == name.startswith("head.") for name, value in momentum.items())
+
+
 @pytest.mark.parametrize("synchronised", [False, True])
 def test_norm_momentum_reaches_every_batch_norm(tiny, synchronised: bool) -> None:
     config = tiny(norm_momentum=1.0)

@@ -110,15 +110,17 @@ class PasteConfig(Section):
     """Paste objects with at least this many LiDAR points."""
     max_level: Literal[1, 2] = 2
     """Largest difficulty of an object to paste; 1 leaves those of LEVEL_2 out."""
-    every: Count = 1
-    """Paste from every n-th frame of the bank's list of frames. OpenPCDet's `20 %` configs paste from all (1); with
-    the value of data.train_every, training sees no object of a frame that it does not train on."""
+    every: Count | tuple[Count, ...] = 1
+    """Paste from every n-th frame of the bank's list of frames; one number or one per class. OpenPCDet's `20 %` configs
+    paste from all (1); with the value of data.train_every, training sees no object of a frame that it does not train
+    on."""
     collision: Literal["later", "earlier", "both"] = "later"
     """Which of two drawn objects of a class is left out where they overlap, seen from above: the one drawn later, the
     one drawn earlier (PillarNeXt), or both (OpenPCDet). With the last two, no object is drawn twice."""
-    clearance_m: tuple[NotNegative, NotNegative, NotNegative] = (0.0, 0.0, 0.0)
+    clearance_m: tuple[NotNegative, NotNegative, NotNegative] | None = (0.0, 0.0, 0.0)
     """Metres by which a pasted box is longer, wider and higher, both sides together, where it removes the frame's
-    points. OpenPCDet: 0.02, 0.02, 0, its 1 cm margin; SECOND's 0.4, 0.3, 0.2 and that margin: 0.42, 0.32, 0.2."""
+    points. OpenPCDet: 0.02, 0.02, 0, its 1 cm margin; SECOND's 0.4, 0.3, 0.2 and that margin: 0.42, 0.32, 0.2.
+    null: the frame's points stay (CenterPoint's repository)."""
     stop_epoch: int | None = None
     """First epoch, counted from 0, without pasting; -5 stops for the last five; null never stops."""
 

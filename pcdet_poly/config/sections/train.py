@@ -8,7 +8,8 @@ from pydantic import BeforeValidator, Field
 
 from pcdet_poly.config.sections.section import Count, Decay, NotNegative, Positive, Section, parse_number
 
-MixedPrecision = Literal[False, "bf16", "fp16"]
+Arithmetic = Literal[False, "bf16", "fp16"]
+MixedPrecision = Arithmetic | Literal["auto"]
 
 
 def _normalize_precision(value: Any) -> Any:
@@ -45,8 +46,9 @@ class TrainConfig(Section):
     """The schedule starts at learning_rate divided by this."""
     clip_norm: Positive = 10.0
     """Largest norm of the gradients, which are scaled down to it."""
-    norm_momentum: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] = 0.01
-    """Weight of a step in batch norm's running statistics. 0.01 needs thousands of steps; use 0.1 for fewer."""
+    norm_momentum: Annotated[float, BeforeValidator(parse_number), Field(gt=0, le=1)] | None = 0.01
+    """Weight of a step in batch norm's running statistics. 0.01 needs thousands of steps; use 0.1 for fewer. null: as
+    published, 0.01 in encoders and backbones and 0.1 in the centre head."""
     sync_norm: bool = True
     """Batch norm uses the batches of all processes (torchrun), not of each alone."""
     ema: Annotated[float, BeforeValidator(parse_number), Field(gt=0, lt=1)] | None = None
@@ -54,7 +56,8 @@ class TrainConfig(Section):
     initial_weights: str | None = None
     """Checkpoint or run folder to start from: every tensor that fits by name and shape."""
     mixed_precision: Annotated[MixedPrecision, BeforeValidator(_normalize_precision)] = False
-    """Arithmetic of the network: float32 (false), bf16 (or true), or fp16 with a loss scale; losses stay float32."""
+    """Arithmetic of the network: float32 (false), bf16 (or true), or fp16 with a loss scale; losses stay float32.
+    `auto` measures for a second whether float32 or bf16 is faster here, and the run keeps the answer."""
     channels_last: bool = True
     """Store the bird's-eye network's images channels last, which is faster on CPUs and tensor cores."""
     compile: bool = False

@@ -30,7 +30,7 @@ class Paster:
     min_points: int
     returns: tuple[int, ...]
     collision: Collision = "later"
-    clearance_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    clearance_m: tuple[float, float, float] | None = (0.0, 0.0, 0.0)  # None: the frame's points stay
 
 
 def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]) -> Paster:
@@ -45,8 +45,10 @@ def open_paster(cfg: PasteConfig, classes: Sequence[str], returns: Sequence[int]
         UserError: if the bank cannot be read, or lacks a class.
     """
     bank = ObjectBank(Path(cfg.bank).expanduser())
-    select = partial(bank.select, min_points=cfg.min_points, max_level=cfg.max_level, every=cfg.every)
-    pools = tuple((name, count, select(name)) for name, count in zip(classes, cfg.objects, strict=True) if count)
+    select = partial(bank.select, min_points=cfg.min_points, max_level=cfg.max_level)
+    every = cfg.every if isinstance(cfg.every, tuple) else (cfg.every,) * len(classes)
+    wanted = [one for one in zip(classes, cfg.objects, every, strict=True) if one[1]]
+    pools = tuple((name, count, select(name, every=step)) for name, count, step in wanted)
     return Paster(bank, pools, cfg.fill, cfg.min_points, tuple(returns), cfg.collision, cfg.clearance_m)
 
 
@@ -55,8 +57,8 @@ def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Fra
 
     An object is left out if its box overlaps, seen from above, that of a labelled object or of another class's that
     was pasted before it; of two of its class that overlap, `paster.collision` says which. Points of the frame inside a
-    pasted box, larger by `paster.clearance_m`, are removed. Columns that the bank does not have are 0: with several
-    sweeps, pasted points belong to the newest.
+    pasted box, larger by `paster.clearance_m`, are removed, and stay where that is None. Columns that the bank does
+    not have are 0: with several sweeps, pasted points belong to the newest.
 
     Args:
         frame: the training frame, which is not changed.
@@ -70,7 +72,10 @@ def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Fra
     objects = [o for o in objects if len(o.points) >= paster.min_points]
     if not objects:
         return frame
-    covered = find_covered_points(frame.points, np.stack([o.box for o in objects]), paster.clearance_m)
+    points = frame.points
+    if paster.clearance_m is not None:
+        covered = find_covered_points(points, np.stack([o.box for o in objects]), paster.clearance_m)
+        points = points.compress(~covered, axis=0)
     pasted = np.zeros((sum(len(o.points) for o in objects), len(frame.columns)), np.float32)
     values = np.concatenate([o.points for o in objects])
     for i, name in enumerate(get_point_columns(paster.bank)):
@@ -78,7 +83,7 @@ def paste_objects(frame: Frame, rng: np.random.Generator, paster: Paster) -> Fra
             pasted[:, frame.columns.index(name)] = values[:, i]
     return replace(
         frame,
-        points=np.concatenate([frame.points.compress(~covered, axis=0), pasted]),
+        points=np.concatenate([points, pasted]),
         ground_truth=GroundTruth.concatenate([frame.ground_truth, make_labels(objects, frame, paster.bank)]),
     )
 

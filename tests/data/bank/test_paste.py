@@ -205,6 +205,23 @@ def test_filters(bank: Path) -> None:
         assert found.frame % 2 == 0
 
 
+def test_each_class_has_frames_of_its_own_to_paste_from(bank: Path) -> None:
+    chosen = paster(bank, every=(4, 2, 1))
+    frames = {name: {chosen.bank[int(index)].frame for index in pool} for name, _, pool in chosen.pools}
+    assert frames == {"VEHICLE": {0}, "PEDESTRIAN": {0, 2}, "CYCLIST": {0, 1, 2, 3}}
+
+
+def test_points_of_the_frame_stay_where_no_clearance_is_given(bank: Path) -> None:
+    frame = street(0)
+    cleared, full = (
+        paste_objects(frame, np.random.default_rng(0), paster(bank, **settings))
+        for settings in ({}, {"clearance_m": None})
+    )
+    assert len(cleared.points) < len(full.points)
+    assert_array_equal(full.points[: len(frame.points)], frame.points)
+    assert_array_equal(full.ground_truth.box, cleared.ground_truth.box)
+
+
 def test_only_the_wanted_returns_are_pasted(bank: Path) -> None:
     frame = street(4)
     full = paste_objects(frame, np.random.default_rng(0), paster(bank, returns=(1,)))
