@@ -13,7 +13,17 @@ from pcdet_poly.visualization.palette import BLUE, GREEN, ORANGE, PURPLE, VERMIL
 BASE_COLOUR = "#202020"  # the loss that others are compared with
 # Okabe and Ito's colours, told apart by colour-blind eyes.
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, "#56b4e9", "#8c6d31")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours, so that lines differ in print too
+# Beside the colours, so that arms and curves differ in print and to every eye.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 2)),
+    (0, (2, 1.5)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (10, 3)),
+    (0, (4, 1.5, 1, 1.5)),
+    ":",
+)
 
 
 def pick_epsilon_colour(epsilon: float) -> Any:

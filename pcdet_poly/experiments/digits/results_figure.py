@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pcdet_poly.experiments.digits.arms import BASELINE, Arm
 from pcdet_poly.experiments.digits.results import ArmRow, OutcomesByArm, build_rows
 from pcdet_poly.experiments.digits.train import SHARE_EVERY
-from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, create_figure, finish_axes
+from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, MARKERS, create_figure, finish_axes
 
 
 def draw_results(outcomes: OutcomesByArm) -> Figure:
@@ -38,7 +38,9 @@ def _draw_drop_n(axes: Axes, by_arm: dict[Arm, ArmRow]) -> None:
         mean, sd = [row.accuracy for row in found], [row.accuracy_sd for row in found]
         name = "Drop-N" if rate == 1 else f"learning rate x {rate:g}"
         beside = 1.13**number * np.array(terms)  # so that equal N do not hide one another
-        axes.errorbar(beside, mean, sd, fmt="o-", color=COLOURS[number], label=name, capsize=3, linewidth=1.2)
+        axes.errorbar(
+            beside, mean, sd, fmt=f"{MARKERS[number]}-", color=COLOURS[number], label=name, capsize=3, linewidth=1.2
+        )
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     finish_axes(axes, title="The first N polynomials alone", xlabel="N", ylabel="accuracy, %", xscale="log")
 

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, create_figure, finish_axes, pick_epsilon_colour
+from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, DASHES, create_figure, finish_axes, pick_epsilon_colour
 from pcdet_poly.losses import drop_n_focal, poly1_focal, poly_n_focal
 
 EPSILONS = (-1.0, -0.4, 0.0, 1.0, 2.0)
@@ -63,18 +63,19 @@ def draw_curves() -> Figure:
     """Draw one row for each part of the family: the loss, its slope in P_t, and its slope in the logit."""
     p_t = torch.linspace(0.002, 0.998, 499, dtype=torch.float64)
     rows = list_curves()
-    figure = create_figure(12, 3.1 * len(rows))
+    figure = create_figure(10, 2.5 * len(rows))
     for row, (title, row_curves) in enumerate(rows.items()):
         panels = [figure.add_subplot(len(rows), 3, 3 * row + column + 1) for column in range(3)]
+        others = iter(DASHES[1:])
         for curve in row_curves:
-            values = differentiate_curve(curve, p_t)
-            width = 2.2 if curve.colour == BASE_COLOUR else 1.4
-            for axes, value in zip(panels, values, strict=True):
-                axes.plot(p_t.numpy(), value.numpy(), color=curve.colour, label=curve.name, linewidth=width)
+            is_base = curve.colour == BASE_COLOUR
+            look = {"linewidth": 2.2, "linestyle": "-"} if is_base else {"linewidth": 1.4, "linestyle": next(others)}
+            for axes, value in zip(panels, differentiate_curve(curve, p_t), strict=True):
+                axes.plot(p_t.numpy(), value.numpy(), color=curve.colour, label=curve.name, **look)
         finish_axes(panels[0], title=f"{title}: loss", xlabel="P_t", xlim=(0, 1), ylim=(0, 5))
         finish_axes(panels[1], title="-dL / dP_t", xlabel="P_t", xlim=(0, 1), ylim=(0, 6))
         finish_axes(panels[2], title="|dL / dlogit|", xlabel="P_t", xlim=(0, 1), ylim=(0, None))
-        panels[0].legend(fontsize=8, frameon=False)
+        panels[0].legend(fontsize=8, frameon=False, handlelength=3.2)
     return figure
 
 

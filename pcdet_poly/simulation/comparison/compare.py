@@ -18,9 +18,10 @@ from pcdet_poly.simulation.comparison.statistics import (
     measure_simulated_frame,
 )
 from pcdet_poly.structures import WAYMO_CLASSES
+from pcdet_poly.visualization.palette import VERMILION
 from pcdet_poly.waymo import read_frames
 
-_COLOURS = {"real": "black", "simulated": "tab:red"}
+_COLOURS = {"real": "black", "simulated": VERMILION}
 
 
 def compare_frames(real: Sequence[str | Path], labels: Sequence[str], seeds: Sequence[int], output: str | Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.chromium import CHROMIUM, Page
 from pcdet_poly.commands.main import call_command
+from pcdet_poly.experiments.figures import MARKERS
 from pcdet_poly.experiments.report.detector_report import ReportSizes, build_reports
 from pcdet_poly.experiments.report.finished_sweep import DetectorRuns
 from pcdet_poly.experiments.report.formats.differences_figure import draw_differences
@@ -194,6 +195,8 @@ def test_the_figure_shows_every_arm(finished_sweep: Path) -> None:
     assert [axes.get_title() for axes in panels] == ["vehicle", "pedestrian", "cyclist", "mean over classes"]
     for axes, kind in zip(panels, [*result.detector.config.data.classes, MEAN], strict=True):
         assert [text.get_text() for text in axes.get_xticklabels()] == result.arms
-        drawn = {float(y) for line in axes.lines if line.get_marker() == "o" for y in line.get_ydata()}
+        drawn = {float(y) for line in axes.lines if line.get_marker() in MARKERS for y in line.get_ydata()}
         means = {float(one.claim.mean) for one in result.list_ranking_differences() if one.cell[0] == kind}
         assert drawn == means | {0.0}
+        shapes = {line.get_color(): line.get_marker() for line in axes.lines if line.get_marker() in MARKERS}
+        assert set(shapes.values()) == {"o", "s"}, "epsilon arms and the baseline are circles, the control is none"

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pcdet_poly.experiments.figures import BASE_COLOUR, COLOURS, create_figure, finish_axes, pick_epsilon_colour
+from pcdet_poly.experiments.figures import (
+    BASE_COLOUR,
+    COLOURS,
+    MARKERS,
+    create_figure,
+    finish_axes,
+    pick_epsilon_colour,
+)
 from pcdet_poly.experiments.report.detector_report import DetectorReport
 from pcdet_poly.experiments.report.metrics import MEAN, ArmDifference
 
@@ -16,13 +25,13 @@ def draw_differences(report: DetectorReport) -> Figure:
     classes, baseline = report.metrics.shown_classes, report.detector.baseline
     figure = create_figure(4.6 * min(len(classes), 2), 3.4 * -(-len(classes) // 2))
     panels = figure.subplots(-(-len(classes) // 2), min(len(classes), 2), squeeze=False)
-    positions, colours = _lay_out_arms(report), _pick_colours(report)
+    positions, colours, markers = _lay_out_arms(report), _pick_colours(report), _pick_markers(report)
     for name, axes in zip(classes, panels.flat, strict=False):
         by_arm = {one.arm: one for one in report.list_ranking_differences() if one.cell.class_name == name}
         axes.axhline(0, color=BASE_COLOUR, linewidth=0.8, linestyle=":")
         _draw_curve(axes, report, positions, by_arm)
         for arm, one in by_arm.items():
-            _draw_arm(axes, positions[arm], one, colours[arm])
+            _draw_arm(axes, positions[arm], one, {"color": colours[arm], "marker": markers[arm]})
         axes.plot(positions[baseline], 0, "o", color=BASE_COLOUR, markersize=5)
         title = "mean over classes" if name == MEAN else name.lower()
         finish_axes(axes, title=title, ylabel=f"{report.metrics.ranking} - {baseline}, points")
@@ -47,6 +56,13 @@ def _pick_colours(report: DetectorReport) -> dict[str, object]:
     return control_colours | {arm: pick_epsilon_colour(epsilon) for arm, epsilon in report.epsilons.items()}
 
 
+def _pick_markers(report: DetectorReport) -> dict[str, str]:
+    """Pick a circle for the points of the epsilon curve, and for each control a shape of its own."""
+    controls = [arm for arm in report.arms if arm not in report.epsilons]
+    own = {arm: MARKERS[1 + i % (len(MARKERS) - 1)] for i, arm in enumerate(controls)}
+    return own | dict.fromkeys(report.epsilons, MARKERS[0])
+
+
 def _draw_curve(
     axes: Axes, report: DetectorReport, positions: dict[str, float], by_arm: dict[str, ArmDifference]
 ) -> None:
@@ -55,9 +71,10 @@ def _draw_curve(
     axes.plot(*zip(*curve, strict=True), color="#9aa5b1", linewidth=1)
 
 
-def _draw_arm(axes: Axes, position: float, one: ArmDifference, colour: object) -> None:
+def _draw_arm(axes: Axes, position: float, one: ArmDifference, look: dict[str, Any]) -> None:
+    colour = look["color"]
     axes.plot([position] * len(one.by_seed), one.by_seed, "_", color=colour, alpha=0.6, markersize=12)
     low, high = float(one.claim.low), float(one.claim.high)
     if np.isfinite([low, high]).all():
         axes.plot([position, position], [low, high], color=colour, linewidth=2)
-    axes.plot(position, float(one.claim.mean), "o", color=colour, markersize=5)
+    axes.plot(position, float(one.claim.mean), linestyle="", markersize=5, **look)
