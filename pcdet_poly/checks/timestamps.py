@@ -38,7 +38,7 @@ def convert_to_us(value: np.ndarray | float | int, unit: TimestampUnit | None = 
     number = array.item()
     if not math.isfinite(number) or number < 0:
         raise UserError(f"timestamp {number}: a finite number, at least 0, needed")
-    unit = unit or recognize_unit(number)
+    unit = unit or tell_unit(number)
     if isinstance(number, int):
         return round_to_us(number, unit)
     step_s = float(np.spacing(array)) / _PER_SECOND[unit]
@@ -50,7 +50,7 @@ def convert_to_us(value: np.ndarray | float | int, unit: TimestampUnit | None = 
     return round(number * (_US / _PER_SECOND[unit]))
 
 
-def recognize_unit(number: int | float) -> TimestampUnit:
+def tell_unit(number: int | float) -> TimestampUnit:
     """Tell the unit of a timestamp by its magnitude; raise `UserError` where that is open."""
     for unit in TIMESTAMP_UNITS:
         low, high = (bound * _PER_SECOND[unit] for bound in _ERA_S)

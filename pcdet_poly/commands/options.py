@@ -182,6 +182,23 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_on_error(parser: argparse.ArgumentParser) -> None:
+    """Add --on-error, what happens at data that cannot be read or cannot be meant."""
+    parser.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="at a frame that cannot be read or cannot be meant: stop, or leave it out and name it at the end",
+    )
+
+
+def add_replace(parser: argparse.ArgumentParser) -> None:
+    """Add --replace, whether other data may take the place of what the store has under its name."""
+    parser.add_argument(
+        "--replace", action="store_true", help="put data of a name that the store has from elsewhere in its place"
+    )
+
+
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
     """Return the stores and the `section.key=value` words of a list that an option took both of."""
     overrides = [word for word in words if _OVERRIDE.match(word) and not os.path.exists(word)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from pcdet_poly.checks.points import drop_broken_points, find_point_faults
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.convert.point_clouds import COLUMNS
 from pcdet_poly.data.load.loader import make_batch
@@ -16,6 +18,7 @@ from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.engine.evaluate import detect
 from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.engine.state import build_seeded_recipe
+from pcdet_poly.errors import UserError
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.structures import Batch, Detections, Frame, GroundTruth
@@ -71,8 +74,15 @@ class Detector:
         return self.detect([build_frame(points)])[0]
 
     def detect(self, frames: list[Frame]) -> tuple[Detections, ...]:
-        """Detect in each frame, in one pass of the network."""
-        return self.detect_batch(make_batch(frames, self.config))
+        """Detect in each frame, in one pass of the network.
+
+        Points that have a number which is not finite are left out: one of them would spoil a fifth of the map. They
+        are counted in a warning, and so is what does not look like a cloud in metres with raw intensities.
+
+        Raises:
+            UserError: where points are not in metres around the vehicle.
+        """
+        return self.detect_batch(make_batch([_check_frame(frame) for frame in frames], self.config))
 
     def detect_batch(self, batch: Batch) -> tuple[Detections, ...]:
         """Detect in each frame of a batch that was made for this config."""
@@ -83,6 +93,19 @@ class Detector:
             mixed_precision=self.config.train.mixed_precision,
             flips=self.config.evaluation.test_time_flips,
         )
+
+
+def _check_frame(frame: Frame) -> Frame:
+    """Return `frame` without broken points; warn of what may be meant."""
+    points = drop_broken_points(frame.points)
+    if len(points) < len(frame.points):
+        lost = len(frame.points) - len(points)
+        warnings.warn(f"{frame.frame_id}: {lost} points are not finite and were left out", stacklevel=4)
+    for finding in find_point_faults(points, frame.columns):
+        if finding.is_error:
+            raise UserError(f"{frame.frame_id}: {finding.text}")
+        warnings.warn(f"{frame.frame_id}: {finding.text}", stacklevel=4)
+    return frame if points is frame.points else replace(frame, points=points)
 
 
 def build_frame(points: np.ndarray) -> Frame:

@@ -1,4 +1,4 @@
-"""Convert your own frames, one .npz file each or as a reader of your own reads them, into a frame store.
+"""Convert your own frames (.npz), those of a known data set (--format), or what a reader of yours reads, into a store.
 
 FOLDER is one segment, and so is each folder in it that holds .npz files. Arrays of a file (P points,
 M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
@@ -8,19 +8,32 @@ M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
   num_points  (M,)       LiDAR points in each box (default: counted)
   track       (M,)       id of the object through the segment (default: empty)
   speed       (M, 2)     m/s along the world's x and y (default: unknown)
-  timestamp   ()         microseconds (default: 100,000 after the frame before)
+  timestamp   ()         time, see --timestamp-unit (default: 100 ms after the frame before)
   pose        (4, 4)     world from vehicle (default: identity)
 
-Example: pcdet-poly import-frames frames --output stores/mine --map car=VEHICLE
+Example: pcdet-poly import-frames frames --output stores/mine --map Car=VEHICLE,Van=VEHICLE --drop DontCare
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from pcdet_poly.commands.options import add_plugin, add_precision, add_workers, parse_local_path, parse_path_or_url
+from pcdet_poly.commands.options import (
+    add_on_error,
+    add_plugin,
+    add_precision,
+    add_replace,
+    add_workers,
+    parse_local_path,
+    parse_path_or_url,
+)
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+
+if TYPE_CHECKING:
+    from pcdet_poly.data.convert.formats.import_options import ImportOptions
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -37,11 +50,38 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--map",
         metavar="NAME=CLASS",
-        type=_parse_renaming,
+        type=_parse_renamings,
         action="append",
         default=[],
-        help="repeat: --map car=VEHICLE",
+        help="repeat, or with commas: --map Car=VEHICLE,Van=VEHICLE",
     )
+    parser.add_argument(
+        "--drop",
+        metavar="NAME",
+        type=_split_names,
+        action="append",
+        default=[],
+        help="leave boxes of this class out; repeat, or with commas",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAME,NAME",
+        type=_split_names,
+        help="classes of your own in place of VEHICLE,PEDESTRIAN,SIGN,CYCLIST",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("npz", "kitti", "nuscenes", "argoverse2", "openpcdet"),
+        default="npz",
+        help="what FOLDER holds: .npz files, or clouds, labels and poses as a known data set has them (default: npz)",
+    )
+    parser.add_argument(
+        "--timestamp-unit",
+        choices=("s", "ms", "us", "ns"),
+        help="of timestamps (default: by magnitude; of small numbers, whole ones are us and fractions s)",
+    )
+    add_on_error(parser)
+    add_replace(parser)
     parser.add_argument(
         "--reader",
         metavar="NAME",
@@ -56,33 +96,62 @@ def add_arguments(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Convert the frames, and print the summary."""
     from pcdet_poly.data.convert.conversion_summary import print_conversion
+    from pcdet_poly.data.convert.formats.import_format import import_format
     from pcdet_poly.data.convert.from_npz import import_npz
     from pcdet_poly.data.convert.from_reader import convert_with_reader
 
+    folder, output = options.folder, options.output
+    work = {"precision": options.precision, "workers": options.workers, "on_error": options.on_error}
     if options.reader != "npz":
-        if options.map:
-            raise UserError(f"--map: for .npz files; {options.reader} names the classes itself")
-        summary = convert_with_reader(
-            [str(options.folder)],
-            options.output,
-            options.reader,
-            precision=options.precision,
-            workers=options.workers,
+        _refuse_with_reader(options)
+        summary = convert_with_reader([str(folder)], output, options.reader, replace=options.replace, **work)
+    elif options.format != "npz":
+        if options.timestamp_unit:
+            raise UserError(f"--timestamp-unit: for .npz files; {options.format} has a unit of its own")
+        said = _make_import_options(options)
+        summary = import_format(
+            options.format, [str(folder)], output, options=said, replace_sources=options.replace, **work
         )
-        print_conversion(summary, options.output)
-        return
-    summary = import_npz(
-        options.folder,
-        options.output,
-        class_map=dict(options.map),
-        precision=options.precision,
-        workers=options.workers,
+    else:
+        summary = import_npz(folder, output, options=_make_import_options(options), replace=options.replace, **work)
+    print_conversion(summary, output)
+
+
+def _make_import_options(options: argparse.Namespace) -> ImportOptions:
+    from pcdet_poly.data.convert.formats.class_names import ClassNames
+    from pcdet_poly.data.convert.formats.import_options import ImportOptions
+    from pcdet_poly.structures import WAYMO_CLASSES
+
+    classes = tuple(options.classes) if options.classes else WAYMO_CLASSES
+    renamed = dict(pair for pairs in options.map for pair in pairs)
+    return ImportOptions(
+        ClassNames(classes, renamed, frozenset(chain.from_iterable(options.drop))), options.timestamp_unit
     )
-    print_conversion(summary, options.output)
 
 
-def _parse_renaming(text: str) -> tuple[str, str]:
-    name, equals, to = text.partition("=")
-    if not (name and equals and to):
-        raise argparse.ArgumentTypeError(f"{text!r}: NAME=CLASS needed, for example car=VEHICLE")
-    return name, to
+def _refuse_with_reader(options: argparse.Namespace) -> None:
+    """Raise `UserError` for an option that says how files are read, which a reader of the user's own does by itself."""
+    for name in ("map", "drop", "classes", "timestamp_unit"):
+        if getattr(options, name):
+            raise UserError(f"--{name.replace('_', '-')}: for files that we read; {options.reader} does that itself")
+    if options.format != "npz":
+        raise UserError(
+            f"--format {options.format}: another reader than --reader {options.reader}; give one of the two"
+        )
+
+
+def _parse_renamings(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in text.split(","):
+        name, equals, to = part.partition("=")
+        if not (name and equals and to):
+            raise argparse.ArgumentTypeError(f"{part!r}: NAME=CLASS needed, for example car=VEHICLE")
+        pairs.append((name, to))
+    return pairs
+
+
+def _split_names(text: str) -> list[str]:
+    names = text.split(",")
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: names with commas between them needed")
+    return names

@@ -10,7 +10,14 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_precision, add_workers, parse_local_path, parse_path_or_url
+from pcdet_poly.commands.options import (
+    add_on_error,
+    add_precision,
+    add_replace,
+    add_workers,
+    parse_local_path,
+    parse_path_or_url,
+)
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -40,12 +47,8 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--returns", type=int, nargs="+", choices=(1, 2), default=[1, 2], help="LiDAR returns to keep (default: 1 2)"
     )
-    parser.add_argument(
-        "--on-error",
-        choices=("stop", "skip"),
-        default="stop",
-        help="at a record that cannot be read: stop, or leave it out and name it at the end",
-    )
+    add_on_error(parser)
+    add_replace(parser)
     parser.add_argument(
         "--json", metavar="FILE", type=parse_local_path, help="write the numbers of the summary there, too"
     )
@@ -67,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
         workers=options.workers,
         executor=options.executor,
         ray_address=options.ray_address,
+        replace=options.replace,
     )
     print_conversion(summary, options.output)
     if options.json:

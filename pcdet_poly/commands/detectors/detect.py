@@ -8,13 +8,16 @@ Example: pcdet-poly detect runs/centerpoint_pillar cloud.ply scans/ --output det
 from __future__ import annotations
 
 import argparse
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
-    add_figure_formats,
     add_min_score,
     add_output,
     add_run,
@@ -26,6 +29,7 @@ from pcdet_poly.commands.options import (
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError, suggest_path
+from pcdet_poly.figure_files import parse_figure_formats
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
@@ -44,14 +48,22 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--bin-columns",
         type=parse_positive_int,
-        default=4,
         metavar="N",
-        help="numbers per point in .bin files (default: 4, KITTI's)",
+        help="numbers per point in .bin files, the fifth being the elongation (default: 4); rather name the --format",
     )
     parser.add_argument(
         "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
     )
-    add_figure_formats(parser)
+    parser.add_argument(
+        "--format",
+        action=_SplitFormats,
+        dest="formats",
+        metavar="F,F",
+        default=("png",),
+        help="of the clouds: kitti, nuscenes, openpcdet, waymo-npy, waymo-tanh, argoverse2 (default: by their ending); "
+        "of pictures: png, svg, pdf (default: png); or both, as kitti,svg",
+    )
+    parser.set_defaults(cloud_format=None)
     add_theme(parser)
     add_device(parser)
 
@@ -59,7 +71,11 @@ def add_arguments(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Detect in every cloud, write and draw what was found."""
     folder, checkpoint = split_run(options.run, options.checkpoint)
-    paths = find_clouds(options.clouds)
+    if options.bin_columns and options.cloud_format:
+        raise UserError(
+            f"--bin-columns {options.bin_columns}: --format {options.cloud_format} says that; leave one out"
+        )
+    paths = find_clouds(options.clouds, options.cloud_format)
 
     from pcdet_poly.data.convert.point_clouds import read_cloud
     from pcdet_poly.engine.detector import Detector
@@ -68,28 +84,65 @@ def run(options: argparse.Namespace) -> None:
     if missing := next((path for path in paths if not path.exists()), None):
         raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
     for path in paths:
-        frame = _raise_points(read_cloud(path, bin_columns=options.bin_columns), options.up)
-        (found,) = detector.detect([frame])
+        with _print_warnings(path):
+            cloud = read_cloud(path, bin_columns=options.bin_columns, format=options.cloud_format)
+            frame = _raise_points(cloud, options.up)
+            (found,) = detector.detect([frame])
         found = found[found.score >= options.min_score]
         _write_detections(options.output / path.name, frame, found, detector.config, options)
         print(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
     print(f"{options.output}: a picture and a .json for each of {len(paths)} clouds")
 
 
-def find_clouds(given: list[Path]) -> list[Path]:
-    """Return the point cloud files among `given` and in the folders among them. Raises UserError for what is none."""
+@contextmanager
+def _print_warnings(path: Path) -> Iterator[None]:
+    """Print the warnings of a block as one line each on stderr, with the file that they concern."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield
+    for warning in found:
+        print(f"warning: {path}: {warning.message}", file=sys.stderr)
+
+
+class _SplitFormats(argparse.Action):
+    """Takes the clouds' format out of a list that may name those of pictures, too."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        from pcdet_poly.data.convert.formats.cloud_files import CLOUD_FORMATS
+
+        words = str(values).split(",")
+        clouds = [word for word in words if word in CLOUD_FORMATS]
+        if len(clouds) > 1:
+            raise UserError(f"--format {values}: clouds have one format; give {' or '.join(clouds)}")
+        namespace.cloud_format = clouds[0] if clouds else namespace.cloud_format
+        if pictures := [word for word in words if word not in clouds]:
+            try:
+                namespace.formats = parse_figure_formats(",".join(pictures))
+            except UserError as error:
+                raise UserError(f"{error}; clouds are {', '.join(CLOUD_FORMATS)}") from None
+
+
+def find_clouds(given: list[Path], cloud_format: str | None = None) -> list[Path]:
+    """Return the point cloud files among `given` and in the folders among them, of one format if it is named.
+
+    Raises UserError for what is none.
+    """
+    from pcdet_poly.data.convert.formats.cloud_files import CLOUD_FORMATS
     from pcdet_poly.data.convert.point_clouds import FORMATS
     from pcdet_poly.foreign_files import is_foreign, print_skipped
 
+    endings = CLOUD_FORMATS[cloud_format].endings if cloud_format else FORMATS
     found: list[Path] = []
     for path in given:
         inside = [path]
         if path.is_dir():
             files = [file for file in sorted(path.iterdir()) if file.is_file()]
-            inside = [file for file in files if file.suffix.lower() in FORMATS and not is_foreign(file, path)]
+            inside = [file for file in files if file.suffix.lower() in endings and not is_foreign(file, path)]
             print_skipped(path, [file for file in files if file not in inside])
         if not inside:
-            raise UserError(f"{path}: no point cloud in it; files end in {', '.join(FORMATS)}")
+            raise UserError(f"{path}: no point cloud in it; files end in {', '.join(endings)}")
         found += inside
     if twice := next((path for path in found if sum(path.name == other.name for other in found) > 1), None):
         raise UserError(

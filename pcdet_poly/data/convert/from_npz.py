@@ -6,20 +6,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pcdet_poly.array_files import load_npz
-from pcdet_poly.data.convert.build_store import ConversionSummary, ReportError, build_store
+from pcdet_poly.checks.findings import list_errors
+from pcdet_poly.checks.frame import find_frame_faults
+from pcdet_poly.checks.timestamps import convert_to_us
+from pcdet_poly.data.convert.build_store import ConversionSummary, OnError, ReportError, build_store
+from pcdet_poly.data.convert.formats.class_names import DROPPED, ClassNames
+from pcdet_poly.data.convert.formats.import_options import ImportOptions
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
 from pcdet_poly.foreign_files import is_foreign, print_skipped
 from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.paths import AnyPath
-from pcdet_poly.structures import POINT_COLUMNS, WAYMO_CLASSES, Frame, GroundTruth
+from pcdet_poly.structures import POINT_COLUMNS, Frame, GroundTruth
 from pcdet_poly.workers import Advance
 
 INTERVAL_US = 100_000  # time between frames that have no timestamp of their own
@@ -31,17 +35,23 @@ def import_npz(
     output: str | Path,
     *,
     class_map: Mapping[str, str] | None = None,
+    options: ImportOptions | None = None,
     precision: Precision = "compact",
+    on_error: OnError = "stop",
     workers: int = 1,
+    replace: bool = False,
 ) -> ConversionSummary:
     """Import `folder`, and each of its folders that holds .npz files, as one segment each.
 
     Args:
         folder: holds .npz files, or folders with .npz files.
         output: folder of the store, made if missing.
-        class_map: names of classes in the files -> names in WAYMO_CLASSES.
+        class_map: names of classes in the files -> names in WAYMO_CLASSES; short for `options` with no more than this.
+        options: how names and times in the files are to be understood.
         precision: how points are stored, see store/arrow_points.py.
+        on_error: stop at a file that cannot be read, or leave it out and name it.
         workers: processes.
+        replace: put other data of a name that the store has in place of the old.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -49,13 +59,16 @@ def import_npz(
     Raises:
         UserError: if there is no .npz file, or one cannot be read.
     """
+    options = options or ImportOptions(ClassNames(renamed=dict(class_map or {})))
     return build_store(
         output,
         list_npz_sources([str(folder)]),
-        partial(read_npz_folder, class_map=dict(class_map or {})),
-        settings={"classes": " ".join(f"{name}={to}" for name, to in sorted((class_map or {}).items()))},
+        partial(read_npz_folder, options=options),
+        settings=options.describe(),
         precision=precision,
+        on_error=on_error,
         workers=workers,
+        replace=replace,
     )
 
 
@@ -83,59 +96,87 @@ def list_frame_files(folder: Path) -> list[Path]:
 
 
 def read_npz_folder(
-    path: AnyPath, advance: Advance, report_error: ReportError, *, class_map: Mapping[str, str] = MappingProxyType({})
+    path: AnyPath, advance: Advance, report_error: ReportError, *, options: ImportOptions | None = None
 ) -> Iterator[Frame]:
-    """Yield the frames of a folder of .npz files.
+    """Yield the frames of a folder of .npz files. Either all or none of them have a time of their own.
 
     Args:
         path: the folder; its name becomes the segment's.
         advance: called with the number of bytes of each file.
         report_error: called with a `UserError` for each file that cannot be read.
-        class_map: names of classes in the files -> names in WAYMO_CLASSES.
+        options: how names and times in the files are to be understood.
     """
+    has_time: bool | None = None
     for i, file in enumerate(list_frame_files(Path(str(path)))):
         advance(file.stat().st_size)
         try:
-            frame = read_npz_frame(file, segment=path.name, timestamp_us=i * INTERVAL_US, class_map=class_map)
+            arrays = load_npz(file)
+            has_time = ("timestamp" in arrays) if has_time is None else has_time
+            if has_time != ("timestamp" in arrays):
+                raise UserError(
+                    f"{file}: has {'no timestamp, as others have' if has_time else 'a timestamp, as others have not'}; "
+                    "give it to all frames of a folder or to none"
+                )
+            frame = make_npz_frame(file, arrays, path.name, i * INTERVAL_US, options or ImportOptions())
         except UserError as error:
             report_error(error)
             continue
         yield frame
 
 
-def read_npz_frame(file: Path, *, segment: str, timestamp_us: int, class_map: Mapping[str, str]) -> Frame:
-    """Read one frame.
+def make_npz_frame(
+    file: Path, values: Mapping[str, np.ndarray], segment: str, timestamp_us: int, options: ImportOptions
+) -> Frame:
+    """Make one frame.
 
     Args:
-        file: an .npz file as docs/data_format.md describes.
+        file: an .npz file as docs/data_format.md describes, named in messages.
+        values: its arrays by name.
         segment: name of the segment that the frame belongs to.
         timestamp_us: used if the file has no timestamp.
-        class_map: names of classes in the file -> names in WAYMO_CLASSES.
+        options: how names and times in the file are to be understood.
 
     Raises:
-        UserError: if the file cannot be read, or an array is missing or of the wrong shape, type or range.
+        UserError: if an array is missing or of the wrong shape, type or range, or holds what cannot be meant.
     """
-    arrays = _NamedArrays(file, load_npz(file))
+    frame = _build_frame(_NamedArrays(file, values), segment, timestamp_us, options)
+    if errors := list_errors(find_frame_faults(frame)):
+        raise UserError(f"{file}: {'; '.join(errors)}")
+    return frame
+
+
+def _build_frame(arrays: _NamedArrays, segment: str, timestamp_us: int, options: ImportOptions) -> Frame:
+    file = arrays.file
     points = _read_points(arrays)
     box = arrays.get("boxes", (None, 7), np.float32)
     if not np.isfinite(box).all() or (box[:, 3:6] <= 0).any():
         raise UserError(f"{file}: boxes: a size that is not positive, or a number that is not finite; mend or drop it")
     speed = np.full((len(box), 2), np.nan, np.float32)
+    labels = options.names.find_labels(arrays.get("names", (len(box),), np.str_).tolist(), str(file))
+    objects = GroundTruth(
+        box=box,
+        label=labels,
+        level=np.zeros(len(box), np.int64),
+        num_points=arrays.get("num_points", (len(box),), np.int64, default=lambda: count_points(points, box)),
+        track=arrays.get("track", (len(box),), np.str_, default=lambda: np.full(len(box), "")),
+        speed=arrays.get("speed", (len(box), 2), np.float32, default=lambda: speed),
+    )
     return Frame(
         points=points,
-        ground_truth=GroundTruth(
-            box=box,
-            label=_read_labels(arrays, len(box), class_map),
-            level=np.zeros(len(box), np.int64),
-            num_points=arrays.get("num_points", (len(box),), np.int64, default=lambda: count_points(points, box)),
-            track=arrays.get("track", (len(box),), np.str_, default=lambda: np.full(len(box), "")),
-            speed=arrays.get("speed", (len(box), 2), np.float32, default=lambda: speed),
-        ),
+        ground_truth=objects[labels != DROPPED],
         world_from_vehicle=arrays.get("pose", (4, 4), np.float64, default=lambda: np.eye(4)),
-        timestamp_us=int(arrays.get("timestamp", (), np.int64, default=lambda: np.array(timestamp_us))),
+        timestamp_us=_read_time(arrays, options) if "timestamp" in arrays.values else timestamp_us,
         segment=segment,
         columns=_COLUMNS,
+        class_names=options.names.classes,
     )
+
+
+def _read_time(arrays: _NamedArrays, options: ImportOptions) -> int:
+    try:
+        return convert_to_us(arrays.values["timestamp"], options.timestamp_unit)
+    except UserError as error:
+        raise UserError(f"{arrays.file}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -188,15 +229,3 @@ def _read_points(arrays: _NamedArrays) -> np.ndarray:
     points = np.zeros((len(given), len(_COLUMNS)), np.float32)
     points[:, : given.shape[1]] = given
     return points
-
-
-def _read_labels(arrays: _NamedArrays, num_boxes: int, class_map: Mapping[str, str]) -> np.ndarray:
-    """Get the labels (N,) int64, positions in WAYMO_CLASSES."""
-    names = [class_map.get(name, name) for name in arrays.get("names", (num_boxes,), np.str_).tolist()]
-    for name in names:
-        if name not in WAYMO_CLASSES:
-            raise UserError(
-                f"{arrays.file}: class '{name}' is not known; the classes are {', '.join(WAYMO_CLASSES)}: "
-                f"translate it with --map '{name}={WAYMO_CLASSES[0]}' (or the class it is)"
-            )
-    return np.array([WAYMO_CLASSES.index(name) for name in names], np.int64)

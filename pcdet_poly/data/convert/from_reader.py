@@ -24,6 +24,7 @@ def convert_with_reader(
     precision: Precision = "compact",
     on_error: OnError = "stop",
     workers: int = 1,
+    replace: bool = False,
 ) -> ConversionSummary:
     """Convert what `inputs` name into the store `output`.
 
@@ -34,6 +35,7 @@ def convert_with_reader(
         precision: of the points that the store keeps.
         on_error: whether a frame that the reader reports as unreadable stops the conversion or is left out.
         workers: processes that share the segments.
+        replace: put other data of a name that the store has in place of the old.
 
     Raises:
         UserError: where there is no such reader or input, or the reader gives something else than Frames.
@@ -50,7 +52,14 @@ def convert_with_reader(
     checked = partial(_read_checked, read=read, name=reader)
     settings = {"reader": reader}
     return build_store(
-        output, sources, checked, settings=settings, precision=precision, on_error=on_error, workers=workers
+        output,
+        sources,
+        checked,
+        settings=settings,
+        precision=precision,
+        on_error=on_error,
+        workers=workers,
+        replace=replace,
     )
 
 

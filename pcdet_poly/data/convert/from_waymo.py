@@ -34,6 +34,7 @@ def convert_waymo(
     workers: int = 1,
     executor: Executor = "local",
     ray_address: str | None = None,
+    replace: bool = False,
 ) -> ConversionSummary:
     """Convert Waymo files into a store.
 
@@ -46,6 +47,7 @@ def convert_waymo(
         workers: processes, or CPUs of a Ray cluster that is started here.
         executor: local processes, or Ray; see `run_ray_jobs`.
         ray_address: of a running Ray cluster; None starts one here.
+        replace: put other data of a name that the store has in place of the old.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -63,6 +65,7 @@ def convert_waymo(
         workers=workers,
         executor=executor,
         ray_address=ray_address,
+        replace=replace,
     )
 
 

@@ -26,6 +26,7 @@ class Source:
     path: AnyPath
     num_bytes: int
     fingerprint: int  # CRC-32 of the size and of three samples of every file
+    origin: AnyPath | None = None  # what holds the source, where it is no file or folder itself
 
     @property
     def name(self) -> str:
@@ -35,18 +36,25 @@ class Source:
     @property
     def place(self) -> str:
         """The whole path or URL, which tells two sources of one name apart."""
-        return str(self.path.absolute()) if isinstance(self.path, Path) else str(self.path)
+        path = self.origin or self.path
+        return str(path.absolute()) if isinstance(path, Path) else str(path)
 
 
-def describe_source(path: AnyPath, files: Iterable[AnyPath] | None = None) -> Source:
-    """Describe the source at `path`; where that is a folder, `files` are the files that belong to it."""
+def describe_source(path: AnyPath, files: Iterable[AnyPath] | None = None, *, origin: AnyPath | None = None) -> Source:
+    """Describe a source.
+
+    Args:
+        path: file or folder; its last part names the source.
+        files: those that belong to it, where it is a folder.
+        origin: what holds the source, where `path` is no file or folder itself.
+    """
     files = [path] if files is None else list(files)
     sizes = [get_num_bytes(file) for file in files]
     checksum = 0
     for file, size in zip(files, sizes, strict=True):
         checksum = zlib.crc32(f"{file.name} {size}".encode(), checksum)
         checksum = zlib.crc32(_read_samples(file, size), checksum)
-    return Source(path, sum(sizes), checksum)
+    return Source(path, sum(sizes), checksum, origin)
 
 
 def natural_sort_key(path: AnyPath) -> tuple[tuple[int, int, str], ...]:

@@ -87,7 +87,7 @@ def test_points_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     [
         ("a.las", b"x", "cannot read .las"),
         ("a", b"x", "cannot read a file without ending"),
-        ("a.bin", bytes(36), "--bin-columns"),
+        ("a.bin", bytes(36), "36 bytes are not rows of 4 float32; it may be cut off"),
         ("a.npy", b"x", "not a readable .npy"),
         ("a.npz", b"x", "not a readable .npz"),
         ("a.ply", b"x", "not a PLY file"),
