@@ -10,8 +10,9 @@ from pcdet_poly.errors import UserError
 
 
 def autocast(device: torch.device, kind: MixedPrecision) -> torch.autocast:
-    """Return the context for a forward pass in `kind`."""
-    return torch.autocast(device.type, torch.float16 if kind == "fp16" else torch.bfloat16, enabled=bool(kind))
+    """Return the context for a forward pass in `kind`; that is float32 where `auto` has not been measured."""
+    dtype = torch.float16 if kind == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=kind in ("bf16", "fp16"))
 
 
 def build_scaler(device: torch.device, kind: MixedPrecision) -> torch.amp.GradScaler:

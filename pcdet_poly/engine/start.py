@@ -12,6 +12,7 @@ from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.distributed import world_size
 from pcdet_poly.engine.activations import list_stages
 from pcdet_poly.engine.best import list_ranking_metrics
+from pcdet_poly.engine.choose_precision import fix_precision
 from pcdet_poly.engine.precision import check_precision
 from pcdet_poly.engine.run import Run, start_run
 from pcdet_poly.engine.state import build_seeded_recipe
@@ -41,6 +42,7 @@ def prepare_run(
         UserError: where a setting or the folder cannot be used.
     """
     build_timeline(config, frames)
+    config = fix_precision(config, frames, folder, device)
     list_ranking_metrics(config)
     check_precision(device, config.train.mixed_precision)
     check_tracker(config.train)

@@ -76,6 +76,7 @@ def _run_sweep(
 ) -> tuple[Sequence[Trial], Sequence[str]]:
     """Run one sweep into `output`; returns its trials and what went wrong with them."""
     from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder
+    from pcdet_poly.experiments.sweep.precision import fix_precisions
     from pcdet_poly.experiments.sweep.run_trials import count_total_steps, list_failures, list_mismatches, run_trials
     from pcdet_poly.experiments.sweep.schema import list_trials
 
@@ -83,6 +84,7 @@ def _run_sweep(
     folder = SweepFolder(output)
     total_steps = {trial.name: count_total_steps(trial, max(1, int(sweep.gpus))) for trial in trials}
     with lock_folder(folder.path, work="sweep", instead="choose another --output"):
+        trials = fix_precisions(folder, trials, gpus=sweep.gpus)
         prepare_folder(folder, sweep, trials)
         executor = _start_executor(options, folder, sweep)
         try:
