@@ -22,6 +22,7 @@ from pcdet_poly.errors import UserError
 MAX_NPZ_BYTES = 1 << 30  # that an .npz may hold decompressed; as float32 that is 50 million points of 5 numbers
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _CHUNK_BYTES = 1 << 20
+_FOLDER = 0x10  # attribute of MS-DOS
 _LONGEST_END = 22 + 65_535  # bytes of an archive's last record, with the longest comment
 _END = b"PK\x05\x06"  # that record's first bytes
 # What numpy and zipfile raise at damage; RuntimeError if an entry is encrypted.
@@ -102,7 +103,12 @@ def find_zip_damage(data: bytes, kind: str) -> str | None:
 
 
 def _has_right_checksum(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
-    """Read a member to its end; unlike `ZipFile.testzip`, of two members of one name each."""
+    """Read a member to its end; unlike `ZipFile.testzip`, of two members of one name each.
+
+    torch reads what is marked as a folder as memory that nobody has written to.
+    """
+    if entry.external_attr & _FOLDER:
+        return False
     try:
         with archive.open(entry) as file:
             while file.read(_CHUNK_BYTES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,8 +43,10 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
         with hold_stop_signals():
             lock = create_part_file(temporary)
         yield temporary
-        with open(temporary, "rb") as written:
+        with open(temporary, "rb" if sys.platform != "win32" else "rb+") as written:
             os.fsync(written.fileno())
+        if sys.platform == "win32":
+            release(lock)  # nobody can rename a file that is open
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

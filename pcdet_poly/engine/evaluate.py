@@ -25,7 +25,7 @@ from pcdet_poly.engine.table import print_table
 from pcdet_poly.evaluation import ApTable, Evaluator, find_boxes_in_zones, write_detections
 from pcdet_poly.evaluation.evaluator import run_evaluator
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
-from pcdet_poly.files import write_json
+from pcdet_poly.files import write_checked_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.decoding.mirror_flips import Flips, average_over_flips
 from pcdet_poly.structures import Batch, Detections, GroundTruth
@@ -90,7 +90,7 @@ def evaluate_run(
         in_no_label_zone=evaluation.in_zone,
         provenance=provenance,
     )
-    write_json(folder / "metrics.json", metrics)
+    write_checked_json(folder / "metrics.json", metrics)
     print_table(metrics, classes, title=_write_title(run, step, len(frames)))
     return evaluation
 
@@ -135,6 +135,7 @@ def evaluate_recipe(
         [rows for batch in batches for rows in batch.labels],
         class_names=config.data.classes,
         no_label_zone=in_zone,
+        type_names=config.evaluation.metrics.type_names,
     )
     cfg = config.evaluation
     evaluator = run_evaluator(boxes, cfg.metrics, class_names=config.data.classes, within=cfg.within)

@@ -126,9 +126,7 @@ class Run:
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the lines of log.jsonl so far; a half-written last line is left out."""
-        path = self.folder / "log.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return read_log_file(self.folder / "log.jsonl")
 
     def has_logged(self, event: str, step: int) -> bool:
         """Return whether the log has a line of that event at that step."""
@@ -141,6 +139,22 @@ class Run:
         kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
         with atomic_path(self.folder / "log.jsonl") as temporary:
             temporary.write_text("".join(kept))
+
+
+def read_log_file(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log.jsonl so far; a half-written last one is left out. Raises UserError at a damaged one."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [_parse_line(line, f"{path}: line {i}") for i, line in enumerate(lines, start=1) if line.endswith(b"\n")]
+
+
+def _parse_line(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict) or not {"event", "step"} <= value.keys():
+        raise UserError(f"{where} is damaged; remove it")
+    return value
 
 
 @contextmanager
@@ -227,5 +241,12 @@ def _check_same_settings(folder: Path, config: Config) -> None:
 def _record_environment(run: Run) -> None:
     """Add an entry for this start to environment.json, behind those of former starts."""
     path = run.folder / "environment.json"
-    starts = json.loads(path.read_text())["starts"] if path.exists() else []
+    starts = _read_starts(path) if path.exists() else []
     write_json(path, {"starts": [*starts, describe_environment(run.device, run.config.train.seed)]})
+
+
+def _read_starts(path: Path) -> list[Any]:
+    try:
+        return list(json.loads(path.read_bytes())["starts"])
+    except (ValueError, LookupError, TypeError):
+        raise UserError(f"{path}: damaged; remove it, nothing is computed from it") from None

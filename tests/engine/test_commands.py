@@ -19,6 +19,7 @@ from pcdet_poly.commands.main import main
 from pcdet_poly.config.load import dump_config
 from pcdet_poly.engine.processes import build_rerun_command
 from pcdet_poly.evaluation import read_detections
+from pcdet_poly.files import read_checked_json
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -66,12 +67,12 @@ def test_a_run_gets_the_configs_name_and_options_may_stand_between_overrides(tra
 
 def test_a_run_folder_alone_can_be_evaluated_anywhere(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained / "runs/tiny", tmp_path / "moved")
-    before = json.loads((tmp_path / "moved/metrics.json").read_text())
+    before = read_checked_json(tmp_path / "moved/metrics.json")
     for name in ("metrics.json", "detections.parquet"):
         (tmp_path / "moved" / name).unlink()
     shutil.rmtree(tmp_path / "moved/pictures")
     assert "VEHICLE" in run("test.py", "moved", cwd=tmp_path)
-    after = json.loads((tmp_path / "moved/metrics.json").read_text())
+    after = read_checked_json(tmp_path / "moved/metrics.json")
     ours, theirs = (metrics["meta"].pop("provenance") for metrics in (after, before))
     assert ours | {"commit": ""} == theirs | {"commit": ""}  # a checkout may change between the two
     assert after == before | {"meta": before["meta"] | {"run": "moved"}}
@@ -88,7 +89,7 @@ def test_other_data_checkpoint_settings_and_output(call, store: Path, tmp_path: 
     write_store(other, [replace(frame(number), segment="more") for number in range(5)])
     options = ["--data", store, other, "--checkpoint", "best", "--output", tmp_path]
     assert call("test.py", "runs/tiny", *options, "decode.score=0.99")[0] == 0
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = read_checked_json(tmp_path / "metrics.json")
     assert metrics["meta"]["data"] == [str(store), str(other)]
     assert (metrics["meta"]["frames"], metrics["meta"]["predictions"]) == (10, 0)
 

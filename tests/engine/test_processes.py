@@ -34,6 +34,7 @@ from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
+from pcdet_poly.files import read_checked_json
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 from tests.tolerances import BFLOAT16_NETWORK, NETWORK
 
@@ -188,7 +189,7 @@ def test_evaluation_by_two_processes_finds_what_one_finds(two: Path, uneven: Pat
     recipe, path = build_seeded_recipe(config, CPU), run.find_checkpoint("last")
     load_model(recipe.model, load_checkpoint(path), path, config)
     evaluate_run(run, recipe, open_training_frames(config), step=9, output=tmp_path)
-    ours, wanted = (json.loads((folder / "metrics.json").read_text()) for folder in (two / "two", tmp_path))
+    ours, wanted = (read_checked_json(folder / "metrics.json") for folder in (two / "two", tmp_path))
     for metrics in (ours, wanted):
         metrics["meta"]["provenance"].pop("commit", None)  # a checkout may change between the two
     assert ours == wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
+from pcdet_poly.files import read_checked_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.layers.pillar_encoder import PillarLayer
 from pcdet_poly.structures import Losses
@@ -80,7 +80,7 @@ def assert_same_results(one: Run, other: Run) -> None:
         first, second = (torch.load(run.folder / path, weights_only=True) for run in (one, other))
         assert_equal(first, second)
     assert (one.folder / "log.jsonl").read_text() == (other.folder / "log.jsonl").read_text()
-    first, second = (json.loads((run.folder / "metrics.json").read_text()) for run in (one, other))
+    first, second = (read_checked_json(run.folder / "metrics.json") for run in (one, other))
     assert first | {"meta": first["meta"] | {"run": second["meta"]["run"]}} == second
 
 
@@ -106,7 +106,7 @@ def test_a_run_leaves_everything_in_its_folder(whole: Whole) -> None:
     }
     assert [path.name for path in run.list_checkpoints()] == ["step_00000009.pt", "step_00000006.pt"]
     assert list((run.folder / "tensorboard").iterdir())
-    metrics = json.loads((run.folder / "metrics.json").read_text())
+    metrics = read_checked_json(run.folder / "metrics.json")
     assert {"ap", "aph"} <= metrics["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"].keys()
     assert metrics["BEV"].keys() == metrics["3D"].keys()
     assert (metrics["meta"]["step"], metrics["meta"]["frames"]) == (LAST_STEP, 5)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +21,22 @@ from pcdet_poly.data.convert.from_npz import read_npz_frame
 from pcdet_poly.data.convert.point_clouds import read_cloud
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, save_checkpoint
+from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
-from pcdet_poly.experiments.sweep.schema import read_sweep
+from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
+from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder, read_description
+from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
 from pcdet_poly.waymo import read_frames
 from pcdet_poly.waymo.v2.read import read_frames_v2
 from pcdet_poly.waymo.v2.schema import SCHEMAS
 from tests.data.records import write_segment_records
+from tests.experiments.conftest import MODEL, SWEEP, train_here
+from tests.experiments.conftest import frame as street
 from tests.faults import clouds
 from tests.faults.damage import Format
 from tests.tiny import TINY, frame
@@ -154,6 +162,44 @@ def _make_sweep(folder: Path) -> list[Path]:
     return [folder / "study.yaml"]
 
 
+def _make_finished_sweep(folder: Path) -> list[Path]:
+    model = MODEL | {"train": MODEL["train"] | {"epochs": 1, "log_every": 1}}
+    write_store(folder / "train", [street("train", number) for number in range(4)])
+    write_store(folder / "val", [street(f"val{s}", 0) for s in range(2)])
+    data = MODEL["data"] | {"train": [str(folder / "train")], "val": [str(folder / "val")]}
+    (folder / "tiny.yaml").write_text(json.dumps(model | {"data": data}))
+    (folder / "study.yaml").write_text(json.dumps(SWEEP | {"seeds": [0], "grid": {}}))
+    sweep = SweepFolder(folder / "sweep")
+    read = read_sweep(folder / "study.yaml")
+    trials = list_trials(read, folder)
+    prepare_folder(sweep, read, trials)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for trial in trials:
+            train_here(sweep, trial.name)
+    run = sweep.run_path(trials[1].name)
+    files = [run / name for name in ("metrics.json", "pairing.json", "log.jsonl", "config.yaml", "detections.parquet")]
+    return [sweep.path / "sweep.json", sweep.end_path(trials[1].name), *files]
+
+
+def _read_finished_sweep(folder: Path) -> Any:
+    """Read what the report is computed from. A trial that cannot be read is left out and named."""
+    sweep = SweepFolder(folder / "sweep")
+    found = read_finished_sweep(sweep)
+    for trial in found.excluded:
+        print(f"{trial.trial}: {trial.reason}", file=sys.stderr)
+    (detector,) = found.detectors
+    runs = {arm: dict(by_seed) for arm, by_seed in detector.runs.items()}
+    tables = {arm: [run.evaluator.compute().entries for run in by_seed.values()] for arm, by_seed in runs.items()}
+    ends = [sweep.read_end(trial.name) for trial in read_description(sweep).trials]
+    return read_description(sweep), tables, ends, [run.pairing for by_seed in runs.values() for run in by_seed.values()]
+
+
+def _read_logs(folder: Path) -> Any:
+    sweep = SweepFolder(folder / "sweep")
+    runs = [sweep.run_path(trial.name) for trial in read_description(sweep).trials]
+    return [(read_log_file(run / "log.jsonl"), load_config(run / "config.yaml")) for run in runs]
+
+
 FORMATS = (
     Format("Waymo v1 records", "CRC-32C of each record", _make_records,
            lambda folder: list(read_frames(folder / "s.tfrecord")), _find_record_ends),
@@ -167,6 +213,11 @@ FORMATS = (
     Format("detections.parquet", "CRC-32C of each column", _make_detections,
            lambda folder: read_detections(folder / "detections.parquet")),
     Format("object bank", "CRC-32 of each object and of the columns", _make_bank, _read_bank),
+    Format("finished sweep", "CRC-32 of each .json; detections as above", lambda folder: [
+           path for path in _make_finished_sweep(folder) if path.suffix != ".jsonl" and path.suffix != ".yaml"],
+           _read_finished_sweep),
+    Format("log.jsonl, config.yaml of a run", "", lambda folder: [
+           path for path in _make_finished_sweep(folder) if path.suffix in (".jsonl", ".yaml")], _read_logs),
     Format("evaluation's .npz", _ZIP, _make_flat_arrays, lambda folder: read_flat_arrays(folder / "both.npz")),
     Format("frames to import (.npz)", _ZIP, _make_npz_frame, lambda folder: (load_npz(folder / "0.npz"),
            read_npz_frame(folder / "0.npz", segment="s", timestamp_us=0, class_map={}))),

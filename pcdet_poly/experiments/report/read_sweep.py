@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
@@ -27,6 +24,7 @@ from pcdet_poly.experiments.report.labels import ValidationLabels, read_labels
 from pcdet_poly.experiments.sweep.description import SweepDescription, TrialRecord
 from pcdet_poly.experiments.sweep.folder import SweepFolder, read_description
 from pcdet_poly.experiments.sweep.pairing import Pairing, find_mismatch
+from pcdet_poly.files import read_checked_json
 
 _TOLERANCE = 1e-5  # largest difference of a metric between metrics.json and its recomputation
 
@@ -83,7 +81,7 @@ def read_trial(folder: SweepFolder, trial: TrialRecord, labels: ValidationLabels
         if not (path / file).is_file():
             raise UserError(f"incomplete: {file} is missing")
     run = Run(path, load_config(path / "config.yaml"), torch.device("cpu"))
-    metrics = _read_json(path / "metrics.json")
+    metrics = read_checked_json(path / "metrics.json")
     step, metrics_step = load_checkpoint(run.find_checkpoint("last")).step, metrics["meta"]["step"]
     if step != metrics_step:
         raise UserError(f"metrics.json is of step {metrics_step}, the last checkpoint of step {step}")
@@ -101,13 +99,6 @@ def _check_ended(folder: SweepFolder, name: str) -> None:
     if end.status == "waiting":
         steps = folder.count_done_steps(name)
         raise UserError(f"not finished: stopped after {steps} steps" if steps else "missing: it never started")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{path.name}: not JSON, or cut off") from None
 
 
 def _lower_iou(metrics: MetricsConfig) -> MetricsConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,11 +43,6 @@ class SweepDescription(Record):
     pieces_per_segment: int
     trials: tuple[TrialRecord, ...]
     questions: Questions = Questions()
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read the text of sweep.json."""
-        return cls.model_validate_json(text)
 
     def to_json(self) -> dict[str, Any]:
         """Convert to the content of sweep.json, as plain types."""

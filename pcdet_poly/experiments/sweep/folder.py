@@ -9,21 +9,20 @@ logs/NAME.txt     what it printed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.engine.checkpoint import config_values, find_first_difference
-from pcdet_poly.engine.run import MAY_CHANGE
+from pcdet_poly.engine.run import MAY_CHANGE, read_log_file
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.sweep.description import ArmRecord, SweepDescription, TrialRecord
 from pcdet_poly.experiments.sweep.schema import Sweep, Trial
-from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.files import atomic_path, read_checked_json, write_checked_json
 
 
 class TrialEnd(BaseModel, frozen=True):
@@ -68,7 +67,12 @@ class SweepFolder:
     def read_end(self, name: str) -> TrialEnd:
         """Read how a trial ended."""
         path = self.end_path(name)
-        return TrialEnd.model_validate_json(path.read_text()) if path.is_file() else TrialEnd(status="waiting")
+        if not path.is_file():
+            return TrialEnd(status="waiting")
+        try:
+            return TrialEnd.model_validate(read_checked_json(path))
+        except ValidationError:
+            raise UserError(f"{path}: not how a trial ended; remove it, and run the sweep again") from None
 
     def record_end(self, name: str, exit_code: int, seconds: float) -> None:
         """Write down that a trial's process has ended.
@@ -81,7 +85,7 @@ class SweepFolder:
         failed = exit_code != 0
         reason = (self._read_last_line(name) or f"exit code {exit_code}") if failed else ""
         end = TrialEnd(status="failed" if failed else "done", reason=reason, seconds=round(seconds, 1))
-        write_json(self.end_path(name), end.model_dump())
+        write_checked_json(self.end_path(name), end.model_dump())
 
     def _read_last_line(self, name: str) -> str:
         """Read the last line that a trial printed: train.py's errors are one line."""
@@ -92,10 +96,8 @@ class SweepFolder:
 
     def count_done_steps(self, name: str) -> int:
         """Count the steps in the trial's log so far."""
-        path = self.run_path(name) / "log.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
-        whole = [line for line in lines if line.endswith("\n")]
-        return int(json.loads(whole[-1])["step"]) if whole else 0
+        lines = read_log_file(self.run_path(name) / "log.jsonl")
+        return int(lines[-1]["step"]) if lines else 0
 
 
 def prepare_folder(folder: SweepFolder, sweep: Sweep, trials: Sequence[Trial]) -> None:
@@ -114,7 +116,7 @@ def prepare_folder(folder: SweepFolder, sweep: Sweep, trials: Sequence[Trial]) -
     for trial in trials:
         with atomic_path(folder.config_path(trial.name)) as temporary:
             temporary.write_text(dump_config(trial.config))
-    write_json(folder.path / "sweep.json", _describe_sweep(sweep, trials).to_json())
+    write_checked_json(folder.path / "sweep.json", _describe_sweep(sweep, trials).to_json())
 
 
 def read_description(folder: SweepFolder) -> SweepDescription:
@@ -122,7 +124,10 @@ def read_description(folder: SweepFolder) -> SweepDescription:
     path = folder.path / "sweep.json"
     if not path.is_file():
         raise UserError(f"{folder.path}: not a sweep's folder (no sweep.json in it); name what sweep --output made")
-    return SweepDescription.parse(path.read_text())
+    try:
+        return SweepDescription.model_validate(read_checked_json(path))
+    except ValidationError:
+        raise UserError(f"{path}: not the description of a sweep; run the sweep again, it goes on") from None
 
 
 def _check_unchanged(folder: SweepFolder, trial: Trial) -> None:

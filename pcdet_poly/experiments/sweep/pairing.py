@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from pcdet_poly.config.schema import Config
@@ -20,6 +20,7 @@ from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.timeline import build_timeline
 from pcdet_poly.engine.warm_start import warm_start
 from pcdet_poly.errors import UserError
+from pcdet_poly.files import read_checked_json
 from pcdet_poly.structures import Batch
 
 NUM_BATCHES = 2  # of the first epoch, and of the last
@@ -36,9 +37,9 @@ class Pairing(BaseModel, frozen=True):
     def read(cls, path: Path) -> Self:
         """Read pairing.json. Raises UserError where it is damaged."""
         try:
-            return cls.model_validate_json(path.read_text())
-        except ValueError:
-            raise UserError(f"{path.name}: not JSON, or cut off") from None
+            return cls.model_validate(read_checked_json(path))
+        except ValidationError:
+            raise UserError(f"{path}: not what a trial started from; run the sweep again") from None
 
 
 def compute_pairing(config: Config, folder: Path) -> Pairing:

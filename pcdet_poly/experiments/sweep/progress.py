@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.schema import Trial
 
@@ -58,8 +59,8 @@ class Progress:
         return "[red]failed[/]" if status == "failed" else "[dim]waiting[/]"
 
     def _read_score(self, trial: Trial) -> float:
-        lines = (self.folder.run_path(trial.name) / "log.jsonl").read_text().splitlines()
-        return float(json.loads(lines[-1])["score"])  # the evaluation after the last step
+        lines = read_log_file(self.folder.run_path(trial.name) / "log.jsonl")
+        return float(lines[-1].get("score", math.nan)) if lines else math.nan  # the evaluation after the last step
 
     def _list_unfailed(self) -> list[Trial]:
         return [trial for trial in self.trials if self.folder.read_end(trial.name).status != "failed"]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 import sys
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 from pcdet_poly.config.plugins import list_plugin_words
 from pcdet_poly.experiments.sweep.folder import SweepFolder
+from pcdet_poly.locks import lock_descriptor
 
 PROGRAM = ("-m", "pcdet_poly")  # as an installed package has it, too
 
@@ -55,7 +55,7 @@ def begin_trial(folder: SweepFolder, name: str) -> None:
     """Make the run folder with its config and pairing.json, unless a former start did."""
     from pcdet_poly.config.load import load_config
     from pcdet_poly.experiments.sweep.pairing import compute_pairing
-    from pcdet_poly.files import atomic_path, write_json
+    from pcdet_poly.files import atomic_path, write_checked_json
 
     run = folder.run_path(name)
     if folder.pairing_path(name).is_file():
@@ -64,7 +64,7 @@ def begin_trial(folder: SweepFolder, name: str) -> None:
     if not (run / "config.yaml").is_file():
         with atomic_path(run / "config.yaml") as temporary:
             temporary.write_text(folder.config_path(name).read_text())
-    write_json(folder.pairing_path(name), pairing.model_dump())
+    write_checked_json(folder.pairing_path(name), pairing.model_dump())
 
 
 def become_training(folder: SweepFolder, name: str, *, num_gpus: int) -> NoReturn:
@@ -87,4 +87,4 @@ def take_turn(folder: SweepFolder, name: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path, os.O_CREAT | os.O_RDWR)
     os.set_inheritable(lock, True)  # through exec
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    lock_descriptor(lock, wait=True)

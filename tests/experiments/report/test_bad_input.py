@@ -29,6 +29,7 @@ def _cut(path: Path) -> None:
 
 def _edit(path: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text())
+    content.get("meta", content).pop("crc32")  # as one does who changes it on purpose
     change(content)
     path.write_text(json.dumps(content))
 
