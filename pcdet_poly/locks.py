@@ -1,15 +1,15 @@
 """Locks, so that one process at a time writes into a folder or a file, and leftovers of killed ones are known.
 
-All of them are the system's (flock): those of a killed process are free at once, whoever it was.
+All of them are the system's (flock; in Windows, of a byte): those of a killed process are free at once, whoever it was.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,9 +20,16 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.signals import hold_stop_signals
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LOCK = ".lock"
 _OWNER = re.compile(r"process \d+ on [\w.-]+ since [\d:-]+ [\d:]+")  # nothing else in a lock's file is printed
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
+_LOCKED_BYTE = 1 << 30  # in Windows, where nobody can read what is locked: far behind the owner's name
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems without locks
 
 _held: set[int] = set()  # descriptors that hold a lock of this process
@@ -92,7 +99,7 @@ def create_part_file(path: Path) -> int:
     """
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        _lock_descriptor(descriptor, wait=True)
+        lock_descriptor(descriptor, wait=True)
         if os.fstat(descriptor).st_nlink:
             _held.add(descriptor)
             return descriptor
@@ -120,9 +127,12 @@ def remove_part_files(folder: Path, of: str = "*") -> None:
 
 
 def _remove_unless_locked(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    if sys.platform == "win32":  # which refuses to remove what somebody has open
+        path.unlink(missing_ok=True)
+        return
+    descriptor = os.open(path, os.O_RDWR | _NO_LINK)
     try:
-        if _lock_descriptor(descriptor, wait=False):
+        if lock_descriptor(descriptor, wait=False):
             path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -147,6 +157,8 @@ def _remove_lock(lock: Path, descriptor: int) -> None:
         with hold_stop_signals():
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(lock)):  # not another's, in a folder made anew
+                    if sys.platform == "win32":  # which refuses to remove what we have open
+                        release(descriptor)
                     lock.unlink()
             release(descriptor)
 
@@ -156,11 +168,11 @@ def _open_lock(lock: Path, busy: str, instead: str) -> int:
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o666)
+            descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | _NO_LINK, 0o666)
         except FileNotFoundError:
             continue  # another process removed the folder that it had made
         try:
-            _lock_descriptor(descriptor, wait=False)
+            lock_descriptor(descriptor, wait=False)
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
                 _write_owner(descriptor)
                 _held.add(descriptor)
@@ -175,15 +187,36 @@ def _open_lock(lock: Path, busy: str, instead: str) -> int:
         os.close(descriptor)
 
 
-def _lock_descriptor(descriptor: int, *, wait: bool) -> bool:
+def lock_descriptor(descriptor: int, *, wait: bool) -> bool:
     """Lock an open file. Returns False where the file system has no locks; BlockingIOError: another holds it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if sys.platform == "win32":
+            _lock_byte(descriptor, wait=wait)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
         return False
     return True
+
+
+def _lock_byte(descriptor: int, *, wait: bool) -> None:
+    """Lock one byte of an open file, as Windows does it."""
+    assert sys.platform == "win32"
+    while True:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK):
+                raise
+            if not wait:
+                raise BlockingIOError(errno.EAGAIN, "locked by another process") from error
+            time.sleep(0.1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _write_owner(descriptor: int) -> None:
@@ -200,4 +233,5 @@ def _close_in_child() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_close_in_child)
+if sys.platform != "win32":  # which has no fork
+    os.register_at_fork(after_in_child=_close_in_child)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -62,6 +63,30 @@ def run_jobs(
             yield from _run_in_processes(function, jobs, min(workers, len(jobs)), show)
 
 
+def map_in_threads(function: Callable[[Job], Result], jobs: Iterable[Job], *, threads: int) -> list[Result]:
+    """Return `function(job)` of each job, in order.
+
+    Args:
+        function: what is done with a job, in a thread.
+        jobs: its arguments.
+        threads: how many run at a time.
+    """
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with hold_stop_signals():  # the same reason as in _run_in_processes
+            futures = [pool.submit(function, job) for job in jobs]
+        pending, failed = set(futures), False
+        while pending and not failed:
+            with hold_stop_signals():
+                done, pending = wait(pending, timeout=_REFRESH_S, return_when=FIRST_EXCEPTION)
+                failed = any(future.exception() for future in done)
+        with hold_stop_signals():
+            return [future.result() for future in futures if future.done()]
+    finally:
+        with hold_stop_signals():
+            pool.shutdown(cancel_futures=True)
+
+
 def _run_here(
     function: Callable[[Job, Advance], Result], jobs: Sequence[Job], show: Advance
 ) -> Iterator[tuple[Job, Result]]:
@@ -87,21 +112,24 @@ def _run_in_processes(
         with hold_stop_signals(), _block_signals_in_children():
             pending: dict[Future[Result], Job] = {pool.submit(_run_job, function, job): job for job in jobs}
         while pending:
-            finished, _ = wait(pending, timeout=_REFRESH_S, return_when=FIRST_COMPLETED)
+            with hold_stop_signals():  # an interruption leaves no lock of the pool's behind: its threads would wait
+                finished, _ = wait(pending, timeout=_REFRESH_S, return_when=FIRST_COMPLETED)
+                results = [(pending.pop(future), future.result()) for future in finished]
             show(counter.get_obj().value)  # without its lock, which a killed worker may hold
-            for future in finished:
-                yield pending.pop(future), future.result()
-        pool.shutdown()
+            yield from results
+        with hold_stop_signals():
+            pool.shutdown()
     except BrokenProcessPool as error:
         raise UserError(
             f"a worker process was killed (out of memory?) with {workers} workers; "
             "run the same command again with fewer workers: it goes on where it stopped"
         ) from error
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()  # a SystemExit in the worker, see _start_worker
-            process.join()
+        with hold_stop_signals():
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()  # see _start_worker
+                process.join()
 
 
 _counter: Any = None  # this worker process's view of the shared progress count
@@ -110,7 +138,7 @@ _counter: Any = None  # this worker process's view of the shared progress count
 @contextmanager
 def _block_signals_in_children() -> Iterator[None]:
     """Let processes that are started inside begin with signals blocked, until `_start_worker` knows what to do."""
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":
         yield
         return
     resource_tracker.ensure_running()  # otherwise it starts inside, and unblocks signals
@@ -127,7 +155,7 @@ def _start_worker(counter: Any) -> None:
     _counter = counter
     ignore_stop_signals()
     signal.signal(signal.SIGTERM, _leave)  # between two jobs; inside one see _run_job
-    if hasattr(signal, "pthread_sigmask"):
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     threading.Thread(target=_follow_parent, daemon=True).start()
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
@@ -101,8 +102,10 @@ def _is_writable(folder: Path) -> bool:
 def _find_private_temporary_folder() -> Path | None:
     """Find or make a folder that this user alone can write, because code is loaded from it.
 
-    None if somebody else has made one of this name.
+    None if somebody else has made one of this name, and in Windows, whose temporary folder is each user's own.
     """
+    if sys.platform == "win32":
+        return None
     try:
         folder = Path(tempfile.gettempdir()) / f"pcdet_poly-kernels-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)

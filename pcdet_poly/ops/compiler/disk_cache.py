@@ -153,7 +153,8 @@ def _name_kernel(kernel: Dispatcher) -> str:
 
 @cache
 def _name_compiler() -> str:
-    return f"{name_compiler()}.py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+    flags = getattr(sys, "abiflags", "")  # not in Windows
+    return f"{name_compiler()}.py{sys.version_info.major}{sys.version_info.minor}{flags}"
 
 
 @cache
