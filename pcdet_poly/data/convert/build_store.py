@@ -22,14 +22,14 @@ from pcdet_poly.data.store.arrow_points import Precision, encode_points
 from pcdet_poly.data.store.checked_frames import check_frames
 from pcdet_poly.data.store.frame_store import read_checked_directory, write_segment
 from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
-from pcdet_poly.data.store.source_fingerprint import Source, map_in_threads
+from pcdet_poly.data.store.source_fingerprint import THREADS, Source
 from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_folder
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import AnyPath, parse_path
 from pcdet_poly.stage_timer import measure_stages
 from pcdet_poly.structures import Frame
-from pcdet_poly.workers import Advance, run_jobs
+from pcdet_poly.workers import Advance, map_in_threads, run_jobs
 
 Executor = Literal["local", "ray"]
 OnError = Literal["stop", "skip"]
@@ -102,7 +102,7 @@ def build_store(
     folder = parse_path(folder)
     with lock_folder(folder):
         manifest = _open_manifest(folder, {"precision": precision, **settings})
-        done = map_in_threads(partial(_is_done, folder, manifest), sources)
+        done = map_in_threads(partial(_is_done, folder, manifest), sources, threads=THREADS)
         todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
         manifest, changes = _admit_sources(folder, manifest, sources, todo, replace)
         _check_space(folder, todo, read, precision)

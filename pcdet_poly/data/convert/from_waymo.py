@@ -10,7 +10,7 @@ from functools import partial
 from pcdet_poly.data.convert.build_store import ConversionSummary, Executor, OnError, ReportError, build_store
 from pcdet_poly.data.convert.from_waymo_v2 import describe_source_v2, get_lidar_file, read_segment_v2
 from pcdet_poly.data.store.arrow_points import Precision
-from pcdet_poly.data.store.source_fingerprint import Source, describe_source, map_in_threads, natural_sort_key
+from pcdet_poly.data.store.source_fingerprint import THREADS, Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
 from pcdet_poly.foreign_files import is_foreign, print_skipped
 from pcdet_poly.paths import AnyPath, find_matches, list_files_below, parse_path
@@ -18,7 +18,7 @@ from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import convert_scan, decode_scan
 from pcdet_poly.waymo.tfrecord import read_numbered_records
 from pcdet_poly.waymo.v2.component_file import is_component
-from pcdet_poly.workers import Advance
+from pcdet_poly.workers import Advance, map_in_threads
 
 _TFRECORD = re.compile(r"\.tfrecords?(-\d+-of-\d+)?(\.gz)?$")  # compressed ones are refused when they are read
 _RECORD_OVERHEAD_BYTES = 16  # TFRecord's length and two checksums
@@ -71,7 +71,7 @@ def convert_waymo(
 
 def list_waymo_sources(inputs: Sequence[str]) -> list[Source]:
     """Describe the TFRecord files and v2 segments behind names of files, folders and patterns, in order."""
-    return list(map_in_threads(_describe_waymo_source, find_waymo_sources(inputs)))
+    return map_in_threads(_describe_waymo_source, find_waymo_sources(inputs), threads=THREADS)
 
 
 def find_waymo_sources(inputs: Sequence[str]) -> list[AnyPath]:
@@ -111,7 +111,7 @@ def _search_folder(folder: AnyPath) -> list[AnyPath]:
 def _search_pattern(pattern: AnyPath) -> list[AnyPath]:
     """Find what fits a pattern: files whatever they are called, and what folders hold."""
     found = find_matches(pattern)
-    matches = list(zip(found, map_in_threads(lambda path: path.is_dir(), found), strict=True))
+    matches = list(zip(found, map_in_threads(lambda path: path.is_dir(), found, threads=THREADS), strict=True))
     skipped = [path for path, is_folder in matches if not is_folder and is_foreign(path, path.parent)]
     print_skipped(pattern, skipped)
     files = [path for path, is_folder in matches if not is_folder and path not in skipped]
