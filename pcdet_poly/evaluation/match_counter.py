@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from pcdet_poly.evaluation.kernels.longitudinal import LongitudinalTolerance
 from pcdet_poly.evaluation.kernels.outcome_counts import NUM_COUNTS
 from pcdet_poly.evaluation.kernels.overlap import BOX_3D, BOX_AA_2D, BOX_BEV
 from pcdet_poly.evaluation.shard_layout import ShardLayout
+from pcdet_poly.workers import map_in_threads
 
 _CODES = {"3D": BOX_3D, "BEV": BOX_BEV, "AA_2D": BOX_AA_2D}
 _TOLERANT = {"3D": "LET-3D", "BEV": "LET-BEV"}
@@ -46,7 +46,7 @@ class MatchCounter:
         """Prepare counting. Raises UserError where `cfg` leaves its cut-offs to be estimated."""
         self.cfg = cfg
         self.cutoffs = list_cutoffs(cfg)
-        self.layout = ShardLayout(cfg.breakdowns)
+        self.layout = ShardLayout(cfg.breakdowns, cfg.type_names)
         self.comparisons = _list_comparisons(cfg)
 
     def make_zero_increments(self, num_segments: int) -> np.ndarray:
@@ -62,8 +62,8 @@ class MatchCounter:
         def count_share(worker: int) -> np.ndarray:
             return self._count_chunks(boxes, segment, len(names), starts[worker::threads])
 
-        with ThreadPoolExecutor(threads) as pool:
-            total = sum(pool.map(count_share, range(threads)), self.make_zero_increments(len(names)))
+        shares = map_in_threads(count_share, range(threads), threads=threads)
+        total = sum(shares, self.make_zero_increments(len(names)))
         return dict(zip(names.tolist(), total, strict=True))
 
     def match_first_frame(self, boxes: EvaluationSet) -> np.ndarray:
@@ -122,13 +122,14 @@ def _list_comparisons(cfg: MetricsConfig) -> tuple[BoxComparison, ...]:
         least = 0.0 if cfg.matcher == "score_first" else NEAR_IOU if has_near_rows else np.inf
         return MatchRules(threshold, np.minimum(threshold, np.float32(least)), np.float32(cfg.min_heading_accuracy))
 
-    strict = tuple(BoxComparison(name, _CODES[name], build_rules(cfg.iou_thresholds), None) for name in cfg.box_types)
+    strict = tuple(BoxComparison(name, _CODES[name], build_rules(cfg.type_thresholds), None) for name in cfg.box_types)
     if cfg.let is None:
         return strict
+    let_thresholds = tuple(cfg.let.type_thresholds(cfg.type_names).values())
     share, least_m = np.float32(cfg.let.tolerance), np.float32(cfg.let.min_tolerance_m)
     tolerance = LongitudinalTolerance(*cfg.let.sensor_location, float(share), float(least_m))
     tolerant = (
-        BoxComparison(_TOLERANT[name], _CODES[name], build_rules(cfg.let.iou_thresholds), tolerance)
+        BoxComparison(_TOLERANT[name], _CODES[name], build_rules(let_thresholds), tolerance)
         for name in cfg.box_types
         if name in _TOLERANT
     )

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from pcdet_poly.paths import AnyPath, get_num_bytes, read_range
 
 _SAMPLE_BYTES = 1 << 16
-_THREADS = 16  # requests under way at a time: a cloud answers each in some 50 ms
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+THREADS = 16  # requests under way at a time: a cloud answers each in some 50 ms
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,6 @@ def natural_sort_key(path: AnyPath) -> tuple[tuple[int, int, str], ...]:
     """Key for `sorted` that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", str(path))
     return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)
-
-
-def map_in_threads(ask: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Yield `ask(item)` of each item in order; threads wait for several answers at the same time."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        yield from threads.map(ask, items)
 
 
 def _read_samples(file: AnyPath, size: int) -> bytes:
