@@ -59,7 +59,7 @@ class Clone:
         say = "trap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n"
         command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", say + lines]
         done = subprocess.run(
-            command, cwd=self.folder, env=self._list_variables(), capture_output=True, text=True, timeout=500
+            command, cwd=self.folder, env=self._list_variables(), capture_output=True, text=True, timeout=3600
         )
         assert done.returncode == 0, f"{lines}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
         return done.stdout

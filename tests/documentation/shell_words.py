@@ -36,7 +36,7 @@ def read_words(shell: str, lines: str, folder: Path) -> list[list[str]]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     for wrong in ("error near", "no matches found", "unexpected", "No such file", "no such file", "not found"):
         assert wrong not in done.stderr, f"{shell}: {done.stderr}\n{lines}"
