@@ -27,7 +27,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.files import read_checked_json
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.layers.pillar_encoder import PillarLayer
+from pcdet_poly.models.layers.pillar_layer import PillarLayer
 from pcdet_poly.structures import Losses
 
 CPU = torch.device("cpu")

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 from pcdet_poly.models.fuse import fuse_for_inference
-from pcdet_poly.models.layers.pillar_encoder import PillarEncoder, PillarLayer
+from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
+from pcdet_poly.models.layers.pillar_layer import PillarLayer
 from pcdet_poly.models.pillar_detector import PillarDetector
 
 OUTPUT_OPSET = 18  # the first in which ScatterElements takes maxima and sums
