@@ -73,7 +73,19 @@ def build_graph(
     objects: np.ndarray,
     rules: MatchRules,
 ) -> MatchGraph:
-    """Return the graph of the predictions, the objects, and the pairs that may match."""
+    """Build the graph of the predictions, the objects, and the pairs that may match.
+
+    Args:
+        pairs: (E,) PAIR_DTYPE, those that overlap.
+        boxes: (P,) prepared boxes of the predictions.
+        object_boxes: (M,) prepared boxes of the objects.
+        predictions: (P,) PREDICTION_DTYPE.
+        objects: (M,) OBJECT_DTYPE.
+        rules: when a pair may match.
+
+    Returns:
+        The graph.
+    """
     first_edge, edges, kept = np.zeros(len(predictions) + 1, np.int64), np.empty(len(pairs), EDGE_DTYPE), 0
     for k in range(len(pairs)):
         pair, edge = pairs[k], edges[kept]

@@ -206,7 +206,14 @@ def _count_tied(
 
 @kernel
 def match_as_official(graph: MatchGraph, group: int, cutoff: int, chosen: np.ndarray) -> None:
-    """Fill `chosen` (P,) with the edges by which the official tool matches a group's predictions at a cut-off."""
+    """Fill in the edges by which the official tool matches a group's predictions at a cut-off.
+
+    Args:
+        graph: the matching.
+        group: number of the group.
+        cutoff: position of the cut-off.
+        chosen: (P,) changed in place where a prediction is of the group and passes the cut-off: its edge, or UNMATCHED.
+    """
     rows, objects = select_group_predictions(graph, group, cutoff), select_group_objects(graph, group)
     column_of = np.full(len(graph.objects), -1)
     for column in range(len(objects)):

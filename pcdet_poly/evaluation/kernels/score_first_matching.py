@@ -71,7 +71,18 @@ def count_score_first_matches(increments: np.ndarray, graph: MatchGraph, score: 
 def match_by_score_first(
     graph: MatchGraph, rows: np.ndarray, objects: np.ndarray, score: np.ndarray, iou: np.ndarray
 ) -> np.ndarray:
-    """Return the edge (K,) that each of the predictions `rows` takes, or UNMATCHED."""
+    """Match the best object that is left with each prediction, by descending score.
+
+    Args:
+        graph: the matching.
+        rows: (K,) the predictions that take part.
+        objects: the objects that take part.
+        score: (P,) float32.
+        iou: (P, M) float32.
+
+    Returns:
+        (K,) the edge that each prediction takes, or UNMATCHED.
+    """
     chosen = np.full(len(rows), UNMATCHED)
     column_of = np.full(iou.shape[1], -1)  # of each object in the subset; -1 once it is taken
     for column in range(len(objects)):
