@@ -1,6 +1,7 @@
-"""Verify a frame store: every checksum, finite points, sane boxes, counts as the manifest has them.
+"""Verify a frame store: checksums, and that its points, boxes, labels, poses and times can be meant.
 
-Prints one row per segment and every problem with file and frame; exit code 2 if there is any.
+Prints one row per segment, histograms of what the frames hold, every problem with file and frame, and one warning
+with a count for each thing that may be meant; exit code 2 if there is a problem.
 
 Example: pcdet-poly check stores/training --workers 8
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_workers, parse_path_or_url
+from pcdet_poly.commands.options import add_workers, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -17,6 +18,7 @@ from pcdet_poly.errors import UserError
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly check`."""
     parser.add_argument("store", metavar="STORE", type=parse_path_or_url, help="folder of the store")
+    parser.add_argument("--html", metavar="FILE", type=parse_local_path, help="write the report as a page there, too")
     add_workers(parser)
 
 
@@ -24,11 +26,13 @@ def run(options: argparse.Namespace) -> None:
     """Check every frame and print what was found. Raises UserError where there is a problem."""
     from rich.console import Console
 
-    from pcdet_poly.data.convert.check_store import check_store
-    from pcdet_poly.data.convert.conversion_summary import print_check
+    from pcdet_poly.data.check.check_store import check_store
+    from pcdet_poly.data.check.report import print_check, write_check_page
 
     checks = check_store(options.store, workers=options.workers)
     print_check(checks, Console())
+    if options.html:
+        write_check_page(checks, options.html, str(options.store))
     problems = [problem for check in checks for problem in check.faults]
     if problems:
         raise UserError(f"{len(problems)} problems, the first: {problems[0]}")

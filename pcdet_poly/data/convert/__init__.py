@@ -1,1 +1,1 @@
-"""Files of other formats -> a frame store, and the checking of stores."""
+"""Files of other formats -> a frame store."""

@@ -1,4 +1,4 @@
-"""The results of a conversion or a check, printed and as JSON."""
+"""The result of a conversion, printed and as JSON."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from pcdet_poly.data.convert.build_store import ConversionSummary
-from pcdet_poly.data.convert.check_store import SegmentCheck
 from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.files import write_json
 from pcdet_poly.paths import AnyPath
@@ -54,7 +50,7 @@ def print_conversion(summary: ConversionSummary, folder: str | AnyPath) -> None:
         print(f"left out: {reason}")
     for reason in numbers.failed.values():
         print(f"failed: {reason}")
-    print(f"{folder}: {_describe_contents(summary.manifest.segments)}")
+    print(f"{folder}: {describe_contents(summary.manifest.segments)}")
 
 
 def compute_numbers(summary: ConversionSummary) -> ConversionNumbers:
@@ -89,22 +85,8 @@ def _describe_cpu_time(cpu_s: Mapping[str, float], frames: int) -> str:
     return f"{total:.1f} s, {1e3 * total / frames:.1f} ms a frame: {words}"
 
 
-def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
-    """Print a table with one row per segment, then every fault in full."""
-    table = Table("segment", "frames", "points", "objects", "MB", "state")
-    for check in checks:
-        entry = check.entry
-        state = f"{len(check.faults)} problems" if check.faults else "sound"
-        counts = (entry.num_frames, entry.num_points, sum(entry.num_objects.values()))
-        table.add_row(entry.segment, *map(str, counts), f"{entry.file_bytes / 1e6:.1f}", state)
-    console.print(table)
-    for check in checks:
-        for fault in check.faults:
-            print(fault)
-    print(_describe_contents([check.entry for check in checks]))
-
-
-def _describe_contents(entries: Sequence[SegmentEntry]) -> str:
+def describe_contents(entries: Sequence[SegmentEntry]) -> str:
+    """Say how many segments, frames, points and objects there are."""
     objects: Counter[str] = Counter()
     for entry in entries:
         objects.update(entry.num_objects)

@@ -24,7 +24,7 @@ def collate(frames: Sequence[Frame], classes: Sequence[str], image: RangeImageCo
         image: size of the range images to make; None makes none.
 
     Raises:
-        UserError: if a frame does not know one of the classes.
+        UserError: if a frame has labels and knows none of the classes.
     """
     num_points = [len(frame.points) for frame in frames]
     return Batch(
@@ -70,14 +70,19 @@ def prepare_points(frame: Frame) -> np.ndarray:
 
 
 def relabel_objects(frame: Frame, classes: Sequence[str]) -> GroundTruth:
-    """Keep the objects of `classes`, with labels that are positions in `classes`."""
-    unknown = [name for name in classes if name not in frame.class_names]
-    if unknown:
+    """Keep the objects of `classes`, joined by name, with labels that are positions in `classes`.
+
+    Stores may know different classes: a frame has no object of a class that its store does not know. Raises UserError
+    where it has labels and knows none of them.
+    """
+    if len(frame.ground_truth) and not set(classes) & set(frame.class_names):
         raise UserError(
-            f"data.classes: {unknown[0]} is no class of frame {frame.frame_id}; it has {', '.join(frame.class_names)}"
+            f"data.classes: {', '.join(classes)}: no class of frame {frame.frame_id}, which has "
+            f"{', '.join(frame.class_names)}"
         )
     position = np.full(len(frame.class_names), -1, np.int64)
     for i, name in enumerate(classes):
-        position[frame.class_names.index(name)] = i
+        if name in frame.class_names:
+            position[frame.class_names.index(name)] = i
     label = position[frame.ground_truth.label]
     return replace(frame.ground_truth, label=label)[label >= 0]

@@ -36,7 +36,7 @@ _LOCAL_HEADER_BYTES = 30  # before an entry's name and data
 
 def segment_file_name(segment: str) -> str:
     """Name of a segment's file, safe and unique whatever characters the segment's name has."""
-    return quote(segment, safe="") + ".zip"
+    return encode_file_name(segment) + ".zip"
 
 
 class SegmentWriter:

@@ -73,7 +73,7 @@ def write_kitti(root: Path, scene: Scene) -> None:
         ahead = rectify @ turn @ [np.cos(heading), np.sin(heading), 0]
         yaw = -np.arctan2(ahead[2], ahead[0])
         length, width, height = size
-        bottom = center + [0, height / 2, 0]  # y points down
+        bottom = center + np.array([0, height / 2, 0])  # y points down
         numbers = (height, width, length, *bottom, yaw)
         labels.append(f"{name} 0.00 0 0.00 0 0 50 50 " + " ".join(f"{value:.6f}" for value in numbers))
     labels.append("DontCare -1 -1 -10 0 0 50 50 -1 -1 -1 -1000 -1000 -1000 -10")

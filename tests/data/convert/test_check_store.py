@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcdet_poly.data.convert.check_store import check_store, find_frame_faults
+from pcdet_poly.checks.frame import find_frame_faults
+from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.data.store.manifest import MANIFEST, read_manifest, write_manifest
 from pcdet_poly.data.store.segment_file import read_archive_directory
@@ -18,9 +19,7 @@ from tests.data.records import run, tool
 
 
 def good_frame(seed: int, segment: str = "s") -> Frame:
-    frame = make_frame(seed, segment=segment)
-    frame.world_from_vehicle[3] = 0, 0, 0, 1
-    return frame
+    return make_frame(seed, segment=segment)
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_nonsense_in_a_frame(place: tuple[str, Any], value: float, says: str) ->
     name, index = place
     holder = frame if hasattr(frame, name) else frame.ground_truth
     getattr(holder, name)[index] = value
-    (problem,) = find_frame_faults(frame)
+    (problem,) = [finding.text for finding in find_frame_faults(frame) if finding.is_error]
     assert says in problem
 
 
@@ -103,7 +102,10 @@ def test_nonsense_in_a_store_names_the_frame(tmp_path: Path) -> None:
     frames[1].points[5, 2] = np.inf
     write_unchecked_store(tmp_path, frames)
     (check,) = check_store(tmp_path)
-    assert check.faults == (f"{tmp_path}/s.zip: frame 1 ({frames[1].frame_id}): 1 points are not finite",)
+    assert check.faults == (
+        f"{tmp_path}/s.zip: frame 1 ({frames[1].frame_id}): 1 points are not finite, the first is point 5: z = inf; "
+        "leave such points out",
+    )
 
 
 def test_a_folder_that_is_no_store(tmp_path: Path) -> None:

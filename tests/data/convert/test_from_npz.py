@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pcdet_poly.data.convert.check_store import check_store
+from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.convert.from_npz import import_npz
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.errors import UserError

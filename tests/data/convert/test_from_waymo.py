@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.convert import build_store as build
-from pcdet_poly.data.convert.check_store import check_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.data.store.manifest import read_manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pcdet_poly.data.convert.check_store import check_store
+from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.convert.from_waymo import convert_waymo, find_waymo_sources
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.frame_store import Store, write_store

@@ -77,9 +77,13 @@ def test_the_frames_are_left_alone() -> None:
     np.testing.assert_array_equal(frame.ground_truth.label, label)
 
 
-def test_an_unknown_class_is_the_users_mistake() -> None:
-    with pytest.raises(UserError, match=r"data\.classes: BUS is no class"):
-        collate([make_frame(7)], ("VEHICLE", "BUS"))
+def test_classes_are_joined_by_name_and_none_that_is_known_is_the_users_mistake() -> None:
+    frame = make_frame(7)
+    (known,), (more,) = (collate([frame], classes).ground_truth for classes in (("VEHICLE",), ("BUS", "VEHICLE")))
+    assert len(more) == len(known) > 0
+    assert set(more.label.tolist()) == {1}
+    with pytest.raises(UserError, match=r"data\.classes: BUS: no class of frame"):
+        collate([frame], ("BUS",))
 
 
 def test_zones_come_into_the_vehicle_frame_and_follow_its_changes() -> None:

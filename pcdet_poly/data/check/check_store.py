@@ -1,22 +1,37 @@
-"""Checks that a store holds what its manifest says, undamaged and with plausible values."""
+"""Checks that a store holds what its manifest says, undamaged and with values that can be meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-
+from pcdet_poly.checks.counts import CountComparison
+from pcdet_poly.checks.findings import Tally
+from pcdet_poly.checks.sequence import SequenceCheck
+from pcdet_poly.data.check.histograms import Histograms
+from pcdet_poly.data.store.checked_frames import compare_counts, find_all_faults
 from pcdet_poly.data.store.frame_store import read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry, read_manifest
 from pcdet_poly.data.store.segment_file import read_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath, parse_path
-from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, run_jobs
 
-MAX_SIZE_M = 100.0  # no road vehicle is longer
+
+@dataclass
+class Contents:
+    """What the frames of a store or a segment hold."""
+
+    tally: Tally = field(default_factory=Tally)  # what may be meant
+    counts: CountComparison = field(default_factory=CountComparison)
+    histograms: Histograms = field(default_factory=Histograms)
+
+    def merge(self, other: Contents) -> None:
+        """Add what another one holds."""
+        self.tally.merge(other.tally)
+        self.counts.merge(other.counts)
+        self.histograms.merge(other.histograms)
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,7 @@ class SegmentCheck:
 
     entry: SegmentEntry
     faults: tuple[str, ...]  # each names the file and, if it concerns a single one, the frame
+    contents: Contents = field(default_factory=Contents)
 
 
 def check_store(folder: str | AnyPath, *, workers: int = 1) -> list[SegmentCheck]:
@@ -37,17 +53,30 @@ def check_store(folder: str | AnyPath, *, workers: int = 1) -> list[SegmentCheck
     return sorted(checks, key=lambda checked: checked.entry.segment)
 
 
+def join_contents(checks: list[SegmentCheck]) -> Contents:
+    """Add up what all segments hold, and judge what only shares over all of them tell."""
+    joined = Contents()
+    for checked in checks:
+        joined.merge(checked.contents)
+    for finding in joined.counts.find_faults():
+        joined.tally.add(finding, "all segments")
+    return joined
+
+
 def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: AnyPath) -> SegmentCheck:
-    return SegmentCheck(entry, tuple(_find_segment_faults(entry, advance, folder)))
+    contents = Contents()
+    return SegmentCheck(entry, tuple(_find_segment_faults(entry, advance, folder, contents)), contents)
 
 
-def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath) -> Iterator[str]:
+def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath, contents: Contents) -> Iterator[str]:
+    """Yield what is wrong with a segment; what its frames hold goes into `contents`."""
     try:
         directory = read_checked_directory(folder, entry)
     except UserError as error:
         yield str(error)
         return
     num_points = num_objects = 0
+    sequence = SequenceCheck()
     for i in range(entry.num_frames):
         advance(1)
         try:
@@ -57,8 +86,14 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath)
             continue
         num_points += len(frame.points)
         num_objects += len(frame.ground_truth)
-        for fault in find_frame_faults(frame):
-            yield f"{directory.path}: frame {i} ({frame.frame_id}): {fault}"
+        place = f"{directory.path}: frame {i} ({frame.frame_id})"
+        for finding in find_all_faults(frame, sequence):
+            if finding.is_error:
+                yield f"{place}: {finding.text}"
+            else:
+                contents.tally.add(finding, place)
+        compare_counts(frame, contents.counts)
+        contents.histograms.add(frame)
         if frame.frame_id != f"{entry.segment}/{entry.timestamps_us[i]}":
             yield f"{directory.path}: frame {i} is {frame.frame_id}, the manifest says {entry.timestamps_us[i]}"
     if (num_points, num_objects) != (entry.num_points, sum(entry.num_objects.values())):
@@ -66,20 +101,3 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath)
             f"{directory.path}: {num_points} points and {num_objects} objects could be read, "
             f"{entry.num_points} and {sum(entry.num_objects.values())} are in the manifest"
         )
-
-
-def find_frame_faults(frame: Frame) -> Iterator[str]:
-    """Yield a sentence for each kind of value in a frame that cannot be right."""
-    objects = frame.ground_truth
-    if not np.isfinite(frame.points).all():
-        yield f"{int((~np.isfinite(frame.points)).any(axis=1).sum())} points are not finite"
-    if not np.isfinite(objects.box).all():
-        yield f"{int((~np.isfinite(objects.box)).any(axis=1).sum())} boxes are not finite"
-    if ((objects.box[:, 3:6] <= 0) | (objects.box[:, 3:6] > MAX_SIZE_M)).any():
-        yield f"a box with a size that is not in (0, {MAX_SIZE_M:.0f}] m"
-    if ((objects.label < 0) | (objects.label >= len(frame.class_names))).any():
-        yield f"a label outside its {len(frame.class_names)} classes"
-    if ((objects.level < 0) | (objects.level > 2)).any() or (objects.num_points < 0).any():
-        yield "a difficulty level that is not 0, 1 or 2, or a negative number of points"
-    if not np.allclose(frame.world_from_vehicle[3], (0, 0, 0, 1)) or not np.isfinite(frame.world_from_vehicle).all():
-        yield "a pose that is no rigid motion"
