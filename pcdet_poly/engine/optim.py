@@ -42,6 +42,8 @@ def compute_rates(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float,
     match cfg.schedule:
         case "one_cycle":
             return one_cycle(step, total_steps, cfg)
+        case "one_cycle_torch":
+            return one_cycle_of_torch(step, total_steps, cfg)
         case "cosine":
             return warmup_cosine(step, total_steps, cfg), cfg.momentum[0]
         case _:
@@ -60,13 +62,22 @@ def one_cycle(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, flo
         total_steps: steps of the whole run.
         cfg: settings of the training.
     """
-    start, high, low = cfg.momentum[0], cfg.momentum[1], cfg.learning_rate / cfg.division
-    peak = count_warmup_steps(total_steps, cfg)
-    if step < peak:
-        share = step / peak
-        return _interpolate_cosine(low, cfg.learning_rate, share), _interpolate_cosine(start, high, share)
-    share = (step - peak) / (total_steps - peak)
-    return _interpolate_cosine(cfg.learning_rate, low / FINAL_DIVISION, share), _interpolate_cosine(high, start, share)
+    return _follow_cycle(step, count_warmup_steps(total_steps, cfg), total_steps, cfg)
+
+
+def one_cycle_of_torch(step: int, total_steps: int, cfg: TrainConfig) -> tuple[float, float]:
+    """Return learning rate and beta1 as in torch's OneCycleLR.
+
+    Like `one_cycle`, but the peak is one step before the end of the warm-up, whose length is not rounded, and the last
+    step is the end of the cycle.
+
+    Args:
+        step: steps done before it, 0 <= step < total_steps.
+        total_steps: steps of the whole run.
+        cfg: settings of the training.
+    """
+    warmup = cfg.warmup if isinstance(cfg.warmup, int) else cfg.warmup * total_steps
+    return _follow_cycle(step, warmup - 1, total_steps - 1, cfg)
 
 
 def warmup_cosine(step: int, total_steps: int, cfg: TrainConfig) -> float:
@@ -100,6 +111,16 @@ def set_rates(optimizer: torch.optim.Optimizer, step: int, total_steps: int, cfg
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
         group["betas"] = (beta1, group["betas"][1])
+
+
+def _follow_cycle(step: int, peak: float, end: int, cfg: TrainConfig) -> tuple[float, float]:
+    """Return learning rate and beta1 at `step` of a cycle that has its peak and its end at these steps."""
+    start, high, low = cfg.momentum[0], cfg.momentum[1], cfg.learning_rate / cfg.division
+    if step < peak:
+        share = step / peak
+        return _interpolate_cosine(low, cfg.learning_rate, share), _interpolate_cosine(start, high, share)
+    share = (step - peak) / (end - peak) if end > peak else 1.0
+    return _interpolate_cosine(cfg.learning_rate, low / FINAL_DIVISION, share), _interpolate_cosine(high, start, share)
 
 
 def _interpolate_cosine(first: float, last: float, share: float) -> float:

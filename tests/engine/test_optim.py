@@ -9,7 +9,14 @@ import torch
 from torch import nn
 
 from pcdet_poly.config.sections.train import TrainConfig
-from pcdet_poly.engine.optim import build_optimizer, compute_rates, one_cycle, set_rates, warmup_cosine
+from pcdet_poly.engine.optim import (
+    build_optimizer,
+    compute_rates,
+    one_cycle,
+    one_cycle_of_torch,
+    set_rates,
+    warmup_cosine,
+)
 
 
 def fastai_one_cycle(step: int, total: int, peak_rate: float) -> tuple[float, float]:
@@ -57,6 +64,24 @@ def test_schedule_agrees_with_torch_where_their_definitions_coincide() -> None:
         assert one_cycle(step, 100, cfg)[1] == pytest.approx(optimizer.param_groups[0]["betas"][0], rel=1e-9)
         optimizer.step()
         theirs.step()
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(2, 0.4), (7, 0.4), (101, 0.4), (200, 0.25), (50, 10), (50, 0)])
+def test_torchs_cycle_is_torchs_at_every_step(total: int, warmup: float) -> None:
+    cfg = TrainConfig(learning_rate=1e-2, division=5, warmup=warmup)
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=1.0)
+    share = warmup / total if isinstance(warmup, int) else warmup
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1e-2, total_steps=total, pct_start=share, div_factor=5, final_div_factor=1e4
+    )
+    for step in range(total):
+        rate, beta1 = one_cycle_of_torch(step, total, cfg)
+        # The same formula in float64; a share of steps that is no binary number is off by a unit in the last place.
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert beta1 == pytest.approx(optimizer.param_groups[0]["betas"][0], rel=1e-12)
+        optimizer.step()
+        if step < total - 1:
+            theirs.step()
 
 
 def test_cosine_is_rsns_schedule() -> None:

@@ -29,7 +29,7 @@ class TrainConfig(Section):
     """Forward passes per step: the gradients are those of a batch that many times larger, in the memory of one."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """Adam with an L2 penalty (`adam`), or with decoupled weight decay (`adamw`, as OpenPCDet's one-cycle has it)."""
-    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    schedule: Literal["one_cycle", "one_cycle_torch", "cosine"] = "one_cycle"
     """Learning rate over the training. `one_cycle`: a cosine up to the peak and one down, beta1 the other way;
     `cosine`: a line up and a cosine down to 0, as RSN and lingvo have it."""
     learning_rate: Positive = 3e-3

@@ -17,12 +17,13 @@ from pcdet_poly.experiments.reference.decoding_kinds import (
     compare_openpcdet_center,
 )
 from pcdet_poly.experiments.reference.frame_kinds import compare_augmentation, compare_pasting
-from pcdet_poly.experiments.reference.optimizer_kind import compare_one_cycle
+from pcdet_poly.experiments.reference.optimizer_kind import compare_one_cycle, compare_one_cycle_of_torch
 from pcdet_poly.experiments.reference.output import Output
 from pcdet_poly.experiments.reference.pillar_kinds import (
     compare_dynamic_pillars,
     compare_feature_nets,
     compare_hard_pillars,
+    compare_pillarnext_reader,
     compare_voxel_means,
 )
 from pcdet_poly.experiments.reference.target_kinds import compare_anchor_targets, compare_center_losses
@@ -42,6 +43,8 @@ ADAPTERS: dict[str, Adapter] = {
     "mean_vfe": compare_voxel_means,
     "pillar_feature_net": compare_feature_nets,
     "pillar_vfe": compare_hard_pillars,
+    "pillarnext_reader": compare_pillarnext_reader,
+    "pillarnext_schedule": compare_one_cycle_of_torch,
 }
 # Known, but nothing of ours corresponds to them.
 WITHOUT_COUNTERPART = (
@@ -51,8 +54,6 @@ WITHOUT_COUNTERPART = (
     "pillarnext_head",
     "pillarnext_loss",
     "pillarnext_neck",
-    "pillarnext_reader",
-    "pillarnext_schedule",
     "pillarnext_targets",
 )
 

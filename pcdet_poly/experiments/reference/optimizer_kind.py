@@ -1,4 +1,4 @@
-"""Our optimiser and schedule beside OpenPCDet's adam_onecycle."""
+"""Our optimiser and schedules beside OpenPCDet's adam_onecycle and torch's OneCycleLR."""
 
 from __future__ import annotations
 
@@ -22,6 +22,16 @@ def compare_one_cycle(arrays: Arrays) -> Iterator[Output]:
         if f"{name}.lr" in arrays:
             yield from _compare_schedule(arrays, name)
     yield from _compare_steps(arrays)
+
+
+def compare_one_cycle_of_torch(arrays: Arrays) -> Iterator[Output]:
+    """Rates at every step of a training with torch's OneCycleLR and PillarNeXt's settings."""
+    cfg = TrainConfig(learning_rate=float(arrays["max_lr"]), schedule="one_cycle_torch")
+    total = int(arrays["total_steps"])
+    ours = [compute_rates(step, total, cfg) for step in range(total)]
+    yield compare("lr", [rate for rate, _ in ours], arrays["lr"], relative=RATES)
+    yield compare("beta1", [beta for _, beta in ours], arrays["beta1"], relative=RATES)
+    yield compare("beta2", cfg.beta2, arrays["beta2"], relative=RATES)
 
 
 def _compare_schedule(arrays: Arrays, name: str) -> Iterator[Output]:

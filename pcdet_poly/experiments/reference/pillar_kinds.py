@@ -1,4 +1,4 @@
-"""Pillar and voxel encoders beside OpenPCDet's and CenterPoint's."""
+"""Pillar and voxel encoders beside OpenPCDet's, CenterPoint's and PillarNeXt's."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def compare_dynamic_pillars(arrays: Arrays) -> Iterator[Output]:
     yield from _compare_encoder(arrays, "", {"any_height": True})
 
 
+def compare_pillarnext_reader(arrays: Arrays) -> Iterator[Output]:
+    """PillarNeXt's PillarFeatureNet, which takes points of any height and has no offset to the centre in z."""
+    yield from _compare_encoder(arrays, "", {"any_height": True, "centre_offsets": 2})
+
+
 def compare_voxel_means(arrays: Arrays) -> Iterator[Output]:
     """OpenPCDet's MeanVFE behind a cap of five points."""
     points, frame, num_frames = _read_points(arrays)
@@ -60,9 +65,10 @@ def _compare_encoder(arrays: Arrays, prefix: str, settings: Mapping[str, Any]) -
     state = _rename_state(select_arrays(arrays, f"{prefix}state."))
     encoder = _build_encoder(points.shape[1], state, settings)
     voxels = encoder.group_points(points, frame, read_grid(arrays), num_frames)
-    kept = arrays["num_points_kept" if "num_points_kept" in arrays else "num_points_all"]
     yield compare(f"{prefix}coordinates", voxels.coordinates()[:, [0, 2, 3]], arrays["coordinates"])
-    yield compare(f"{prefix}points kept", voxels.num_points, kept)
+    kept = arrays.get("num_points_kept", arrays.get("num_points_all"))
+    if kept is not None:
+        yield compare(f"{prefix}points kept", voxels.num_points, kept)
     with torch.no_grad():
         features = encoder.eval()(points, voxels)
     yield compare(f"{prefix}eval.features", features, arrays[f"{prefix}eval.features"], relative=FEATURES)
