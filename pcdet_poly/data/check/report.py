@@ -13,6 +13,7 @@ from pcdet_poly.data.check.check_store import Contents, SegmentCheck, join_conte
 from pcdet_poly.data.check.histograms import draw_bars
 from pcdet_poly.data.convert.conversion_summary import describe_contents
 from pcdet_poly.files import atomic_path
+from pcdet_poly.visualization.html import escape_text
 
 _STYLE = (
     ":root{color-scheme:light dark}body{font:15px system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
@@ -95,8 +96,9 @@ def _describe_checks(contents: Contents) -> Iterator[str]:
     counts = contents.counts
     if counts.objects:
         yield (
-            f"points were counted in {counts.objects} boxes: {counts.counted_some} hold some; {counts.lost} of {counts.seen} "
-            f"labelled with 5 points or more hold none; {counts.without_count} with points are labelled with 0"
+            f"points were counted in {counts.objects} boxes: {counts.counted_some} hold some; {counts.lost} of "
+            f"{counts.seen} labelled with 5 points or more hold none; {counts.without_count} with points are labelled "
+            "with 0"
         )
     usable: Counter[str] = Counter()
     for name, _, bins in contents.histograms.list_filled():
