@@ -13,14 +13,14 @@ from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig
 from pcdet_poly.config.sections.data import AugmentConfig, DataConfig, GridConfig, PasteConfig
 from pcdet_poly.config.sections.detector import DetectorSection
-from pcdet_poly.config.sections.evaluation import EvaluationConfig
+from pcdet_poly.config.sections.evaluation import EvaluationConfig, MetricsConfig
 from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalConfig
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
 from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.config.sections.section import Section
 from pcdet_poly.config.sections.train import TrainConfig
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_word
 
 
 class Config(Section):
@@ -49,6 +49,38 @@ class Config(Section):
             return values  # records, or nonsense: for the fields to judge
         model = {"kind": CenterPointPillarConfig().kind, **model}
         return {**values, "model": model, "classification": {"kind": _find_default_loss(model["kind"]), **loss}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_thresholds(cls, values: Any) -> Any:
+        """Where IoU thresholds are given by class, those of Waymo's classes that are left out are the official ones."""
+        if not isinstance(values, Mapping):
+            return values
+        evaluation, data = values.get("evaluation"), values.get("data", {})
+        metrics = evaluation.get("metrics") if isinstance(evaluation, Mapping) else None
+        if not isinstance(evaluation, Mapping) or not isinstance(metrics, Mapping) or not isinstance(data, Mapping):
+            return values
+        given = metrics.get("iou_thresholds")
+        if not isinstance(given, Mapping):
+            return values
+        classes = data.get("classes", DataConfig().classes)
+        default = MetricsConfig()
+        official = dict(zip(default.type_names, default.type_thresholds, strict=True))
+        missing = {name: official[name] for name in official if name in classes and name not in given}
+        filled = {**metrics, "iou_thresholds": {**given, **missing}}
+        return {**values, "evaluation": {**evaluation, "metrics": filled}}
+
+    @model_validator(mode="after")
+    def _check_classes_can_be_measured(self) -> Self:
+        known = self.evaluation.metrics.type_names
+        for name in self.data.classes:
+            if name not in known:
+                nearest = suggest_word(name.upper(), known)
+                raise ValueError(
+                    f"data.classes: {name} is none of {', '.join(known)}{nearest}; a class of your own needs the "
+                    f"IoU of a match: evaluation.metrics.iou_thresholds: {{{name}: 0.7}}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_sizes_agree(self) -> Self:

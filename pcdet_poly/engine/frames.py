@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.dataset import FrameDataset
@@ -17,6 +18,7 @@ def open_training_frames(config: Config) -> FrameDataset:
     if not config.data.train:
         raise UserError("data.train: no store given; add data.train=[FOLDER] (a store made with data_tools/)")
     cfg = config.data
+    _count_labels("data.train", cfg.train, cfg.classes)
     return FrameDataset(cfg.train, every=cfg.train_every, segments_every=cfg.train_segments_every)
 
 
@@ -46,15 +48,34 @@ def _open_labelled_frames(config: Config) -> FrameDataset:
     twice, times = Counter(frames.frame_ids).most_common(1)[0]
     if times > 1:
         raise UserError(f"data.val: frame {twice} is in it {times} times; name each store once")
-    objects = Counter[str]()
-    for folder in cfg.val:
-        for entry in read_manifest(folder).segments:
-            objects.update(entry.num_objects)
-    if unknown := [name for name in cfg.classes if name not in objects]:
-        raise UserError(f"data.classes: {unknown[0]} is no class of data.val; its stores have {', '.join(objects)}")
-    if not any(objects[name] for name in cfg.classes):
+    if not _count_labels("data.val", cfg.val, cfg.classes):
         raise UserError(
             f"data.val: {', '.join(cfg.val)}: no label of {', '.join(cfg.classes)}, so nothing can be measured (a "
             "testing split?); name labelled stores"
         )
     return frames
+
+
+def _count_labels(key: str, folders: Sequence[str], classes: Sequence[str]) -> int:
+    """Count the labels of `classes` in stores, whose classes are joined by name.
+
+    A class that some stores do not know is named on stderr; one that no store knows is a UserError.
+
+    Args:
+        key: the setting that names the stores.
+        folders: the stores.
+        classes: names of the classes.
+    """
+    of_store = {folder: Counter[str]() for folder in folders}
+    for folder, objects in of_store.items():
+        for entry in read_manifest(folder).segments:
+            objects.update(entry.num_objects)
+    for name in classes:
+        lacking = [folder for folder, objects in of_store.items() if name not in objects]
+        if len(lacking) == len(of_store):
+            known = dict.fromkeys(name for objects in of_store.values() for name in objects)
+            raise UserError(f"data.classes: {name} is no class of {key}, whose stores have {', '.join(known)}")
+        if lacking and rank() == 0:
+            text = f"{name} is no class of {', '.join(lacking)}: such objects there count as background"
+            print(f"warning: {key}: {text}", file=sys.stderr)
+    return sum(objects[name] for objects in of_store.values() for name in classes)

@@ -48,6 +48,7 @@ def judge_boxes(
         [truth[counted]],
         class_names=config.data.classes,
         no_label_zone=[in_zone[counted_detections]],
+        type_names=config.evaluation.metrics.type_names,
     )
     matched = _create_counter(config, cutoffs, box_type).match_first_frame(boxes)
     partner = np.where(np.asarray(detections.score, np.float32) >= cutoffs[:, None], -1, -2)  # (C, N)

@@ -7,14 +7,13 @@ its own shard and match inside shards. VELOCITY and CAMERA look at the object al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pcdet_poly.evaluation.box_tables import BoxTable, Objects
 
-TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")  # Label.Type is 1 + the position
 RANGES_M = (30.0, 50.0)
 LARGE_M = 7.0
 SPEEDS_M_S = tuple(float(np.float32(limit)) for limit in (0.2, 1.0, 3.0, 10.0))
@@ -26,8 +25,8 @@ HALF_VIEW_DEG = 25.2
 class Breakdown:
     """The shards of one breakdown."""
 
-    shards: tuple[str, ...]
-    find_shard: Callable[[BoxTable], np.ndarray]  # rows (N) -> (N,) int64 position in `shards`, -1 for none
+    name_shards: Callable[[Sequence[str]], tuple[str, ...]]  # types of objects, from type 1 on -> names
+    find_shard: Callable[[BoxTable], np.ndarray]  # rows (N) -> (N,) int64 position among these, -1 for none
 
 
 def shard_by_type(rows: BoxTable, num_parts: int, part: np.ndarray | int = 0) -> np.ndarray:
@@ -83,19 +82,21 @@ def _shard_by_camera(rows: BoxTable) -> np.ndarray:
     return np.where(chosen >= 0, shard_by_type(rows, 5, chosen), -1)
 
 
-def _name_shards(prefix: str, parts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{prefix}_TYPE_{kind}_{part}" for kind in TYPES for part in parts)
+def _name_shards(prefix: str, parts: tuple[str, ...]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    return lambda types: tuple(f"{prefix}_TYPE_{kind}_{part}" for kind in types for part in parts)
 
 
 BREAKDOWNS: dict[str, Breakdown] = {
-    "ONE_SHARD": Breakdown(("ONE_SHARD",), lambda rows: np.zeros(len(rows), np.int64)),
-    "OBJECT_TYPE": Breakdown(tuple(f"OBJECT_TYPE_TYPE_{kind}" for kind in TYPES), lambda rows: shard_by_type(rows, 1)),
+    "ONE_SHARD": Breakdown(lambda types: ("ONE_SHARD",), lambda rows: np.zeros(len(rows), np.int64)),
+    "OBJECT_TYPE": Breakdown(
+        lambda types: tuple(f"OBJECT_TYPE_TYPE_{kind}" for kind in types), lambda rows: shard_by_type(rows, 1)
+    ),
     "RANGE": Breakdown(_name_shards("RANGE", ("[0, 30)", "[30, 50)", "[50, +inf)")), _shard_by_range),
     "SIZE": Breakdown(_name_shards("SIZE", ("small", "large")), _shard_by_size),
     "VELOCITY": Breakdown(
         _name_shards("VELOCITY", ("STATIONARY", "SLOW", "MEDIUM", "FAST", "VERY_FAST")), _shard_by_speed
     ),
-    "ALL_BUT_SIGN": Breakdown(("ALL_BUT_SIGN", "SIGN"), lambda rows: (rows.type == 3).astype(np.int64)),
+    "ALL_BUT_SIGN": Breakdown(lambda types: ("ALL_BUT_SIGN", "SIGN"), lambda rows: (rows.type == 3).astype(np.int64)),
     "CAMERA": Breakdown(_name_shards("CAMERA", tuple(CAMERAS_DEG)), _shard_by_camera),
 }
 BREAKDOWNS_BY_OBJECT = {"VELOCITY", "CAMERA"}  # counted by the object's shard alone

@@ -36,7 +36,7 @@ def evaluate(
         detections: of each frame, boxes in the vehicle frame.
         ground_truth: labels of each frame, in the same order.
         cfg: what is computed; Waymo's defaults if None.
-        class_names: Waymo's names of the classes that the labels of both sides point into.
+        class_names: names of the classes that the labels of both sides point into.
         no_label_zone: per frame, (N,) bool, which detections lie in a no-label zone; where these match nothing,
             they are no false positives.
         within: x0, y0, x1, y1 in metres; boxes of both sides with a centre outside are left out.
@@ -48,7 +48,10 @@ def evaluate(
     Raises:
         UserError: the lists differ in length, or a box, label or class is one that the metrics cannot take.
     """
-    boxes = build_evaluation_set(detections, ground_truth, class_names=class_names, no_label_zone=no_label_zone)
+    cfg = cfg or MetricsConfig()
+    boxes = build_evaluation_set(
+        detections, ground_truth, class_names=class_names, no_label_zone=no_label_zone, type_names=cfg.type_names
+    )
     return evaluate_set(boxes, cfg, within=within, threads=threads)
 
 
@@ -82,7 +85,7 @@ def run_evaluator(
     Args:
         boxes: predictions and objects of the frames.
         cfg: what is computed; Waymo's defaults if None. Cut-offs that it leaves open are estimated from the scores.
-        class_names: Waymo's names of the detector's classes, for frames that are added later.
+        class_names: names of the detector's classes, for frames that are added later.
         within: x0, y0, x1, y1 in metres; boxes of both sides with a centre outside are left out.
         threads: number of threads that count matches.
 
@@ -125,7 +128,7 @@ class Evaluator:
 
         Args:
             cfg: what is computed, with its cut-offs listed; Waymo's defaults if None.
-            class_names: Waymo's names of the classes that the labels given to `update` point into.
+            class_names: names of the classes that the labels given to `update` point into.
             within: x0, y0, x1, y1 in metres; boxes of both sides with a centre outside are left out.
         """
         self.counter = MatchCounter(cfg or MetricsConfig())
@@ -162,6 +165,7 @@ class Evaluator:
                 class_names=self.class_names,
                 no_label_zone=no_label_zone,
                 segments=segments,
+                type_names=self.counter.cfg.type_names,
             )
         )
 

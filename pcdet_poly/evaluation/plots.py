@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pcdet_poly.evaluation.ap_table import ApTable
-from pcdet_poly.evaluation.breakdowns import TYPES
 from pcdet_poly.evaluation.evaluator import Evaluator
 from pcdet_poly.evaluation.kernels.average_precision import PRECISION, RECALL, precision_recall_curve
 from pcdet_poly.figure_files import save_figure_in_formats
@@ -65,9 +64,10 @@ def _create_figure(title: str, columns: int) -> tuple[Figure, np.ndarray]:
 def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
     """Draw the measured points at the score cut-offs, one panel per type, one line per level."""
     counter, counts = evaluator.counter, evaluator.sum_counts()[part_index]
+    types = counter.layout.types
     first = counter.layout.find_first_row("OBJECT_TYPE")
-    figure, axes = _create_figure(f"{part}: precision and recall at the score cut-offs", len(TYPES))
-    for axis, kind, row in zip(axes, TYPES, counts[first : first + len(TYPES)], strict=True):
+    figure, axes = _create_figure(f"{part}: precision and recall at the score cut-offs", len(types))
+    for axis, kind, row in zip(axes, types, counts[first : first + len(types)], strict=True):
         for level in counter.cfg.levels:
             points = precision_recall_curve(row, level, counter.cfg.min_precision)
             found = points[RECALL] > 0
@@ -81,10 +81,10 @@ def _draw_curves(evaluator: Evaluator, part_index: int, part: str) -> Figure:
 
 def _draw_ranges(evaluator: Evaluator, table: ApTable, part: str) -> Figure:
     """Draw AP of each type near, farther and far, one bar per level."""
-    levels = evaluator.counter.cfg.levels
-    figure, axes = _create_figure(f"{part}: AP by distance", len(TYPES))
+    levels, types = evaluator.counter.cfg.levels, evaluator.counter.layout.types
+    figure, axes = _create_figure(f"{part}: AP by distance", len(types))
     width = 0.8 / len(levels)
-    for axis, kind in zip(axes, TYPES, strict=True):
+    for axis, kind in zip(axes, types, strict=True):
         for k, level in enumerate(levels):
             values = [100 * table[part][f"RANGE_TYPE_{kind}_{name}_LEVEL_{level}"]["ap"] for name in _RANGES]
             look = {"color": _LOOKS[level % len(_LOOKS)]["color"], "hatch": "//" if k else ""}

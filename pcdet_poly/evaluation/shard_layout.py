@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.evaluation.box_tables import Objects, Predictions
-from pcdet_poly.evaluation.breakdowns import BREAKDOWNS, CAMERAS_DEG, TYPES, is_in_view, shard_by_type
+from pcdet_poly.evaluation.breakdowns import BREAKDOWNS, CAMERAS_DEG, is_in_view, shard_by_type
 from pcdet_poly.evaluation.kernels.outcome_counts import OBJECT_DTYPE, PREDICTION_DTYPE
+from pcdet_poly.structures import WAYMO_CLASSES
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,22 @@ class ShardLayout:
     """The rows in which the counts of a list of breakdowns are kept."""
 
     breakdowns: tuple[str, ...]
+    types: tuple[str, ...] = WAYMO_CLASSES  # of objects, from type 1 on
 
     @property
     def shards(self) -> tuple[str, ...]:
         """Name of every counted row, in the official order."""
-        return tuple(shard for name in self.breakdowns for shard in BREAKDOWNS[name].shards)
+        return tuple(shard for name in self.breakdowns for shard in BREAKDOWNS[name].name_shards(self.types))
 
     @property
     def num_rows(self) -> int:
         """Number of rows: the shards, then one per type for false alarms near no object (VELOCITY)."""
-        return len(self.shards) + len(TYPES)
+        return len(self.shards) + len(self.types)
 
     def find_first_row(self, breakdown: str) -> int:
         """Return the first row of a breakdown's shards."""
         before = self.breakdowns[: self.breakdowns.index(breakdown)]
-        return sum(len(BREAKDOWNS[name].shards) for name in before)
+        return sum(len(BREAKDOWNS[name].name_shards(self.types)) for name in before)
 
     def count_objects(self, objects: Objects) -> np.ndarray:
         """Count the objects that are missed where nothing is found, (shards, 2) int64 at LEVEL_1 and LEVEL_2."""
@@ -129,7 +131,7 @@ class ShardLayout:
         if "VELOCITY" in self.breakdowns:
             row = self.find_first_row("VELOCITY")
             everywhere = counts[..., len(self.shards) :, fp, :]
-            shards[..., row : row + 5 * len(TYPES), fp, :] += np.repeat(everywhere, 5, axis=-2)
+            shards[..., row : row + 5 * len(self.types), fp, :] += np.repeat(everywhere, 5, axis=-2)
         return shards
 
 

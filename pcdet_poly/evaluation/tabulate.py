@@ -20,15 +20,17 @@ def build_evaluation_set(
     class_names: Sequence[str],
     no_label_zone: Sequence[np.ndarray] | None = None,
     segments: Sequence[str] | None = None,
+    type_names: Sequence[str] = WAYMO_CLASSES,
 ) -> EvaluationSet:
     """Put the detections and labels of F frames into one set.
 
     Args:
         detections: of each frame, boxes in the vehicle frame.
         ground_truth: labels of each frame, in the same order.
-        class_names: Waymo's names of the classes that the labels of both sides point into.
+        class_names: names of the classes that the labels of both sides point into.
         no_label_zone: per frame, (N,) bool, which detections lie in a no-label zone; by default none does.
         segments: name of each frame's segment; by default all frames are of one without a name.
+        type_names: types of objects that the metrics know, from type 1 on.
 
     Returns:
         The set; its frames are called "0", "1" and so on.
@@ -42,8 +44,14 @@ def build_evaluation_set(
             raise UserError(f"{num} frames of detections but {len(given)} of {name}; give one for each frame")
     frames = tuple(str(i) for i in range(num))
     return EvaluationSet(
-        tabulate_predictions(detections, class_names=class_names, frame_names=frames, no_label_zone=no_label_zone),
-        tabulate_objects(ground_truth, class_names=class_names, frame_names=frames),
+        tabulate_predictions(
+            detections,
+            class_names=class_names,
+            frame_names=frames,
+            no_label_zone=no_label_zone,
+            type_names=type_names,
+        ),
+        tabulate_objects(ground_truth, class_names=class_names, frame_names=frames, type_names=type_names),
         frames,
         tuple(segments) if segments is not None else ("",) * num,
     )
@@ -55,22 +63,24 @@ def tabulate_predictions(
     class_names: Sequence[str],
     frame_names: Sequence[str],
     no_label_zone: Sequence[np.ndarray] | None = None,
+    type_names: Sequence[str] = WAYMO_CLASSES,
 ) -> Predictions:
     """Put the detections of all frames into one table.
 
     Args:
         detections: of each frame, boxes in the vehicle frame.
-        class_names: Waymo's names of the classes that the labels point into.
+        class_names: names of the classes that the labels point into.
         frame_names: what error messages call each frame.
         no_label_zone: per frame, (N,) bool, which detections lie in a no-label zone; by default none does.
+        type_names: types of objects that the metrics know, from type 1 on.
 
     Returns:
         The table, frame by frame; `frame` is the position in `detections`.
 
     Raises:
-        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type of Waymo's.
+        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type.
     """
-    types, parts = waymo_types(class_names), [Predictions.empty()]
+    types, parts = number_types(class_names, type_names), [Predictions.empty()]
     for i, frame in enumerate(detections):
         rows, place = frame.numpy(), f"detections of frame {frame_names[i]}"
         zone = np.zeros(len(rows), bool) if no_label_zone is None else np.asarray(no_label_zone[i], bool)
@@ -88,22 +98,27 @@ def tabulate_predictions(
 
 
 def tabulate_objects(
-    ground_truth: Sequence[GroundTruth], *, class_names: Sequence[str], frame_names: Sequence[str]
+    ground_truth: Sequence[GroundTruth],
+    *,
+    class_names: Sequence[str],
+    frame_names: Sequence[str],
+    type_names: Sequence[str] = WAYMO_CLASSES,
 ) -> Objects:
     """Put the labelled objects of all frames that count into one table: those with a LiDAR point.
 
     Args:
         ground_truth: labels of each frame, boxes in the vehicle frame.
-        class_names: Waymo's names of the classes that the labels point into.
+        class_names: names of the classes that the labels point into.
         frame_names: what error messages call each frame.
+        type_names: types of objects that the metrics know, from type 1 on.
 
     Returns:
         The table, frame by frame; `frame` is the position in `ground_truth`, `level` is decided.
 
     Raises:
-        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type of Waymo's.
+        UserError: a box has a NaN or an infinite heading, a label no class, or a class no type.
     """
-    types, parts = waymo_types(class_names), [Objects.empty()]
+    types, parts = number_types(class_names, type_names), [Objects.empty()]
     for i, frame in enumerate(ground_truth):
         rows, place = frame.numpy(), f"ground truth of frame {frame_names[i]}"
         every = Objects(
@@ -119,12 +134,19 @@ def tabulate_objects(
     return Objects.concatenate(parts)
 
 
-def waymo_types(class_names: Sequence[str]) -> np.ndarray:
-    """Return Waymo's Label.Type of each class, (K,) uint8. Raises UserError for a class that Waymo does not know."""
-    unknown = [name for name in class_names if name not in WAYMO_CLASSES]
+def number_types(class_names: Sequence[str], type_names: Sequence[str] = WAYMO_CLASSES) -> np.ndarray:
+    """Return the type of each class, (K,) uint8, by default Waymo's Label.Type.
+
+    Raises UserError for a class that is not among the types.
+    """
+    unknown = [name for name in class_names if name not in type_names]
     if unknown:
-        raise UserError(f"class {unknown[0]!r}: Waymo's metrics know {', '.join(WAYMO_CLASSES)}; map it to one of them")
-    return np.array([WAYMO_CLASSES.index(name) + 1 for name in class_names], np.uint8)
+        who = "Waymo's metrics know" if tuple(type_names) == WAYMO_CLASSES else "these metrics know"
+        raise UserError(
+            f"class {unknown[0]!r}: {who} {', '.join(type_names)}; map it to one of them, or write "
+            f"evaluation.metrics.iou_thresholds: {{{unknown[0]}: 0.7}}"
+        )
+    return np.array([type_names.index(name) + 1 for name in class_names], np.uint8)
 
 
 def _look_up_types(label: np.ndarray, types: np.ndarray, place: str) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 
 from pcdet_poly.config.find import find_config
 from pcdet_poly.config.load import load_config
-from pcdet_poly.config.sections.evaluation import EvaluationConfig, LetConfig
-from pcdet_poly.data.load.collate import move_zones_to_vehicle
+from pcdet_poly.config.sections.evaluation import EvaluationConfig, LetConfig, MetricsConfig
+from pcdet_poly.data.load.collate import move_zones_to_vehicle, relabel_objects
 from pcdet_poly.data.store.frame_store import Store
 from pcdet_poly.engine.provenance import fingerprint_store
 from pcdet_poly.errors import UserError
@@ -24,7 +24,7 @@ from pcdet_poly.evaluation.checks.rows import check_scores, check_side
 from pcdet_poly.evaluation.files.any_file import PredictionsFile, read_labels, read_predictions_file
 from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
-from pcdet_poly.evaluation.tabulate import tabulate_objects, waymo_types
+from pcdet_poly.evaluation.tabulate import number_types, tabulate_objects
 from pcdet_poly.evaluation.zones import find_boxes_in_zones
 from pcdet_poly.structures import WAYMO_CLASSES
 
@@ -44,6 +44,7 @@ class _Labels:
 
     side: EvaluationSide[Objects]
     place: str
+    types: tuple[str, ...]  # of objects, from type 1 on
     zones: dict[str, tuple[np.ndarray, ...]] | None = None  # frame id -> polygons in the vehicle frame
     fingerprints: tuple[str, ...] = ()
 
@@ -52,9 +53,10 @@ def read_sets(options: argparse.Namespace) -> list[EvaluatedSet]:
     """Read, check and join what PREDICTIONS and --against give together with LABELS: one set or two."""
     if options.predictions.suffix == ".npz" and not options.labels:
         return [_read_arrays(options)]
-    labels = _read_all_labels(options)
+    types = load_config(find_config(options.config)).evaluation.metrics.type_names if options.config else None
     paths = [path for path in (options.predictions, options.against) if path]
-    files = [read_predictions_file(path) for path in paths]
+    files = [read_predictions_file(path, types) for path in paths]
+    labels = _read_all_labels(options, types or (files[0].provenance.read_metrics() or MetricsConfig()).type_names)
     if len(files) > 1:
         _check_comparable(options, *files)
     return [_join_sides(path, file, labels, options) for path, file in zip(paths, files, strict=True)]
@@ -96,24 +98,29 @@ def _read_arrays(options: argparse.Namespace) -> EvaluatedSet:
     return EvaluatedSet(boxes)
 
 
-def _read_all_labels(options: argparse.Namespace) -> _Labels:
+def _read_all_labels(options: argparse.Namespace, types: tuple[str, ...]) -> _Labels:
+    """Read LABELS, or of a run's folder its data.val; `types` are the objects that the metrics know."""
     given = options.labels
     if not given and (options.predictions / "config.yaml").is_file():
         config = load_config(options.predictions / "config.yaml")
-        return _read_store_labels(config.data.val, every=config.data.val_every)
+        return _read_store_labels(config.data.val, types, every=config.data.val_every)
     if not given:
         raise UserError(f"{options.predictions}: labels are missing; name their file or folder behind it")
     if all(path.is_dir() for path in given):
-        return _read_store_labels(list(map(str, given)))
+        return _read_store_labels(list(map(str, given)), types)
     if len(given) > 1:
         raise UserError(f"{given[1]}: one file of labels, or several folders of stores, please")
+    if types != WAYMO_CLASSES:
+        raise UserError(
+            f"{given[0]}: a .bin knows Waymo's classes alone, and these are {', '.join(types)}; name a store"
+        )
     side = read_labels(given[0], camera_only=options.camera_only)
     _warn(check_side(side, str(given[0])))
-    return _Labels(side, str(given[0]))
+    return _Labels(side, str(given[0]), types)
 
 
-def _read_store_labels(folders: Sequence[str], every: int = 1) -> _Labels:
-    """Read the labels of every n-th frame of the concatenated stores."""
+def _read_store_labels(folders: Sequence[str], types: tuple[str, ...], every: int = 1) -> _Labels:
+    """Read the labels of every n-th frame of the concatenated stores; classes are joined by name."""
     place = ", ".join(folders)
     stores = [Store(folder) for folder in folders]
     if not stores:
@@ -121,15 +128,16 @@ def _read_store_labels(folders: Sequence[str], every: int = 1) -> _Labels:
     rows, ids, zones, num_before = [Objects.empty()], list[str](), dict[str, tuple[np.ndarray, ...]](), 0
     for store in stores:
         frames = [store.read_labels(i) for i in range(-num_before % every, len(store), every)]
-        names, truths = [one.frame_id for one in frames], [one.ground_truth for one in frames]
-        of_store = tabulate_objects(truths, class_names=store.class_names, frame_names=names)
+        names, known = [one.frame_id for one in frames], [name for name in types if name in store.class_names]
+        truths = [relabel_objects(one, known) for one in frames]
+        of_store = tabulate_objects(truths, class_names=known, frame_names=names, type_names=types)
         rows.append(replace(of_store, frame=of_store.frame + len(ids)))
         ids += names
         zones |= {one.frame_id: move_zones_to_vehicle(one) for one in frames if one.no_label_zones}
         num_before += len(store)
     side = EvaluationSide(Objects.concatenate(rows), tuple(ids))
     _warn(check_side(side, place))
-    return _Labels(side, place, zones, tuple(map(fingerprint_store, folders)))
+    return _Labels(side, place, types, zones, tuple(map(fingerprint_store, folders)))
 
 
 def _check_comparable(options: argparse.Namespace, own: PredictionsFile, other: PredictionsFile) -> None:
@@ -161,13 +169,13 @@ def _join_sides(path: Path, file: PredictionsFile, labels: _Labels, options: arg
         )
     side = labels.side
     if file.class_names:  # as in the run's own evaluation
-        side = replace(side, rows=side.rows[np.isin(side.rows.type, waymo_types(file.class_names))])
+        side = replace(side, rows=side.rows[np.isin(side.rows.type, number_types(file.class_names, labels.types))])
     boxes, note = join_checked(file.side, side, place=str(path), choice=options.frames)
     if note:
         _say(note)
     if not file.has_zones and labels.zones:
         boxes = replace(boxes, predictions=_mark_zones(boxes, labels.zones))
-    _warn(f"{path}: {line}" for line in find_confused_classes(boxes, WAYMO_CLASSES))
+    _warn(f"{path}: {line}" for line in find_confused_classes(boxes, labels.types))
     return EvaluatedSet(boxes, file.class_names, file.provenance)
 
 

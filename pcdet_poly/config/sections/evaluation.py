@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Positive, Real, Section, parse_number
+
+WAYMO_TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")
+_OFFICIAL, _OFFICIAL_LET = (0.7, 0.5, 0.5, 0.5), (0.5, 0.3, 0.3, 0.3)  # IoU of a match, by Waymo's types
+Thresholds = tuple[Positive, Positive, Positive, Positive] | dict[str, Positive]  # of Waymo's types, or by class
+
+
+def list_thresholds(thresholds: Thresholds, default: tuple[float, ...]) -> dict[str, float]:
+    """Return the thresholds by class: Waymo's four, or where classes of one's own are named, these alone.
+
+    Args:
+        thresholds: as the config has them.
+        default: those of Waymo's four classes that a mapping leaves out.
+    """
+    official = dict(zip(WAYMO_TYPES, default, strict=True))
+    if not isinstance(thresholds, dict):
+        return dict(zip(WAYMO_TYPES, thresholds, strict=True))
+    return dict(thresholds) if thresholds.keys() - official.keys() else official | thresholds
 
 
 class LetConfig(Section):
@@ -18,8 +36,13 @@ class LetConfig(Section):
     """Longitudinal error at which a match is worth nothing, as a share of the object's distance."""
     min_tolerance_m: Positive = 0.5
     """Smallest longitudinal tolerance, metres."""
-    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.5, 0.3, 0.3, 0.3)
-    """Smallest IoU of a match after alignment along the line of sight; vehicle, pedestrian, sign, cyclist."""
+    iou_thresholds: Thresholds = _OFFICIAL_LET
+    """Smallest IoU after alignment along the line of sight: vehicle, pedestrian, sign, cyclist; or by name."""
+
+    def type_thresholds(self, types: Sequence[str]) -> dict[str, float]:
+        """Return the thresholds of `types`, as far as there are some."""
+        known = list_thresholds(self.iou_thresholds, _OFFICIAL_LET)
+        return {name: known[name] for name in types if name in known}
 
 
 class MetricsConfig(Section):
@@ -33,8 +56,9 @@ class MetricsConfig(Section):
     """Difficulty levels: LEVEL_1 leaves missed hard objects out, LEVEL_2 counts them."""
     box_types: tuple[Literal["3D", "BEV", "AA_2D"], ...] = ("3D", "BEV")
     """Overlap that decides: of volumes, of footprints, or of footprints without their headings."""
-    iou_thresholds: tuple[Positive, Positive, Positive, Positive] = (0.7, 0.5, 0.5, 0.5)
-    """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist."""
+    iou_thresholds: Thresholds = _OFFICIAL
+    """Smallest IoU of a match: vehicle, pedestrian, sign, cyclist; or by name, as in {CAR: 0.7, TRUCK: 0.7}, which a
+    class of one's own needs."""
     matcher: Literal["hungarian", "score_first"] = "hungarian"
     """How predictions and objects are matched: for the greatest sum of IoU, or each prediction, by descending score, to
     the best object that is left (with the official tool's bug)."""
@@ -48,6 +72,35 @@ class MetricsConfig(Section):
     """Matches whose heading accuracy (1 equal, 0 opposite) is not above this are not counted."""
     let: LetConfig | None = None
     """Add LET-3D-AP, with its own thresholds."""
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Types of objects that have rows of their own: Waymo's four, or one's own classes."""
+        return tuple(list_thresholds(self.iou_thresholds, _OFFICIAL))
+
+    @property
+    def type_thresholds(self) -> tuple[float, ...]:
+        """Smallest IoU of a match, by type."""
+        return tuple(list_thresholds(self.iou_thresholds, _OFFICIAL).values())
+
+    def scale_thresholds(self, share: float) -> Self:
+        """Return these settings with so much of every overlap."""
+        lower = {name: share * overlap for name, overlap in list_thresholds(self.iou_thresholds, _OFFICIAL).items()}
+        as_written = lower if isinstance(self.iou_thresholds, dict) else tuple(lower.values())
+        return self.model_copy(update={"iou_thresholds": as_written})
+
+    @model_validator(mode="after")
+    def _check_types_fit(self) -> Self:
+        """Refuse what only Waymo's types have where there are others."""
+        if self.type_names == WAYMO_TYPES:
+            return self
+        if "ALL_BUT_SIGN" in self.breakdowns:
+            raise ValueError("breakdowns: ALL_BUT_SIGN is of Waymo's classes; leave it out with classes of your own")
+        if self.let is not None:
+            known = self.let.type_thresholds(self.type_names)
+            if missing := [name for name in self.type_names if name not in known]:
+                raise ValueError(f"let.iou_thresholds: none for {missing[0]}; write one, as in {{{missing[0]}: 0.5}}")
+        return self
 
 
 class SubmissionConfig(Section):

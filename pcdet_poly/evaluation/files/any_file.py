@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions
 from pcdet_poly.evaluation.files.detections import read_detections
@@ -30,14 +32,22 @@ def read_predictions(path: Path) -> EvaluationSide[Predictions]:
     return read_predictions_file(path).side
 
 
-def read_predictions_file(path: Path) -> PredictionsFile:
-    """Read predictions, as `read_predictions` does, and what is known of them."""
+def read_predictions_file(path: Path, type_names: Sequence[str] | None = None) -> PredictionsFile:
+    """Read predictions, as `read_predictions` does, and what is known of them.
+
+    `type_names` are the types of objects that the metrics know; by default those that the run asked for, or Waymo's.
+    """
     path = find_detections_file(path)
     if path.suffix == ".parquet":
         file = read_detections(path)
         zones = file.in_no_label_zone
+        asked = file.provenance.read_metrics() or MetricsConfig()
         rows = tabulate_predictions(
-            file.detections, class_names=file.class_names, frame_names=file.frame_ids, no_label_zone=zones
+            file.detections,
+            class_names=file.class_names,
+            frame_names=file.frame_ids,
+            no_label_zone=zones,
+            type_names=type_names or asked.type_names,
         )
         return PredictionsFile(
             EvaluationSide(rows, file.frame_ids), file.class_names, zones is not None, file.provenance

@@ -101,7 +101,7 @@ def write_detections(
         rows = [row | {_ZONE: mask} for row, mask in zip(rows, in_no_label_zone, strict=True)]
     names = [name for name in _LISTS if name in (rows[0] if rows else _NEEDED)]
     lists = {name: ListColumn.join([frame[name] for frame in rows], _LISTS[name]) for name in names}
-    content = _Content(tuple(class_names), tuple(frame_ids), lists, json.dumps(provenance.to_json(), sort_keys=True))
+    content = _Content(tuple(class_names), tuple(frame_ids), lists, json.dumps(provenance.to_json()))
     columns = {"frame_id": pa.array(content.frame_ids, pa.string())}
     columns |= {name: pa.ListArray.from_arrays(column.ends, column.values) for name, column in lists.items()}
     values = {_CLASS_NAMES: content.class_names, _CHECKSUMS: content.compute_checksums()}

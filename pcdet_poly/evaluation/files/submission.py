@@ -13,7 +13,7 @@ import numpy as np
 
 from pcdet_poly.config.sections.evaluation import SubmissionConfig
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.tabulate import check_boxes, waymo_types
+from pcdet_poly.evaluation.tabulate import check_boxes, number_types
 from pcdet_poly.files import atomic_path
 from pcdet_poly.structures import Detections, GroundTruth
 
@@ -134,7 +134,7 @@ def _build_submission(objects: Any, class_names: Sequence[str], cfg: SubmissionC
         sensor_type=1,  # LIDAR_ALL
         number_past_frames_exclude_current=cfg.past_frames,
         number_future_frames_exclude_current=0,
-        object_types=waymo_types(class_names).tolist(),
+        object_types=number_types(class_names).tolist(),
         latency_second=cfg.latency_s,
         inference_results=objects,
     )
@@ -169,7 +169,7 @@ def write_labels(
     """
     from pcdet_poly.protos.metrics import Objects
 
-    objects, types = Objects(), waymo_types(class_names)
+    objects, types = Objects(), number_types(class_names)
     for frame_id, frame in zip(frame_ids, ground_truth, strict=True):
         rows = frame.numpy()
         for i in range(len(rows)):
@@ -197,7 +197,7 @@ def _build_objects_message(
     if len(frame_ids) != len(detections):
         raise UserError(f"submission: {len(frame_ids)} frame ids but {len(detections)} frames of detections")
     zones = in_no_label_zone or [np.zeros(len(frame), bool) for frame in detections]
-    objects, types = Objects(), waymo_types(class_names)
+    objects, types = Objects(), number_types(class_names)
     for frame_id, frame, zone in zip(frame_ids, detections, zones, strict=True):
         order = _order_for_submission(frame, cfg)
         rows = frame.numpy()[order]
