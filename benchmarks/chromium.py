@@ -21,6 +21,8 @@ _OPTIONS = (
     "--no-first-run",
     "--disable-extensions",
     "--disable-background-networking",
+    "--disable-breakpad",
+    "--disable-dev-shm-usage",  # containers give it little
     "--disable-gpu",  # pictures by the CPU, on every machine; WebGL, too, by SwiftShader
     "--enable-unsafe-swiftshader",
     "--hide-scrollbars",
@@ -51,8 +53,8 @@ class Page:
         os.close(from_browser)
         self._number, self._rest, self.events = 0, b"", list[dict[str, Any]]()
         self._session = ""
-        (target,) = (one for one in self.call("Target.getTargets")["targetInfos"] if one["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]  # the first tab may not be there yet
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
         self.resize(width, height)
@@ -79,7 +81,9 @@ class Page:
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session and not method.startswith("SystemInfo"):
             message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
+        rest = memoryview(json.dumps(message).encode() + b"\0")
+        while rest:
+            rest = rest[os.write(self._write, rest) :]
         while True:
             answer = self._receive()
             if answer.get("id") != self._number:
