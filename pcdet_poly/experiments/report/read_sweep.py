@@ -103,8 +103,7 @@ def _check_ended(folder: SweepFolder, name: str) -> None:
 
 def _lower_iou(metrics: MetricsConfig) -> MetricsConfig:
     """The metrics with LOW_IOU_SHARE of their overlaps, by class alone."""
-    lower = tuple(LOW_IOU_SHARE * overlap for overlap in metrics.iou_thresholds)
-    return metrics.model_copy(update={"iou_thresholds": lower, "breakdowns": ("OBJECT_TYPE",)})
+    return metrics.scale_thresholds(LOW_IOU_SHARE).model_copy(update={"breakdowns": ("OBJECT_TYPE",)})
 
 
 def _count_by_segment(
@@ -119,6 +118,7 @@ def _count_by_segment(
         class_names=found.class_names,
         no_label_zone=labels.find_in_zones(found.detections),
         segments=labels.segments,
+        type_names=metrics.type_names,
     )
     cfg = resolve_cutoffs(metrics, boxes, within=config.evaluation.within)
     evaluator = Evaluator(cfg, class_names=found.class_names, within=config.evaluation.within)
@@ -139,6 +139,9 @@ def _check_comparable(run: FinishedRun, base: FinishedRun | None) -> None:
         raise UserError(f"no partner: the baseline's run with seed {run.seed} is missing or left out")
     if mismatch := find_mismatch(run.pairing, base.pairing):
         raise UserError(f"not paired with the baseline: {mismatch}")
+    here, there = run.detections.provenance.data_hash, base.detections.provenance.data_hash
+    if None not in (here, there) and here != there:
+        raise UserError(f"evaluated on other data than the baseline: a store of data.val has changed ({here}, {there})")
     ours, theirs = run.evaluator.counter, base.evaluator.counter
     if (ours.layout, ours.cfg.levels, run.evaluator.within) != (
         theirs.layout, theirs.cfg.levels, base.evaluator.within,

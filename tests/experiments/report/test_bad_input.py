@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from pcdet_poly.commands.main import call_command
+from pcdet_poly.evaluation import read_detections, write_detections
 from pcdet_poly.experiments.report.detector_report import ReportSizes, build_reports
 from pcdet_poly.experiments.report.formats.markdown import format_markdown
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, TableCell
@@ -57,6 +59,13 @@ def _set_ap(value: float) -> Callable[[SweepFolder, str], None]:
     return _metrics(lambda metrics: metrics["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"].update(ap=value))
 
 
+def _change_data(folder: SweepFolder, name: str) -> None:
+    path = folder.run_path(name) / "detections.parquet"
+    file = read_detections(path)
+    made_of = replace(file.provenance, data_hash="0123456789ab")
+    write_detections(path, file.frame_ids, file.detections, file.class_names, provenance=made_of)
+
+
 # What is done to a trial, and the reason that must be named.
 SPOILED: dict[str, tuple[Callable[[SweepFolder, str], object], str]] = {
     "diverged": (_fail, "failed: step 3: loss = nan"),
@@ -72,6 +81,7 @@ SPOILED: dict[str, tuple[Callable[[SweepFolder, str], object], str]] = {
         _pairing(lambda pairing: pairing["batches"]["epoch 0, batch 1"].update(points="0")),
         "not paired with the baseline: other points in epoch 0, batch 1",
     ),
+    "changed store": (_change_data, "evaluated on other data than the baseline: a store of data.val has changed"),
     "other seed": (_pairing(lambda pairing: pairing.update(seed=5)), "not paired with the baseline: seed 5 against"),
     "NaN metric": (_set_ap(math.nan), "is nan"),
     "edited metric": (_set_ap(1.0), "are not of one evaluation"),
