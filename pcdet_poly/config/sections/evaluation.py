@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -11,7 +12,25 @@ from pcdet_poly.config.sections.section import Count, Fraction, NotNegative, Pos
 
 WAYMO_TYPES = ("VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST")
 _OFFICIAL, _OFFICIAL_LET = (0.7, 0.5, 0.5, 0.5), (0.5, 0.3, 0.3, 0.3)  # IoU of a match, by Waymo's types
-Thresholds = tuple[Positive, Positive, Positive, Positive] | dict[str, Positive]  # of Waymo's types, or by class
+
+
+def _parse_thresholds(value: Any) -> Any:
+    """Refuse what is neither four numbers nor a mapping of numbers, with one message in place of one for each way."""
+    named = isinstance(value, Mapping)
+    numbers = value.values() if named else value
+    if not isinstance(numbers, Iterable) or isinstance(value, str) or not (named or len(value) == len(WAYMO_TYPES)):
+        raise ValueError(f"{len(WAYMO_TYPES)} numbers ({', '.join(WAYMO_TYPES)}) or a mapping like {{CAR: 0.7}} needed")
+    parsed = [parse_number(number) for number in numbers]
+    for name, number in zip(value if named else WAYMO_TYPES, parsed, strict=True):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+            raise ValueError(f"{name}: {number!r}: the IoU of a match, a number above 0, needed")
+    return dict(zip(value, parsed, strict=True)) if named else tuple(parsed)
+
+
+# Of Waymo's types, or by class.
+Thresholds = Annotated[
+    tuple[Positive, Positive, Positive, Positive] | dict[str, Positive], BeforeValidator(_parse_thresholds)
+]
 
 
 def list_thresholds(thresholds: Thresholds, default: tuple[float, ...]) -> dict[str, float]:
