@@ -28,10 +28,9 @@ def compare_one_cycle_of_torch(arrays: Arrays) -> Iterator[Output]:
     """Rates at every step of a training with torch's OneCycleLR and PillarNeXt's settings."""
     cfg = TrainConfig(learning_rate=float(arrays["max_lr"]), schedule="one_cycle_torch")
     total = int(arrays["total_steps"])
-    ours = [compute_rates(step, total, cfg) for step in range(total)]
-    yield compare("lr", [rate for rate, _ in ours], arrays["lr"], relative=RATES)
-    yield compare("beta1", [beta for _, beta in ours], arrays["beta1"], relative=RATES)
-    yield compare("beta2", cfg.beta2, arrays["beta2"], relative=RATES)
+    rates, beta1 = zip(*(compute_rates(step, total, cfg) for step in range(total)), strict=True)
+    for name, ours in {"lr": rates, "beta1": beta1, "beta2": cfg.beta2}.items():
+        yield compare(name, ours, arrays[name], relative=RATES)
 
 
 def _compare_schedule(arrays: Arrays, name: str) -> Iterator[Output]:
