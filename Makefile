@@ -53,6 +53,7 @@ lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy pcdet_poly
+	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 pcdet_poly
 
 test: $(VENV)/installed-dev lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
