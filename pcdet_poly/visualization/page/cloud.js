@@ -35,7 +35,7 @@ class Cloud {
     this.queue();
   }
   key(event) {
-    const acts = { ArrowLeft: () => this.turn(0.08, 0), ArrowRight: () => this.turn(-0.08, 0), ArrowUp: () => this.turn(0, 0.06), ArrowDown: () => this.turn(0, -0.06), "+": () => this.zoom(-80), "=": () => this.zoom(-80), "-": () => this.zoom(80) };
+    const acts = { ArrowLeft: () => this.turn(0.08, 0), ArrowRight: () => this.turn(-0.08, 0), ArrowUp: () => this.turn(0, 0.06), ArrowDown: () => this.turn(0, -0.06), "+": () => this.zoom(-80), "=": () => this.zoom(-80), "-": () => this.zoom(80), Escape: () => this.host.blur() }; // Escape gives arrows and wheel back to the page
     if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in acts)) return;
     event.preventDefault();
     acts[event.key]();

@@ -92,9 +92,10 @@ def describe_arm(detector: DetectorRuns, arm: str) -> str:
 
 
 def _build_difference(report: DetectorReport, one: ArmDifference) -> dict[str, Any]:
+    """Build one difference; what is not known, as p of a single seed, is left out."""
     is_ranking = one.cell.ranking == report.metrics.ranking
     p = report.adjusted_p.get((one.arm, one.cell.class_name)) if is_ranking else None
-    return {
+    values = {
         "arm": one.arm,
         "seeds": list(one.seeds),
         "bySeed": round_numbers(np.array(one.by_seed)),
@@ -108,6 +109,7 @@ def _build_difference(report: DetectorReport, one: ArmDifference) -> dict[str, A
         "holmAll": round_number(p.over_everything) if p else None,
         "detectable": round_number(one.detectable),
     }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _list_limits(estimate: Estimate) -> list[float | None]:

@@ -28,7 +28,7 @@ function countsOf(state, arm) {
   return `${count("found")} found, ${count("missed")} missed, ${count("false")} false`;
 }
 
-const HEIGHTS = { dark: [[78, 112, 152], [228, 242, 248]], light: [[170, 184, 199], [50, 62, 76]] };
+const HEIGHTS = { dark: [[78, 112, 152], [228, 242, 248]], light: [[132, 147, 163], [50, 62, 76]] };
 const heightColour = (z) => blend(HEIGHTS[document.documentElement.dataset.theme], Math.max(0, Math.min(1, (z + 0.5) / 3.5)));
 
 // Three bytes per point.
@@ -38,9 +38,11 @@ function heightColours(xyz) {
   return rgb;
 }
 
+// Half the side of the square around the vehicle that holds all points and boxes.
 function extent(scene) {
   let most = 1;
   for (let i = 0; i < scene.xyz.length; i += 3) most = Math.max(most, Math.abs(scene.xyz[i]), Math.abs(scene.xyz[i + 1]));
+  for (const [x, y] of [scene.labels, ...Object.values(scene.arms).map((arm) => arm.detections)].flat()) most = Math.max(most, Math.abs(x) + 2, Math.abs(y) + 2);
   return most;
 }
 
@@ -57,7 +59,13 @@ function drawBev(canvas, state, arm) {
     context.fillStyle = css(heightColour(scene.xyz[i + 2]));
     context.fillRect(u, v, 1.4, 1.4);
   }
-  for (const one of boxesOf(state, arm)) drawOutline(context, corners(one.box).map(([x, y]) => at(x, y)), one.kind);
+  context.font = "18px system-ui, sans-serif";
+  for (const { box, kind } of boxesOf(state, arm)) {
+    const outline = corners(box).map(([x, y]) => at(x, y));
+    drawOutline(context, outline, kind);
+    context.fillStyle = KINDS[kind].colour;
+    context.fillText(state.model.letters[box[7]], Math.max(...outline.map(([u]) => u)) + 3, Math.min(...outline.map(([, v]) => v)) + 6);
+  }
 }
 
 function drawOutline(context, points, kind) {

@@ -69,7 +69,7 @@ function sceneSections(state) {
   const note = "Detections at the score where the arm's F1 is best, per class: arms differ in how high they score.";
   return [
     section("pictures", "The same frames, every arm", `${note} The vehicle looks up. Click a picture to see it in 3D.`, frames(), colourKey(), el("div", { class: "pictures", id: "picture-grid" })),
-    section("view", "A frame in 3D", "Drag or arrow keys to turn, wheel (after a click, or with ctrl) or + and - to zoom, shift-drag (or right button) to move, double click to reset.", frames(), el("div", { class: "controls" }, el("label", {}, "Arm ", arms), reset, el("span", { id: "cloud-counts" })), colourKey(), canvas),
+    section("view", "A frame in 3D", "Drag or arrow keys to turn, wheel (after a click, or with ctrl) or + and - to zoom, shift-drag (or right button) to move, double click to reset, escape to scroll on.", frames(), el("div", { class: "controls" }, el("label", {}, "Arm ", arms), reset, el("span", { id: "cloud-counts" })), colourKey(), canvas),
   ];
 }
 

@@ -48,7 +48,7 @@ function differenceTable(state) {
 }
 
 function differenceRow(state, name, kind, one, first) {
-  const sure = one.holmAll !== null && one.holmAll <= 0.05;
+  const sure = one.holmAll <= 0.05;
   const [p, adjusted, all] = [one.p, one.holm, one.holmAll].map((value) => fixed(value, 3));
   return el("tr", { class: first ? "group" : "", "data-arm": name },
     first ? armCell(state, name) : el("td"), el("td", { class: "text" }, lower(kind)),
@@ -63,7 +63,7 @@ function lossTable(state) {
     const { atEnd, calibrationError } = model.loss[name];
     const told = expect ? `${settings} (control: expected to be ${expect})` : settings;
     return el("tr", { class: name === model.baseline ? "base" : "", "data-arm": name }, armCell(state, name),
-      cells(names.map((n) => fixed(n in atEnd ? atEnd[n] : null, 3))), cells([fixed(calibrationError, 3)]), el("td", { class: "text" }, told));
+      cells(names.map((n) => fixed(n in atEnd ? atEnd[n] : null, 3))), cells([fixed(calibrationError, 3)]), el("td", { class: "text settings" }, told));
   });
   return el("table", {}, heads(["arm", ...names, "calibration error", "settings"]), rows);
 }

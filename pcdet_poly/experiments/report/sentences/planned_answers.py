@@ -55,8 +55,8 @@ def _describe_scope(main: Answers, num_incomplete: int) -> str:
     alike = (
         ""
         if table.num_seeds >= OWN_ERROR_FROM
-        else f" With fewer than {OWN_ERROR_FROM} seeds errors are pooled over arms, which supposes that arms spread "
-        "alike: were one to spread twice as much, a test of it would err in up to 10 % of studies."
+        else f" With fewer than {OWN_ERROR_FROM} seeds a contrast has the larger of two errors, its own and that "
+        "pooled over arms: the one may be small by luck, the other because its arms spread more than the rest."
     )
     return f"{start} {scope}{alike}{left_out}"
 
