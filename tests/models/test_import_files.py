@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from pcdet_poly.config.load import load_config
 from pcdet_poly.errors import UserError
 from pcdet_poly.models.import_checkpoint import find_project, read_foreign_weights
 from pcdet_poly.models.import_checkpoint.foreign_file import has_averages
+from pcdet_poly.models.import_checkpoint.peer_settings import decide_settings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("key", ["model_state", "state_dict", None])
@@ -148,3 +152,22 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
 def test_networks_that_are_not_accepted_are_refused_by_name(name: str, what: str) -> None:
     with pytest.raises(UserError, match=what):
         find_project(["backbone_2d.blocks.0.1.weight", name])
+
+
+PUBLISHED = [
+    ("OpenPCDet", "centerpoint_pillar", None),
+    ("OpenPCDet", "centerpoint_dynamic_pillar", None),
+    ("OpenPCDet", "centerpoint_voxel", "hard"),
+    ("OpenPCDet", "centerpoint_voxel_residual", "hard"),
+    ("OpenPCDet", "pointpillars", None),
+    ("CenterPoint", "centerpoint_repo_pillar", None),
+    ("CenterPoint", "centerpoint_repo_voxel", "hard"),
+]
+
+
+@pytest.mark.parametrize(("project", "recipe", "encoder"), PUBLISHED, ids=lambda value: str(value))
+def test_a_published_recipe_needs_no_change_for_weights_of_its_project(
+    project: str, recipe: str, encoder: str | None
+) -> None:
+    config = load_config(ROOT / f"configs/published/{recipe}.yaml")
+    assert [one for one in decide_settings(project, [], config, encoder, []) if one.changes] == []
