@@ -32,7 +32,7 @@ OWN_ERROR_FROM = 10
 # Levels of Cochran's test of unlike spreads. A contrast of few seeds had better take the larger error once too often; a
 # joint test suffers less from one arm, and is refused only where the spreads clearly differ.
 _DOUBT_LEVEL = 0.2
-_REFUSAL_LEVEL = 0.05
+_REFUSAL_LEVEL = 0.1
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,18 @@ def estimate_contrast(table: ArmTable, weights: np.ndarray, *, pooled: bool = Tr
 
 
 def estimate_planned_contrast(table: ArmTable, weights: np.ndarray) -> MeanAndError:
-    """Estimate a planned contrast: with the pooled error for few seeds, with its own from OWN_ERROR_FROM seeds on."""
-    return estimate_contrast(table, weights, pooled=table.num_seeds < OWN_ERROR_FROM)
+    """Estimate a planned contrast: with its own error from OWN_ERROR_FROM seeds on, with the larger one for fewer.
+
+    The pooled error of few seeds is too small where the contrast's own arms spread more than the others, and the own
+    one is too often small by luck. The larger of both, with its degrees of freedom, errs in neither way.
+    """
+    own = estimate_contrast(table, weights, pooled=False)
+    if table.num_seeds >= OWN_ERROR_FROM or table.num_seeds < MIN_SEEDS:
+        return own
+    shared = estimate_contrast(table, weights)
+    larger = own.variance > shared.variance
+    variance = np.where(larger, own.variance, shared.variance)
+    return MeanAndError(own.mean, variance, np.where(larger, own.freedom, shared.freedom))
 
 
 def estimate_segment_variance(resampled: np.ndarray, num_segments: np.ndarray | float) -> np.ndarray:

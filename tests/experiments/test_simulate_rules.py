@@ -30,6 +30,7 @@ KINDS = [
     StudyKind(5, 20, tails="t3"),
     StudyKind(5, 20, sizes="unequal"),
     StudyKind(4, 20, spread="segments"),
+    StudyKind(5, 10, arms="unlike"),
     StudyKind(10, 20, arms="unlike"),
 ]
 
@@ -52,13 +53,17 @@ def test_power_is_what_is_promised() -> None:
 
 
 def test_an_error_pooled_over_unlike_arms_would_err() -> None:
-    """With ten seeds the planned contrast takes its own error; the pooled one is far too small for the odd arm."""
-    points = np.random.default_rng(3).standard_normal((10, 6, 2000))
-    points[:, -1] *= 2
-    error, _ = pool_error(points)
-    ratio = (points[:, -1] - points[:, 0]).mean(0) / np.sqrt(2 * error / 10)
-    assert np.mean(np.abs(ratio) > 2.01) > 0.1
-    assert np.mean(estimate_planned_contrast(ArmTable(points), CONTRAST).estimate.p <= 0.05) <= 0.06
+    """With few seeds the planned contrast takes the larger error, with ten its own: the pooled one is too small."""
+    for num_seeds, limit in ((3, 2.23), (5, 2.09), (10, 2.01)):
+        points = np.random.default_rng(3).standard_normal((num_seeds, 6, 2000))
+        points[:, -1] *= 2
+        error, _ = pool_error(points)
+        ratio = (points[:, -1] - points[:, 0]).mean(0) / np.sqrt(2 * error / num_seeds)
+        assert np.mean(np.abs(ratio) > limit) > 0.1
+        assert np.mean(estimate_planned_contrast(ArmTable(points), CONTRAST).estimate.p <= 0.05) <= 0.06
+        shared = estimate_contrast(ArmTable(points[:, :-1]), CONTRAST[[0, 1, 2, 3, 5]])  # arms that are alike
+        cautious = estimate_planned_contrast(ArmTable(points[:, :-1]), CONTRAST[[0, 1, 2, 3, 5]])
+        assert num_seeds == 10 or np.all(cautious.variance >= shared.variance)
 
 
 def test_an_arm_that_spreads_more_is_noticed() -> None:
