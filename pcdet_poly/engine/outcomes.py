@@ -25,6 +25,9 @@ def judge_boxes(
 ) -> Outcomes:
     """Tell what became of a frame's boxes, by the matching and the thresholds of the evaluation.
 
+    Labels are missed as at LEVEL_2, where all count that count at all. A match is one whatever its heading, also where
+    `min_heading_accuracy` would leave it out.
+
     Args:
         detections: N boxes in the vehicle frame; labels point into the classes of `config`.
         truth: M labels, likewise.

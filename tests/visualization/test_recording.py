@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_rerun_reads_the_frames_that_were_asked_for(tmp_path: Path) -> None:
     write_recording(tmp_path / "a.rrd", views, [2, 0])
     assert [path.name for path in tmp_path.iterdir()] == ["a.rrd"]
     rows = read_rows(tmp_path / "a.rrd")
-    assert set(rows) == {"/frame_id", "/world/points", "/world/labels", "/world/detections"}
+    assert set(rows) == {"/frame_id", "/world/points", "/world/labels", "/world/detections", "/world/no_label_zones"}
     for of_frame in rows.values():
         assert set(of_frame) == {0, 2}
     assert rows["/frame_id"][2]["TextLog:text"] == [views.frame_ids[2]]
@@ -58,7 +59,25 @@ def test_rerun_reads_the_frames_that_were_asked_for(tmp_path: Path) -> None:
 @needs_rerun
 def test_a_recording_of_frames_without_a_detector_has_no_detections(tmp_path: Path) -> None:
     write_recording(tmp_path / "a.rrd", make_views(1, detects=False, num_points=50), [0])
-    assert set(read_rows(tmp_path / "a.rrd")) == {"/frame_id", "/world/points", "/world/labels"}
+    assert set(read_rows(tmp_path / "a.rrd")) == {
+        "/frame_id",
+        "/world/points",
+        "/world/labels",
+        "/world/no_label_zones",
+    }
+
+
+@needs_rerun
+def test_zones_are_closed_lines_and_gone_in_the_next_frame(tmp_path: Path) -> None:
+    zone = np.array([[0, 0], [4, 0], [4, 3]], np.float32)
+    views = make_views(2, num_points=50)
+    with_zone = replace(views, load_view=lambda i: replace(views.load_view(i), zones=(zone,) if i == 0 else ()))
+    write_recording(tmp_path / "a.rrd", with_zone, [0, 1])
+    first, second = (
+        row["LineStrips3D:strips"] for row in read_rows(tmp_path / "a.rrd")["/world/no_label_zones"].values()
+    )
+    np.testing.assert_array_equal(first, [[[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 0, 0]]])
+    assert second == []
 
 
 def test_without_the_library_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 from pcdet_poly.files import atomic_path
 from pcdet_poly.optional_libraries import import_rerun
 from pcdet_poly.structures import Detections, GroundTruth
-from pcdet_poly.visualization.palette import choose_class_colours, parse_rgb
+from pcdet_poly.visualization.palette import OUTCOME_COLOURS, choose_class_colours, parse_rgb
 from pcdet_poly.visualization.viewer.colours import point_colours
 from pcdet_poly.visualization.viewer.view import View, ViewSource
+
+_GREY = parse_rgb(OUTCOME_COLOURS["ignored"])
 
 
 def write_recording(path: Path, views: ViewSource, chosen: Sequence[int]) -> None:
@@ -40,12 +42,19 @@ def write_recording(path: Path, views: ViewSource, chosen: Sequence[int]) -> Non
 
 
 def _log_view(rerun: Any, recording: Any, view: View) -> None:
-    """Log one frame: points by class, both kinds of boxes, its id as a text."""
+    """Log one frame: points by class, both kinds of boxes, no-label zones, its id as a text."""
     recording.log("frame_id", rerun.TextLog(view.frame_id))
     recording.log("world/points", rerun.Points3D(view.xyz, colors=point_colours(view, "class"), radii=0.03))
     recording.log("world/labels", _build_boxes(rerun, view, view.labels))
     if view.detections is not None:
         recording.log("world/detections", _build_boxes(rerun, view, view.detections))
+    # Of a frame without zones, too: Rerun shows an entity's latest state until the next one.
+    recording.log("world/no_label_zones", rerun.LineStrips3D(_outline_zones(view.zones), colors=_GREY, radii=0.02))
+
+
+def _outline_zones(zones: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return polygons (K, 2) as closed lines (K + 1, 3) on the ground."""
+    return [np.pad(np.vstack([zone, zone[:1]]), ((0, 0), (0, 1))).astype(np.float32) for zone in zones]
 
 
 def _build_boxes(rerun: Any, view: View, rows: GroundTruth | Detections) -> Any:
