@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pcdet_poly.names.shown_names import escape_for_terminal
 from pcdet_poly.signals import answer_at_once, answer_no_more, catch_stop_signals, find_signal
 
 
@@ -48,7 +49,7 @@ def _run_until_error(main: Callable[[], int | None]) -> int:
     try:
         return main() or 0
     except UserError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        _print_line(f"error: {' '.join(str(error).splitlines())}")
         return 2
     except BrokenPipeError:
         # The reader (head, less) has gone: keep Python from complaining once more at exit.
@@ -60,7 +61,7 @@ def _run_until_error(main: Callable[[], int | None]) -> int:
         place = f"{error.filename}: " if error.filename else ""
         nearest = suggest_path(error.filename) if error.errno == errno.ENOENT and error.filename else ""
         advice = nearest or f"; {_OS_ERRORS_OF_USERS[error.errno]}"
-        print(f"error: {place}{error.strerror}{advice}", file=sys.stderr)
+        _print_line(f"error: {place}{error.strerror}{advice}")
         return 2
 
 
@@ -69,9 +70,13 @@ def _report_stop(signum: signal.Signals, notes: Sequence[str]) -> int:
     if "LOCAL_RANK" not in os.environ or os.environ.get("RANK", "0") == "0":
         what = "interrupted" if signum == signal.SIGINT else f"stopped by {signum.name}"
         kept = "; ".join(notes) or "nothing half-written was kept; run the same command again to go on"
-        with suppress(OSError):  # a terminal that is gone
-            print(f"{what}: {kept}", file=sys.stderr, flush=True)
+        _print_line(f"{what}: {kept}")
     return 128 + signum
+
+
+def _print_line(text: str) -> None:
+    with suppress(OSError):  # a terminal that is gone
+        print(escape_for_terminal(text), file=sys.stderr, flush=True)
 
 
 def suggest_word(word: str, words: Iterable[str]) -> str:

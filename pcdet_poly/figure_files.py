@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,9 +55,22 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: float | None = None) -
     from matplotlib import rc_context
 
     kind = find_figure_format(path)
-    with rc_context(_SETTINGS), atomic_path(path) as temporary:
+    _draw_names_as_they_are(figure)
+    with rc_context(_SETTINGS), atomic_path(path) as temporary, catch_warnings():
+        filterwarnings("ignore", message="Glyph .* missing from font")  # the letters of some names
         figure.savefig(temporary, format=kind, dpi=dpi or "figure", metadata=_METADATA[kind])
     return Path(path)
+
+
+def _draw_names_as_they_are(figure: Figure) -> None:
+    """Let no text but the numbers at ticks be read as a formula: names of classes, files and runs may hold a $."""
+    from matplotlib.text import Text
+
+    ticks = {label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()}
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text not in ticks:
+            text.set_parse_math(False)
+            text.set_text("\n".join(map(escape_for_terminal, text.get_text().split("\n"))))
 
 
 def save_figure_in_formats(

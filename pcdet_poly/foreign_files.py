@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from pcdet_poly.names.shown_names import escape_for_terminal
 from pcdet_poly.paths import AnyPath
 
 _SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "lost+found"})
@@ -24,7 +25,8 @@ def print_skipped(folder: AnyPath | str, skipped: Sequence[AnyPath]) -> None:
         names = ", ".join(sorted(path.name for path in skipped)[:_NUM_SHOWN])
         more = ", ..." if len(skipped) > _NUM_SHOWN else ""
         files = "file" if len(skipped) == 1 else "files"
-        print(f"{folder}: {len(skipped)} {files} skipped, which hold no data to read: {names}{more}", file=sys.stderr)
+        text = f"{folder}: {len(skipped)} {files} skipped, which hold no data to read: {names}{more}"
+        print(escape_for_terminal(text), file=sys.stderr)
 
 
 def _is_foreign_name(name: str) -> bool:

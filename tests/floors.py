@@ -23,6 +23,7 @@ TOOLS = (
     "foreign_files",
     "locks",
     "malloc",
+    "names",
     "optional_libraries",
     "paths",
     "signals",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -13,9 +11,9 @@ from typing import Any
 
 from pcdet_poly.engine.checkpoint import config_hash, config_values, find_first_difference
 from pcdet_poly.engine.run import Run, open_run
+from pcdet_poly.names.file_names import simplify_file_name
 
 EVALUATIONS = "evaluations"  # in the folder of a run
-_LONGEST_NAME = 80
 # With other values of these, an evaluation finds the same: what is drawn, and how much is done at once.
 _CHANGES_NOTHING = frozenset(
     {
@@ -43,7 +41,7 @@ def choose_evaluation_folder(run: Run, overrides: Sequence[str]) -> Path:
         return run.folder
     stores = [Path(os.path.normpath(store)).name for store in here["data"]["val"]] if has_other_data else []
     settings = [text for text in overrides if not text.startswith("data.val=")]
-    name = _shorten_name(re.sub(r"[^\w.=+,-]", "_", ",".join(["+".join(stores)] * has_other_data + settings)))
+    name = simplify_file_name(",".join(["+".join(stores)] * has_other_data + settings))
     wanted = (config_hash(here), here["data"]["val"])
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     folders = (run.folder / EVALUATIONS / one for one in names)
@@ -52,12 +50,6 @@ def choose_evaluation_folder(run: Run, overrides: Sequence[str]) -> Path:
 
 def _resolve_paths(folders: Sequence[str]) -> list[str]:
     return [folder if "://" in folder else os.path.realpath(folder) for folder in folders]
-
-
-def _shorten_name(name: str) -> str:
-    if len(name) <= _LONGEST_NAME:
-        return name.lstrip(".") or "other"
-    return f"{name[:_LONGEST_NAME].lstrip('.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _read_identity(folder: Path) -> tuple[Any, Any] | None:

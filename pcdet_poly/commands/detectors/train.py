@@ -13,6 +13,7 @@ from pathlib import Path
 from pcdet_poly.commands.configs import add_config, read_config
 from pcdet_poly.commands.options import add_device, parse_local_path
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.file_names import check_file_name
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _parse_name(text: str) -> str:
-    if text in ("", ".", "..") or "/" in text or "\\" in text:
-        raise argparse.ArgumentTypeError(f"{text!r}: a name, not a path, needed; --runs-folder chooses the folder")
+    try:
+        check_file_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}; --runs-folder chooses the folder") from None
     return text

@@ -13,6 +13,7 @@ from pcdet_poly.data.check.check_store import Contents, SegmentCheck, join_conte
 from pcdet_poly.data.check.histograms import draw_bars
 from pcdet_poly.data.convert.conversion_summary import describe_contents
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.shown_names import escape_for_terminal
 from pcdet_poly.visualization.html import escape_text
 
 _STYLE = (
@@ -26,8 +27,8 @@ def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
     """Print a table with one row per segment, what the frames hold, then every fault in full."""
     table = Table(*_HEADS)
     for row in _list_rows(checks):
-        table.add_row(*row)
-    console.print(table)
+        table.add_row(*map(escape_for_terminal, row))
+    console.print(table, markup=False)
     contents = join_contents(list(checks))
     for name, unit, bins in contents.histograms.list_filled():
         print(f"{name}{f', {unit}' if unit else ''}")
@@ -36,9 +37,9 @@ def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
         print(line)
     for checked in checks:
         for fault in checked.faults:
-            print(fault)
+            print(escape_for_terminal(fault))
     for line in contents.tally.describe():
-        print(f"warning: {line}")
+        print(f"warning: {escape_for_terminal(line)}")
     print(describe_contents([checked.entry for checked in checks]))
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from pcdet_poly.data.store.arrow_points import Precision, decode_points, encode_
 from pcdet_poly.data.store.frame_json import encode_description, parse_description
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.file_names import encode_file_name
 from pcdet_poly.paths import AnyPath, get_num_bytes, parse_path, read_range
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame
