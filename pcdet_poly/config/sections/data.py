@@ -86,6 +86,10 @@ class AugmentConfig(Section):
     """Scale points and boxes by one factor that is uniform in this interval."""
     translation_m: NotNegative = 0.0
     """Standard deviation, metres, of a shift along x, y and z."""
+    shift: Literal["per_axis", "one_number"] = "per_axis"
+    """Whether the shift has a random number for each axis, or one for all three (PillarNeXt)."""
+    flips: Literal["first", "last"] = "first"
+    """Whether flips come before rotation, scale and shift, or after them (PillarNeXt)."""
     shuffle: bool = True
     """Put the points into random order."""
 

@@ -23,7 +23,9 @@ FLIP_Y = np.diag([-1.0, 1.0, 1.0, 1.0])  # mirror along the y axis: x becomes -x
 
 
 def augment(frame: Frame, rng: np.random.Generator, cfg: AugmentConfig) -> Frame:
-    """Return a new frame with random flips, rotation, scale, shift and order of points, in this order.
+    """Return a new frame with random flips, rotation, scale, shift and order of points.
+
+    They are applied in this order; with `cfg.flips` "last", flips are applied after the shift.
 
     Args:
         frame: the training frame, which is not changed.
@@ -36,14 +38,29 @@ def augment(frame: Frame, rng: np.random.Generator, cfg: AugmentConfig) -> Frame
 
 def draw_transform(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
     """Draw the change of geometry that `cfg` asks for, a transform (4, 4) float64 of the vehicle frame."""
+    if cfg.flips == "first":
+        flips = _draw_flips(rng, cfg)
+        return _draw_motion(rng, cfg) @ flips
+    motion = _draw_motion(rng, cfg)
+    return _draw_flips(rng, cfg) @ motion
+
+
+def _draw_flips(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
+    """Draw a mirror image, or none, along each axis that `cfg` names: a transform (4, 4)."""
     matrix = np.eye(4)
     if cfg.flip_x and rng.random() < 0.5:
         matrix = FLIP_X @ matrix
     if cfg.flip_y and rng.random() < 0.5:
         matrix = FLIP_Y @ matrix
-    matrix = rotation_matrix(rng.uniform(-cfg.rotation_rad, cfg.rotation_rad)) @ matrix
-    matrix = scaling_matrix(rng.uniform(*cfg.scale)) @ matrix
-    return translation_matrix(rng.normal(0.0, cfg.translation_m, 3)) @ matrix
+    return matrix
+
+
+def _draw_motion(rng: np.random.Generator, cfg: AugmentConfig) -> np.ndarray:
+    """Draw a rotation, a scale and a shift, applied in this order: a transform (4, 4)."""
+    rotation = rotation_matrix(rng.uniform(-cfg.rotation_rad, cfg.rotation_rad))
+    scaling = scaling_matrix(rng.uniform(*cfg.scale))
+    shift_m = rng.normal(0.0, cfg.translation_m, 3 if cfg.shift == "per_axis" else 1)
+    return translation_matrix(shift_m) @ scaling @ rotation
 
 
 def rotation_matrix(angle_rad: float) -> np.ndarray:
@@ -60,7 +77,7 @@ def scaling_matrix(factor: float) -> np.ndarray:
 
 
 def translation_matrix(shift_m: np.ndarray) -> np.ndarray:
-    """(4, 4) float64 shift by `shift_m` (3,) metres."""
+    """(4, 4) float64 shift by `shift_m` (3,) metres, or (1,) along all axes."""
     matrix = np.eye(4)
     matrix[:3, 3] = shift_m
     return matrix

@@ -1,4 +1,4 @@
-"""Our changes to training frames beside OpenPCDet's: flips, rotation, scale, pasted objects."""
+"""Our changes to training frames beside OpenPCDet's and PillarNeXt's: flips, rotation, scale, shift, pasted objects."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pcdet_poly.data.load.augment import (
     scaling_matrix,
     transform_boxes,
     transform_points,
+    translation_matrix,
 )
 from pcdet_poly.experiments.reference.arrays import Arrays
 from pcdet_poly.experiments.reference.output import Output, compare, compare_angles
@@ -43,6 +44,27 @@ def _compare_change(arrays: Arrays, name: str, matrix: np.ndarray) -> Iterator[O
     yield compare(f"{name}.velocity", velocity, theirs[:, 7:9], absolute=ERROR)
     xyz = np.concatenate([transform_points(matrix, points[:, :3]), points[:, 3:]], axis=1)
     yield compare(f"{name}.points", xyz, arrays[f"{name}.points"], absolute=ERROR * max(1, maximum / 100))
+
+
+def compare_pillarnext_augmentation(arrays: Arrays) -> Iterator[Output]:
+    """Each change of geometry alone, then all in PillarNeXt's order: flips last, one shift for all axes."""
+    rotation, scale, shift_m = (arrays[name].astype(np.float64) for name in ("rotation", "scale", "shift"))
+    moves = {
+        "rotate": rotation_matrix(float(rotation)),
+        "scale": scaling_matrix(float(scale)),
+        "translate": translation_matrix(shift_m.reshape(1)),
+    }
+    chain = FLIP_Y @ FLIP_X @ moves["translate"] @ moves["scale"] @ moves["rotate"]
+    boxes = _move_heading_forward(arrays["boxes9"])
+    for name, matrix in {**moves, "flip_x": FLIP_X, "flip_y": FLIP_Y, "chain": chain}.items():
+        theirs = _move_heading_forward(arrays[f"{name}.boxes9"])
+        renamed = {f"{name}.boxes": theirs, f"{name}.heading_limited": theirs[:, 6]}
+        yield from _compare_change({**arrays, "boxes": boxes, **renamed}, name, matrix)
+
+
+def _move_heading_forward(boxes9: np.ndarray) -> np.ndarray:
+    """Boxes (N, 9) with their last column, the heading, before the velocity."""
+    return boxes9[:, [0, 1, 2, 3, 4, 5, 8, 6, 7]]
 
 
 def compare_pasting(arrays: Arrays) -> Iterator[Output]:

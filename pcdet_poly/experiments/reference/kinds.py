@@ -16,7 +16,11 @@ from pcdet_poly.experiments.reference.decoding_kinds import (
     compare_openpcdet_anchor,
     compare_openpcdet_center,
 )
-from pcdet_poly.experiments.reference.frame_kinds import compare_augmentation, compare_pasting
+from pcdet_poly.experiments.reference.frame_kinds import (
+    compare_augmentation,
+    compare_pasting,
+    compare_pillarnext_augmentation,
+)
 from pcdet_poly.experiments.reference.optimizer_kind import compare_one_cycle, compare_one_cycle_of_torch
 from pcdet_poly.experiments.reference.output import Output
 from pcdet_poly.experiments.reference.pillar_kinds import (
@@ -43,12 +47,12 @@ ADAPTERS: dict[str, Adapter] = {
     "mean_vfe": compare_voxel_means,
     "pillar_feature_net": compare_feature_nets,
     "pillar_vfe": compare_hard_pillars,
+    "pillarnext_augment": compare_pillarnext_augmentation,
     "pillarnext_reader": compare_pillarnext_reader,
     "pillarnext_schedule": compare_one_cycle_of_torch,
 }
 # Known, but nothing of ours corresponds to them.
 WITHOUT_COUNTERPART = (
-    "pillarnext_augment",
     "pillarnext_backbone",
     "pillarnext_decode",
     "pillarnext_head",

@@ -175,6 +175,18 @@ def test_draws_are_as_wide_as_asked_for() -> None:
     assert 0.77 < np.abs(turn).max() <= math.pi / 4 + 1e-9
 
 
+def test_one_number_shifts_all_axes_and_flips_that_come_last_mirror_the_shift() -> None:
+    rng = np.random.default_rng(0)
+    cfg = AugmentConfig(translation_m=0.2, shift="one_number", flips="last")
+    maps = np.array([draw_transform(rng, cfg) for _ in range(200)])
+    shift_m = maps[:, :3, 3]
+    np.testing.assert_array_equal(np.abs(shift_m[:, :2]), np.abs(shift_m[:, [2, 2]]))
+    mirrored = shift_m[:, :2] != shift_m[:, [2, 2]]
+    # Each axis is mirrored in half of 200 draws: 5 standard deviations are 35.
+    assert (np.abs(mirrored.sum(axis=0) - 100) <= 35).all()
+    np.testing.assert_array_equal(mirrored.sum(axis=1) == 1, np.linalg.det(maps[:, :3, :3]) < 0)
+
+
 @pytest.mark.parametrize(("points", "objects"), [(0, 0), (0, 3), (4, 0)])
 def test_frames_without_points_or_objects(points: int, objects: int) -> None:
     frame = make_frame(9, num_points=points, num_objects=objects)
