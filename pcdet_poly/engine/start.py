@@ -9,6 +9,7 @@ import torch
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.paste import open_paster
 from pcdet_poly.data.load.dataset import FrameDataset
+from pcdet_poly.data.load.learnable import check_something_to_learn
 from pcdet_poly.distributed import world_size
 from pcdet_poly.engine.activations import list_stages
 from pcdet_poly.engine.best import list_ranking_metrics
@@ -41,6 +42,7 @@ def prepare_run(
     Raises:
         UserError: where a setting or the folder cannot be used.
     """
+    check_something_to_learn(frames, config)
     build_timeline(config, frames)
     config = fix_precision(config, frames, folder, device)
     list_ranking_metrics(config)

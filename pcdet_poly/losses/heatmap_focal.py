@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pcdet_poly.checks.targets import check_target
 from pcdet_poly.losses.polynomial import focal_polynomial
 from pcdet_poly.losses.series import Coefficient
 
@@ -83,6 +84,7 @@ def gaussian_drop_n_focal(
 
 def _compare_with_peaks(logits: Tensor, heatmap: Tensor, beta: float) -> tuple[Tensor, Tensor]:
     """+1 at peaks and -1 elsewhere; 1 at peaks and (1 - y)^beta elsewhere."""
+    check_target(logits, heatmap)
     y = heatmap.to(torch.float64 if logits.dtype == torch.float64 else torch.float32)
     peak = y == 1
     sign = peak.to(y.dtype).mul_(2).sub_(1)

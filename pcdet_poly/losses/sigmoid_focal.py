@@ -9,7 +9,8 @@ yes, 1 - alpha where it is no:
 gamma = 0 is the cross-entropy form; epsilon = 0 is the focal loss, bit for bit. alpha_t multiplies
 both terms, as in the paper's code. All functions are unreduced and agree on:
 
-Targets: bool or integer (hard: one evaluation), or floating in [0, 1]. A soft target means the
+Targets: of the logits' shape (others are refused; values are, too, on the CPU), bool or integer (hard: one evaluation),
+or floating in [0, 1]. A soft target means the
 expected loss, y l(yes) + (1 - y) l(no), with `soft="mix"`; with `soft="pt"` it enters through the
 expected P_t = y p + (1 - y)(1 - p) in q, beside the binary cross-entropy: q^gamma (BCE + eps q).
 Range: >= 0 and falling in P_t if and only if eps_j >= -1/j (-1 for Poly-1); smaller values are computed
@@ -26,6 +27,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from pcdet_poly.checks.targets import check_target
 from pcdet_poly.losses.polynomial import focal_polynomial
 from pcdet_poly.losses.series import Coefficient
 
@@ -135,12 +137,14 @@ def poly1_focal_unweighted(
     Returns:
         Shape of the logits; float64 for float64 logits, else float32.
     """
+    check_target(logits, target)
     y = target.to(_working_dtype(logits))
     return poly1_focal(logits, target, gamma=gamma, alpha=alpha, epsilon=epsilon / _balance(y, alpha))
 
 
 def _read_hard_target(logits: Tensor, target: Tensor, alpha: float | None) -> tuple[Tensor, Tensor | None]:
     """+1 where yes is right and -1 where no is; alpha_t, or None without a balance."""
+    check_target(logits, target)
     y = target.to(_working_dtype(logits))
     return 2 * y - 1, None if alpha is None else _balance(y, alpha)
 
@@ -155,6 +159,7 @@ def _soft_focal(
     soft: Soft,
 ) -> Tensor:
     """The loss of floating targets in [0, 1]."""
+    check_target(logits, target)
     y = target.to(_working_dtype(logits))
     if soft == "mix":
         return _expected_loss(logits, y, alpha, gamma, epsilons, num_terms)

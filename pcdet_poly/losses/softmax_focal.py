@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pcdet_poly.checks.targets import check_labels
 from pcdet_poly.losses.polynomial import focal_polynomial
 from pcdet_poly.losses.series import Coefficient
 
@@ -38,7 +39,7 @@ def poly1_cross_entropy(
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, 0.0, (epsilon,), None, label_smoothing)
 
@@ -58,7 +59,7 @@ def poly_n_cross_entropy(
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, 0.0, tuple(epsilons) or (0.0,), None, label_smoothing)
 
@@ -76,7 +77,7 @@ def drop_n_cross_entropy(logits: Tensor, labels: Tensor, *, num_terms: int, labe
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, 0.0, (), num_terms, label_smoothing)
 
@@ -94,7 +95,7 @@ def poly1_softmax_focal(logits: Tensor, labels: Tensor, *, gamma: float, epsilon
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, gamma, (epsilon,), None, 0.0)
 
@@ -112,7 +113,7 @@ def poly_n_softmax_focal(logits: Tensor, labels: Tensor, *, gamma: float, epsilo
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, gamma, tuple(epsilons) or (0.0,), None, 0.0)
 
@@ -130,7 +131,7 @@ def drop_n_softmax_focal(logits: Tensor, labels: Tensor, *, gamma: float, num_te
         (...); float64 for float64 logits, else float32.
 
     Raises:
-        ValueError: for fewer than 2 classes.
+        ValueError: for fewer than 2 classes, and for labels as `check_labels` says.
     """
     return _softmax_focal(logits, labels, gamma, (), num_terms, 0.0)
 
@@ -148,6 +149,7 @@ def _softmax_focal(
     num_classes = x.shape[-1]
     if num_classes < 2:
         raise ValueError(f"softmax over {num_classes} class: at least 2 needed; one output is a sigmoid loss")
+    check_labels(logits, labels)
     if not labels.is_floating_point():
         if label_smoothing == 0:
             z = _log_odds_of_label(x, labels)

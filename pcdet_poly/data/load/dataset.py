@@ -40,6 +40,11 @@ class FrameDataset:
         store, position = self._locate(index)
         return store[position]
 
+    def read_labels(self, index: int) -> Frame:
+        """Read frame `index` without its points."""
+        store, position = self._locate(index)
+        return store.read_labels(position)
+
     def read_frames_before(self, index: int, count: int) -> list[Frame]:
         """Read up to `count` frames that were recorded before frame `index` in its segment, the nearest first.
 
