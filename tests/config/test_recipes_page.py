@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,13 @@ def list_rows() -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
+@cache
+def load_values(file: str) -> dict[str, Any]:
+    return load_config(ROOT / "configs" / file).model_dump(mode="json")
+
+
 def look_up(file: str, setting: str) -> Any:
-    value: Any = load_config(ROOT / "configs" / file).model_dump(mode="json")
+    value: Any = load_values(file)
     for name in setting.split("."):
         value = value[name]
     return value
