@@ -173,12 +173,7 @@ def find_changed_meaning(there: Mapping[str, Any], config: Config) -> tuple[str,
     Returns:
         The key with dots between sections, its value there, its value in `config`.
     """
-    here = config_values(config)
-    meant = {
-        "data": {"classes": here["data"]["classes"]},
-        "grid": here["grid"],
-        "model": here["model"],
-    }
+    meant = config.model_dump(mode="json", include={"data": {"classes"}, "grid": True, "model": True})
     return find_first_difference(_select_known(there, meant), _select_known(meant, there), ignore=_MEAN_NOTHING)
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pcdet_poly.distributed import is_set_in_any_process, rank
 from pcdet_poly.engine.checkpoint import config_hash, config_values, find_first_difference
 from pcdet_poly.engine.run import Run, open_run
+from pcdet_poly.errors import UserError
+from pcdet_poly.locks import lock_file
 from pcdet_poly.names.file_names import simplify_file_name
 
 EVALUATIONS = "evaluations"  # in the folder of a run
@@ -33,19 +37,44 @@ def choose_evaluation_folder(run: Run, overrides: Sequence[str]) -> Path:
         run: the run as it was opened.
         overrides: the `section.key=value` settings that it was opened with.
     """
-    own = config_values(open_run(run.folder, [], run.device).config)
-    here = config_values(run.config)
-    has_other_data = _resolve_paths(own["data"]["val"]) != _resolve_paths(here["data"]["val"])
-    ignored = _CHANGES_NOTHING | {"data.val"}
-    if not has_other_data and find_first_difference(own, here, ignore=ignored) is None:
+    own, here = open_run(run.folder, [], run.device).config, run.config
+    has_other_data = _resolve_paths(own.data.val) != _resolve_paths(here.data.val)
+    changed = find_first_difference(config_values(own), config_values(here), ignore=_CHANGES_NOTHING | {"data.val"})
+    if not has_other_data and changed is None:
         return run.folder
-    stores = [Path(os.path.normpath(store)).name for store in here["data"]["val"]] if has_other_data else []
+    stores = [Path(os.path.normpath(store)).name for store in here.data.val] if has_other_data else []
     settings = [text for text in overrides if not text.startswith("data.val=")]
     name = simplify_file_name(",".join(["+".join(stores)] * has_other_data + settings))
-    wanted = (config_hash(here), here["data"]["val"])
+    wanted = (config_hash(config_values(here)), list(here.data.val))
     names = (name if number == 1 else f"{name}-{number}" for number in count(1))
     folders = (run.folder / EVALUATIONS / one for one in names)
     return next(folder for folder in folders if _read_identity(folder) in (None, wanted))
+
+
+@contextmanager
+def lock_evaluation(folder: Path) -> Iterator[None]:
+    """Lock what an evaluation writes into a folder: another one there would mix its files with ours.
+
+    A training in the same folder is not kept out; its evaluations take no lock. Raises UserError, in all of the
+    processes, where another evaluation goes on in the folder.
+    """
+    busy: UserError | None = None
+    with ExitStack() as stack:
+        if rank() == 0:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.callback(_remove_if_empty, folder)
+                stack.enter_context(lock_file(folder / "metrics.json", work="evaluation"))
+            except UserError as error:
+                busy = error
+        if is_set_in_any_process(busy is not None):
+            raise busy or UserError(f"{folder}: another evaluation is writing here")
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # something is in it
+        folder.rmdir()
 
 
 def _resolve_paths(folders: Sequence[str]) -> list[str]:

@@ -16,15 +16,15 @@ from pcdet_poly.version import __version__
 
 def describe_provenance(run: Run, step: int) -> Provenance:
     """Describe detections in the frames of `data.val` by the run's detector as it was after `step` steps."""
-    config, values = run.config, config_values(run.config)
+    config = run.config
     stores = tuple(DataRecord(folder, fingerprint_store(folder)) for folder in config.data.val)
     return Provenance(
         run=run.folder.name,
         step=step,
-        config_hash=config_hash(values),
-        grid=values["grid"],
+        config_hash=config_hash(config_values(config)),
+        grid=config.grid.model_dump(mode="json"),
         sweeps=config.data.sweeps,
-        metrics=values["evaluation"]["metrics"],
+        metrics=config.evaluation.metrics.model_dump(mode="json"),
         within=config.evaluation.within,
         stores=stores,
         data_hash=_hash_text([[store.fingerprint for store in stores], config.data.val_every]),
