@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.distributed import world_size
     from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
     from pcdet_poly.engine.evaluate import evaluate_run
-    from pcdet_poly.engine.evaluation_folder import choose_evaluation_folder
+    from pcdet_poly.engine.evaluation_folder import choose_evaluation_folder, lock_evaluation
     from pcdet_poly.engine.frames import open_frames_to_evaluate
     from pcdet_poly.engine.processes import join_processes, stop_if_asked_anywhere
     from pcdet_poly.engine.run import open_run
@@ -70,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
         load_model(recipe.model, checkpoint, path, run.config, weights=options.weights)
         check = partial(stop_if_asked_anywhere, stop)
         output = options.output or choose_evaluation_folder(run, overrides)
-        found = evaluate_run(run, recipe, frames, step=checkpoint.step, output=output, check=check)
+        with lock_evaluation(output):
+            found = evaluate_run(run, recipe, frames, step=checkpoint.step, output=output, check=check)
         if found and output != folder:
             print(f"{output}: metrics.json, detections.parquet, pictures/")
         if found and not found.evaluator.num_objects:
