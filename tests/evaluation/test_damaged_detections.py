@@ -13,6 +13,7 @@ import pytest
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import DetectionsFile, read_detections, write_detections
+from pcdet_poly.evaluation.files.provenance import Provenance
 from pcdet_poly.structures import Detections
 
 CHANGES, CUTS = 500, 100
@@ -152,6 +153,26 @@ def test_a_file_of_before_there_were_checksums_is_read_with_a_note(
     note = capsys.readouterr().err
     assert note.startswith(f"{path}: an older file without checksums")
     assert note.count("\n") == 1
+
+
+def test_files_of_before_there_was_provenance_are_read_and_changed_provenance_is_found(path: Path) -> None:
+    made = Provenance(run="a", metrics={"iou_thresholds": {"CAR": 0.5, "BUS": 0.6}})
+    write_detections(path, FRAMES, build_detections(), CLASSES, provenance=made)
+    expected, table = read_detections(path), pq.read_table(path)
+    assert expected.provenance == made
+    assert list(expected.provenance.read_metrics().type_names) == ["CAR", "BUS"]  # in the order that was written
+    metadata = table.schema.metadata
+    for changed in ({}, {b"provenance": b'{"run": "b"}'}):
+        kept = {key: value for key, value in metadata.items() if key != b"provenance"} | changed
+        pq.write_table(table.replace_schema_metadata(kept), path)
+        with pytest.raises(UserError, match="its checksums are not those of its content"):
+            read_detections(path)
+    checksums = {name: value for name, value in json.loads(metadata[b"crc32c"]).items() if name != "provenance"}
+    older = {b"class_names": metadata[b"class_names"], b"crc32c": json.dumps(checksums).encode()}
+    pq.write_table(table.replace_schema_metadata(older), path)
+    assert are_equal(read_detections(path), expected)
+    assert read_detections(path).provenance == Provenance()
+    assert Provenance(metrics={"of_a_later_version": 1}).read_metrics() is None
 
 
 @pytest.mark.parametrize(

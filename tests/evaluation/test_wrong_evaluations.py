@@ -319,6 +319,14 @@ def test_evaluation_of_files_is_that_of_the_run_bit_for_bit(
             assert again[part] == own[part]
         for name in ("frames", "predictions", "ground_truths", "within", "classes", "objects"):
             assert again["meta"][name] == own["meta"][name], name
+    saved = read_detections(run / "detections.parquet")
+    older = tmp_path / "older"  # a run of a version that recorded nothing
+    older.mkdir()
+    (older / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+    write_detections(older / "detections.parquet", saved.frame_ids, saved.detections, saved.class_names)
+    code, _, err = call(capsys, "evaluate", older, "--output", out)
+    assert (code, "evaluated as older asks" in err) == (0, True)
+    assert json.loads(out.read_text())["3D"] == own["3D"]
     code, _, _ = call(capsys, "evaluate", run, "--within", "all", "--output", out)
     assert json.loads(out.read_text())["meta"]["within"] is None
     assert json.loads(out.read_text())["meta"]["ground_truths"] > own["meta"]["ground_truths"]

@@ -64,12 +64,13 @@ def read_sets(options: argparse.Namespace) -> list[EvaluatedSet]:
 
 def read_settings(options: argparse.Namespace, own: EvaluatedSet) -> EvaluationConfig:
     """Return the settings of --config, else those of the run that made the predictions, else Waymo's, with options."""
-    cfg, metrics = EvaluationConfig(), own.provenance.read_metrics()
+    asked = _find_asked_settings(options.predictions, own.provenance)
+    cfg = asked or EvaluationConfig()
     if options.config:
         cfg = load_config(find_config(options.config)).evaluation
-    elif metrics is not None:
-        cfg = cfg.model_copy(update={"metrics": metrics, "within": own.provenance.within})
-        _say(f"{options.predictions}: evaluated as {own.provenance.run} asks, {_describe_settings(cfg, own)}")
+    elif asked:
+        name = own.provenance.run or options.predictions.name
+        _say(f"{options.predictions}: evaluated as {name} asks, {_describe_settings(cfg, own)}")
     changes: dict[str, object] = {}
     if options.breakdowns:
         changes["breakdowns"] = tuple(options.breakdowns)
@@ -77,6 +78,16 @@ def read_settings(options: argparse.Namespace, own: EvaluatedSet) -> EvaluationC
         changes["let"] = LetConfig()
     within = cfg.within if options.within is None else options.within or None
     return cfg.model_copy(update={"metrics": cfg.metrics.model_copy(update=changes), "within": within})
+
+
+def _find_asked_settings(path: Path, provenance: Provenance) -> EvaluationConfig | None:
+    """Return the settings that the run of some predictions asks for; those of its config where nothing is recorded."""
+    metrics = provenance.read_metrics()
+    if metrics is not None:
+        return EvaluationConfig(metrics=metrics, within=provenance.within)
+    if (path / "config.yaml").is_file():
+        return load_config(path / "config.yaml").evaluation
+    return None
 
 
 def _describe_settings(cfg: EvaluationConfig, own: EvaluatedSet) -> str:

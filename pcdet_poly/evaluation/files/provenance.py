@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation.tabulate import Limits
 
@@ -60,8 +62,13 @@ class Provenance:
         return cls(**known)
 
     def read_metrics(self) -> MetricsConfig | None:
-        """Return the settings of the metrics that the run asks for, None where they were not recorded."""
-        return None if self.metrics is None else MetricsConfig.model_validate(self.metrics)
+        """Return the settings of the metrics that the run asks for, None where they are not known to this version."""
+        if self.metrics is None:
+            return None
+        try:
+            return MetricsConfig.model_validate(self.metrics)
+        except ValidationError:
+            return None
 
 
 UNKNOWN = Provenance()
