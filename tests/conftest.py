@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -11,6 +13,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+
+from tests.sockets import is_loopback, watch_listening
 
 # Triton decides at its first import, which torch may cause anywhere, whether kernels are compiled or interpreted.
 if not torch.cuda.is_available():
@@ -20,6 +24,17 @@ if not torch.cuda.is_available():
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_foreign_listeners() -> Iterator[None]:
+    """Whatever tests start listens on this machine's own address alone."""
+    if sys.platform != "linux":
+        yield
+        return
+    with watch_listening(os.getpid(), every_s=2.0) as seen:
+        yield
+    assert [address for address in sorted(seen) if not is_loopback(address)] == []
 
 
 @pytest.fixture(scope="session")

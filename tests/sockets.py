@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,16 +16,38 @@ _UNCONNECTED = "07"  # state of a UDP socket that takes from everybody
 
 def list_open_addresses(root: int) -> list[str]:
     """List "process address:port" of the sockets on which process `root` or a descendant takes data from others."""
-    found = []
-    for pid in list_descendants(root):
-        inodes = _list_socket_inodes(pid)
-        for table in ("tcp", "tcp6", "udp", "udp6"):
-            with suppress(OSError):
-                for line in (Path("/proc") / str(pid) / "net" / table).read_text().splitlines()[1:]:
-                    words = line.split()
-                    if words[9] in inodes and words[3] == (_LISTENS if table.startswith("tcp") else _UNCONNECTED):
-                        found.append(f"{pid} {_decode_address(words[1])}")
-    return sorted(set(found))
+    tables = {"tcp", "tcp6", "udp", "udp6"}
+    return sorted({address for pid in list_descendants(root) for address in _list_addresses(pid, tables)})
+
+
+@contextmanager
+def watch_listening(root: int, *, every_s: float) -> Iterator[set[str]]:
+    """Yield a set that fills with the addresses on which processes below `root` listen, as seen from time to time.
+
+    Torchrun's own meeting point is left out: it listens on all interfaces, whatever it is told.
+
+    Args:
+        root: the process whose descendants are watched; its own sockets are not.
+        every_s: seconds from one look to the next.
+    """
+    seen: set[str] = set()
+    is_over = threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(every_s):
+            for pid in list_descendants(root)[1:]:
+                with suppress(OSError):
+                    words = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
+                    if b"torch.distributed.run" not in words:
+                        seen.update(f"{address} {words}" for address in _list_addresses(pid, {"tcp", "tcp6"}))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def is_loopback(address: str) -> bool:
@@ -33,15 +57,26 @@ def is_loopback(address: str) -> bool:
 
 
 def list_descendants(root: int) -> list[int]:
-    """List `root` and all processes below it."""
+    """List `root` and all processes below it, parents first."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    tree = {root}
-    while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
-        tree |= more
-    return sorted(tree)
+    tree = [root]
+    while more := [pid for pid, parent in parents.items() if parent in tree and pid not in tree]:
+        tree += sorted(more)
+    return tree
+
+
+def _list_addresses(pid: int, tables: Set[str]) -> Iterator[str]:
+    if not (inodes := _list_socket_inodes(pid)):
+        return
+    for table in tables:
+        with suppress(OSError):
+            for line in (Path("/proc") / str(pid) / "net" / table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[9] in inodes and words[3] == (_LISTENS if table.startswith("tcp") else _UNCONNECTED):
+                    yield f"{pid} {_decode_address(words[1])}"
 
 
 def _list_socket_inodes(pid: int) -> set[str]:
