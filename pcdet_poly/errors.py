@@ -80,9 +80,14 @@ def _print_line(text: str) -> None:
 
 
 def suggest_word(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" with the nearest of `words`, or an empty text where none is near."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return "; did you mean 'x'?" with the nearest of `words`, or an empty text where none is near.
+
+    Of words that begin with `word` all are named, up to three.
+    """
+    words = list(words)
+    longer = [each for each in words if len(word) > 2 and each.startswith(word)]
+    close = longer if 0 < len(longer) <= 3 else difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def suggest_path(path: str | Path) -> str:
