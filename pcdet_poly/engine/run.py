@@ -142,7 +142,7 @@ class Run:
 
 
 def read_log_file(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log.jsonl so far; a half-written last one is left out. Raises UserError at a damaged one."""
+    """Return the lines of a log.jsonl so far; not a half-written last one. Raises UserError at a damaged one."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     return [_parse_line(line, f"{path}: line {i}") for i, line in enumerate(lines, start=1) if line.endswith(b"\n")]
 

@@ -9,7 +9,7 @@ import resource
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,25 +129,37 @@ def _read_all(
         status = yield from _read_in_child(fmt, folder, files, damages, done, expected)
         done += status[0]
         if status[1] is not None:
-            yield (Outcome.HANG if status[1] in (signal.SIGPROF, signal.SIGALRM) else Outcome.CRASH), status[1].name
+            yield name_death(status[1])
             done += 1
         for path, sound in files.items():
             path.write_bytes(sound)
 
 
+def name_death(signum: signal.Signals) -> tuple[Outcome, str]:
+    """Name how a reading process died: of our alarm, or of what it read."""
+    return (Outcome.HANG if signum in (signal.SIGPROF, signal.SIGALRM) else Outcome.CRASH), signum.name
+
+
 def _read_in_child(
     fmt: Format, folder: Path, files: dict[Path, bytes], damages: list[Damage], done: int, expected: str
 ) -> Any:
+    readings = (lambda damage=damage: _read_damaged(fmt, folder, files, damage, expected) for damage in damages[done:])
+    number, signum = yield from judge_in_child(readings, MORE_MEMORY)
+    assert signum or number == len(damages) - done, f"{fmt.name}: the reading process ended early"
+    return number, signum
+
+
+def judge_in_child(readings: Iterable[Callable[[], tuple[Outcome, str]]], memory: int) -> Any:
+    """Yield what each of `readings` gives in a forked process that gets `memory` bytes; at last how it ended."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
         try:
             with os.fdopen(writing, "w", buffering=1) as pipe:
-                _limit_process()
-                for damage in damages[done:]:
-                    outcome, what = _read_damaged(fmt, folder, files, damage, expected)
-                    pipe.write(f"{outcome}\t{what}\n")
+                _limit_process(memory)
+                for read in readings:
+                    pipe.write("\t".join(read()) + "\n")
         finally:
             os._exit(0)
     os.close(writing)
@@ -158,15 +170,14 @@ def _read_in_child(
             yield Outcome(outcome), what
             number += 1
     _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or number == len(damages) - done, f"{fmt.name}: the reading process ended early"
     return number, signal.Signals(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else None
 
 
-def _limit_process() -> None:
+def _limit_process(memory: int) -> None:
     """A reader that never ends, or that fills the memory, is found out."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MORE_MEMORY,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + memory,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -175,29 +186,37 @@ def _read_damaged(
 ) -> tuple[Outcome, str]:
     sound = files[damage.path]
     damage.path.write_bytes(damage.apply(sound))
+    try:
+        outcome, what = judge_reading(lambda: digest(fmt.read(folder)), folder, expected)
+    finally:
+        damage.path.write_bytes(sound)
+    other = outcome is Outcome.SILENTLY_WRONG and not fmt.checksum
+    return (Outcome.OTHER_DATA if other else outcome), what
+
+
+def judge_reading(read: Callable[[], str], folder: Path, expected: str | None) -> tuple[Outcome, str]:
+    """Call `read`, which gives the digest of what is read from `folder`; how that ended."""
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     signal.alarm(REAL_SECONDS)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = digest(fmt.read(folder))
+            found = read()
     except UserError as error:
         return _judge_message(str(error), folder)
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        return Outcome.TRACEBACK, f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}: {error}"[
-            :300
-        ].replace("\n", " ")
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        return Outcome.TRACEBACK, ascii(f"{type(error).__name__} at {where}: {error}")[1:300]
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        damage.path.write_bytes(sound)
     if found == expected:
         return Outcome.EQUAL, ""
     if said.getvalue():
         return Outcome.DETECTED, said.getvalue().splitlines()[0]
-    return (Outcome.SILENTLY_WRONG if fmt.checksum else Outcome.OTHER_DATA), ""
+    return Outcome.SILENTLY_WRONG, ""
 
 
 def _judge_message(message: str, folder: Path) -> tuple[Outcome, str]:

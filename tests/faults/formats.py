@@ -17,11 +17,12 @@ from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.bank.object_bank import ObjectBank
-from pcdet_poly.data.convert.from_npz import read_npz_frame
+from pcdet_poly.data.convert.from_npz import read_npz_folder
 from pcdet_poly.data.convert.point_clouds import read_cloud
 from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, save_checkpoint
 from pcdet_poly.engine.run import read_log_file
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
@@ -144,6 +145,14 @@ def _make_npz_frame(folder: Path) -> list[Path]:
     return [folder / "0.npz"]
 
 
+def _read_npz_frames(folder: Path) -> Any:
+    return load_npz(folder / "0.npz"), list(read_npz_folder(folder, lambda num_bytes: None, _raise_error))
+
+
+def _raise_error(error: UserError) -> None:
+    raise error
+
+
 def _make_configs(folder: Path) -> list[Path]:
     (folder / "tiny.yaml").write_text(dump_config(Config.model_validate(TINY)))
     (folder / "child.yaml").write_text("base: tiny.yaml\ntrain: {epochs: 7, learning_rate: 1e-3}\n")
@@ -219,8 +228,7 @@ FORMATS = (
     Format("log.jsonl, config.yaml of a run", "", lambda folder: [
            path for path in _make_finished_sweep(folder) if path.suffix in (".jsonl", ".yaml")], _read_logs),
     Format("evaluation's .npz", _ZIP, _make_flat_arrays, lambda folder: read_flat_arrays(folder / "both.npz")),
-    Format("frames to import (.npz)", _ZIP, _make_npz_frame, lambda folder: (load_npz(folder / "0.npz"),
-           read_npz_frame(folder / "0.npz", segment="s", timestamp_us=0, class_map={}))),
+    Format("frames to import (.npz)", _ZIP, _make_npz_frame, _read_npz_frames),
     Format("Waymo Objects (.bin)", "", _make_objects, lambda folder: (
            read_prediction_file(folder / "predictions.bin"), read_label_file(folder / "labels.bin"))),
     Format("config (YAML)", "", _make_configs, lambda folder: load_config(folder / "child.yaml")),

@@ -185,11 +185,13 @@ def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader,
         frame = read_frame(directory, i)
         objects += cut_objects(frame, position=part.first + i, segment=part.number, features=header.features)
         advance(1)
-    with (
-        pa.OSFile(str(_part_file_path(folder, part)), "wb") as file,
-        pa.ipc.new_file(file, make_schema(header)) as writer,
-    ):
-        writer.write_batch(encode_objects(objects, header))
+    path = _part_file_path(folder, part)
+    try:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
+            writer.write_batch(encode_objects(objects, header))
+    except OSError as error:
+        error.filename = error.filename or str(path)  # pyarrow does not say which
+        raise
 
 
 def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) -> None:

@@ -25,6 +25,7 @@ _KEYWORDS = frozenset(
 )
 _SIZES = struct.Struct("<II")  # of compressed and of decompressed data
 _MAX_HEADER_BYTES = 1 << 16
+_MAX_LENGTH = 1 << 16  # of a field; descriptors of points have some hundred numbers
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _parse_header(data: bytes, path: Path) -> _Header:
     if not len(names) == len(sizes) == len(kinds) == len(counts) or not names:
         raise UserError(f"{path}: FIELDS, SIZE, TYPE and COUNT differ in length; write it again")
     fields = tuple(
-        (name, _find_kind(kind, size, path), parse_count(count, f"{path}: COUNT"))
+        (name, _find_kind(kind, size, path), _parse_length(count, path))
         for name, kind, size, count in zip(names, kinds, sizes, counts, strict=True)
     )
     return _Header(fields, num_points, " ".join(lines["DATA"]), position)
@@ -84,6 +85,13 @@ def _parse_header(data: bytes, path: Path) -> _Header:
 
 def _parse_number(lines: dict[str, list[str]], keyword: str, path: Path) -> int:
     return parse_count(" ".join(lines.get(keyword, ["nothing"])), f"{path}: {keyword}")
+
+
+def _parse_length(count: str, path: Path) -> int:
+    """Parse how many numbers a field has per point."""
+    if (length := parse_count(count, f"{path}: COUNT")) > _MAX_LENGTH:
+        raise UserError(f"{path}: COUNT {length}; at most {_MAX_LENGTH} numbers per point can be read; write it again")
+    return length
 
 
 def _find_kind(kind: str, size: str, path: Path) -> str:
