@@ -51,6 +51,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 @pytest.fixture
 def page(browser: Page, file: Path) -> Page:
     """The page, opened anew."""
+    browser.resize(1000, 700)
     browser.open(file, scheme="dark")
     return browser
 
@@ -178,9 +179,20 @@ def test_nothing_is_asked_for_and_the_policy_stops_what_would_be(page: Page, fil
     assert page.evaluate(stopped) == "connect-src"
 
 
+def test_on_a_narrow_screen_the_bar_is_one_row_that_scrolls(browser: Page, file: Path) -> None:
+    browser.resize(400, 800)
+    browser.open(file)
+    size = "(({ offsetHeight, scrollWidth, clientWidth }) => [offsetHeight, scrollWidth, clientWidth])"
+    bar = browser.evaluate(f"{size}(document.getElementById('bar'))")
+    assert bar[0] < 60
+    assert bar[1] > bar[2]
+    assert browser.evaluate("document.documentElement.scrollWidth") == 400
+
+
 @pytest.mark.skipif(AXE is None, reason="axe-core is not installed (requirements-dev.txt)")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Page, file: Path, scheme: str) -> None:
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_axe_finds_nothing_serious(browser: Page, file: Path, scheme: str, width: int) -> None:
+    browser.resize(width, 700)
     browser.open(file, scheme=scheme)
     browser.press("h")
     browser.press("o")
