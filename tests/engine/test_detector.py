@@ -17,6 +17,7 @@ from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.engine.train import train
+from pcdet_poly.errors import UserError
 from tests.tiny import frame
 from tests.tolerances import NETWORK
 
@@ -108,3 +109,43 @@ def test_the_package_has_it_and_loads_nothing_heavy_before() -> None:
     assert pcdet_poly.Detector is Detector
     with pytest.raises(AttributeError, match="no attribute 'detector_'"):
         pcdet_poly.detector_  # noqa: B018
+
+
+def test_a_broken_point_is_left_out_and_told(folder: Path) -> None:
+    detector = Detector.load(folder)
+    points = frame(0).points[:, :5].copy()
+    wanted = detector(np.delete(points, [5, 9], axis=0))
+    points[5, 3], points[9, 4] = np.nan, np.inf
+    with pytest.warns(UserWarning, match="2 points are not finite and were left out"):
+        found = detector(points)
+    np.testing.assert_array_equal(found.box, wanted.box)
+    np.testing.assert_array_equal(found.score, wanted.score)
+
+
+def test_clouds_that_cannot_or_may_not_be_meant(folder: Path) -> None:
+    detector = Detector.load(folder)
+    with pytest.raises(UserError, match="half of the points are farther than"):
+        detector(frame(0).points[:, :5] * np.array([1000, 1000, 1000, 1, 1], np.float32))
+    with pytest.warns(UserWarning, match="from 0 to 255"):
+        detector(frame(0).points[:, :5] * np.array([1, 1, 1, 255, 1], np.float32))
+
+
+def test_the_command_names_formats_and_prints_warnings(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.column_stack([frame(0).points[:, :4], np.arange(450) % 32]).astype(np.float32)
+    rows[:, 3] *= 255
+    rows[7, 0] = np.nan
+    rows.tofile(tmp_path / "a.pcd.bin")
+    words = ["detect", str(folder), str(tmp_path / "a.pcd.bin"), "--output", str(tmp_path / "out")]
+    assert main([*words, "--format", "nuscenes,svg"]) == 0
+    said = capsys.readouterr()
+    assert "449 points" in said.out
+    assert said.err == f"warning: {tmp_path / 'a.pcd.bin'}: 1 points are not finite and were left out\n"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.pcd.bin.json", "a.pcd.bin.svg"]
+    assert main([*words, "--bin-columns", "5"]) == 2
+    assert "say --format nuscenes" in capsys.readouterr().err
+    assert main([*words, "--format", "kitti,nuscenes"]) == 2
+    assert "clouds have one format" in capsys.readouterr().err
+    assert main([*words, "--format", "kity"]) == 2
+    assert "clouds are kitti, nuscenes" in capsys.readouterr().err

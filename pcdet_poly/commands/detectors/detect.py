@@ -101,7 +101,8 @@ def _print_warnings(path: Path) -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for warning in found:
-        print(f"warning: {path}: {warning.message}", file=sys.stderr)
+        text = str(warning.message).removeprefix(f"{path}: ")
+        print(f"warning: {path}: {text}", file=sys.stderr)
 
 
 class _SplitFormats(argparse.Action):
