@@ -8,6 +8,7 @@ import numpy as np
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions, decide_level
+from pcdet_poly.evaluation.checks.rows import check_scores
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, GroundTruth
 
 Limits = tuple[float, float, float, float]  # x0, y0, x1, y1, metres
@@ -36,21 +37,19 @@ def build_evaluation_set(
         The set; its frames are called "0", "1" and so on.
 
     Raises:
-        UserError: the lists differ in length, or a box, label or class is one that the metrics cannot take.
+        UserError: the lists differ in length, or a box, score, label or class is one that the metrics cannot take.
     """
     num = len(detections)
     for name, given in (("ground truths", ground_truth), ("no_label_zone", no_label_zone), ("segments", segments)):
         if given is not None and len(given) != num:
             raise UserError(f"{num} frames of detections but {len(given)} of {name}; give one for each frame")
     frames = tuple(str(i) for i in range(num))
+    predictions = tabulate_predictions(
+        detections, class_names=class_names, frame_names=frames, no_label_zone=no_label_zone, type_names=type_names
+    )
+    check_scores(predictions.score, "detections")
     return EvaluationSet(
-        tabulate_predictions(
-            detections,
-            class_names=class_names,
-            frame_names=frames,
-            no_label_zone=no_label_zone,
-            type_names=type_names,
-        ),
+        predictions,
         tabulate_objects(ground_truth, class_names=class_names, frame_names=frames, type_names=type_names),
         frames,
         tuple(segments) if segments is not None else ("",) * num,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, save_checkpoint
 from pcdet_poly.engine.run import start_run
 from pcdet_poly.engine.state import build_seeded_recipe
-from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
+from pcdet_poly.errors import UserError
+from pcdet_poly.evaluation import evaluate, read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.provenance import DataRecord, Provenance
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, Frame, GroundTruth
 from tests.tiny import TINY, frame
@@ -406,3 +408,11 @@ def test_waymos_files_are_checked_alike(world: World, tmp_path: Path, capsys: py
     path.write_bytes(2 * path.read_bytes())  # joined twice
     code, _, err = call(capsys, "evaluate", path, world.folder / "labels.bin", "--frames", "union")
     assert (code, "30 of 60 boxes are there twice" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["per cent", "logits", "NaN scores"])
+def test_the_python_api_refuses_such_scores_too(world: World, name: str) -> None:
+    make, _, expected = WRONG_ROWS[name]
+    truths = [one.ground_truth for one in world.frames]
+    with pytest.raises(UserError, match=re.escape(expected)):
+        evaluate(make(world), truths, class_names=WAYMO_CLASSES)

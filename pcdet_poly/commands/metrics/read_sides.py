@@ -21,7 +21,7 @@ from pcdet_poly.evaluation.box_tables import EvaluationSet, EvaluationSide, Obje
 from pcdet_poly.evaluation.checks.frames import join_checked
 from pcdet_poly.evaluation.checks.placement import find_confused_classes
 from pcdet_poly.evaluation.checks.rows import check_scores, check_side
-from pcdet_poly.evaluation.files.any_file import PredictionsFile, read_labels, read_predictions_file
+from pcdet_poly.evaluation.files.any_file import PredictionsFile, check_exists, read_labels, read_predictions_file
 from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.evaluation.tabulate import number_types, tabulate_objects
@@ -53,6 +53,10 @@ def read_sets(options: argparse.Namespace) -> list[EvaluatedSet]:
     """Read, check and join what PREDICTIONS and --against give together with LABELS: one set or two."""
     if options.predictions.suffix == ".npz" and not options.labels:
         return [_read_arrays(options)]
+    if not options.labels and not (options.predictions / "config.yaml").is_file():
+        raise UserError(f"{options.predictions}: labels are missing; name their file or folder behind it")
+    for path in options.labels:
+        check_exists(path)
     types = load_config(find_config(options.config)).evaluation.metrics.type_names if options.config else None
     paths = [path for path in (options.predictions, options.against) if path]
     files = [read_predictions_file(path, types) for path in paths]
@@ -112,11 +116,9 @@ def _read_arrays(options: argparse.Namespace) -> EvaluatedSet:
 def _read_all_labels(options: argparse.Namespace, types: tuple[str, ...]) -> _Labels:
     """Read LABELS, or of a run's folder its data.val; `types` are the objects that the metrics know."""
     given = options.labels
-    if not given and (options.predictions / "config.yaml").is_file():
+    if not given:
         config = load_config(options.predictions / "config.yaml")
         return _read_store_labels(config.data.val, types, every=config.data.val_every)
-    if not given:
-        raise UserError(f"{options.predictions}: labels are missing; name their file or folder behind it")
     if all(path.is_dir() for path in given):
         return _read_store_labels(list(map(str, given)), types)
     if len(given) > 1:

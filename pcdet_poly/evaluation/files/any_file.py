@@ -61,18 +61,19 @@ def find_detections_file(path: Path) -> Path:
     """Return `path` itself, or the detections of the run whose folder it is. Raises UserError where there are none."""
     if path.is_dir():
         path = path / DETECTIONS_FILE
-    _check_exists(path)
+    check_exists(path)
     return path
 
 
 def read_labels(path: Path, *, camera_only: bool = False) -> EvaluationSide[Objects]:
     """Read labelled objects of Waymo's .bin, with `camera_only` as in Waymo's camera-only challenge."""
-    _check_exists(path)
+    check_exists(path)
     if path.suffix != ".bin":
         raise UserError(f"{path}: labels are read from .bin (Waymo's Objects) or the folder of a frame store")
     return read_label_file(path, camera_only=camera_only)
 
 
-def _check_exists(path: Path) -> None:
+def check_exists(path: Path) -> None:
+    """Raise UserError where there is no such file or folder; it names the nearest one."""
     if not path.exists():
         raise UserError(f"{path}: no such file{suggest_path(path) or '; check the path'}")
