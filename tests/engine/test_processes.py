@@ -14,7 +14,7 @@ import torch
 from conftest import frame
 from process_groups import start_group
 from torch import Tensor
-from two_processes import MODELS, config_of, gradients_of_steps, norm_cases, through, train_in
+from two_processes import MODELS, config_of, gradients_of_steps, matched_steps, norm_cases, through, train_in
 
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.distributed import (
@@ -150,6 +150,19 @@ def test_losses_gradients_and_statistics_of_a_step_equal_the_large_batchs(
             assert torch.equal(ours[0][name], ours[1][name]), name
             # Small gradients are what is left of large ones that cancel: the largest counts.
             torch.testing.assert_close(ours[0][name], tensor, rtol=1e-3, atol=1e-4 * scale_of(step), msg=name)
+
+
+def test_a_matched_loss_has_one_ratio_in_both_processes_that_of_a_batch_twice_as_large(
+    results: list[dict[str, Any]],
+) -> None:
+    """Sums of at most 384 slopes of one sign, and running means of four of them: see tests/tolerances.py."""
+    wanted = matched_steps(slice(0, 2))
+    for first, second, large in zip(results[0]["matched"], results[1]["matched"], wanted, strict=True):
+        for name, tensor in large.items():
+            assert torch.equal(first[name], second[name]), name
+            torch.testing.assert_close(first[name], tensor, rtol=1e-4, atol=0)
+    own = matched_steps(slice(0, 1))[-1]["weights"]  # of one process's frames alone, which would not pass
+    assert ((own - wanted[-1]["weights"]).abs() > 1e-3 * wanted[-1]["weights"]).any()
 
 
 def scale_of(step: dict[str, Tensor]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from conftest import TINY
 from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.losses import HeatmapFocalConfig
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import load_training_batches
 from pcdet_poly.distributed import (
@@ -27,6 +29,8 @@ from pcdet_poly.engine.frames import open_training_frames
 from pcdet_poly.engine.processes import average_gradients, join_processes
 from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.state import build_seeded_recipe
+from pcdet_poly.losses.classification import heatmap_loss
+from pcdet_poly.losses.gradient_match import MatchedLoss
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 
@@ -108,6 +112,21 @@ def gradients_of_steps(config: Config, frames: FrameDataset) -> list[dict[str, T
     return found
 
 
+def matched_steps(part: slice) -> list[dict[str, Tensor]]:
+    """What a matched loss has measured, and its weights, after each of four steps on these frames of two."""
+    generator = torch.Generator().manual_seed(3)
+    cfg = HeatmapFocalConfig(epsilon=2.0, match="step", match_apart=True)
+    loss, found = MatchedLoss(heatmap_loss, cfg), []
+    for step in range(4):
+        logits = torch.randn((2, 3, 8, 8), generator=generator) - step
+        target = torch.rand((2, 3, 8, 8), generator=generator)
+        target[target > 0.9] = 1
+        loss(logits[part], target[part], cfg, progress=1.0)
+        assert loss.sums is not None
+        found.append({"sums": loss.sums, "weights": loss.compute_weights()})
+    return found
+
+
 def train_in(folder: Path, config: Config) -> None:
     frames = open_training_frames(config)
     run, recipe = prepare_run(config, frames, folder, CPU, resume=True)
@@ -118,11 +137,14 @@ def stopped_and_resumed(folder: Path, config: Config) -> bool:
     """Ask one process alone to stop, then go on; whether all had stopped."""
     real = loop.stop_if_asked_anywhere
     calls = 0
+    requests = []
 
     def check(stop: Any) -> None:
         nonlocal calls
         calls += 1
-        stop.asked = stop.asked or (rank() == 1 and calls == STOP_BEFORE)
+        requests.append(stop)
+        if rank() == 1 and calls == STOP_BEFORE:
+            stop.note(signal.SIGINT)
         real(stop)
 
     loop.stop_if_asked_anywhere = check
@@ -131,6 +153,7 @@ def stopped_and_resumed(folder: Path, config: Config) -> bool:
         train_in(folder, config)
     except KeyboardInterrupt:
         stopped = True
+        requests[-1].signum = None  # in life another process goes on, which nobody asked
     loop.stop_if_asked_anywhere = real
     train_in(folder, config)
     return stopped
@@ -162,6 +185,7 @@ def main(folder: Path, store: str) -> None:
         for model in MODELS:
             config = config_of(store, model, batch_size=1)
             results[model] = gradients_of_steps(config, open_training_frames(config))
+        results["matched"] = matched_steps(slice(rank(), rank() + 1))
         config = config_of(store, batch_size=1)
         train_in(folder / "two", config)
         results["stopped"] = stopped_and_resumed(folder / "parts", config)

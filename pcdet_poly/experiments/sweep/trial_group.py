@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,10 +23,11 @@ def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> 
         num_gpus: 0 for the CPU, 1 for a GPU.
 
     Returns:
-        The exit code: 0, 1 where a trial failed, 130 where somebody asked to stop.
+        The exit code: 0, or 1 where a trial failed.
 
     Raises:
         UserError: what ends all of them.
+        KeyboardInterrupt: where somebody asked to stop; all have saved.
     """
     from pcdet_poly.config.load import load_config
     from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
@@ -50,9 +50,9 @@ def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> 
                 runs[name] = prepare_run(config, frames, folder.run_path(name), device, resume=True)
         try:
             errors = train_in_lockstep(list(runs.values()), frames, validation)
-        except KeyboardInterrupt:
-            print("stopped and saved; run the sweep again to go on", file=sys.stderr)
-            return 130
+        except KeyboardInterrupt as stop:
+            stop.add_note("saved; run the sweep again to go on")
+            raise
     for name, error in zip(runs, errors, strict=True):
         ends.record(name, error)
     return 1 if ends.num_failed else 0
