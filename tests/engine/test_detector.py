@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pcdet_poly.commands.main import main
-from pcdet_poly.engine.checkpoint import load_checkpoint, load_model
+from pcdet_poly.engine.checkpoint import config_hash, config_values, load_checkpoint, load_model
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.evaluate import evaluate_recipe
 from pcdet_poly.engine.frames import open_training_frames
@@ -76,7 +76,10 @@ def test_the_command_writes_a_picture_and_boxes(
         "b.bin.png",
         "b.bin.json",
     }
-    boxes = json.loads((tmp_path / "out/a.npy.json").read_text())["boxes"]
+    written = json.loads((tmp_path / "out/a.npy.json").read_text())
+    boxes, made_by = written["boxes"], written["made_by"]
+    assert (made_by["run"], made_by["classes"]) == (folder.name, ["VEHICLE", "PEDESTRIAN", "CYCLIST"])
+    assert made_by["config_hash"] == config_hash(config_values(Detector.load(folder).config))
     found = Detector.load(folder)(frame(0).points[:, :5])
     assert len(boxes) == (found.score >= 0.05).sum() > 0
     assert boxes[0]["x"] == pytest.approx(float(found.box[0, 0]))

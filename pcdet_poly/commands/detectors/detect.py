@@ -164,6 +164,7 @@ def _raise_points(frame: Frame, metres: float) -> Frame:
 
 def _write_detections(path: Path, frame: Frame, found: Detections, config: Config, options: argparse.Namespace) -> None:
     from pcdet_poly.data.load.collate import move_zones_to_vehicle, relabel_objects
+    from pcdet_poly.engine.provenance import describe_detector
     from pcdet_poly.files import write_json
     from pcdet_poly.visualization.bev import draw_bev
 
@@ -182,7 +183,11 @@ def _write_detections(path: Path, frame: Frame, found: Detections, config: Confi
             theme=options.theme,
             zones=move_zones_to_vehicle(frame),
         )
-    write_json(path.with_name(path.name + ".json"), _describe_boxes(found, config.data.classes))
+    made_by = {
+        "classes": config.data.classes,
+        **describe_detector(split_run(options.run, "last")[0].name, config).to_json(),
+    }
+    write_json(path.with_name(path.name + ".json"), _describe_boxes(found, config.data.classes) | {"made_by": made_by})
 
 
 def _describe_boxes(found: Detections, class_names: tuple[str, ...]) -> dict[str, Any]:
