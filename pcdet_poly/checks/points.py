@@ -18,9 +18,7 @@ _FEW = 100  # points that say nothing of scales
 
 def has_finite_points(points: np.ndarray) -> bool:
     """Whether all numbers of points (P, C) are finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = np.add.reduce(points, axis=None)  # four times as fast as isfinite; NaN and infinity never vanish in it
-    return bool(np.isfinite(total)) or bool(np.isfinite(points).all())
+    return bool(np.isfinite(points).all())
 
 
 def drop_broken_points(points: np.ndarray) -> np.ndarray:
