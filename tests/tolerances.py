@@ -12,9 +12,14 @@ Numbers that stand in tests without a name follow one of these arguments:
 - `rtol=1e-12`, `1e-9`: the same in float64 (2**-53), with at least a thousand times as much room.
 - `atol=1e-6`: one rounding of a float32 below 16. `atol=2e-5`: three of a coordinate below 100 m.
 - `atol=1 / 512`: half the step of 1/256 m in which a frame store keeps coordinates.
+
+Means and spreads of random draws may differ from what they estimate by four standard errors (`error_of_mean`,
+`error_of_spread`). The draws are fixed by a seed and made of integers, so that a test which passes does so everywhere.
 """
 
 from __future__ import annotations
+
+import math
 
 FLOAT32_ROUNDING = 2.0**-24
 BFLOAT16_ROUNDING = 2.0**-8  # eight significant bits
@@ -40,3 +45,23 @@ def float32_sum_error(num_terms: int, largest: float) -> float:
         largest: bound on the magnitude of a product.
     """
     return 2 * num_terms * FLOAT32_ROUNDING * num_terms * largest
+
+
+def error_of_mean(deviation: float, num_draws: int) -> float:
+    """Return four standard errors of the mean of independent draws.
+
+    Args:
+        deviation: standard deviation of a draw.
+        num_draws: how many there are.
+    """
+    return 4 * deviation / math.sqrt(num_draws)
+
+
+def error_of_spread(num_draws: int, *, kurtosis: float = 3.0) -> float:
+    """Return four standard errors of the standard deviation of independent draws, as a share of it.
+
+    Args:
+        num_draws: how many there are.
+        kurtosis: fourth moment over the variance squared: 3 of a normal, 9 of an exponential distribution.
+    """
+    return 4 * math.sqrt((kurtosis - 1) / (4 * num_draws))

@@ -20,6 +20,7 @@ from pcdet_poly.experiments.arm_tests import (
 from pcdet_poly.experiments.cross_fit import choose_crosswise
 from pcdet_poly.experiments.simulate_rules import error_rates
 from pcdet_poly.experiments.simulate_rules.error_rates import CONTRAST, StudyKind, format_row, list_kinds, measure_rates
+from tests.tolerances import error_of_mean
 
 NUM = 1000
 MOST = 0.06 + 2 * 0.007
@@ -68,7 +69,8 @@ def test_an_error_pooled_over_unlike_arms_would_err() -> None:
 
 def test_an_arm_that_spreads_more_is_noticed() -> None:
     points = np.random.default_rng(0).standard_normal((20, 6, 500))
-    assert find_unlike_spreads(points).mean() == pytest.approx(0.2, abs=0.06)
+    error = error_of_mean(np.sqrt(0.2 * 0.8), 500)
+    assert find_unlike_spreads(points).mean() == pytest.approx(0.2, abs=error)
     points[:, -1] *= 2
     assert find_unlike_spreads(points).mean() > 0.95
     weights = np.array([-1.0, 0, 0, 0, 0, 1])
