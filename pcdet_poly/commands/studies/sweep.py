@@ -39,6 +39,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=parse_positive_int, help="processes at a time (default: cores / threads)"
     )
+    parser.add_argument(
+        "--first-seeds", metavar="N", type=parse_positive_int, help="train the first N seeds alone; a larger N goes on"
+    )
     add_plugin(parser)
 
 
@@ -50,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     from pcdet_poly.experiments.sweep.schema import read_sweep
 
     sweep = read_sweep(path)
+    if options.first_seeds:
+        sweep = sweep.keep_first_seeds(options.first_seeds)
     output = options.output or Path("sweeps") / path.stem
     if sweep.halving is None:
         return 1 if _run_sweep(options, sweep, path, output)[1] else 0

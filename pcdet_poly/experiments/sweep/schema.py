@@ -110,6 +110,11 @@ class Sweep(Section):
         number = self.seeds.index(seed)
         return {key: values[number] for key, values in self.per_seed.items()} | {"train.seed": seed}
 
+    def keep_first_seeds(self, count: int) -> Self:
+        """Return the sweep with its first `count` seeds alone, each with its own settings."""
+        per_seed = {key: values[:count] for key, values in self.per_seed.items()}
+        return self.model_copy(update={"seeds": self.seeds[:count], "per_seed": per_seed})
+
     @property
     def all_arms(self) -> tuple[Arm, ...]:
         """The arms by name, then those of the grid."""

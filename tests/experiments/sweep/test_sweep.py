@@ -48,6 +48,14 @@ def test_trials_are_models_by_arms_by_seeds_with_whole_configs(sweep_file: Path)
     assert {trial.config.train.epochs for trial in trials} == {7}
 
 
+def test_the_first_seeds_alone_are_the_same_trials_with_their_own_settings(sweep_file: Path) -> None:
+    whole = planned(sweep_file, per_seed={"augment.rotation_rad": [0.1, 0.2]})
+    first = list_trials(whole.keep_first_seeds(1), sweep_file.parent)
+    assert first == list_trials(whole, sweep_file.parent)[:3]
+    assert {trial.config.augment.rotation_rad for trial in first} == {0.1}
+    assert whole.keep_first_seeds(7) == whole
+
+
 def test_a_grid_is_every_combination() -> None:
     grid = {"classification.epsilon": [-0.4, 1], "train.batch_size": [2]}
     arms = Sweep.model_validate(SWEEP | {"grid": grid}).all_arms
