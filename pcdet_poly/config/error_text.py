@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -47,9 +48,15 @@ def describe_errors(error: ValidationError, origins: Mapping[tuple[str, ...], st
     mistakes = [_Mistake.from_details(**details) for details in error.errors(include_url=False)]
     key = _recover_key(mistakes[0].location)
     text = _describe_mistake(key, mistakes[0])
-    if origin := _find_origin(key, origins):
+    if origin := _find_origin(key or _find_named_key(text), origins):
         text = f"{origin}: {text}"
     return f"{text} (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else text
+
+
+def _find_named_key(text: str) -> tuple[str, ...]:
+    """Return the key that the text about a whole config begins with, as in "data.classes: ...", if any."""
+    named = re.match(r"([a-z_]+\.[a-z_.]+)(?=: | = )", text)
+    return tuple(named[1].split(".")) if named else ()
 
 
 def _describe_mistake(key: tuple[str, ...], mistake: _Mistake) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
+from pcdet_poly.evaluation.files.metrics_file import read_metrics
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
-from pcdet_poly.experiments.report.read_sweep import read_finished_sweep
 from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder, read_description
+from pcdet_poly.experiments.sweep.pairing import Pairing
 from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
@@ -186,21 +186,23 @@ def _make_finished_sweep(folder: Path) -> list[Path]:
         for trial in trials:
             train_here(sweep, trial.name)
     run = sweep.run_path(trials[1].name)
-    files = [run / name for name in ("metrics.json", "pairing.json", "log.jsonl", "config.yaml", "detections.parquet")]
+    files = [run / name for name in ("metrics.json", "pairing.json", "log.jsonl", "config.yaml")]
     return [sweep.path / "sweep.json", sweep.end_path(trials[1].name), *files]
 
 
-def _read_finished_sweep(folder: Path) -> Any:
-    """Read what the report is computed from. A trial that cannot be read is left out and named."""
+def _read_records(folder: Path) -> Any:
+    """Read what the next round of a sweep, and the report, take from the files of trials."""
     sweep = SweepFolder(folder / "sweep")
-    found = read_finished_sweep(sweep)
-    for trial in found.excluded:
-        print(f"{trial.trial}: {trial.reason}", file=sys.stderr)
-    (detector,) = found.detectors
-    runs = {arm: dict(by_seed) for arm, by_seed in detector.runs.items()}
-    tables = {arm: [run.evaluator.compute().entries for run in by_seed.values()] for arm, by_seed in runs.items()}
-    ends = [sweep.read_end(trial.name) for trial in read_description(sweep).trials]
-    return read_description(sweep), tables, ends, [run.pairing for by_seed in runs.values() for run in by_seed.values()]
+    description = read_description(sweep)
+    names = [trial.name for trial in description.trials]
+    tables = [read_metrics(sweep.run_path(name) / "metrics.json") for name in names]
+    entries = [(table.entries, table.intervals, step) for table, step in tables]
+    return (
+        description,
+        entries,
+        [sweep.read_end(name) for name in names],
+        [Pairing.read(sweep.pairing_path(name)) for name in names],
+    )
 
 
 def _read_logs(folder: Path) -> Any:
@@ -222,9 +224,9 @@ FORMATS = (
     Format("detections.parquet", "CRC-32C of each column", _make_detections,
            lambda folder: read_detections(folder / "detections.parquet")),
     Format("object bank", "CRC-32 of each object and of the columns", _make_bank, _read_bank),
-    Format("finished sweep", "CRC-32 of each .json; detections as above", lambda folder: [
+    Format("metrics, trials, sweep (.json)", "CRC-32 of each file", lambda folder: [
            path for path in _make_finished_sweep(folder) if path.suffix != ".jsonl" and path.suffix != ".yaml"],
-           _read_finished_sweep),
+           _read_records),
     Format("log.jsonl, config.yaml of a run", "", lambda folder: [
            path for path in _make_finished_sweep(folder) if path.suffix in (".jsonl", ".yaml")], _read_logs),
     Format("evaluation's .npz", _ZIP, _make_flat_arrays, lambda folder: read_flat_arrays(folder / "both.npz")),

@@ -27,8 +27,9 @@ def _allow_no_large_file() -> None:
 
 
 def _allow_few_descriptors() -> None:
-    num_open = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
-    resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + _DESCRIPTORS,) * 2)
+    taken = {int(name) for name in os.listdir("/proc/self/fd")}
+    free = [number for number in range(len(taken) + _DESCRIPTORS + 1) if number not in taken]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[_DESCRIPTORS],) * 2)
 
 
 LIMITS: dict[str, Callable[[], None]] = {

@@ -12,6 +12,7 @@ from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import ApTable, DetectionsFile, Evaluator, read_detections
 from pcdet_poly.evaluation.evaluator import resolve_cutoffs
+from pcdet_poly.evaluation.files.metrics_file import read_metrics
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.experiments.report.finished_sweep import (
     LOW_IOU_SHARE,
@@ -24,7 +25,6 @@ from pcdet_poly.experiments.report.labels import ValidationLabels, read_labels
 from pcdet_poly.experiments.sweep.description import SweepDescription, TrialRecord
 from pcdet_poly.experiments.sweep.folder import SweepFolder, read_description
 from pcdet_poly.experiments.sweep.pairing import Pairing, find_mismatch
-from pcdet_poly.files import read_checked_json
 
 _TOLERANCE = 1e-5  # largest difference of a metric between metrics.json and its recomputation
 
@@ -81,13 +81,13 @@ def read_trial(folder: SweepFolder, trial: TrialRecord, labels: ValidationLabels
         if not (path / file).is_file():
             raise UserError(f"incomplete: {file} is missing")
     run = Run(path, load_config(path / "config.yaml"), torch.device("cpu"))
-    metrics = read_checked_json(path / "metrics.json")
-    step, metrics_step = load_checkpoint(run.find_checkpoint("last")).step, metrics["meta"]["step"]
+    metrics, metrics_step = read_metrics(path / "metrics.json")
+    step = load_checkpoint(run.find_checkpoint("last")).step
     if step != metrics_step:
         raise UserError(f"metrics.json is of step {metrics_step}, the last checkpoint of step {step}")
     detections = read_detections(path / "detections.parquet")
     evaluator = _count_by_segment(run.config, run.config.evaluation.metrics, detections, labels)
-    _check_metrics(evaluator.compute(), ApTable.from_json(metrics))
+    _check_metrics(evaluator.compute(), metrics)
     low_iou = _count_by_segment(run.config, _lower_iou(run.config.evaluation.metrics), detections, labels)
     return FinishedRun(run, trial.seed, evaluator, low_iou, detections, Pairing.read(path / "pairing.json"))
 

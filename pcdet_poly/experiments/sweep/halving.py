@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation import ApTable
+from pcdet_poly.evaluation.files.metrics_file import read_metrics
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.questions import Contrast, MainMetric
 from pcdet_poly.experiments.sweep.schema import Arm, Sweep, Trial
-from pcdet_poly.files import read_checked_json
 
 # Any of these, if not 0, makes an arm one with a polynomial.
 _POLYNOMIAL = ("classification.epsilon", "classification.epsilon_background", "classification.epsilons")
@@ -127,7 +126,7 @@ def read_scores(folder: SweepFolder, trials: Sequence[Trial], main: MainMetric) 
 
 
 def _read_score(run: Path, trial: Trial, main: MainMetric) -> float:
-    table = ApTable.from_json(read_checked_json(run / "metrics.json"))
+    table, _ = read_metrics(run / "metrics.json")
     classes = trial.config.data.classes if main.classes == "learnt" else main.classes
     values = [table[main.box_type][f"OBJECT_TYPE_TYPE_{name}_LEVEL_{main.level}"][main.metric] for name in classes]
     return float(sum(values) / len(values))
