@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pcdet_poly.ops.dispatch import check_lengths, check_shape
 from pcdet_poly.ops.heading_bins import decode_heading
 from pcdet_poly.structures import Grid
 
 
 def encode_center_boxes(box: Tensor, offset: Tensor) -> Tensor:
     """Encode boxes (N, 7) and their centres' offsets in the cell (N, 2), in cells -> (N, 8), as CenterTargets.code."""
+    check_shape("encode_center_boxes", "box", box, "N 7")
+    check_shape("encode_center_boxes", "offset", offset, "N 2")
+    check_lengths("encode_center_boxes", box=box, offset=offset)
     sin, cos = box[:, 6:7].sin(), box[:, 6:7].cos()
     return torch.cat([offset, box[:, 2:3], box[:, 3:6].log(), sin, cos], dim=1)
 
@@ -28,6 +32,9 @@ def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
     Returns:
         (..., 7) boxes in the grid's frame.
     """
+    check_shape("decode_center_boxes", "code", code, "... 8+")
+    if cell.shape != code.shape[:-1]:
+        raise ValueError(f"decode_center_boxes: {tuple(cell.shape)} cells for codes {tuple(code.shape)}")
     offset, z, size, heading = code[..., :2], code[..., 2:3], code[..., 3:6], code[..., 6:]
     row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)
     centre = (row_column + offset) * offset.new_tensor(grid.cell[:2]) + offset.new_tensor(grid.lower[:2])

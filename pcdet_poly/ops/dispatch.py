@@ -64,6 +64,44 @@ def define_gradient(name: str, *, save: Callable, backward: Callable) -> None:
     torch.library.register_autograd(f"pcdet_poly::{name}", backward, setup_context=save, lib=_LIBRARY)
 
 
+def check_shape(operation: str, name: str, tensor: Tensor, sizes: str, *, is_whole: bool = False) -> None:
+    """Raise ValueError unless a tensor has the shape, and the kind of numbers, that an operation reads.
+
+    Nothing is asked of a GPU: shapes and types are known here, numbers are not.
+
+    Args:
+        operation: the public function, for the message.
+        name: the argument, for the message.
+        tensor: what was given.
+        sizes: its dimensions, such as "N 7" or "P 3+": a number stands for itself, one with + for itself or more, a
+            letter for any size, "..." in front for any dimensions.
+        is_whole: whether it holds whole numbers, such as positions and labels.
+    """
+    wanted, given = sizes.removeprefix("... ").split(), tuple(tensor.shape)
+    tail = given[len(given) - len(wanted) :] if sizes.startswith("...") else given
+    fits = len(tail) == len(wanted) and all(map(_fits_size, tail, wanted))
+    if not fits:
+        needed = sizes.replace(" ", ", ").replace("+", " or more")
+        raise ValueError(f"{operation}: {name} {given} given, ({needed}) needed")
+    if is_whole and (tensor.is_floating_point() or tensor.is_complex()):
+        raise ValueError(f"{operation}: {name} of {tensor.dtype} given, whole numbers (int64) needed")
+
+
+def _fits_size(size: int, wanted: str) -> bool:
+    if wanted.endswith("+"):
+        return size >= int(wanted[:-1])
+    return not wanted.isdecimal() or size == int(wanted)
+
+
+def check_lengths(operation: str, **tensors: Tensor | None) -> None:
+    """Raise ValueError unless all tensors that are given have as many rows as the first one."""
+    given = {name: tensor.shape[0] for name, tensor in tensors.items() if tensor is not None}
+    (first, length), *others = given.items()
+    for name, other in others:
+        if other != length:
+            raise ValueError(f"{operation}: {other} rows of {name} for {length} of {first}; give as many of each")
+
+
 def to_float_rows(tensor: Tensor) -> Tensor:
     """Convert to what kernels take: float32, contiguous, without gradient."""
     return tensor.detach().to(torch.float32).contiguous()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.dispatch import define_operation, to_int_row
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_operation, to_int_row
 
 
 def draw_heatmap(
@@ -28,7 +28,16 @@ def draw_heatmap(
 
     Returns:
         (B, K, H, W) float32.
+
+    Raises:
+        ValueError: shapes do not fit, or a column has no whole numbers.
     """
+    named = {"frame": frame, "label": label, "x": x, "y": y, "radius": radius}
+    for name, column in named.items():
+        check_shape("draw_heatmap", name, column, "N", is_whole=True)
+    check_lengths("draw_heatmap", **named)
+    if len(shape) != 4 or min(shape) < 0:
+        raise ValueError(f"draw_heatmap: shape {tuple(shape)} given, B, K, H, W needed, none negative")
     columns = [to_int_row(column) for column in (frame, label, x, y, radius)]
     return torch.ops.pcdet_poly.draw_heatmap(*columns, list(shape))
 

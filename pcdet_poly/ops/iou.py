@@ -12,18 +12,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.dispatch import define_operation, to_float_rows
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_operation, to_float_rows
 
 
 def iou_bev(box_a: Tensor, box_b: Tensor) -> Tensor:
     """Bird's-eye IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    _check_boxes(box_a, box_b)
+    _check_boxes("iou_bev", box_a, box_b)
     return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), False)
 
 
 def iou_3d(box_a: Tensor, box_b: Tensor) -> Tensor:
     """3D IoU of every box of (N, 7) with every box of (M, 7) -> (N, M) float32."""
-    _check_boxes(box_a, box_b)
+    _check_boxes("iou_3d", box_a, box_b)
     return torch.ops.pcdet_poly.pairwise_iou(to_float_rows(box_a), to_float_rows(box_b), True)
 
 
@@ -38,17 +38,15 @@ def iou_3d_matched(box_a: Tensor, box_b: Tensor) -> Tensor:
 
 
 def _measure_matched(box_a: Tensor, box_b: Tensor, *, with_height: bool) -> Tensor:
-    if box_a.shape != box_b.shape:
-        raise ValueError(f"matched IoU: boxes {tuple(box_a.shape)} and {tuple(box_b.shape)}; give as many of each")
-    _check_boxes(box_a, box_b)
+    operation = "iou_3d_matched" if with_height else "iou_bev_matched"
+    _check_boxes(operation, box_a, box_b)
+    check_lengths(operation, box_a=box_a, box_b=box_b)
     return torch.ops.pcdet_poly.matched_iou(to_float_rows(box_a), to_float_rows(box_b), with_height)
 
 
-def _check_boxes(*boxes: Tensor) -> None:
-    """Raise ValueError unless all are (N, 7): kernels read seven numbers of each row, whatever is there."""
-    for box in boxes:
-        if box.ndim != 2 or box.shape[1] != 7:
-            raise ValueError(f"IoU: boxes {tuple(box.shape)}; give (N, 7): x y z, length, width, height, heading")
+def _check_boxes(operation: str, box_a: Tensor, box_b: Tensor) -> None:
+    check_shape(operation, "box_a", box_a, "N 7")
+    check_shape(operation, "box_b", box_b, "M 7")
 
 
 def _pairwise_fake(box_a: Tensor, box_b: Tensor, with_height: bool) -> Tensor:

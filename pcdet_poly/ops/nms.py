@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_operation, to_float_rows, to_int_row
 
 
 def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
@@ -28,6 +28,7 @@ def nms(box: Tensor, score: Tensor, iou: float) -> Tensor:
     Returns:
         (K,) int64 positions of the boxes kept, by descending score.
     """
+    _check_candidates("nms", box, score, None, None, iou)
     return nms_per_class(box, score, torch.zeros_like(score, dtype=torch.int64), iou)
 
 
@@ -46,6 +47,7 @@ def nms_per_class(
     Returns:
         (K,) int64 positions of the boxes kept, by descending score over all labels and frames.
     """
+    _check_candidates("nms_per_class", box, score, label, frame, iou)
     order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_overlapping(
         to_float_rows(box)[order], _combine_groups(label, frame)[order], _look_up_by_label(iou, label)[order]
@@ -75,6 +77,7 @@ def circle_nms(
     Returns:
         (K,) int64 positions of the boxes kept, by descending score over all labels and frames.
     """
+    _check_candidates("circle_nms", box, score, label, frame, radius_m)
     label = torch.zeros_like(score, dtype=torch.int64) if label is None else label
     order = _sort_by_score(score)
     keep = torch.ops.pcdet_poly.suppress_near(
@@ -83,6 +86,25 @@ def circle_nms(
         _look_up_by_label(radius_m, label)[order],
     )
     return order[keep]
+
+
+def _check_candidates(
+    operation: str,
+    box: Tensor,
+    score: Tensor,
+    label: Tensor | None,
+    frame: Tensor | None,
+    number: float | Sequence[float],
+) -> None:
+    check_shape(operation, "box", box, "N 7")
+    check_shape(operation, "score", score, "N")
+    for name, row in (("label", label), ("frame", frame)):
+        if row is not None:
+            check_shape(operation, name, row, "N", is_whole=True)
+    check_lengths(operation, box=box, score=score, label=label, frame=frame)
+    numbers = [number] if isinstance(number, (int, float)) else list(number)
+    if not numbers or any(each != each for each in numbers):
+        raise ValueError(f"{operation}: limits {numbers} given, one number or one for each label needed")
 
 
 def _sort_by_score(score: Tensor) -> Tensor:
@@ -99,7 +121,11 @@ def _look_up_by_label(number: float | Sequence[float], label: Tensor) -> Tensor:
     """Look up the number of each box's label: (N,) float32."""
     if isinstance(number, (int, float)):
         return torch.full(label.shape, float(number), dtype=torch.float32, device=label.device)
-    return torch.tensor(number, dtype=torch.float32).to(label.device, non_blocking=True)[label]
+    table = torch.tensor(number, dtype=torch.float32).to(label.device, non_blocking=True)
+    try:
+        return table.index_select(0, to_int_row(label))
+    except (IndexError, RuntimeError) as error:
+        raise ValueError(f"nms: labels that none of the {len(number)} limits are for; give one for each") from error
 
 
 def _keep_fake(box: Tensor, group: Tensor, limit: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import pcdet_poly.ops.scatter  # noqa: F401 - declares segment_mean and segment_max, which the GPU's back end calls
-from pcdet_poly.ops.dispatch import find_back_end
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, find_back_end
 from pcdet_poly.structures import Voxels
 from pcdet_poly.structures.pillars import Pillars
 
@@ -30,6 +30,10 @@ def sort_and_decorate(points: Tensor, voxels: Voxels) -> tuple[Tensor, Pillars]:
     Returns:
         (K, C + 7), points in no pillar left out, and where each pillar's rows are.
     """
+    check_shape("sort_and_decorate", "points", points, "P 3+")
+    check_lengths("sort_and_decorate", points=points, voxel_of_point=voxels.voxel_of_point)
+    if voxels.grid.shape[2] != 1:
+        raise ValueError(f"sort_and_decorate: {voxels.grid.shape[2]} layers of cells; only pillars have 1")
     pillars = Pillars(torch.nn.functional.pad(voxels.num_points.cumsum(0), (1, 0)), voxels.num_points)
     points, centre = points.detach(), voxel_centres(voxels)
     decorated: Tensor = find_back_end("pillars", points).decorate_points(points, voxels.voxel_of_point, pillars, centre)
@@ -58,6 +62,9 @@ def linear_relu_pool(
         values (K, C), their sum (V, C) and maximum (V, C) over each pillar, and their `gram_matrix` (C, C) float64,
         or zeros where it is not asked for.
     """
+    _check_layer("linear_relu_pool", inputs, weight)
+    check_shape("linear_relu_pool", "shift", shift, f"V {weight.shape[0]}")
+    check_lengths("linear_relu_pool", pillars=pillars.num_points, shift=shift)
     back_end = find_back_end("pillars", inputs)
     results: tuple[Tensor, Tensor, Tensor, Tensor] = back_end.linear_relu_pool(
         inputs, weight, shift, pillars, with_product=with_product
@@ -76,11 +83,18 @@ def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
     Returns:
         (V, C).
     """
+    _check_layer("linear_max", inputs, weight)
     highest: Tensor = find_back_end("pillars", inputs).linear_max(inputs, weight, pillars)
     return highest
 
 
 def gram_matrix(values: Tensor) -> Tensor:
     """values.T @ values of a tall matrix (K, C), summed in float64: (C, C)."""
+    check_shape("gram_matrix", "values", values, "K C")
     matrix: Tensor = find_back_end("pillars", values).gram_matrix(values)
     return matrix
+
+
+def _check_layer(operation: str, inputs: Tensor, weight: Tensor) -> None:
+    check_shape(operation, "weight", weight, "C I")
+    check_shape(operation, "inputs", inputs, f"K {weight.shape[1]}")

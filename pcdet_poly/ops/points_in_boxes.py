@@ -10,16 +10,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.dispatch import define_operation, to_float_rows
+from pcdet_poly.ops.dispatch import check_shape, define_operation, to_float_rows
 
 
 def points_in_boxes(points: Tensor, box: Tensor) -> Tensor:
     """Find the first box around each point: points (P, 3+), boxes (N, 7) -> (P,) int64, or -1."""
+    check_shape("points_in_boxes", "points", points, "P 3+")
+    check_shape("points_in_boxes", "box", box, "N 7")
     return torch.ops.pcdet_poly.first_box(to_float_rows(points), to_float_rows(box))
 
 
 def count_points(points: Tensor, box: Tensor) -> Tensor:
     """Count the points (P, 3+) in each box (N, 7), whatever other boxes they lie in -> (N,) int64."""
+    check_shape("count_points", "points", points, "P 3+")
+    check_shape("count_points", "box", box, "N 7")
     return torch.ops.pcdet_poly.count_points(to_float_rows(points), to_float_rows(box))
 
 

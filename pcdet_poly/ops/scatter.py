@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import pcdet_poly.ops.voxelize  # noqa: F401 - declares keep_first, which the gradient of a capped mean calls
-from pcdet_poly.ops.dispatch import define_gradient, define_operation, to_int_row
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_gradient, define_operation, to_int_row
 from pcdet_poly.structures import Voxels
 
 
@@ -19,7 +19,8 @@ def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int, *, max
 
     Args:
         values: (P, C).
-        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored.
+        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored. On a GPU those with V or more are
+            too: to tell whether there are any, it would have to be waited for.
         num_voxels: V.
         max_points: how many of a voxel's points count, the first in order, at least 1; None for all.
 
@@ -46,7 +47,8 @@ def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
 
     Args:
         values: (P, C).
-        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored.
+        voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored. On a GPU those with V or more are
+            too.
         num_voxels: V.
 
     Returns:
@@ -72,11 +74,13 @@ def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> 
         (B, C, ny, nx).
 
     Raises:
-        ValueError: the grid has more than one layer of cells.
+        ValueError: the grid has more than one layer of cells, or there are not as many rows as pillars.
     """
     nx, ny, nz = voxels.grid.shape
     if nz != 1:
         raise ValueError(f"to_bev: the grid has {nz} layers of cells; only pillars (1 layer) make an image")
+    check_shape("to_bev", "features", features, "V C")
+    check_lengths("to_bev", voxels=voxels.cell, features=features)
     num_frames, num_channels = voxels.num_frames, features.shape[1]
     if channels_last:
         image = features.new_zeros(num_frames * ny * nx, num_channels).index_copy_(0, voxels.cell, features)
@@ -87,11 +91,11 @@ def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> 
 
 
 def _check_rows(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> None:
-    if values.ndim != 2 or voxel_of_point.shape != values.shape[:1] or num_voxels < 0:
-        raise ValueError(
-            f"scatter: values {tuple(values.shape)}, voxel_of_point {tuple(voxel_of_point.shape)}, "
-            f"{num_voxels} voxels; give (P, C), (P,) and 0 or more"
-        )
+    check_shape("scatter", "values", values, "P C")
+    check_shape("scatter", "voxel_of_point", voxel_of_point, "P", is_whole=True)
+    check_lengths("scatter", values=values, voxel_of_point=voxel_of_point)
+    if num_voxels < 0:
+        raise ValueError(f"scatter: num_voxels = {num_voxels}; give 0 or more")
 
 
 def _mean_fake(

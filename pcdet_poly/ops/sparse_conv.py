@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pcdet_poly.ops.dispatch import find_back_end
+from pcdet_poly.ops.dispatch import check_shape, find_back_end
 from pcdet_poly.structures import SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 
@@ -34,7 +34,14 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
 
     Raises:
         UserError: spconv is asked for and not installed.
+        ValueError: features and weight do not fit each other or the rulebook.
     """
+    if backend not in ("torch", "spconv"):
+        raise ValueError(f"sparse_conv: backend {backend!r}; give torch or spconv")
+    check_shape("sparse_conv", "weight", weight, " ".join(["C'", *map(str, rulebook.kernel), "C"]))
+    check_shape("sparse_conv", "features", features, f"V {weight.shape[4]}")
+    if len(features) != rulebook.num_inputs:
+        raise ValueError(f"sparse_conv: {len(features)} rows of features for {rulebook.num_inputs} cells")
     if backend == "spconv" and len(rulebook.input):
         theirs = find_back_end("sparse_conv", features).convolve_by_spconv(features, weight, rulebook)
         if theirs is not None:

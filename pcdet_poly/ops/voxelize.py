@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.dispatch import define_operation, to_float_rows, to_int_row
+from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_operation, to_float_rows, to_int_row
 from pcdet_poly.ops.precision import WORD
 from pcdet_poly.structures import Grid, Voxels
 
@@ -49,11 +49,11 @@ def voxelize(
         ValueError: shapes do not fit, max_points is below 1, the grid has too many cells, or more than one layer of
             them with `any_height`.
     """
-    if points.ndim != 2 or points.shape[1] < 3 or frame_of_point.shape != points.shape[:1]:
-        raise ValueError(
-            f"voxelize: points {tuple(points.shape)} with frame_of_point {tuple(frame_of_point.shape)} given, "
-            "(P, 3 or more) and (P,) needed"
-        )
+    check_shape("voxelize", "points", points, "P 3+")
+    check_shape("voxelize", "frame_of_point", frame_of_point, "P", is_whole=True)
+    check_lengths("voxelize", points=points, frame_of_point=frame_of_point)
+    if num_frames < 0 or sample not in ("first", "random"):
+        raise ValueError(f"voxelize: num_frames = {num_frames}, sample = {sample!r}; give 0 or more, first or random")
     if max_points is not None and max_points < 1:
         raise ValueError(f"voxelize: max_points = {max_points}; give at least 1, or None for all points")
     nx, ny, nz = grid.shape

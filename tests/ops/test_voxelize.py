@@ -191,12 +191,15 @@ def test_real_clouds(real_data: Path, grid: Grid) -> None:
     assert torch.equal(voxels.num_points, count)
 
 
+ZEROS = torch.zeros(3, dtype=torch.int64)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((torch.zeros(3, 2), torch.zeros(3), SMALL, 1), r"\(P, 3 or more\)"),
-        ((torch.zeros(3, 3), torch.zeros(4), SMALL, 1), r"\(4,\) given"),
-        ((torch.zeros(3, 3), torch.zeros(3), Grid((0, 0, 0), (1e3, 1e3, 1e3), (0.5, 0.5, 0.5)), 1), "fewer than 2"),
+        ((torch.zeros(3, 2), ZEROS, SMALL, 1), r"\(P, 3 or more\)"),
+        ((torch.zeros(4, 3), ZEROS, SMALL, 1), "3 rows of frame_of_point for 4 of points"),
+        ((torch.zeros(3, 3), ZEROS, Grid((0, 0, 0), (1e3, 1e3, 1e3), (0.5, 0.5, 0.5)), 1), "fewer than 2"),
     ],
 )
 def test_says_what_is_wrong(arguments: tuple[Tensor, Tensor, Grid, int], message: str) -> None:
@@ -206,7 +209,7 @@ def test_says_what_is_wrong(arguments: tuple[Tensor, Tensor, Grid, int], message
 
 def test_a_cap_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="max_points = 0"):
-        voxelize(torch.zeros(3, 3), torch.zeros(3), SMALL, 1, max_points=0)
+        voxelize(torch.zeros(3, 3), ZEROS, SMALL, 1, max_points=0)
 
 
 def test_any_height_takes_points_of_every_finite_z(device: str) -> None:

@@ -43,6 +43,8 @@ def matched_iou(box_a: Array, box_b: Array, with_height: bool) -> Array:
     Returns:
         (N,) float32.
     """
+    if len(box_a) != len(box_b):
+        raise ValueError("matched_iou: not as many boxes of each")
     a, b = prepare_boxes(box_a), prepare_boxes(box_b)
     iou = np.empty(len(a), np.float32)
     for i in range(len(a)):

@@ -18,6 +18,8 @@ X, Y, Z, LENGTH, WIDTH, HEIGHT, COSINE, SINE, RADIUS = range(9)
 @kernel
 def prepare_boxes(box: Array) -> Array:
     """Convert boxes (N, 7) to (N, 9) float64, columns X to RADIUS."""
+    if box.shape[1] != 7:
+        raise ValueError("boxes of another shape than (N, 7)")
     prepared = np.empty((len(box), 9), np.float64)
     for i in range(len(box)):
         for column in range(6):

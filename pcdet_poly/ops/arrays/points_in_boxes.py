@@ -38,6 +38,8 @@ def count_points(points: Array, box: Array) -> Array:
 
 @kernel
 def _find_first_box(points: Array, box: Array) -> Array:
+    if points.shape[1] < 3:
+        raise ValueError("points of another shape than (P, 3 or more)")
     boxes = prepare_boxes(box)
     first = np.full(len(points), -1, np.int64)
     low_x, low_y, size, start, member = _index_boxes(boxes)
@@ -52,6 +54,8 @@ def _find_first_box(points: Array, box: Array) -> Array:
 
 @kernel
 def _count_points(points: Array, box: Array) -> Array:
+    if points.shape[1] < 3:
+        raise ValueError("points of another shape than (P, 3 or more)")
     boxes = prepare_boxes(box)
     count = np.zeros(len(boxes), np.int64)
     low_x, low_y, size, start, member = _index_boxes(boxes)

@@ -32,9 +32,13 @@ def assign_pixels(order: Array, row: Array, column: Array, rows: int, columns: i
     Returns:
         (P,) int64, row * columns + column.
     """
+    if len(order) != len(row) or len(column) != len(row):
+        raise ValueError("assign_pixels: order, row and column have different lengths")
     pixel = np.empty(len(row), np.int64)
     is_taken = np.zeros(rows * columns, np.bool_)
     for point in order:
+        if not (0 <= point < len(row) and 0 <= row[point] < rows):
+            raise ValueError("assign_pixels: a point or a row that is not there")
         pixel[point] = row[point] * columns + column[point]
         for k in range(len(neighbours)):
             near = row[point] + neighbours[k, 0]
@@ -57,9 +61,13 @@ def select_nearest_points(pixel: Array, range_m: Array, num_pixels: int) -> Arra
     Returns:
         (num_pixels,) int64; -1 where a pixel has no point.
     """
+    if len(range_m) != len(pixel):
+        raise ValueError("select_nearest_points: pixel and range_m have different lengths")
     shown = np.full(num_pixels, -1, np.int64)
     for point in range(len(pixel)):
         spot = pixel[point]
+        if spot >= num_pixels:
+            raise ValueError("select_nearest_points: a pixel that is not in the image")
         if spot >= 0 and (shown[spot] < 0 or range_m[point] < range_m[shown[spot]]):
             shown[spot] = point
     return shown

@@ -20,6 +20,8 @@ def sort_points_by_pillar(pillar_of_point: Array, start: Array) -> Array:
     order = np.empty(start[-1], np.int64)
     for p in range(len(pillar_of_point)):
         v = pillar_of_point[p]
+        if v >= len(start) - 1 or (v >= 0 and filled[v] == start[v + 1]):
+            raise ValueError("pillars: voxel_of_point and num_points are not of the same voxels")
         if v >= 0:
             order[filled[v]] = p
             filled[v] += 1

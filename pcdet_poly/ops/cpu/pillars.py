@@ -47,6 +47,7 @@ def linear_relu_pool(
     Returns:
         Values, sum, maximum, Gram matrix.
     """
+    _check_rows(inputs, pillars)
     return _LinearReluPool.apply(inputs, weight, shift, pillars.start, with_product)  # type: ignore[no-untyped-call]
 
 
@@ -61,6 +62,7 @@ def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
     Returns:
         (V, C).
     """
+    _check_rows(inputs, pillars)
     highest: Tensor = _LinearMax.apply(inputs, weight, pillars.start)  # type: ignore[no-untyped-call]
     return highest
 
@@ -129,6 +131,11 @@ class _LinearMax(torch.autograd.Function):
             *_to_arrays(to_highest.contiguous(), where, inputs, weight.contiguous(), to_inputs, to_weight)
         )
         return to_inputs, to_weight, None
+
+
+def _check_rows(inputs: Tensor, pillars: Pillars) -> None:
+    if int(pillars.start[-1]) != len(inputs):
+        raise ValueError(f"pillars: {len(inputs)} rows of features for {int(pillars.start[-1])} points in pillars")
 
 
 def _iterate_tiles(start: Tensor) -> Iterator[tuple[int, int, slice]]:

@@ -59,7 +59,7 @@ def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
     highest = torch.full((num_voxels, values.shape[1]), LOWEST, dtype=torch.int32, device=values.device)
     if values.numel():
         _raise_maxima[_count_programs(values)](
-            values, voxel_of_point, highest, values.numel(), values.shape[1], BLOCK=1024
+            values, voxel_of_point, highest, values.numel(), num_voxels, values.shape[1], BLOCK=1024
         )
     if highest.numel():
         _decode_maxima[_count_programs(highest)](highest, highest.numel(), BLOCK=1024)
@@ -81,7 +81,7 @@ def share_among_highest(gradient: Tensor, values: Tensor, highest: Tensor, voxel
     count = torch.zeros_like(highest, dtype=torch.int32)
     spread = torch.empty_like(values)
     if values.numel():
-        size = (values.numel(), values.shape[1])
+        size = (values.numel(), len(highest), values.shape[1])
         _count_highest[_count_programs(values)](values, highest, voxel_of_point, count, *size, BLOCK=1024)
         _spread_gradient[_count_programs(values)](
             gradient / count, values, highest, voxel_of_point, spread, *size, BLOCK=1024
@@ -117,11 +117,13 @@ def _average_in_order(
 
 
 @triton.jit
-def _raise_maxima(values, voxel_of_point, highest, size, num_channels, BLOCK: tl.constexpr):
+def _raise_maxima(values, voxel_of_point, highest, size, num_voxels, num_channels, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
     key = _encode_in_order(tl.load(values + i, mask=i < size, other=0.0))
-    tl.atomic_max(highest + voxel * num_channels + i % num_channels, key, mask=voxel >= 0, sem="relaxed")
+    tl.atomic_max(
+        highest + voxel * num_channels + i % num_channels, key, mask=(voxel >= 0) & (voxel < num_voxels), sem="relaxed"
+    )
 
 
 @triton.jit
@@ -139,23 +141,26 @@ def _encode_in_order(value):
 
 
 @triton.jit
-def _find_maxima(values, highest, voxel_of_point, i, size, num_channels):
+def _find_maxima(values, highest, voxel_of_point, i, size, num_voxels, num_channels):
     """Find where values[i] reaches its voxel's maximum, and the place of that."""
     voxel = tl.load(voxel_of_point + i // num_channels, mask=i < size, other=-1)
     place = voxel * num_channels + i % num_channels
     value = tl.load(values + i, mask=i < size, other=0.0)
-    return (voxel >= 0) & (value == tl.load(highest + place, mask=voxel >= 0, other=0.0)), place
+    inside = (voxel >= 0) & (voxel < num_voxels)
+    return inside & (value == tl.load(highest + place, mask=inside, other=0.0)), place
 
 
 @triton.jit
-def _count_highest(values, highest, voxel_of_point, count, size, num_channels, BLOCK: tl.constexpr):
+def _count_highest(values, highest, voxel_of_point, count, size, num_voxels, num_channels, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_channels)
+    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_voxels, num_channels)
     tl.atomic_add(count + place, tl.full((BLOCK,), 1, tl.int32), mask=reaches, sem="relaxed")
 
 
 @triton.jit
-def _spread_gradient(share, values, highest, voxel_of_point, spread, size, num_channels, BLOCK: tl.constexpr):
+def _spread_gradient(
+    share, values, highest, voxel_of_point, spread, size, num_voxels, num_channels, BLOCK: tl.constexpr
+):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_channels)
+    reaches, place = _find_maxima(values, highest, voxel_of_point, i, size, num_voxels, num_channels)
     tl.store(spread + i, tl.load(share + place, mask=reaches, other=0.0), mask=i < size)
