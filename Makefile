@@ -1,6 +1,7 @@
 # make demo   everything once, small: environment, simulated Waymo segments, preprocessing, training, table, picture
 # make mini-study   a study of two arms and three seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
+# make faults  damage, kills, hostile files and places at full count, about ten minutes; writes the table of docs/reliability.md
 # make lint   ruff and mypy alone
 # make environment      .venv with the libraries and the command pcdet-poly (environment-dev: and the tests' tools)
 # make docs   the documentation as a site, in site/ (strict: a broken link is an error)
@@ -15,7 +16,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) i
 # Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo demo-data mini-study test lint docs clean environment environment-dev
+.PHONY: demo demo-data mini-study test faults lint docs clean environment environment-dev
 .DELETE_ON_ERROR:
 
 environment: $(VENV)/installed
@@ -57,6 +58,9 @@ lint: $(VENV)/installed-dev
 
 test: $(VENV)/installed-dev lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadfile
+
+faults: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(RUN) -m tests.faults.suite --count 2000 --table docs/reliability.md
 
 docs: requirements-docs.txt
 	$(PYTHON) -m venv $(VENV)-docs
