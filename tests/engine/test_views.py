@@ -164,8 +164,8 @@ def test_without_a_display_the_command_writes_a_page(
     assert main(["view", str(run.folder)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "no display: writing a page for the browser"
-    assert second.startswith("a run.html: 5 of 5 frames, ")
-    assert '"colour"' not in (no_display / "a run.html").read_text()[:200]
+    assert second.startswith("a_run.html: 5 of 5 frames, ")
+    assert '"colour"' not in (no_display / "a_run.html").read_text()[:200]
 
 
 def test_the_command_writes_pages_and_pictures_of_the_frames_asked_for(

@@ -28,7 +28,7 @@ from pcdet_poly.commands.options import (
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 from pcdet_poly.figure_files import find_figure_format
-from pcdet_poly.names.file_names import encode_file_name
+from pcdet_poly.names.file_names import simplify_file_name
 
 if TYPE_CHECKING:
     from pcdet_poly.visualization.palette import ThemeName
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
 
         open_window(views, chosen or range(len(views.frame_ids)), options.colour)
     else:
-        path = Path(f"{encode_file_name(views.title)}.html")
+        path = Path(f"{simplify_file_name(views.title)}.html")
         print("no display: writing a page for the browser")
         _write_page(path, views, chosen or _spread_frames(len(views.frame_ids)), options)
 
