@@ -24,8 +24,8 @@ from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
-from pcdet_poly.evaluation.files.metrics_file import read_metrics
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
+from pcdet_poly.evaluation.metrics_file import read_metrics
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder, read_description
 from pcdet_poly.experiments.sweep.pairing import Pairing

@@ -12,7 +12,7 @@ from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import ApTable, DetectionsFile, Evaluator, read_detections
 from pcdet_poly.evaluation.evaluator import resolve_cutoffs
-from pcdet_poly.evaluation.files.metrics_file import read_metrics
+from pcdet_poly.evaluation.metrics_file import read_metrics
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.experiments.report.finished_sweep import (
     LOW_IOU_SHARE,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.files.metrics_file import read_metrics
+from pcdet_poly.evaluation.metrics_file import read_metrics
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.questions import Contrast, MainMetric
 from pcdet_poly.experiments.sweep.schema import Arm, Sweep, Trial
