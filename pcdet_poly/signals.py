@@ -233,6 +233,19 @@ def _enter(mode: _Mode) -> Iterator[_Watch]:
             watch.release()
 
 
+@contextmanager
+def explain_stop(describe: Callable[[], str]) -> Iterator[None]:
+    """Let the command's last line say what `describe` returns, what was kept and how to go on, if it is stopped inside.
+
+    The innermost explanation comes first.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(describe())
+        raise
+
+
 def answer_at_once() -> None:
     """Let the innermost open block raise Stopped from now on; does so if somebody has asked already."""
     _change_mode(_Mode.RAISE)

@@ -37,17 +37,15 @@ def run(options: argparse.Namespace) -> int:
     from pcdet_poly.engine.run import lock_run
     from pcdet_poly.engine.start import prepare_run
     from pcdet_poly.engine.train import train
+    from pcdet_poly.signals import explain_stop
 
     with join_processes(options.device) as device:
         frames, validation = open_training_frames(config), open_validation_frames(config)
         folder = options.runs_folder / (options.name or Path(options.config).stem)
         with lock_run(folder):
             run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
-            try:
+            with explain_stop(lambda: f"saved; go on with: {build_rerun_command('--resume')}"):
                 train(run, recipe, frames, validation)
-            except KeyboardInterrupt as stop:
-                stop.add_note(f"saved; go on with: {build_rerun_command('--resume')}")
-                raise
         if rank() == 0:
             files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
             print(f"{folder}: {files}")

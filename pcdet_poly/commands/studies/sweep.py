@@ -20,6 +20,7 @@ from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_folder
+from pcdet_poly.signals import explain_stop
 
 if TYPE_CHECKING:
     from pcdet_poly.experiments.sweep.folder import SweepFolder
@@ -88,7 +89,8 @@ def _run_sweep(
     trials = list_trials(sweep, path.parent, options.overrides)
     folder = SweepFolder(output)
     total_steps = {trial.name: count_total_steps(trial, max(1, int(sweep.gpus))) for trial in trials}
-    with lock_folder(folder.path, work="sweep", instead="choose another --output"):
+    kept = f"{folder.path}: trials are saved where they were; run the same command again to go on"
+    with lock_folder(folder.path, work="sweep", instead="choose another --output"), explain_stop(lambda: kept):
         trials = fix_precisions(folder, trials, gpus=sweep.gpus)
         prepare_folder(folder, sweep, trials)
         executor = _start_executor(options, folder, sweep)

@@ -27,6 +27,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_folder
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.paths import AnyPath, parse_path
+from pcdet_poly.signals import explain_stop
 from pcdet_poly.stage_timer import measure_stages
 from pcdet_poly.structures import Frame
 from pcdet_poly.workers import Advance, map_in_threads, run_jobs
@@ -100,14 +101,14 @@ def build_store(
     """
     start = time.perf_counter()
     folder = parse_path(folder)
-    with lock_folder(folder):
+    converted: list[SegmentEntry] = []
+    with lock_folder(folder), explain_stop(lambda: _describe_stop(folder, converted)):
         manifest = _open_manifest(folder, {"precision": precision, **settings})
         done = map_in_threads(partial(_is_done, folder, manifest), sources, threads=THREADS)
         todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
         manifest, changes = _admit_sources(folder, manifest, sources, todo, replace)
         _check_space(folder, todo, read, precision)
         convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
-        converted = []
         cpu_s: Counter[str] = Counter()
         tally = Tally()
         for source, result in _run_conversions(convert, todo, workers, executor, ray_address):
@@ -123,6 +124,10 @@ def build_store(
     seconds = time.perf_counter() - start
     num_kept, warnings = len(sources) - len(todo), (*changes, *tally.describe())
     return ConversionSummary(manifest, num_kept, tuple(converted), failed, seconds, dict(cpu_s), warnings)
+
+
+def _describe_stop(folder: AnyPath, converted: Sequence[SegmentEntry]) -> str:
+    return f"{folder}: {len(converted)} more segments are whole and kept; run the same command again to go on"
 
 
 def _admit_sources(
