@@ -188,7 +188,7 @@ def add_on_error(parser: argparse.ArgumentParser) -> None:
         "--on-error",
         choices=("stop", "skip"),
         default="stop",
-        help="at a frame that cannot be read or cannot be meant: stop, or leave it out and name it at the end",
+        help="at a frame that cannot be read or meant (default: stop); skip leaves it out and names it",
     )
 
 

@@ -24,8 +24,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Data": (
         Command("simulate", "data.simulate", "write simulated LiDAR segments as Waymo files"),
         Command("preprocess", "data.preprocess", "convert Waymo files into a frame store"),
-        Command("import-frames", "data.import_frames", "convert your own .npz frames into a frame store"),
-        Command("check", "data.check", "verify every frame of a store"),
+        Command(
+            "import-frames", "data.import_frames", "convert your own frames, or a known data set's, into a frame store"
+        ),
+        Command("check", "data.check", "verify every frame of a store, print what they hold"),
         Command("build-bank", "data.build_bank", "collect labelled objects to paste into training frames"),
     ),
     "Runs": (

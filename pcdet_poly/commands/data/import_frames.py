@@ -1,7 +1,6 @@
-"""Convert your own frames (.npz), those of a known data set (--format), or what a reader of yours reads, into a store.
+"""Convert your own frames (.npz) or those of a known data set (--format) into a frame store.
 
-FOLDER is one segment, and so is each folder in it that holds .npz files. Arrays of a file (P points,
-M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
+FOLDER and each folder in it with .npz files is a segment. Arrays of a file (m, rad, vehicle frame):
   points      (P, 3..5)  x, y, z, intensity, elongation; what is missing is 0
   boxes       (M, 7)     centre x, y, z, length, width, height, heading counter-clockwise from +x
   names       (M,)       class of each box: VEHICLE, PEDESTRIAN, SIGN or CYCLIST, or see --map
@@ -11,7 +10,7 @@ M boxes; metres and radians in the vehicle frame, x forward, y left, z up):
   timestamp   ()         time, see --timestamp-unit (default: 100 ms after the frame before)
   pose        (4, 4)     world from vehicle (default: identity)
 
-Example: pcdet-poly import-frames frames --output stores/mine --map Car=VEHICLE,Van=VEHICLE --drop DontCare
+Example: pcdet-poly import-frames frames --output stores/mine --map Car=VEHICLE --drop DontCare
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def add_arguments(parser: CommandParser) -> None:
         "folder",
         metavar="FOLDER",
         type=parse_local_path,
-        help="folder with .npz files, frames in natural order of names",
+        help="folder of .npz files in natural order, or of a data set",
     )
     parser.add_argument(
         "--output", metavar="DIR", type=parse_path_or_url, required=True, help="folder of the store; made if missing"
@@ -53,7 +52,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=_parse_renamings,
         action="append",
         default=[],
-        help="repeat, or with commas: --map Car=VEHICLE,Van=VEHICLE",
+        help="with commas, or repeat: Car=VEHICLE,Van=VEHICLE",
     )
     parser.add_argument(
         "--drop",
@@ -61,24 +60,25 @@ def add_arguments(parser: CommandParser) -> None:
         type=_split_names,
         action="append",
         default=[],
-        help="leave boxes of this class out; repeat, or with commas",
+        help="leave boxes of these classes out",
     )
     parser.add_argument(
         "--classes",
         metavar="NAME,NAME",
         type=_split_names,
-        help="classes of your own in place of VEHICLE,PEDESTRIAN,SIGN,CYCLIST",
+        help="of your own (default: VEHICLE,PEDESTRIAN,SIGN,CYCLIST)",
     )
     parser.add_argument(
         "--format",
         choices=("npz", "kitti", "nuscenes", "argoverse2", "openpcdet"),
         default="npz",
-        help="what FOLDER holds: .npz files, or clouds, labels and poses as a known data set has them (default: npz)",
+        help="what FOLDER holds (default: npz)",
     )
     parser.add_argument(
         "--timestamp-unit",
+        metavar="UNIT",
         choices=("s", "ms", "us", "ns"),
-        help="of timestamps (default: by magnitude; of small numbers, whole ones are us and fractions s)",
+        help="s, ms, us or ns (default: by magnitude; small ones: int us, float s)",
     )
     add_on_error(parser)
     add_replace(parser)
@@ -86,7 +86,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--reader",
         metavar="NAME",
         default="npz",
-        help="what reads FOLDER: npz, waymo, or your own, such as my_package.my_module:MyReader (default: npz)",
+        help="npz, waymo, or your own, as my_package.my_module:MyReader (default: npz)",
     )
     add_plugin(parser)
     add_workers(parser)
