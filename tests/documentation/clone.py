@@ -4,7 +4,7 @@ What is pasted stays as it stands on the page, but for the numbers in `REWRITES`
 What is small is what the commands name:
 
 - configs that are trained have the tiny network and grid of tests/tiny.py laid over them;
-- the study of two arms has one seed in place of three;
+- the study of two arms has one seed in place of three, and one epoch;
 - the demo's frames, and files that a reader brings (clouds, frames of one's own, files of boxes), are a handful.
 """
 
@@ -100,7 +100,8 @@ def _make_small(configs: Path) -> None:
         path.rename(configs / f"{name}_full.yaml")
         path.write_text(yaml.safe_dump({"base": f"{name}_full.yaml"} | small))
     study = configs / "sweeps/mini.yaml"
-    study.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | {"seeds": [0]}))
+    short = {"seeds": [0], "overrides": {"train.epochs": 1}}
+    study.write_text(yaml.safe_dump(yaml.safe_load(study.read_text()) | short))
 
 
 def _add_readers_files(folder: Path) -> None:
