@@ -18,8 +18,9 @@ from typing import IO
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import find_limit
 
-MAX_NPZ_BYTES = 1 << 30  # that an .npz may hold decompressed; as float32 that is 50 million points of 5 numbers
+MAX_NPZ_BYTES = find_limit("NPZ")  # that an .npz may hold decompressed
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _CHUNK_BYTES = 1 << 20
 _FOLDER = 0x10  # attribute of MS-DOS

@@ -21,6 +21,7 @@ TOOLS = (
     "figure_files",
     "files",
     "foreign_files",
+    "limits",
     "locks",
     "malloc",
     "names",

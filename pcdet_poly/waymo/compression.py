@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import find_limit
 from pcdet_poly.stage_timer import time_stage
 
 
@@ -18,7 +19,7 @@ def _import_fastest_zlib() -> Any:
 
 
 _READER = _import_fastest_zlib()
-MAX_INFLATED_BYTES = 1 << 27  # of one stream: thirty times Waymo's largest, 4.1 MB
+MAX_INFLATED_BYTES = find_limit("STREAM")
 _MAX_RATIO = 1032  # deflate's: no stream holds more than so many times its own length
 _OUTPUT_BYTES = 1 << 22  # a TOP image holds 2.7 MB, its poses 4.1 MB: growing from 16 kB takes 15 % longer
 

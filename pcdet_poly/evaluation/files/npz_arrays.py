@@ -20,8 +20,9 @@ import numpy as np
 
 from pcdet_poly.array_files import check_num_members
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import find_limit
 
-MAX_BYTES = 4 << 30  # of all arrays, uncompressed; ten times those of Waymo's validation set
+MAX_BYTES = find_limit("EVALUATION")  # of all arrays, uncompressed
 _DAMAGE = (
     ValueError,
     OSError,

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import find_limit
 from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
@@ -22,7 +23,7 @@ from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
 _STREAMING = {"pre_buffer": False, "buffer_size": 1 << 20}
 _UNLABELLED = "testing"  # splits whose names begin with this have no lidar_box
 _WITH_IMAGES = ("lidar", "lidar_pose")  # components that are read row by row, the others whole
-MAX_BYTES = 1 << 27  # of a row's range images, decompressed: Waymo's take 5.4 MB; of all else: labels take 5 MB
+MAX_BYTES = find_limit("PARQUET_ROW")
 _MAX_CURSORS = 5  # a file sorted by LiDAR, then by time, is read in five places at once
 
 

@@ -1,0 +1,26 @@
+"""How much memory a file may claim: each limit has a default, and a variable of the environment that replaces it."""
+
+from __future__ import annotations
+
+import os
+
+from pcdet_poly.errors import UserError
+
+# Name of a limit -> bytes. A file that needs more than any real one does is more likely made to do harm than data.
+DEFAULTS = {
+    "NPZ": 1 << 30,  # what an .npz of points holds decompressed; as float32 that is 50 million points of 5 numbers
+    "EVALUATION": 4 << 30,  # what an .npz of detections or labels holds: ten times those of Waymo's validation set
+    "STREAM": 1 << 27,  # a compressed range image or a part of one: thirty times Waymo's largest, 4.1 MB
+    "PARQUET_ROW": 1 << 27,  # a row's range images, decompressed: Waymo's take 5.4 MB; of all else: labels take 5 MB
+}
+
+
+def find_limit(name: str) -> int:
+    """Return a limit in bytes: its default, or what PCDET_POLY_MAX_<name>_BYTES says; UserError if that is no number."""
+    variable = f"PCDET_POLY_MAX_{name}_BYTES"
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return DEFAULTS[name]
+    if not (text.isascii() and text.isdecimal() and len(text) < 19 and int(text)):
+        raise UserError(f"{variable}={text}: a number of bytes needed, such as {DEFAULTS[name]}")
+    return int(text)
