@@ -16,7 +16,7 @@ DEFAULTS = {
 
 
 def find_limit(name: str) -> int:
-    """Return a limit in bytes: its default, or what PCDET_POLY_MAX_<name>_BYTES says; UserError if that is no number."""
+    """Return a limit in bytes: its default, or what PCDET_POLY_MAX_<name>_BYTES says. Raises UserError at no number."""
     variable = f"PCDET_POLY_MAX_{name}_BYTES"
     text = os.environ.get(variable, "").strip()
     if not text:
