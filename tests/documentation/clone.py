@@ -66,7 +66,7 @@ class Clone:
 
     def _list_variables(self) -> dict[str, str]:
         """Return the variables of a new shell: no environment is active, pip cannot reach the network."""
-        keep = ("LANG", "TMPDIR", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
+        keep = ("LANG", "LC_ALL", "TMPDIR", "NUMBA_CACHE_DIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
         shell = {name: os.environ[name] for name in keep if name in os.environ}
         path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not _is_environment(Path(part)))
         quick = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OMP_NUM_THREADS": "1"}
@@ -86,10 +86,20 @@ def _is_environment(folder: Path) -> bool:
 
 def _copy_project(folder: Path) -> None:
     """Copy what commands need. Compiled kernels come along: compiling them again takes a minute."""
+    skip = shutil.ignore_patterns("*.tmp*", "*.pyc*", "*.egg-info")
     for name in _FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.tmp*", "*.egg-info"))
+        shutil.copytree(ROOT / name, folder / name, ignore=skip, copy_function=_copy_file)
     for name in (*_FILES, *_LICENCES):
         shutil.copy(ROOT / name, folder / name)
+
+
+def _copy_file(source: str, target: str) -> None:
+    """Copy a file. Other processes may replace those of caches meanwhile, which then are not needed."""
+    try:
+        shutil.copy(source, target)
+    except FileNotFoundError:
+        if "__pycache__" not in source:
+            raise
 
 
 def _make_small(configs: Path) -> None:

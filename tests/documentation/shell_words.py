@@ -37,6 +37,7 @@ def read_words(shell: str, lines: str, folder: Path) -> list[list[str]]:
         capture_output=True,
         text=True,
         timeout=600,
+        start_new_session=True,  # without the terminal of whoever runs the tests, which zsh would take over
     )
     for wrong in ("error near", "no matches found", "unexpected", "No such file", "no such file", "not found"):
         assert wrong not in done.stderr, f"{shell}: {done.stderr}\n{lines}"
