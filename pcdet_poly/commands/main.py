@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
@@ -32,8 +33,16 @@ def _let_idle_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def print_any_name() -> None:
+    """Let the standard streams spell out what they cannot write: bytes of file names that are no text, rare letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run_program(words: Sequence[str]) -> int:
     """Run a command in a process that ends with it; returns its exit code."""
+    print_any_name()
     code = run_command(lambda: dispatch(words))
     prepare_to_end(code)
     return code

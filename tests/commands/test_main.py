@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import pcdet_poly
 from pcdet_poly.commands.detectors.demo import list_data_steps, list_training_steps, run_step
 from pcdet_poly.commands.inspect.completion import build_parser
-from pcdet_poly.commands.main import main
+from pcdet_poly.commands.main import main, print_any_name
 from pcdet_poly.commands.options import parse_local_path, split_overrides, split_run
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
@@ -163,3 +164,12 @@ def test_a_step_of_the_demo_hands_its_exit_code_on(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     assert run_step(["config", "list"]) == 0
     assert run_step(["check", "nowhere"]) == 2
+
+
+def test_a_stream_that_cannot_write_a_name_spells_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    print_any_name()
+    print("\udcff Größe")
+    sys.stdout.flush()
+    assert written.getvalue() == b"\\udcff Gr\\xf6\\xdfe\n"
