@@ -127,7 +127,13 @@ class Training:
 
 
 def build_training(run: Run, recipe: Recipe, frames: FrameDataset) -> Training:
-    """Build the training of a run on `frames`; nothing is read or written yet."""
+    """Build the training of a run; nothing is read or written yet.
+
+    Args:
+        run: the run to write into.
+        recipe: its detector.
+        frames: frames to train on.
+    """
     return Training(run, recipe, build_timeline(run.config, frames))
 
 

@@ -42,7 +42,13 @@ class SharesInputs(nn.Module):
     shared_inputs: SharedInputs | None = None  # each network for itself
 
     def compute_once(self, name: str, inputs: tuple[object, ...], compute: Callable[[], T]) -> T:
-        """Return what `compute` gives, from the networks' shared results where there are some."""
+        """Return what `compute` gives, from the networks' shared results where there are some.
+
+        Args:
+            name: of the computation.
+            inputs: all that the result depends on; objects are compared by identity.
+            compute: the computation.
+        """
         return compute() if self.shared_inputs is None else self.shared_inputs.compute_once(name, inputs, compute)
 
 
