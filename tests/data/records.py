@@ -36,7 +36,7 @@ def tool(name: str, *arguments: str | Path) -> list[str]:
 
 def run(command: list[str], *, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run to the end; on failure exactly one line on stderr, no traceback."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "200"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, env={**os.environ, "COLUMNS": "200"})
     assert done.returncode == exit_code, done.stderr
     if exit_code:
         assert len(done.stderr.splitlines()) == 1, done.stderr

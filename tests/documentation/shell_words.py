@@ -36,7 +36,7 @@ def read_words(shell: str, lines: str, folder: Path) -> list[list[str]]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=3600,
         start_new_session=True,  # without the terminal of whoever runs the tests, which zsh would take over
     )
     for wrong in ("error near", "no matches found", "unexpected", "No such file", "no such file", "not found"):

@@ -30,7 +30,7 @@ def command(script: str, *words: str | Path) -> list[str]:
 
 def run(script: str, *words: str | Path, cwd: Path) -> str:
     """Run a script as a process of its own and return what it printed."""
-    result = subprocess.run(command(script, *words), cwd=cwd, capture_output=True, text=True, timeout=240)
+    result = subprocess.run(command(script, *words), cwd=cwd, capture_output=True, text=True, timeout=3600)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -119,7 +119,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(trained: Path, call, tmp_path: Path)
     assert (code, len(lines)) == (2, 1)
     assert f"another training is writing here (process {process.pid} on " in lines[0]
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=3600)
     assert process.returncode == 130
     *progress, last = errors.strip().splitlines()
     assert last.startswith("interrupted: saved; go on with: ")

@@ -30,7 +30,7 @@ def run(*command: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=3600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

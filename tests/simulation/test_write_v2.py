@@ -76,7 +76,7 @@ def test_incomplete_segments_are_written_again(tmp_path: Path, component: str, d
 def test_the_command(tmp_path: Path) -> None:
     """One real simulated frame."""
     command = [sys.executable, str(ROOT / "data_tools" / "simulate_waymo.py"), str(tmp_path), "--format=v2"]
-    done = subprocess.run([*command, "--segments=1", "--frames=1"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "--segments=1", "--frames=1"], capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, done.stderr
     (frame,) = read_frames_v2(tmp_path, "sim0")
     assert len(frame.points) > 100_000

@@ -167,7 +167,7 @@ def test_two_conversions_started_at_once(records: Path, expected: dict[str, byte
     pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, **pipes) for _ in range(2)]
     for process in both:
-        _, stderr = process.communicate(timeout=120)
+        _, stderr = process.communicate(timeout=3600)
         if process.returncode:  # the other was still at work
             owner = r"\(process \d+ on \S+ since [\d: -]+\)"
             line = f"another conversion is writing here {owner}; wait for it or choose another"

@@ -254,7 +254,7 @@ def test_killed_midway_and_started_again_apart_is_as_never_killed(sweep_file: Pa
     assert len(children) == 1, "both trials in one process"
     assert all(20 <= killed.count_done_steps(trial.name) < 80 for trial in trials)
     short.write_text(yaml.safe_dump(content | {"lockstep": False}))
-    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=240)
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=3600)
     assert result.returncode == 0, result.stderr
     assert read_description(killed) == read_description(never)
     tables = [build_reports(read_finished_sweep(folder), ReportSizes(20, 0, 0)) for folder in (killed, never)]

@@ -171,7 +171,7 @@ def test_worker_processes_load_what_their_parent_compiled(method: str, small_pac
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=3600,
         )
         results = eval(done.stdout)
         assert [value for value, _ in results] == [506] * 4
