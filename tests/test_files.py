@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pcdet_poly.errors import UserError, run_command
-from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.files import atomic_path, read_checked_json, write_checked_json, write_json
 
 
 def test_a_new_file_appears_whole_and_readable_by_others(tmp_path: Path) -> None:
@@ -70,3 +70,32 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_what_main_returns_is_the_exit_code() -> None:
     assert run_command(lambda: None) == 0
     assert run_command(lambda: 3) == 3
+
+
+@pytest.mark.parametrize("value", [{"a": 0.1, "b": [float("nan"), "ü"]}, {"3D": {"x": 1}, "meta": {"step": 4}}, {}])
+def test_json_with_a_checksum_comes_back_without_it(tmp_path: Path, value: dict) -> None:
+    write_checked_json(tmp_path / "a.json", value)
+    assert "crc32" in (tmp_path / "a.json").read_text()
+    assert repr(read_checked_json(tmp_path / "a.json")) == repr(value)  # NaN is not equal to itself
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"step": 5, "crc32": 1}', "damaged or changed: its checksum is wrong"),
+        ('{"meta": {"step": 5, "crc32": "1"}}', "damaged or changed: its checksum is wrong"),
+        ('{"step": 5', "not JSON, or cut off"),
+        ("[" * 100_000, "not JSON, or cut off"),
+        ("[5]", "not a mapping in JSON"),
+    ],
+)
+def test_json_that_is_not_what_was_written_is_one_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UserError, match=says) as error:
+        read_checked_json(tmp_path / "a.json")
+    assert str(error.value).startswith(f"{tmp_path / 'a.json'}: ")
+
+
+def test_json_of_before_there_were_checksums_is_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"status": "done"})
+    assert read_checked_json(tmp_path / "a.json") == {"status": "done"}
