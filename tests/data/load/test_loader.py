@@ -80,12 +80,12 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[FrameDataset, 
 
 
 def street(seed: int, segment: str) -> Frame:
-    """Boxes with points in them, one second after another."""
+    """Boxes with points in them, half a second after another."""
     frame = make_frame(seed, segment=segment, num_points=200)
     frame.points[:70, :3] = np.repeat(frame.ground_truth.box[:, :3], 10, axis=0)
     pose = np.eye(4)
     pose[0, 3] = seed
-    return replace(frame, world_from_vehicle=pose, timestamp_us=1_000_000 * seed)
+    return replace(frame, world_from_vehicle=pose, timestamp_us=500_000 * seed)
 
 
 def with_everything(settings: dict[str, Any], workers: int = 0) -> Config:
@@ -122,7 +122,7 @@ def test_sweeps_come_with_their_age(everything: Any) -> None:
     (first, *_), training = load_evaluation_batches(cfg, dataset), list(load_training_batches(cfg, dataset, epoch=0))
     assert {batch.points.shape[1] for batch in (first, *training)} == {cfg.data.point_channels} == {6}
     ages = [first.points[first.frame_of_point == i, 5] for i in range(first.size)]  # frames 0, 2, 4
-    assert [torch.unique(age).tolist() for age in ages] == [[0], [0, 1, 2], [0]]
+    assert [torch.unique(age).tolist() for age in ages] == [[0], [0, 0.5, 1], [0]]
     now = first.points[first.frame_of_point == 1][:200, :3].numpy()
     np.testing.assert_array_equal(now, dataset[1].points[:, :3])
     past = first.points[first.frame_of_point == 1][200:400, :3].numpy()
