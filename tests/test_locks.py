@@ -104,12 +104,13 @@ def test_a_forked_process_that_outlives_its_parent_holds_no_lock(tmp_path: Path)
     program = (
         "import os, sys, time\nfrom pathlib import Path\nfrom pcdet_poly.locks import lock_folder\n"
         "with lock_folder(Path(sys.argv[1])):\n"
-        "    child = os.fork()\n    if not child:\n        time.sleep(60)\n        os._exit(0)\n"
-        "    print(child, flush=True)\n    os.kill(os.getpid(), 9)\n"
+        "    if not os.fork():\n        print(os.getpid(), flush=True)\n"  # only now has it closed what it inherited
+        "    time.sleep(3600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
     assert process.stdout is not None
     child = int(process.stdout.readline())
+    process.kill()
     process.wait()
     try:
         with lock_folder(tmp_path):
