@@ -31,6 +31,11 @@ class Ending:
     line: str = "nowhere"  # where it was stopped
     num_lines: int = 0  # that were executed until then
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the line was reached."""
+        return self.line != "nowhere"
+
 
 @dataclass
 class _LineCounter:

@@ -57,8 +57,9 @@ def test_stopped_at_random_lines(command: str, folder: Path, monkeypatch: pytest
     num_lines = stop_at_line(lambda: dispatch(words), -1).num_lines
     for i in range(NUM_STOPS):
         shutil.rmtree("out", ignore_errors=True)
-        # Some lines wait for threads, and are not as many each time: not in the last hundredth.
-        ending = stop_at_line(lambda: dispatch(words), rng.randint(1, int(0.99 * num_lines)), SIGNALS[i % 3])
+        ending = stop_at_line(lambda: dispatch(words), rng.randint(1, num_lines), SIGNALS[i % 3])
+        if not ending.was_stopped:
+            continue  # waiting for threads takes more or fewer lines: the last ones may not be reached
         assert ending.code == 128 + SIGNALS[i % 3], ending
         assert ending.said.splitlines()[-1].startswith(("interrupted: ", "stopped by SIG")), ending
         assert ending.complaints == [], ending
