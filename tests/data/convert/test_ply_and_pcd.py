@@ -254,7 +254,7 @@ def _replace(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
         ("plain binary pcd", _replace(b"POINTS 40", b"POINTS 41"), "41 points, but 20 x 2 announced"),
         ("plain binary pcd", _replace(b"WIDTH 20", b"WIDTH 99999999999"), "40 points, but 99999999999 x 2 announced"),
         ("plain binary pcd", _replace(b"SIZE 4", b"SIZE 3"), "TYPE F and SIZE 3"),
-        ("plain binary pcd", _replace(b"COUNT 1", b"COUNT 99999999"), "announced, 640 bytes there"),
+        ("plain binary pcd", _replace(b"COUNT 1", b"COUNT 99999999"), "at most 65536 numbers per point"),
         ("plain binary pcd", _replace(b"COUNT 1 1", b"COUNT 1"), "differ in length"),
         ("plain binary pcd", _replace(b"DATA binary", b"DATA zipped"), "DATA zipped; ascii, binary or"),
         ("plain binary pcd", _replace(b"HEIGHT 2", b"HIGHT 2"), "not a PCD file"),
