@@ -79,7 +79,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(results.to_json()))
     if options.table:
-        write_table(results.to_json(), options.table, options.count)
+        write_table(results.to_json(), options.table)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,19 @@ _GOOD = [outcome.value for outcome in Outcome if outcome in ALLOWED]
 _BAD = [outcome.value for outcome in Outcome if outcome not in ALLOWED and outcome != Outcome.OTHER_DATA]
 
 
-def write_table(results: dict[str, Any], path: Path, count: int) -> None:
+def write_table(results: dict[str, Any], path: Path) -> None:
     """Put the tables in place of those between the markers of a page."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{build_tables(results, count)}\n{END}{after}")
+    path.write_text(f"{before}{BEGIN}\n{build_tables(results)}\n{END}{after}")
 
 
-def build_tables(results: dict[str, Any], count: int) -> str:
+def build_tables(results: dict[str, Any]) -> str:
     """Write the tables as Markdown."""
     head = f"{time.strftime('%d %B %Y').lstrip('0')}, {_name_processor()}, Linux {platform.release()}: `make faults`"
     columns = ["file", "checksum", "changed", "cut", *_GOOD, Outcome.OTHER_DATA.value, "wrong, traceback, crash, hang"]
     lines = [
-        f"{head}, {count} changes of each format.",
+        f"{head}.",
         "",
         _row(columns),
         _row(["---"] * 2 + ["---:"] * (len(columns) - 2)),
