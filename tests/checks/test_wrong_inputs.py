@@ -126,7 +126,7 @@ def test_dropping_and_classes_of_ones_own(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     assert store.class_names == ("CAR", "WALKER")
     assert store[0].ground_truth.label.tolist() == [0, 0, 0, 1]
-    with pytest.raises(UserError, match="made with (class_names|classes|dropped) = "):
+    with pytest.raises(UserError, match=r"made with (class_names|classes|dropped) = "):
         run_import(tmp_path / "drive", tmp_path / "store")
 
 
