@@ -201,22 +201,23 @@ def lock_descriptor(descriptor: int, *, wait: bool) -> bool:
     return True
 
 
-def _lock_byte(descriptor: int, *, wait: bool) -> None:
-    """Lock one byte of an open file, as Windows does it."""
-    assert sys.platform == "win32"
-    while True:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            return
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EDEADLK):
-                raise
-            if not wait:
-                raise BlockingIOError(errno.EAGAIN, "locked by another process") from error
-            time.sleep(0.1)
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
+if sys.platform == "win32":
+
+    def _lock_byte(descriptor: int, *, wait: bool) -> None:
+        """Lock one byte of an open file, as Windows does it."""
+        while True:
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EDEADLK):
+                    raise
+                if not wait:
+                    raise BlockingIOError(errno.EAGAIN, "locked by another process") from error
+                time.sleep(0.1)
+            finally:
+                os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _write_owner(descriptor: int) -> None:

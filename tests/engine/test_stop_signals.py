@@ -50,7 +50,9 @@ def check_saved_once(folder: Path, errors: str) -> None:
 
 
 @pytest.mark.slow
-def test_whatever_signals_arrive_all_processes_save_once_and_end_with_one_exit_code(store: Path, tmp_path: Path) -> None:
+def test_whatever_signals_arrive_all_processes_save_once_and_end_with_one_exit_code(
+    store: Path, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         groups = {}
         for case in SIGNALS_BY_CASE:
