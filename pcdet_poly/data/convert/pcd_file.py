@@ -64,7 +64,11 @@ def _parse_header(data: bytes, path: Path) -> _Header:
         end = data.find(b"\n", position, position + _MAX_HEADER_BYTES)
         words = data[position : max(end, 0)].split()
         keyword = words[0].decode("ascii", "replace") if words else "#"
-        if end < 0 or not (keyword.startswith("#") or keyword in _KEYWORDS or keyword == "DATA"):
+        if (
+            end < 0
+            or not b" ".join(words).decode("ascii", "replace").isprintable()
+            or not (keyword.startswith("#") or keyword in _KEYWORDS or keyword == "DATA")
+        ):
             raise UserError(f"{path}: not a PCD file, or cut off in its header; write or fetch it again")
         position = end + 1
         lines["FIELDS" if keyword == "COLUMNS" else keyword] = [word.decode("ascii", "replace") for word in words[1:]]
