@@ -43,9 +43,9 @@ def simplify_file_name(text: str, *, longest: int = 80) -> str:
 
 def check_file_name(name: str) -> None:
     """Raise ValueError, which says why, unless `name` can be that of a file or folder on every system."""
-    if not name or set(name) == {"."}:
+    if not name:
         raise ValueError("a name needed")
-    if re.search(r"[/\\]", name):
+    if re.search(r"[/\\]", name) or name in (".", ".."):
         raise ValueError("a name, not a path, needed")
     if re.search(r'[\x00-\x1f\x7f<>:"|?*\ud800-\udfff]', name):
         raise ValueError('a name without control characters and without < > : " | ? * needed')

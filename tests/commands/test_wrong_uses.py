@@ -64,7 +64,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("train tiny.yaml --devise cpu", "--devise: no such option; did you mean '--device'?"),
     ("train tiny.yaml --name", "--name: expected one argument"),
     ("train tiny.yaml --name ../x", "a name, not a path, needed"),
-    ("train tiny.yaml --name ''", "a name, not a path, needed"),
+    ("train tiny.yaml --name ''", "a name needed"),
     ("train tiny.yaml --name ..", "a name, not a path, needed"),
     ("train tiny.yaml", "runs/tiny: already there; go on with --resume, or choose another --name"),
     ("train tiny.yaml train.seed=7 --resume", "was started with train.seed = 0"),
