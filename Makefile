@@ -16,7 +16,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) i
 # Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo demo-data mini-study test faults lint docs clean environment environment-dev
+.PHONY: demo demo-data mini-study test faults lint types types-windows docs clean environment environment-dev
 .DELETE_ON_ERROR:
 
 environment: $(VENV)/installed
@@ -53,7 +53,12 @@ mini-study: demo-data
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 types types-windows
+
+types:
 	$(VENV)/bin/mypy pcdet_poly
+
+types-windows:
 	$(VENV)/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 pcdet_poly
 
 test: $(VENV)/installed-dev lint
