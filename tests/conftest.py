@@ -20,8 +20,10 @@ from tests.sockets import is_loopback, watch_listening
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C.
+# A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C; nohup SIGHUP.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 
