@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import pickle
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from pcdet_poly.array_files import find_zip_damage
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.rsn import SegmentationConfig
+from pcdet_poly.distributed import rank
 from pcdet_poly.engine.checkpoint_damage import compute_checksum
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
@@ -160,6 +162,16 @@ def load_model(
             f"leave {key} as it was, or train with the new one"
         )
     model.load_state_dict(dict(state))
+    _warn_of_other_inputs(checkpoint.config, path, config)
+
+
+def _warn_of_other_inputs(there: Mapping[str, Any], path: Path, config: Config) -> None:
+    """Say on stderr which points the weights have not been trained with: the network takes them all the same."""
+    before, now = there.get("data", {}), config_values(config)["data"]
+    for name in ("returns", "sweeps"):
+        if name in before and before[name] != now[name] and rank() == 0:
+            text = f"trained with data.{name} = {before[name]}, used with {now[name]}: the AP is of other points"
+            print(f"warning: {path}: {text}", file=sys.stderr)
 
 
 def find_changed_meaning(there: Mapping[str, Any], config: Config) -> tuple[str, Any, Any] | None:

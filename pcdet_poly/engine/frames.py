@@ -31,6 +31,21 @@ def open_validation_frames(config: Config) -> FrameDataset | None:
     return _open_labelled_frames(config)
 
 
+def warn_of_shared_frames(training: FrameDataset, validation: FrameDataset | None) -> None:
+    """Say on stderr how many frames the training sees twice in an epoch, and how many it is evaluated on as well."""
+    if rank() != 0:
+        return
+    seen = Counter(training.frame_ids)
+    twice = [frame_id for frame_id, times in seen.items() if times > 1]
+    if twice:
+        text = f"{len(twice)} frames are in it more than once, such as {twice[0]}: name each store once"
+        print(f"warning: data.train: {text}", file=sys.stderr)
+    shared = [frame_id for frame_id in validation.frame_ids if frame_id in seen] if validation is not None else []
+    if validation is not None and shared:
+        text = f"{len(shared)} of its {len(validation)} frames are trained on as well: its AP is not of unseen frames"
+        print(f"warning: data.val: {text}", file=sys.stderr)
+
+
 def open_frames_to_evaluate(config: Config) -> FrameDataset:
     """Return the frames of `data.val`.
 

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     config = read_config(options)
 
     from pcdet_poly.distributed import rank
-    from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
+    from pcdet_poly.engine.frames import open_training_frames, open_validation_frames, warn_of_shared_frames
     from pcdet_poly.engine.processes import build_rerun_command, join_processes
     from pcdet_poly.engine.run import lock_run
     from pcdet_poly.engine.start import prepare_run
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     with join_processes(options.device) as device:
         frames, validation = open_training_frames(config), open_validation_frames(config)
+        warn_of_shared_frames(frames, validation)
         folder = options.runs_folder / (options.name or Path(options.config).stem)
         with lock_run(folder):
             run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)

@@ -30,7 +30,7 @@ def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> 
         KeyboardInterrupt: where somebody asked to stop; all have saved.
     """
     from pcdet_poly.config.load import load_config
-    from pcdet_poly.engine.frames import open_training_frames, open_validation_frames
+    from pcdet_poly.engine.frames import open_training_frames, open_validation_frames, warn_of_shared_frames
     from pcdet_poly.engine.processes import join_processes
     from pcdet_poly.engine.run import lock_run
     from pcdet_poly.engine.start import prepare_run
@@ -43,6 +43,7 @@ def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> 
     configs = {name: load_config(folder.config_path(name)) for name in names}
     with join_processes("cuda" if num_gpus else "cpu") as device, ExitStack() as locks:
         frames, validation = open_training_frames(configs[names[0]]), open_validation_frames(configs[names[0]])
+        warn_of_shared_frames(frames, validation)
         runs = {}
         for name, config in configs.items():
             with ends.record_failure(name):
