@@ -23,7 +23,7 @@ from tests.faults.places import LIMITS
 from tests.faults.table import BEGIN, END, build_tables
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = int(os.environ.get("PCDET_POLY_FAULTS", "10"))
+COUNT = int(os.environ.get("PCDET_POLY_FAULTS", "5"))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of processes are told by /proc")
 
 
