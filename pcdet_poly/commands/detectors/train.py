@@ -41,10 +41,10 @@ def run(options: argparse.Namespace) -> int:
 
     with join_processes(options.device) as device:
         frames, validation = open_training_frames(config), open_validation_frames(config)
-        warn_of_shared_frames(frames, validation)
         folder = options.runs_folder / (options.name or Path(options.config).stem)
         with lock_run(folder):
             run, recipe = prepare_run(config, frames, folder, device, resume=options.resume)
+            warn_of_shared_frames(frames, validation)
             with explain_stop(lambda: f"saved; go on with: {build_rerun_command('--resume')}"):
                 train(run, recipe, frames, validation)
         if rank() == 0:

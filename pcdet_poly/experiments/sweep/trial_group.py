@@ -43,12 +43,12 @@ def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> 
     configs = {name: load_config(folder.config_path(name)) for name in names}
     with join_processes("cuda" if num_gpus else "cpu") as device, ExitStack() as locks:
         frames, validation = open_training_frames(configs[names[0]]), open_validation_frames(configs[names[0]])
-        warn_of_shared_frames(frames, validation)
         runs = {}
         for name, config in configs.items():
             with ends.record_failure(name):
                 locks.enter_context(lock_run(folder.run_path(name)))
                 runs[name] = prepare_run(config, frames, folder.run_path(name), device, resume=True)
+        warn_of_shared_frames(frames, validation)
         try:
             errors = train_in_lockstep(list(runs.values()), frames, validation)
         except KeyboardInterrupt as stop:
