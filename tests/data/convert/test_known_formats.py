@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.feather
 import pytest
 
+from pcdet_poly.data.convert.formats import argoverse2
 from pcdet_poly.data.convert.formats.class_names import ClassNames
 from pcdet_poly.data.convert.formats.import_format import import_format
 from pcdet_poly.data.convert.formats.import_options import ImportOptions
@@ -111,9 +114,17 @@ def test_mapping_dropping_and_classes_of_ones_own(tmp_path: Path) -> None:
         import_format("kitti", [str(tmp_path / "data")], tmp_path / "other", options=ImportOptions(names))
 
 
+CALIBRATION = "P2: 1 0 0 0 0 1 0 0 0 0 1 0\nR0_rect: {}\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 0\n"
 DAMAGES: list[tuple[str, str, str | None, str]] = [  # format, file, its new text (None removes it), what is said
     ("kitti", "training/calib/000007.txt", None, "000007.txt: no such file"),
     ("kitti", "training/calib/000007.txt", "P2: 1 2 3\n", "P2 with 12 numbers needed"),
+    ("kitti", "training/calib/000007.txt", CALIBRATION.format("0 0 0 0 0 0 0 0 1"), "R0_rect: a pose that is no rigid"),
+    (
+        "kitti",
+        "training/calib/000007.txt",
+        CALIBRATION.format("1 0 0 0 1 0 0 0 -1"),
+        "R0_rect: a pose that is no rigid",
+    ),
     ("kitti", "training/label_2/000007.txt", "Car 1 2 3\n", "has 4 fields, 15 needed"),
     ("kitti", "training/velodyne/000007.bin", "12345", "5 bytes are not rows of 4 float32"),
     ("nuscenes", "v1.0-mini/ego_pose.json", None, "ego_pose.json: no such file"),
@@ -140,6 +151,45 @@ def test_damage_is_one_line(name: str, file: str, text: str | None, says: str, t
         import_format(name, [str(tmp_path / "data")], tmp_path / "store")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def halve(table: pa.Table) -> pa.Table:
+    """As the real sweeps are: 16 bits a coordinate."""
+    return table.set_column(0, "x", table["x"].cast(pa.float16()))
+
+
+# Argoverse 2's file, what is done to its table, what is said: nothing where it is as the real files are.
+TABLES: list[tuple[str, Callable[[pa.Table], pa.Table], str | None]] = [
+    ("sensors/lidar/315968112437425433", halve, None),
+    ("annotations", lambda t: t.set_column(2, "category", t["category"].dictionary_encode()), None),
+    ("annotations", lambda t: t.slice(3), None),  # boxes of one sweep alone, as where the other was not fetched
+    ("annotations", lambda t: t.set_column(0, "timestamp_ns", pa.array([7] * 6)), "no sweep has the time of any box"),
+    ("annotations", lambda t: t.set_column(2, "category", pa.array([*"abcde", None])), "1 of 6 rows have no category"),
+    ("annotations", lambda t: t.set_column(3, "length_m", pa.array([*"abcdef"])), "length_m is string; numbers needed"),
+    ("annotations", lambda t: t.set_column(2, "category", pa.array(range(6))), "category is int64; text needed"),
+    ("city_SE3_egovehicle", lambda t: t.set_column(0, "timestamp_ns", pa.array([None, 1])), "1 of 2 rows have no time"),
+    ("city_SE3_egovehicle", lambda t: t.slice(1), "has no pose of that time"),
+]
+
+
+@pytest.mark.parametrize(("file", "change", "says"), TABLES)
+def test_tables_of_argoverse(
+    file: str, change: Callable[[pa.Table], pa.Table], says: str | None, tmp_path: Path
+) -> None:
+    write_argoverse2(tmp_path / "data", SCENE)
+    place = tmp_path / f"data/{file}.feather"
+    pa.feather.write_feather(change(pa.feather.read_table(place, memory_map=False)), place)
+    if says is None:
+        import_format("argoverse2", [str(tmp_path / "data")], tmp_path / "store")
+        return
+    with pytest.raises(UserError, match=says):
+        import_format("argoverse2", [str(tmp_path / "data")], tmp_path / "store")
+
+
+def test_every_class_of_argoverse_is_known() -> None:
+    """Their 30 classes; one of them has two names, in their list and in their code."""
+    assert len({*argoverse2.DEFAULT_NAMES, *argoverse2.DROPPED_NAMES}) == 31
+    assert "MOBILE_PEDESTRIAN_CROSSING_SIGN" in argoverse2.DROPPED_NAMES
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -35,15 +35,8 @@ DEFAULT_NAMES = {
 }
 DROPPED_NAMES = (
     *("BOLLARD", "CONSTRUCTION_CONE", "CONSTRUCTION_BARREL", "BICYCLE", "WHEELED_DEVICE", "DOG", "WHEELED_RIDER"),
-    *(
-        "STROLLER",
-        "MESSAGE_BOARD_TRAILER",
-        "MOBILE_PEDESTRIAN_SIGN",
-        "WHEELCHAIR",
-        "RAILED_VEHICLE",
-        "OFFICIAL_SIGNALER",
-    ),
-    *("TRAFFIC_LIGHT_TRAILER", "ANIMAL"),
+    *("STROLLER", "MESSAGE_BOARD_TRAILER", "WHEELCHAIR", "RAILED_VEHICLE", "OFFICIAL_SIGNALER", "ANIMAL"),
+    *("TRAFFIC_LIGHT_TRAILER", "MOBILE_PEDESTRIAN_CROSSING_SIGN", "MOBILE_PEDESTRIAN_SIGN"),  # the last: their README's
 )
 _QUATERNION = ("qw", "qx", "qy", "qz")
 _PLACE = ("tx_m", "ty_m", "tz_m")
@@ -83,6 +76,7 @@ def read_argoverse(
     try:
         poses = _read_poses(log / "city_SE3_egovehicle.feather")
         annotations = _read_annotations(log / "annotations.feather")
+        _check_times(annotations["timestamp_ns"], log)
     except UserError as error:
         report_error(error)
         return
@@ -122,10 +116,19 @@ def _read_poses(path: Path) -> dict[int, np.ndarray]:
 
 def _read_annotations(path: Path) -> Mapping[str, np.ndarray]:
     """Read all boxes of a log; none where the log has no file of them, as in the test split."""
-    names = ("timestamp_ns", "track_uuid", "category", *_SIZE, *_QUATERNION, *_PLACE)
+    names, texts = ("timestamp_ns", *_SIZE, *_QUATERNION, *_PLACE), ("track_uuid", "category")
     if not path.is_file():
-        return {name: np.zeros(0) for name in names}
-    return read_feather(path, names)
+        return {name: np.zeros(0) for name in (*names, *texts)}
+    return read_feather(path, names, texts)
+
+
+def _check_times(times_ns: np.ndarray, log: Path) -> None:
+    """Refuse boxes of which none has the time of a sweep: all frames would be without labels."""
+    if len(times_ns) and set(times_ns.tolist()).isdisjoint(int(sweep.stem) for sweep in _list_sweeps(log)):
+        raise UserError(
+            f"{log / 'annotations.feather'}: no sweep has the time of any box (the first is of {times_ns[0]} ns); are "
+            "both of one log?"
+        )
 
 
 def _select_boxes(annotations: Mapping[str, np.ndarray], time_ns: int) -> FileBoxes:

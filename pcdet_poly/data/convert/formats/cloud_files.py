@@ -88,8 +88,17 @@ def read_argoverse_cloud(path: Path) -> np.ndarray:
     return _fill(_scale_bytes(rows, path), raise_m=ARGOVERSE_HEIGHT_M)
 
 
-def read_feather(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read columns of an Arrow file by name; raise `UserError` where one is missing or the file is damaged."""
+def read_feather(path: Path, names: tuple[str, ...], texts: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Read columns of an Arrow file by name.
+
+    Args:
+        path: the file.
+        names: of columns of numbers.
+        texts: of columns of text.
+
+    Raises:
+        UserError: where the file is damaged, or a column is missing, has an empty row, or is of the other kind.
+    """
     import pyarrow as pa
     import pyarrow.feather as feather
 
@@ -102,9 +111,16 @@ def read_feather(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path}: not a readable Feather file ({str(error).splitlines()[0]}); fetch it again"
         ) from error
-    if missing := [name for name in names if name not in table.column_names]:
-        raise UserError(f"{path}: no column {missing[0]}; it has {', '.join(table.column_names) or 'none'}")
-    return {name: table[name].to_numpy() for name in names}
+    columns = {}
+    for name in (*names, *texts):
+        if name not in table.column_names:
+            raise UserError(f"{path}: no column {name}; it has {', '.join(table.column_names) or 'none'}")
+        if empty := table[name].null_count:
+            raise UserError(f"{path}: {empty} of {len(table)} rows have no {name}; fetch it again")
+        columns[name] = table[name].to_numpy()
+        if len(table) and (columns[name].dtype.kind in "iuf") != (name in names):
+            raise UserError(f"{path}: {name} is {table[name].type}; {'numbers' if name in names else 'text'} needed")
+    return columns
 
 
 CLOUD_FORMATS = {

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcdet_poly.checks.poses import find_pose_fault
 from pcdet_poly.data.convert.build_store import ReportError
 from pcdet_poly.data.convert.formats.cloud_files import KITTI_HEIGHT_M, read_kitti_cloud
 from pcdet_poly.data.convert.formats.import_options import ImportOptions
@@ -112,7 +113,7 @@ def read_kitti_frame(cloud: Path, segment: str, timestamp_us: int, options: Impo
 
 
 def read_calibration(path: Path) -> Calibration:
-    """Read P2, R0_rect and Tr_velo_to_cam of a calibration file; raise `UserError` where one is missing."""
+    """Read P2, R0_rect and Tr_velo_to_cam of a calibration file; raise `UserError` for one that cannot be right."""
     values = {}
     for line in _read_lines(path):
         name, _, numbers = line.partition(":")
@@ -123,6 +124,9 @@ def read_calibration(path: Path) -> Calibration:
     rectify, lidar = np.eye(4), np.eye(4)
     rectify[:3, :3] = np.reshape(values["R0_rect"], (3, 3))
     lidar[:3] = np.reshape(values["Tr_velo_to_cam"], (3, 4))
+    for name, motion in (("R0_rect", rectify), ("Tr_velo_to_cam", lidar)):
+        if fault := find_pose_fault(motion):
+            raise UserError(f"{path}: {name}: {fault.text}; fetch the file again")
     return Calibration(rectify @ lidar, np.reshape(values["P2"], (3, 4)))
 
 
