@@ -2,8 +2,8 @@
 
 from pcdet_poly.losses.anchor_box_loss import residual_difference, smooth_l1
 from pcdet_poly.losses.anchor_criterion import AnchorCriterion
-from pcdet_poly.losses.center_box_loss import gather_cells, l1
-from pcdet_poly.losses.center_criterion import CenterCriterion
+from pcdet_poly.losses.center.box_loss import gather_cells, l1
+from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.losses.classification import heatmap_loss, sigmoid_loss
 from pcdet_poly.losses.gradient_shares import (
     anchor_first_term_share,

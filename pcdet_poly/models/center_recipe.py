@@ -10,7 +10,7 @@ from torch import nn
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
 from pcdet_poly.config.sections.losses import HeatmapFocalConfig
-from pcdet_poly.losses.center_criterion import CenterCriterion
+from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.losses.gradient_match import collect_matched, match_gradient
 from pcdet_poly.losses.gradient_shares import center_first_term_share
 from pcdet_poly.models.cell_loss import load_cell_loss, observe_probabilities

@@ -123,7 +123,7 @@ def add_box_loss(copy: ProjectCopy) -> None:
         '    box_loss: Literal["l1", "smooth_l1"] = "l1"\n    """Distance of box codes."""\n',
     )
     copy.insert(
-        "pcdet_poly/losses/center_box_loss.py",
+        "pcdet_poly/losses/center/box_loss.py",
         "def l1_where_finite(",
         '''def smooth(distance: Tensor) -> Tensor:
     """d^2 / 2 of a distance d below 1, d - 1 / 2 of others."""
@@ -132,7 +132,7 @@ def add_box_loss(copy: ProjectCopy) -> None:
 
 ''',
     )
-    criterion = "pcdet_poly/losses/center_criterion.py"
+    criterion = "pcdet_poly/losses/center/criterion.py"
     copy.replace(criterion, "l1, l1_where_finite\n", "l1, l1_where_finite, smooth\n")
     copy.replace(
         criterion,

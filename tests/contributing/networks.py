@@ -206,7 +206,7 @@ def add_head_output(copy: ProjectCopy) -> None:
         "            velocity=velocity,\n"
         "            point_count=torch.cat([rows.num_points for rows in ground_truth])[inside, None].log1p(),\n",
     )
-    criterion = "pcdet_poly/losses/center_criterion.py"
+    criterion = "pcdet_poly/losses/center/criterion.py"
     copy.replace(
         criterion,
         '"iou": objects, **moving}',

@@ -15,8 +15,8 @@ from pcdet_poly.config.sections.pointpillars import WAYMO_ANCHORS, PointPillarsC
 from pcdet_poly.experiments.reference.arrays import Arrays, read_grid
 from pcdet_poly.experiments.reference.decoding_kinds import DIRECTION_OFFSET_RAD, read_openpcdet_maps
 from pcdet_poly.experiments.reference.output import Output, compare
-from pcdet_poly.losses.center_box_loss import center_iou_target, gather_cells
-from pcdet_poly.losses.center_criterion import CenterCriterion
+from pcdet_poly.losses.center.box_loss import center_iou_target, gather_cells
+from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.structures import AnchorTargets, CenterMaps, CenterTargets, Grid, GroundTruth
 from pcdet_poly.targets import AnchorAssigner, AnchorGrid, CenterAssigner
 

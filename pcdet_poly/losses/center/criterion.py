@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pcdet_poly.config.sections.cell_loss import LossSection
 from pcdet_poly.config.sections.losses import CenterBoxLossConfig
-from pcdet_poly.losses.center_box_loss import center_code_loss, center_iou_target, gather_cells, l1, l1_where_finite
+from pcdet_poly.losses.center.box_loss import center_code_loss, center_iou_target, gather_cells, l1, l1_where_finite
 from pcdet_poly.losses.classification import heatmap_loss
 from pcdet_poly.structures import CenterMaps, CenterTargets, Grid, Losses
 
