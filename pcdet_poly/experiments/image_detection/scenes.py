@@ -1,0 +1,108 @@
+"""Scenes: digits of any size and colour over a piece of a photograph, with the mask of each, by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcdet_poly.experiments.image_detection.sources import Part, Sources, load_sources
+
+SCENE_SIDE = 96  # pixels
+MAX_DIGITS = 4
+DIGIT_SIDES = (26, 46)  # pixels of the square that a digit is drawn in
+CROP_SIDES = (96, 240)  # pixels of the photograph that become the background
+MIN_CONTRAST = 70.0  # of 255, between ink and what is below it
+MIN_AREA = 40  # pixels of a digit that must stay in sight
+MAX_OVERLAP = 0.15  # of the smaller of two boxes
+INK = 0.4  # from so much ink on a pixel belongs to the digit
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image and the objects in it."""
+
+    image: np.ndarray  # (96, 96, 3) uint8
+    labels: np.ndarray  # (M,) int64, 0 to 9
+    masks: np.ndarray  # (M, 96, 96) bool; no pixel has two
+    boxes: np.ndarray  # (M, 4) float32: x1, y1, x2, y2 around each mask, in pixels
+
+
+def compose_scenes(part: Part, num_scenes: int, seed: int) -> list[Scene]:
+    """Compose scenes of one part.
+
+    Args:
+        part: whose digits and photographs are used.
+        num_scenes: how many scenes.
+        seed: decides everything else; each scene depends on it and on its number alone.
+
+    Returns:
+        The scenes, each with at least one digit.
+    """
+    sources = load_sources(part)
+    return [compose_scene(sources, np.random.default_rng((seed, number))) for number in range(num_scenes)]
+
+
+def compose_scene(sources: Sources, rng: np.random.Generator) -> Scene:
+    """Draw one to four digits over a piece of a photograph; later ones may cover a little of earlier ones."""
+    image = _cut_background(sources.photographs, rng)
+    labels: list[int] = []
+    masks: list[np.ndarray] = []
+    wanted = int(rng.integers(1, MAX_DIGITS + 1))
+    for _ in range(50 * wanted):
+        number, ink = int(rng.integers(len(sources.labels))), np.zeros((SCENE_SIDE, SCENE_SIDE), np.float32)
+        drawn = resize(sources.digits[number], int(rng.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1)))
+        top, left = rng.integers(0, SCENE_SIDE - len(drawn) + 1, 2)
+        ink[top : top + len(drawn), left : left + len(drawn)] = drawn
+        mask = ink > INK
+        rest = [earlier & ~mask for earlier in masks]
+        if len(masks) < wanted and mask.sum() >= MIN_AREA and not _hides(mask, masks):
+            image, masks = _paint(image, ink, mask, rng), [*rest, mask]
+            labels.append(int(sources.labels[number]))
+    stacked = np.stack(masks)
+    return Scene(image.round().astype(np.uint8), np.array(labels), stacked, find_boxes(stacked))
+
+
+def find_boxes(masks: np.ndarray) -> np.ndarray:
+    """Find the boxes (M, 4) float32 around masks (M, H, W), none of which is empty."""
+    sides = []
+    for axis in (1, 2):  # over rows: the columns of a mask; over columns: its rows
+        line = masks.any(axis)
+        sides.append((line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)))
+    (x1, x2), (y1, y2) = sides
+    return np.stack([x1, y1, x2, y2], 1).astype(np.float32)
+
+
+def resize(image: np.ndarray, side: int) -> np.ndarray:
+    """Resize an image (H, W) float32 or (H, W, 3) uint8 to a square of `side` pixels, smoothly."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _cut_background(photographs: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """(96, 96, 3) float32."""
+    photograph = photographs[int(rng.integers(len(photographs)))]
+    side = int(rng.integers(CROP_SIDES[0], CROP_SIDES[1] + 1))
+    top, left = (int(rng.integers(0, size - side + 1)) for size in photograph.shape[:2])
+    piece = resize(photograph[top : top + side, left : left + side], SCENE_SIDE).astype(np.float32)
+    return piece[:, ::-1] if rng.random() < 0.5 else piece
+
+
+def _paint(image: np.ndarray, ink: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Paint with a colour that stands out against what is below."""
+    below = image[mask].mean(0)
+    while np.abs((colour := rng.uniform(0, 255, 3)) - below).mean() < MIN_CONTRAST:
+        pass
+    return image + ink[..., None] * (colour.astype(np.float32) - image)
+
+
+def _hides(mask: np.ndarray, earlier: Sequence[np.ndarray]) -> bool:
+    """Whether the box of a new mask overlaps that of an earlier one too much."""
+    if not earlier:
+        return False
+    box, others = find_boxes(mask[None])[0], find_boxes(np.stack(earlier))
+    size = np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None).prod(1)
+    smaller = np.minimum((box[2:] - box[:2]).prod(), (others[:, 2:] - others[:, :2]).prod(1))
+    return bool((size > MAX_OVERLAP * smaller).any())
