@@ -32,6 +32,7 @@ class ComparedStudy:
     system: str
     metric: str
     source: str
+    question: str = ""
 
 
 def compare_arms(study: ComparedStudy, arms: Sequence[ComparedArm], points: np.ndarray) -> list[PaperRow]:
@@ -77,6 +78,7 @@ def compare_arms(study: ComparedStudy, arms: Sequence[ComparedArm], points: np.n
             detectable=detectable,
             source=study.source,
             epsilon=arms[column].epsilon,
+            question=study.question,
         )
         for column, one in zip(many.arms, many.adjusted, strict=True)
     ]

@@ -37,3 +37,4 @@ class PaperRow:
     detectable: float  # the smallest true difference that the study finds in 80 % of cases
     source: str  # where the numbers come from: a file of the output folder, or of docs/studies
     epsilon: float | None = None  # of the arm, where it has one: for figures
+    question: str = ""  # what the arms of one family are compared for; a part's rows are shown question by question
