@@ -13,7 +13,7 @@ from pcdet_poly.experiments.image_detection.arms import DetectorName
 from pcdet_poly.experiments.image_detection.scenes import SCENE_SIDE
 
 ClassLoss = Callable[[Tensor, Tensor], Tensor]  # logits, labels -> one number per answer
-CHANNELS = 64
+CHANNELS = 48
 NUM_CLASSES = 11  # the background and ten digits
 PIXELS = {"image_mean": [0.45] * 3, "image_std": [0.25] * 3, "min_size": SCENE_SIDE, "max_size": SCENE_SIDE}
 
@@ -85,21 +85,26 @@ def build_detector(name: DetectorName, class_loss: ClassLoss) -> nn.Module:
 
 
 class Backbone(nn.Module):
-    """Three stages of residual blocks; the last, enlarged, is added to the second: one map of a quarter of the size."""
+    """Three stages of residual blocks that make one map, of an eighth of the image's size or of a quarter.
 
-    def __init__(self, num_channels: int) -> None:
+    The finer map is the second stage's with the third's, enlarged, added: masks need it.
+    """
+
+    def __init__(self, *, is_fine: bool) -> None:
         super().__init__()
-        self.out_channels = num_channels
-        self.stem = _build_convolution(3, 24, stride=2)
-        self.second = nn.Sequential(_Block(24, 48, stride=2), _Block(48, 48))
-        self.third = nn.Sequential(_Block(48, 96, stride=2), _Block(96, 96))
-        self.from_second = nn.Conv2d(48, num_channels, 1)
-        self.from_third = nn.Conv2d(96, num_channels, 1)
+        self.out_channels = CHANNELS
+        self.stem = _build_convolution(3, 16, stride=2)
+        self.second = nn.Sequential(_Block(16, 32, stride=2), _Block(32, 32))
+        self.third = nn.Sequential(_Block(32, 64, stride=2), _Block(64, 64))
+        self.from_second = nn.Conv2d(32, CHANNELS, 1) if is_fine else None
+        self.from_third = nn.Conv2d(64, CHANNELS, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 3, H, W) to (B, C, H/4, W/4)."""
+        """Map (B, 3, H, W) to (B, C, H/8, W/8), or (B, C, H/4, W/4) for the finer map."""
         second = self.second(self.stem(image))
         deep = self.from_third(self.third(second))
+        if self.from_second is None:
+            return deep
         return self.from_second(second) + nn.functional.interpolate(deep, scale_factor=2.0)
 
 
@@ -122,20 +127,20 @@ def _build_convolution(num_in: int, num_out: int, stride: int = 1) -> nn.Sequent
 
 def _build_mask_rcnn(class_loss: ClassLoss) -> nn.Module:
     model = parts.MaskRCNN(
-        Backbone(CHANNELS),
+        Backbone(is_fine=True),
         rpn_anchor_generator=parts.AnchorGenerator(((16, 24, 36),), ((1.0, 2.0),)),
-        box_roi_pool=parts.MultiScaleRoIAlign(["0"], 7, 2),
-        mask_roi_pool=parts.MultiScaleRoIAlign(["0"], 14, 2),
+        box_roi_pool=parts.MultiScaleRoIAlign(["0"], 7, 1),
+        mask_roi_pool=parts.MultiScaleRoIAlign(["0"], 14, 1),
         box_head=_build_box_head(),
-        box_predictor=parts.FastRCNNPredictor(128, NUM_CLASSES),
-        mask_head=parts.MaskRCNNHeads(CHANNELS, (48, 48), 1, norm_layer=nn.BatchNorm2d),
-        mask_predictor=parts.MaskRCNNPredictor(48, 48, NUM_CLASSES),
+        box_predictor=parts.FastRCNNPredictor(96, NUM_CLASSES),
+        mask_head=parts.MaskRCNNHeads(CHANNELS, (32, 32), 1, norm_layer=nn.BatchNorm2d),
+        mask_predictor=parts.MaskRCNNPredictor(32, 32, NUM_CLASSES),
         rpn_pre_nms_top_n_train=100,
         rpn_post_nms_top_n_train=50,
         rpn_pre_nms_top_n_test=100,
         rpn_post_nms_top_n_test=30,
         rpn_batch_size_per_image=64,
-        box_batch_size_per_image=32,
+        box_batch_size_per_image=24,
         **PIXELS,
     )
     model.roi_heads.__class__ = PolyRoIHeads
@@ -145,8 +150,8 @@ def _build_mask_rcnn(class_loss: ClassLoss) -> nn.Module:
 
 def _build_box_head() -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(CHANNELS, 64, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.Flatten(), nn.Linear(64 * 25, 128), nn.ReLU(),
+        nn.Conv2d(CHANNELS, 48, 3, bias=False), nn.BatchNorm2d(48), nn.ReLU(),
+        nn.Flatten(), nn.Linear(48 * 25, 96), nn.ReLU(),
     )  # fmt: skip
 
 
@@ -155,4 +160,4 @@ def _build_retinanet(class_loss: ClassLoss) -> nn.Module:
     head = parts.RetinaNetHead(CHANNELS, 6, NUM_CLASSES, norm_layer=nn.BatchNorm2d)
     head.classification_head.__class__ = PolyClassificationHead
     head.classification_head.class_loss = class_loss
-    return parts.RetinaNet(Backbone(CHANNELS), NUM_CLASSES, anchor_generator=anchors, head=head, **PIXELS)
+    return parts.RetinaNet(Backbone(is_fine=False), NUM_CLASSES, anchor_generator=anchors, head=head, **PIXELS)

@@ -49,7 +49,7 @@ def pool_regions(
     for number, *counts in torch.cat([rois[:, :1].long(), samples], 1).unique(dim=0).tolist():
         inside = ((rois[:, 0] == number) & (samples == torch.tensor(counts)).all(1)).nonzero()[:, 0]
         across, down = (
-            low[inside, axis, None] + size[inside, axis, None] * _place_samples(count * int(bins[axis]))
+            low[inside, axis, None] + size[inside, axis, None] * _place_samples(count * int(bins[axis]), like=maps)
             for axis, count in enumerate(counts)
         )
         values = _sample_map(maps[number], across, down)  # (C, R height count, width count)
@@ -58,9 +58,9 @@ def pool_regions(
     return pooled
 
 
-def _place_samples(count: int) -> Tensor:
+def _place_samples(count: int, like: Tensor) -> Tensor:
     """Place samples at even distances between 0 and 1."""
-    return (torch.arange(count) + 0.5) / count
+    return (torch.arange(count).to(like) + 0.5) / count
 
 
 def _sample_map(values: Tensor, across: Tensor, down: Tensor) -> Tensor:

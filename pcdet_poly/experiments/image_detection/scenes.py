@@ -11,6 +11,7 @@ from pcdet_poly.experiments.image_detection.sources import Part, Sources, load_s
 
 SCENE_SIDE = 96  # pixels
 MAX_DIGITS = 4
+MAX_TRIES = 100  # to place them; the first always finds a place
 DIGIT_SIDES = (26, 46)  # pixels of the square that a digit is drawn in
 CROP_SIDES = (96, 240)  # pixels of the photograph that become the background
 MIN_CONTRAST = 70.0  # of 255, between ink and what is below it
@@ -50,18 +51,26 @@ def compose_scene(sources: Sources, rng: np.random.Generator) -> Scene:
     labels: list[int] = []
     masks: list[np.ndarray] = []
     wanted = int(rng.integers(1, MAX_DIGITS + 1))
-    for _ in range(50 * wanted):
-        number, ink = int(rng.integers(len(sources.labels))), np.zeros((SCENE_SIDE, SCENE_SIDE), np.float32)
-        drawn = resize(sources.digits[number], int(rng.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1)))
-        top, left = rng.integers(0, SCENE_SIDE - len(drawn) + 1, 2)
-        ink[top : top + len(drawn), left : left + len(drawn)] = drawn
+    for _ in range(MAX_TRIES):
+        number = int(rng.integers(len(sources.labels)))
+        ink = _place_digit(sources.digits[number], rng)
         mask = ink > INK
-        rest = [earlier & ~mask for earlier in masks]
-        if len(masks) < wanted and mask.sum() >= MIN_AREA and not _hides(mask, masks):
-            image, masks = _paint(image, ink, mask, rng), [*rest, mask]
+        if mask.sum() >= MIN_AREA and not _hides(mask, masks):
+            image, masks = _paint(image, ink, mask, rng), [*(earlier & ~mask for earlier in masks), mask]
             labels.append(int(sources.labels[number]))
+        if len(masks) == wanted:
+            break
     stacked = np.stack(masks)
     return Scene(image.round().astype(np.uint8), np.array(labels), stacked, find_boxes(stacked))
+
+
+def _place_digit(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a digit at a random size and place: how much ink lies on each pixel of the scene."""
+    ink = np.zeros((SCENE_SIDE, SCENE_SIDE), np.float32)
+    drawn = resize(digit, int(rng.integers(DIGIT_SIDES[0], DIGIT_SIDES[1] + 1)))
+    top, left = rng.integers(0, SCENE_SIDE - len(drawn) + 1, 2)
+    ink[top : top + len(drawn), left : left + len(drawn)] = drawn
+    return ink
 
 
 def find_boxes(masks: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def train_detector(
     """
     torch.manual_seed(seed)
     model = build_detector(name, ArmLoss(LOSSES[name], arm)).train()
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=schedule.weight_decay, fused=True)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.15
     )
