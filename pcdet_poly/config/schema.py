@@ -123,6 +123,10 @@ class Config(Section):
             return self
         if getattr(self.classification, "normalizer", None) == "peaks":
             raise ValueError("classification.normalizer = 'peaks': rsn divides by objects; leave it out")
+        if getattr(self.classification, "shared_peaks", "once") != "once":
+            raise ValueError("classification.shared_peaks: rsn's peaks are voxels; leave it out")
+        if not self.data.elongation or self.data.age != "several_sweeps":
+            raise ValueError("data.elongation, data.age: rsn reads both from range images; leave both out")
         if self.paste.bank:
             raise ValueError("paste.bank: a pasted object hides nothing in the range images of rsn; leave paste out")
         return self
@@ -136,6 +140,7 @@ class Config(Section):
                 self.regression.weight_velocity != CenterBoxLossConfig().weight_velocity,
                 "velocity",
             ),
+            "regression.velocity_mean": (self.regression.velocity_mean != "known", "velocity"),
         }
         for key, (used, output) in uses.items():
             if used and not getattr(self.model, output, False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointPillarConfig, CenterPointVoxelConfig
@@ -30,10 +30,11 @@ def build_center_pillar(cfg: Config) -> Recipe:
         cfg.model,
         grid,
         len(cfg.data.classes),
+        group_of_class=cfg.model.list_group_numbers(cfg.data.classes),
         point_channels=cfg.data.point_channels,
         channels_last=cfg.train.channels_last,
     )
-    return build_center_recipe(cfg, model, grid.coarsen(cfg.model.backbone.output_stride))
+    return build_center_recipe(cfg, model, grid.coarsen(cfg.model.output_stride))
 
 
 def build_center_voxel(cfg: Config) -> Recipe:
@@ -44,6 +45,7 @@ def build_center_voxel(cfg: Config) -> Recipe:
         cfg.model,
         grid,
         len(cfg.data.classes),
+        group_of_class=cfg.model.list_group_numbers(cfg.data.classes),
         point_channels=cfg.data.point_channels,
         channels_last=cfg.train.channels_last,
     )
@@ -62,6 +64,8 @@ def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Rec
         The recipe, with the targets, losses and decoding that `cfg` describes.
     """
     assigner = CenterAssigner(output_grid, len(cfg.data.classes), cfg.targets)
+    # Losses of several groups are sums of means over different numbers: they are means over each batch's own objects.
+    has_groups = isinstance(cfg.model, CenterHeadConfig) and cfg.model.groups is not None
     with_velocity = isinstance(cfg.model, CenterHeadConfig) and cfg.model.velocity
 
     def assign(batch: Batch) -> CenterTargets:
@@ -79,7 +83,11 @@ def build_center_recipe(cfg: Config, model: nn.Module, output_grid: Grid) -> Rec
         criterion=criterion,
         decode=CenterDecoder(output_grid, cfg.decode),
         observe=observe,
-        counts=criterion.count_normalizers,
+        counts=_count_nothing if has_groups else criterion.count_normalizers,
         matched=collect_matched(heatmap=loss),
         shares_targets=True,
     )
+
+
+def _count_nothing(targets: CenterTargets) -> dict[str, Tensor]:
+    return {}

@@ -8,6 +8,7 @@ from torch import Tensor
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
 from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
 from pcdet_poly.models.layers.voxel_means import average_points
@@ -15,7 +16,7 @@ from pcdet_poly.structures import Batch, CenterMaps, Grid
 
 
 class CenterPointVoxel(SharesInputs):
-    """Mean of each voxel's points, sparse backbone, bird's-eye backbone, centre head.
+    """Mean of each voxel's points, sparse backbone, bird's-eye backbone or neck, centre head.
 
     Frames without points give maps like any other. Points have `point_channels` numbers: x, y, z,
     tanh(intensity), elongation, and with several sweeps the age.
@@ -27,6 +28,7 @@ class CenterPointVoxel(SharesInputs):
         grid: Grid,
         num_classes: int,
         *,
+        group_of_class: tuple[int, ...] | None = None,
         point_channels: int = 5,
         channels_last: bool = False,
     ) -> None:
@@ -36,8 +38,9 @@ class CenterPointVoxel(SharesInputs):
         self.channels_last = channels_last
         self.max_points = cfg.max_points
         self.encoder = VoxelBackbone(point_channels, cfg)
-        self.backbone = BevBackbone(cfg.out_channels * cfg.count_bev_layers(grid.shape[2]), cfg.backbone)
-        self.head = CenterHead(self.backbone.out_channels, num_classes, cfg)
+        width = cfg.out_channels * cfg.count_bev_layers(grid.shape[2])
+        self.backbone = AsppNeck(width, cfg.aspp.dilations) if cfg.aspp else BevBackbone(width, cfg.backbone)
+        self.head = CenterHead(self.backbone.out_channels, num_classes, cfg, group_of_class)
         if channels_last:
             for part in (self.backbone, self.head):
                 part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

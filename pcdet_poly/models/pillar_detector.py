@@ -11,17 +11,23 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
+from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
+from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
 from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.ops.scatter import to_bev
-from pcdet_poly.structures import Batch, Grid
+from pcdet_poly.structures import Batch, Grid, Sites, SparseTensor
 
 
 class PillarDetector(SharesInputs):
     """Pillars, bird's-eye backbone, a dense head. Frames without points give maps like any other.
 
-    `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. Points have
-    `point_channels` numbers: x, y, z, tanh(intensity), elongation, and with several sweeps the age.
+    `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. `make_sparse` and
+    `make_backbone` get the width of what is before them: the first may put sparse stages between pillars and the dense
+    image, the second takes the place of the BevBackbone that `cfg` describes. Points have `point_channels` numbers:
+    x, y, z, tanh(intensity), elongation, and with several sweeps the age.
     """
+
+    sparse: SparsePillarBackbone | None
 
     def __init__(
         self,
@@ -29,6 +35,8 @@ class PillarDetector(SharesInputs):
         grid: Grid,
         make_head: Callable[[int], nn.Module],
         *,
+        make_sparse: Callable[[int], SparsePillarBackbone] | None = None,
+        make_backbone: Callable[[int], BevBackbone | AsppNeck] | None = None,
         point_channels: int = 5,
         channels_last: bool = False,
     ) -> None:
@@ -37,10 +45,14 @@ class PillarDetector(SharesInputs):
         self.point_channels = point_channels
         self.channels_last = channels_last
         self.encoder = PillarEncoder.from_config(point_channels, cfg)
-        self.backbone = BevBackbone(cfg.encoder_channels[-1], cfg.backbone)
+        width = cfg.encoder_channels[-1]
+        self.sparse = make_sparse(width) if make_sparse else None
+        width = self.sparse.out_channels if self.sparse else width
+        self.backbone = make_backbone(width) if make_backbone else BevBackbone(width, cfg.backbone)
         self.head = make_head(self.backbone.out_channels)
         if channels_last:
-            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for part in (self.encoder, self.backbone, self.head):  # sparse kernels have no such format
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, batch: Batch) -> Any:
         """The head's maps."""
@@ -58,4 +70,9 @@ class PillarDetector(SharesInputs):
                 lambda: self.encoder.group_points(points, batch.frame_of_point, self.grid, batch.size),
             )
             features = self.encoder(points, voxels)  # (V, C)
-            return to_bev(features, voxels, channels_last=self.channels_last)
+            if self.sparse is None:
+                return to_bev(features, voxels, channels_last=self.channels_last)
+            nx, ny, _ = self.grid.shape
+            pillars = SparseTensor(features, Sites(voxels.cell, (1, ny, nx), batch.size))
+            image: Tensor = self.sparse(pillars, channels_last=self.channels_last)
+            return image

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from pcdet_poly.structures.sparse import Sites
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CenterMaps:
-    """Output of a centre head. B frames, K classes, H cells along y, W cells along x."""
+    """Output of a centre head. B frames, K classes, H cells along y, W cells along x.
+
+    With `group_of_class`, the classes of each of G groups have boxes of their own, and every map but the heatmap has G
+    times the channels: those of the first group, then those of the second.
+    """
 
     heatmap: Tensor  # (B, K, H, W) logits
     offset: Tensor  # (B, 2, H, W) centre x, y inside the cell, in cells
@@ -22,12 +28,50 @@ class CenterMaps:
     heading: Tensor  # (B, 2, H, W) sin, cos; or for n bins (B, 2 n, H, W) logits, then residuals, in bins
     iou: Tensor | None = None  # (B, 1, H, W) 2 IoU - 1 of the cell's box, where the head has that branch
     velocity: Tensor | None = None  # (B, 2, H, W) x, y in the vehicle frame, m/s, where the head has that branch
+    group_of_class: tuple[int, ...] | None = None  # K numbers in [0, G); None: one group
+
+    def list_groups(self) -> tuple[tuple[int, ...], ...]:
+        """The classes of each group, ascending."""
+        numbers = self.group_of_class or (0,) * self.heatmap.shape[1]
+        return tuple(tuple(k for k, i in enumerate(numbers) if i == group) for group in range(max(numbers) + 1))
+
+    def split_groups(self) -> tuple[CenterMaps, ...]:
+        """The maps of each group's classes alone, in their order."""
+        if self.group_of_class is None:
+            return (self,)
+        groups = self.list_groups()
+        names = [field.name for field in fields(self) if field.name not in ("heatmap", "group_of_class")]
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        parts = zip(*(value.chunk(len(groups), dim=1) for value in given.values()), strict=True)
+        return tuple(
+            CenterMaps(heatmap=self.heatmap[:, list(classes)], **dict(zip(given, part, strict=True)))
+            for classes, part in zip(groups, parts, strict=True)
+        )
 
     def box_code(self) -> Tensor:
-        """Offset, z, size and the C channels of heading, (B, 6 + C, H, W), as ops/center_box_coder.py reads it."""
+        """Offset, z, size and the C channels of heading, of one group: (B, 6 + C, H, W), as its coder reads it."""
         import torch
 
         return torch.cat([self.offset, self.z, self.size, self.heading], dim=1)
+
+
+def join_groups(parts: Sequence[CenterMaps], group_of_class: tuple[int, ...] | None) -> CenterMaps:
+    """Join the maps of groups, the inverse of `CenterMaps.split_groups`.
+
+    Args:
+        parts: of each group.
+        group_of_class: K numbers; None for one group.
+    """
+    import torch
+
+    if group_of_class is None:
+        return parts[0]
+    names = [field.name for field in fields(CenterMaps) if getattr(parts[0], field.name) is not None]
+    joined = {name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in names}
+    order = sorted(range(len(group_of_class)), key=lambda k: group_of_class[k])  # classes as the heatmaps have them
+    if order != sorted(order):
+        joined["heatmap"] = joined["heatmap"][:, [order.index(k) for k in range(len(order))]]
+    return CenterMaps(**joined, group_of_class=group_of_class)
 
 
 @dataclass(frozen=True)

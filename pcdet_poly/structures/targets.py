@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -20,6 +22,20 @@ class CenterTargets:
     code: Tensor  # (N, 8) float32: offset x y (cells), z (m), log length width height, sin, cos
     velocity: Tensor | None = None  # (N, 2) float32: x, y in the vehicle frame, m/s; NaN where unknown
     box: Tensor | None = None  # (N, 7) float32, vehicle frame, where `code` may describe another place at the border
+
+    def select_classes(self, classes: Sequence[int]) -> CenterTargets:
+        """The heatmaps and objects of some classes, ascending, which are numbered anew in this order."""
+        import torch
+
+        chosen = torch.tensor(classes, device=self.label.device)
+        kept = torch.isin(self.label, chosen)
+        rows: dict[str, Any] = {
+            field.name: None if (value := getattr(self, field.name)) is None else value[kept]
+            for field in fields(self)
+            if field.name != "heatmap"
+        }
+        rows["label"] = torch.searchsorted(chosen, rows["label"])
+        return CenterTargets(heatmap=self.heatmap[:, list(classes)], **rows)
 
 
 @dataclass(frozen=True)

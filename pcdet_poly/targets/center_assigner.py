@@ -20,8 +20,8 @@ class CenterAssigner:
 
     An object is a target if its centre lies in `grid` and its sizes are positive; where a frame has more than
     `max_objects` of those, the ones nearest to the vehicle are. `border` may cut the offset in the map's last half
-    cell, or pull objects beyond the map to its border. Objects that share a cell and class are all
-    targets: the heatmap has one peak there, and their codes follow each other.
+    cell, pull objects beyond the map to its border, or truncate cells towards 0. Objects that share a cell and class
+    are all targets: the heatmap has one peak there, and their codes follow each other.
     """
 
     def __init__(self, grid: Grid, num_classes: int, cfg: TargetsConfig) -> None:
@@ -47,7 +47,8 @@ class CenterAssigner:
         inside = self._is_target(box, frame, len(ground_truth))
         frame, box, label = frame[inside], box[inside], label[inside]
         centre = self._locate_centres(box)  # (N, 2) x, y in cells
-        column, row = centre.floor().long().unbind(dim=1)
+        cell = centre.trunc() if self.cfg.border == "truncate" else centre.floor()
+        column, row = cell.long().unbind(dim=1)
         heatmap = draw_heatmap(
             frame, label, column, row, self._compute_radius(box), (len(ground_truth), self.num_classes, ny, nx)
         )
@@ -60,7 +61,7 @@ class CenterAssigner:
             frame=frame,
             cell=row * nx + column,
             label=label,
-            code=encode_center_boxes(box, centre - centre.floor()),
+            code=encode_center_boxes(box, centre - cell),
             velocity=velocity,
             box=None if self.cfg.border == "exact" else box,
         )
@@ -68,19 +69,22 @@ class CenterAssigner:
     def _locate_centres(self, box: Tensor) -> Tensor:
         """Centres (N, 2) along x and y, in cells, as the rule for the border wants them."""
         centre = self._measure_in_cells(box)
-        if self.cfg.border == "exact":
+        if self.cfg.border in ("exact", "truncate"):
             return centre
         last = box.new_tensor(self.grid.shape[:2]) - 0.5
         return centre.minimum(last) if self.cfg.border == "cut" else centre.clamp_min(0).minimum(last)
 
     def _measure_in_cells(self, box: Tensor) -> Tensor:
         """Centres (N, 2) along x and y, in cells."""
-        lower, cell = box.new_tensor(self.grid.lower[:2]), box.new_tensor(self.grid.cell[:2])
-        return (box[:, :2] - lower) / cell
+        # PillarNeXt measures in float64, which decides the cell of centres at an edge.
+        place = box[:, :2].double() if self.cfg.border == "truncate" else box[:, :2]
+        lower, cell = place.new_tensor(self.grid.lower[:2]), place.new_tensor(self.grid.cell[:2])
+        return ((place - lower) / cell).to(box.dtype)
 
     def _lies_in_map(self, box: Tensor) -> Tensor:
         """Whether centres lie in the map, seen from above: (N,) bool."""
         centre = self._measure_in_cells(box)
+        centre = centre.trunc() if self.cfg.border == "truncate" else centre
         return ((centre >= 0) & (centre < box.new_tensor(self.grid.shape[:2]))).all(dim=1)
 
     def _compute_radius(self, box: Tensor) -> Tensor:
@@ -95,7 +99,9 @@ class CenterAssigner:
         """Which boxes (N,) are targets."""
         inside = (box[:, 3:6] > 0).all(dim=1)
         if self.cfg.border != "pull_in":
-            inside &= self._lies_in_map(box) & (box[:, 2] >= self.grid.lower[2]) & (box[:, 2] < self.grid.upper[2])
+            inside &= self._lies_in_map(box)
+        if self.cfg.border in ("exact", "cut"):
+            inside &= (box[:, 2] >= self.grid.lower[2]) & (box[:, 2] < self.grid.upper[2])
         if len(box) <= self.cfg.max_objects:
             return inside
         return inside & (_rank_by_distance(box, frame, inside, num_frames) < self.cfg.max_objects)

@@ -133,7 +133,7 @@ def add_box_loss(copy: ProjectCopy) -> None:
 ''',
     )
     criterion = "pcdet_poly/losses/center/criterion.py"
-    copy.replace(criterion, "l1, l1_where_finite\n", "l1, l1_where_finite, smooth\n")
+    copy.replace(criterion, "    l1_where_finite,\n)", "    l1_where_finite,\n    smooth,\n)")
     copy.replace(
         criterion,
         "        loss = center_code_loss(code, targets.code) * weights\n        return",

@@ -1,10 +1,11 @@
-"""Settings of the bird's-eye backbone."""
+"""Settings of bird's-eye backbones and necks."""
 
 from __future__ import annotations
 
-from typing import Self
+import math
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from pcdet_poly.config.sections.section import Count, Section
 
@@ -55,3 +56,42 @@ class BackboneConfig(Section):
                 f"grid: {num_x} x {num_y} cells are not a multiple of the backbone's total stride {self.total_stride}"
             )
         return None
+
+
+class SparseBackboneConfig(Section):
+    """Sparse 2D stages on pillars, then a dense image; PillarNeXt's by default.
+
+    Each stage is an ordinary convolution, which makes neighbours of active cells active, and residual blocks on the
+    cells that are then active.
+    """
+
+    channels: tuple[Count, ...] = (64, 128, 256, 256)
+    """Width of each stage."""
+    strides: tuple[Count, ...] = (1, 2, 2, 2)
+    """Stride of each stage's first convolution."""
+    blocks: tuple[Annotated[int, Field(ge=0)], ...] = (2, 2, 2, 2)
+    """Residual blocks of each stage."""
+    out_channels: Count = 256
+    """Width of the dense image, made by a 1 x 1 convolution of the last stage."""
+
+    @property
+    def total_stride(self) -> int:
+        """Pillars per cell of the dense image."""
+        return math.prod(self.strides)
+
+    @model_validator(mode="after")
+    def _check_stages_agree(self) -> Self:
+        if len({len(self.channels), len(self.strides), len(self.blocks)}) > 1 or not self.channels:
+            raise ValueError("channels, strides and blocks must have one length, of at least one stage")
+        return self
+
+
+class AsppConfig(Section):
+    """Neck that looks at several distances at once (atrous spatial pyramid pooling), as wide as its input.
+
+    A residual block; then the block's output, a 1 x 1 convolution of it, and a convolution of it by one 3 x 3 kernel at
+    each dilation, all brought back to one width.
+    """
+
+    dilations: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 6, 12, 18)
+    """Cells between the elements of the 3 x 3 kernel that all dilations share."""

@@ -7,11 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pcdet_poly.config.sections.backbone import BackboneConfig
+from pcdet_poly.config.sections.backbone import AsppConfig, BackboneConfig, SparseBackboneConfig
 from pcdet_poly.config.sections.data import GridConfig
 from pcdet_poly.config.sections.detector import DetectorSection
 from pcdet_poly.config.sections.pillars import PillarsConfig
-from pcdet_poly.config.sections.section import Count, Section, parse_number
+from pcdet_poly.config.sections.section import Count, Names, Section, parse_number
 
 
 class CenterHeadConfig(Section):
@@ -29,11 +29,33 @@ class CenterHeadConfig(Section):
     """For `heading: bins`: number of sectors; sector 0 is centred on heading 0."""
     velocity: bool = False
     """Predict each box's velocity, m/s; it is learned where labels have a speed."""
+    groups: Annotated[tuple[Names, ...], Field(min_length=1)] | None = None
+    """Groups of classes that have branches, and so boxes, of their own: lists of names of data.classes. Each group's
+    losses are divided by its own number of objects. null: all classes share one set of branches."""
+    head_up: Count = 1
+    """Factor by which each group enlarges the head's shared features, before its branches."""
+    head_start: Literal["kaiming", "torch"] = "kaiming"
+    """First weights of the head's branches: Kaiming's normal distribution, or torch's default (PillarNeXt)."""
+    aspp: AsppConfig | None = None
+    """Neck of one resolution, in place of `backbone`. null: `backbone`."""
 
     @property
     def num_heading_bins(self) -> int:
         """Sectors of the heading output; 0: sine and cosine."""
         return self.heading_bins if self.heading == "bins" else 0
+
+    def explain_wrong_groups(self, classes: Sequence[str]) -> str | None:
+        """Say why `groups` is no partition of `classes`, or return None where it is, or is not given."""
+        named = sorted(name for group in self.groups or () for name in group)
+        if self.groups is None or (named == sorted(classes) and all(self.groups)):
+            return None
+        return f"model.groups: {[list(group) for group in self.groups]}; name each of {', '.join(classes)} once"
+
+    def list_group_numbers(self, classes: Sequence[str]) -> tuple[int, ...] | None:
+        """Return the group of each class, counted from 0; None for one group."""
+        if self.groups is None:
+            return None
+        return tuple(next(i for i, group in enumerate(self.groups) if name in group) for name in classes)
 
     @model_validator(mode="after")
     def _check_bins_are_used(self) -> Self:
@@ -47,6 +69,67 @@ class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
 
     kind: Literal["centerpoint_pillar"] = "centerpoint_pillar"
     """Name of the detector."""
+    sparse: SparseBackboneConfig | None = None
+    """Sparse stages between pillars and the dense layers. null: pillars become a dense image at once."""
+    sparse_backend: Literal["torch", "spconv"] = "torch"
+    """Sparse convolutions on a GPU: our own, or the spconv package's. A CPU always runs our own; weights fit both."""
+
+    @property
+    def bev_stride(self) -> int:
+        """Pillars per cell of the image that the dense layers see."""
+        return self.sparse.total_stride if self.sparse else 1
+
+    @property
+    def output_stride(self) -> int:
+        """Pillars per cell of the output map."""
+        return find_output_stride(self, self.bev_stride, self.backbone)
+
+    def explain_misfit(self, grid: GridConfig, classes: Sequence[str]) -> str | None:
+        """Say why this detector cannot work on `grid` with `classes`, or return None where it can."""
+        num_x, num_y, _ = grid.shape
+        if num_x % self.bev_stride or num_y % self.bev_stride:
+            return f"grid: {num_x} x {num_y} cells are not a multiple of the sparse stages' stride {self.bev_stride}"
+        return explain_dense_misfit(self, self.bev_stride, self.backbone, (num_x, num_y), classes)
+
+    @model_validator(mode="after")
+    def _check_backend_is_used(self) -> Self:
+        if self.sparse is None and self.sparse_backend != "torch":
+            raise ValueError(
+                f"sparse_backend = {self.sparse_backend}: without `sparse` nothing is sparse; leave it out"
+            )
+        return self
+
+
+def find_output_stride(head: CenterHeadConfig, bev_stride: int, backbone: BackboneConfig) -> int:
+    """Find how many cells of the grid a cell of the output map is long.
+
+    Args:
+        head: settings of the model's head and neck.
+        bev_stride: cells of the grid per cell of the image that the dense layers see.
+        backbone: settings of the dense layers, unless the head has an ASPP neck.
+    """
+    return bev_stride * (1 if head.aspp else backbone.output_stride) // head.head_up
+
+
+def explain_dense_misfit(
+    head: CenterHeadConfig, bev_stride: int, backbone: BackboneConfig, shape: tuple[int, int], classes: Sequence[str]
+) -> str | None:
+    """Say why the dense layers cannot work, or return None where they can.
+
+    Args:
+        head: settings of the model's head and neck.
+        bev_stride: cells of the grid per cell of the image that the dense layers see.
+        backbone: settings of the dense layers, unless the head has an ASPP neck.
+        shape: cells of the grid along x and y.
+        classes: of the detector.
+    """
+    if head.aspp and backbone != type(head).model_fields["backbone"].default:
+        return "model.backbone: model.aspp takes its place; leave one of them out"
+    stride = bev_stride * (1 if head.aspp else backbone.output_stride)
+    if stride % head.head_up:
+        return f"model.head_up = {head.head_up}: cells of the head's input are {stride} of the grid's; use a divisor"
+    misfit = None if head.aspp else backbone.explain_misfit(shape[0] // bev_stride, shape[1] // bev_stride)
+    return misfit or head.explain_wrong_groups(classes)
 
 
 class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
@@ -80,7 +163,7 @@ class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
     @property
     def output_stride(self) -> int:
         """Voxels per cell of the output map."""
-        return self.bev_stride * self.backbone.output_stride
+        return find_output_stride(self, self.bev_stride, self.backbone)
 
     def count_bev_layers(self, num_z: int) -> int:
         """Layers of cells that are left of `num_z` layers of voxels, and concatenated; none or fewer: too few."""
@@ -96,7 +179,7 @@ class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
             return f"grid: {num_x} x {num_y} cells are not a multiple of the sparse backbone's stride {self.bev_stride}"
         if self.count_bev_layers(num_z) < 1:
             return f"grid: {num_z} cells along z are too few for {len(self.channels)} sparse stages; use a smaller cell"
-        return self.backbone.explain_misfit(num_x // self.bev_stride, num_y // self.bev_stride)
+        return explain_dense_misfit(self, self.bev_stride, self.backbone, (num_x, num_y), classes)
 
     @model_validator(mode="after")
     def _check_stages_agree(self) -> Self:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pcdet_poly.cells import count_cells
-from pcdet_poly.config.sections.section import Count, Names, NotNegative, Positive, Real, Section
+from pcdet_poly.config.sections.section import Count, Fraction, Names, NotNegative, Positive, Real, Section
 
 
 class DataConfig(Section):
@@ -22,6 +22,11 @@ class DataConfig(Section):
     """Classes to detect, in the order of the network's outputs."""
     returns: tuple[Literal[1, 2], ...] = (1, 2)
     """LiDAR returns to use."""
+    elongation: bool = True
+    """Whether the elongation of a LiDAR's pulse is one of the numbers of a point."""
+    age: Literal["several_sweeps", "always"] = "several_sweeps"
+    """Whether a point's age is one of its numbers with several sweeps alone, or always: with one sweep it is 0
+    (PillarNeXt)."""
     sweeps: Count = 1
     """LiDAR sweeps that make up a frame: its own and those before it, as far as its segment has them, moved into its
     vehicle frame. With more than one, the last number of a point is its age in seconds."""
@@ -38,8 +43,13 @@ class DataConfig(Section):
 
     @property
     def point_channels(self) -> int:
-        """Numbers per point: x, y, z, tanh(intensity), elongation, and with several sweeps the age in seconds."""
-        return 5 if self.sweeps == 1 else 6
+        """Numbers per point: x, y, z, tanh(intensity), then the elongation and the age in seconds, if they are used."""
+        return 4 + self.elongation + self.has_age
+
+    @property
+    def has_age(self) -> bool:
+        """Whether the last number of a point is its age."""
+        return self.sweeps > 1 or self.age == "always"
 
 
 _MAX_CELLS = 1e9  # a map of them with one number a cell takes 4 GB
@@ -92,6 +102,8 @@ class AugmentConfig(Section):
     """Whether flips come before rotation, scale and shift, or after them (PillarNeXt)."""
     shuffle: bool = True
     """Put the points into random order."""
+    drop_sweeps: Fraction = 0.0
+    """Probability with which each sweep before the frame's own is left out (PillarNeXt: 0.5)."""
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:

@@ -91,6 +91,9 @@ class HeatmapFocalConfig(PolyConfig):
     """Exponent of the penalty reduction (1 - y) ** beta around a peak."""
     normalizer: Literal["peaks", "objects"] = "objects"
     """Divide the sum by the number of cells with target 1, or by the number of objects."""
+    shared_peaks: Literal["once", "per_object"] = "once"
+    """Whether a cell in which several objects of a class have their peak counts once, or once for each of them
+    (PillarNeXt, CenterPoint's repository)."""
 
 
 class SigmoidFocalConfig(PolyConfig):
@@ -124,8 +127,21 @@ class CenterBoxLossConfig(Section):
     the bin's cross-entropy and of the residual."""
     weight_iou: NotNegative = 1.0
     """Weight of model.iou_branch's loss in the total."""
+    iou_regression: Literal["none", "aligned", "rotated"] = "none"
+    """Loss 1 - DIoU of predicted boxes with their objects: 3D IoU less the squared distance of centres over the squared
+    diagonal of the box around both. aligned: as if all headings were 0 (PillarNeXt); rotated: with headings."""
+    weight_iou_regression: NotNegative = 1.0
+    """Weight of `iou_regression` in the total."""
     weight_velocity: NotNegative = 0.4
     """Weight of model.velocity's loss in the total; 0.4 is a fifth of the box's, as in nuScenes recipes."""
+    velocity_mean: Literal["known", "objects"] = "known"
+    """Divide the velocity's loss by the number of objects of known velocity, or of all (PillarNeXt)."""
+
+    @model_validator(mode="after")
+    def _check_iou_regression_is_used(self) -> Self:
+        if self.iou_regression == "none" and self.weight_iou_regression != 1:
+            raise ValueError("weight_iou_regression: needs iou_regression: aligned or rotated")
+        return self
 
     @model_validator(mode="after")
     def _check_code_weights(self) -> Self:

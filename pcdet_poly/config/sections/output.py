@@ -23,9 +23,10 @@ class TargetsConfig(Section):
     """Radius of a Gaussian by CornerNet's formula as all public code has it, or with its algebra corrected."""
     max_objects: Count = 500
     """Largest number of objects per frame to train on; the nearest are kept."""
-    border: Literal["exact", "cut", "pull_in"] = "exact"
+    border: Literal["exact", "cut", "pull_in", "truncate"] = "exact"
     """Offset of a centre in the map's last half cell: as it is; cut to half a cell, as OpenPCDet has it; or so, with
-    objects beyond the map learned at its border too, as OpenPCDet's assigner does when it is given any."""
+    objects beyond the map learned at its border too, as OpenPCDet's assigner does when it is given any; or as
+    PillarNeXt truncates: up to a cell below the map's smallest x and y in its first cell, whatever the object's z."""
 
 
 PeakRule = Literal["3x3", "none"]
@@ -35,7 +36,9 @@ Bounds = tuple[Real, Real, Real, Real, Real, Real]
 class DecodeConfig(Section):
     """From maps to boxes. The values of `preset` count where a setting is not given."""
 
-    preset: Literal["ours", "openpcdet_center", "openpcdet_center_iou", "openpcdet_anchor", "centerpoint_repo"] = "ours"
+    preset: Literal[
+        "ours", "openpcdet_center", "openpcdet_center_iou", "openpcdet_anchor", "centerpoint_repo", "pillarnext"
+    ] = "ours"
     """Decoding rule to start from: ours, or a published one (docs/recipes.md lists their values). A config that names
     another preset than its base gives up the base's settings of this section."""
     peaks: PeakRule | tuple[PeakRule, ...] = "3x3"
@@ -43,7 +46,7 @@ class DecodeConfig(Section):
     cells, or all; one rule or one per class."""
     candidates: Literal["per_class", "all_classes", "best_class"] = "per_class"
     """What `top_k` counts in a centre head's map: cells of each class, of all classes together, or of all classes
-    together where each cell is only its best class."""
+    together where each cell is only its best class. A head with groups of classes counts in each group."""
     top_k: Count | None = 500
     """Highest cells, or anchors, that may become boxes in a frame, counted as `candidates` says. null: all with the
     score that is needed, of a centre head."""
@@ -67,6 +70,8 @@ class DecodeConfig(Section):
     or one per class."""
     max_detections: Count = 500
     """Boxes kept per frame."""
+    limits: Literal["per_frame", "per_class"] = "per_frame"
+    """Whether `nms_top_k` and `max_detections` are numbers of a frame's boxes, or of those of each class."""
 
     @model_validator(mode="before")
     @classmethod
@@ -128,4 +133,14 @@ DECODE_PRESETS: dict[str, dict[str, Any]] = {
         "max_detections": 500,
     },
     "centerpoint_repo": {**_OPENPCDET_CENTER, "candidates": "best_class", "top_k": None},
+    # PillarNeXt: its configs for Waymo at a9a2864.
+    "pillarnext": {
+        **_OPENPCDET_CENTER,
+        "candidates": "best_class",
+        "top_k": None,
+        "iou_weight": (0.68, 0.71, 0.65),
+        "nms": "per_class",
+        "nms_iou": (0.7, 0.2, 0.25),
+        "limits": "per_class",
+    },
 }

@@ -60,10 +60,10 @@ def prepare_points(frame: Frame) -> np.ndarray:
     """Prepare the points that a network reads.
 
     Returns:
-        (P, 5) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), raw elongation;
-        with several sweeps (P, 6), the last column being the age in seconds.
+        (P, C) float32: x, y, z in metres, tanh of the raw intensity (which reaches 1e5), then, where the frame has
+        them, raw elongation and age in seconds.
     """
-    names = ("x", "y", "z", "intensity", "elongation", *((AGE,) if AGE in frame.columns else ()))
+    names = ("x", "y", "z", "intensity", *(name for name in ("elongation", AGE) if name in frame.columns))
     points = frame.points.take([frame.columns.index(name) for name in names], axis=1)
     np.tanh(points[:, 3], out=points[:, 3])
     return points

@@ -21,9 +21,10 @@ from pcdet_poly.data.load.batch_workers import load_batches
 from pcdet_poly.data.load.collate import collate
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.prepare_frame import find_trainable_objects, get_range_image_config, prepare_frame
+from pcdet_poly.data.load.sweeps import drop_before_gap
 from pcdet_poly.structures import Batch, Frame
 
-_PASTE_STREAM = 1
+_PASTE_STREAM, _SWEEP_STREAM = 1, 2
 
 
 def count_steps_per_epoch(cfg: Config, dataset: FrameDataset, *, world_size: int = 1) -> int:
@@ -99,8 +100,9 @@ def _make_training_batch(
     size = cfg.train.batch_size
     frames = []
     for position in range(number * size, (number + 1) * size):
-        frame = _load_frame(dataset, int(order[position % len(order)]), cfg)
-        frames.append(_make_training_frame(frame, cfg, (cfg.train.seed, epoch, position), paster))
+        seed = (cfg.train.seed, epoch, position)
+        frame = _load_frame(dataset, int(order[position % len(order)]), cfg, seed)
+        frames.append(_make_training_frame(frame, cfg, seed, paster))
     return collate(frames, cfg.data.classes, get_range_image_config(cfg))
 
 
@@ -116,8 +118,14 @@ def _make_evaluation_batch(number: int, *, cfg: Config, dataset: FrameDataset) -
     return collate(frames, cfg.data.classes, get_range_image_config(cfg))
 
 
-def _load_frame(dataset: FrameDataset, index: int, cfg: Config) -> Frame:
-    return prepare_frame(dataset[index], dataset.read_frames_before(index, cfg.data.sweeps - 1), cfg)
+def _load_frame(dataset: FrameDataset, index: int, cfg: Config, seed: tuple[int, int, int] | None = None) -> Frame:
+    """Read a frame and the sweeps before it; with `seed`, some of these are left out where the config says so."""
+    frame, past = dataset[index], dataset.read_frames_before(index, cfg.data.sweeps - 1)
+    if seed and cfg.augment.drop_sweeps:
+        past = drop_before_gap(frame, past)
+        drawn = np.random.default_rng((*seed, _SWEEP_STREAM)).random(len(past))
+        past = [sweep for sweep, number in zip(past, drawn, strict=True) if number >= cfg.augment.drop_sweeps]
+    return prepare_frame(frame, past, cfg)
 
 
 def _make_training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], paster: Paster | None) -> Frame:
@@ -125,5 +133,6 @@ def _make_training_frame(frame: Frame, cfg: Config, seed: tuple[int, int, int], 
         # Pasting draws from its own stream: the augmentation of a run is the same with and without it.
         frame = paste_objects(frame, np.random.default_rng((*seed, _PASTE_STREAM)), paster)
     frame = augment(frame, np.random.default_rng(seed), cfg.augment)
-    trainable = find_trainable_objects(frame.ground_truth, cfg.grid, cfg.data.min_points)
+    place = None if cfg.targets.border == "truncate" else cfg.grid  # the targets say where centres may lie
+    trainable = find_trainable_objects(frame.ground_truth, place, cfg.data.min_points)
     return replace(frame, ground_truth=frame.ground_truth[trainable])

@@ -31,13 +31,14 @@ def prepare_frame(frame: Frame, past: Sequence[Frame], cfg: Config) -> Frame:
         cfg: of the model and its data.
     """
     frame, *past = (_prepare_sweep(one, cfg) for one in (frame, *past))
-    return frame if cfg.data.sweeps == 1 else add_past_sweeps(frame, past)
+    return add_past_sweeps(frame, past) if cfg.data.has_age else frame
 
 
 def _prepare_sweep(frame: Frame, cfg: Config) -> Frame:
     image = get_range_image_config(cfg)
     frame = select_returns(frame, cfg.data.returns)
-    return select_columns(add_pixel_columns(frame, image) if image else frame, INPUTS)
+    names = INPUTS if cfg.data.elongation else tuple(name for name in INPUTS if name != "elongation")
+    return select_columns(add_pixel_columns(frame, image) if image else frame, names)
 
 
 def select_returns(frame: Frame, returns: Sequence[int]) -> Frame:
@@ -56,17 +57,20 @@ def select_columns(frame: Frame, names: Sequence[str]) -> Frame:
     return replace(frame, points=frame.points.take([frame.columns.index(name) for name in kept], axis=1), columns=kept)
 
 
-def find_trainable_objects(objects: GroundTruth, grid: GridConfig, min_points: int) -> np.ndarray:
+def find_trainable_objects(objects: GroundTruth, grid: GridConfig | None, min_points: int) -> np.ndarray:
     """Find the objects that a model is trained with.
 
     Args:
         objects: N labels, vehicle frame.
-        grid: the box in which the centre must lie.
+        grid: the box in which the centre must lie; None: it may lie anywhere.
         min_points: LiDAR points that an object must have.
 
     Returns:
         (N,) bool.
     """
+    has_points: np.ndarray = objects.num_points >= min_points
+    if grid is None:
+        return has_points
     center = objects.box[:, :3]
     inside = (center >= np.array(grid.lower)) & (center < np.array(grid.upper))
-    return inside.all(axis=1) & (objects.num_points >= min_points)
+    return inside.all(axis=1) & has_points

@@ -20,12 +20,12 @@ class CheckedFile:
 
     file: Path
     kind: str
-    outputs: tuple[Output, ...] | None  # None: we have no counterpart yet
+    outputs: tuple[Output, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether no output differs; true where there is no counterpart."""
-        return all(output.holds for output in self.outputs or ())
+        """Whether no output differs."""
+        return all(output.holds for output in self.outputs)
 
 
 def check_files(files: Iterable[Path]) -> Iterator[CheckedFile]:
@@ -34,7 +34,7 @@ def check_files(files: Iterable[Path]) -> Iterator[CheckedFile]:
         kind = find_kind(file)
         arrays = load_npz(file)
         try:
-            outputs = tuple(ADAPTERS[kind](arrays)) if kind in ADAPTERS else None
+            outputs = tuple(ADAPTERS[kind](arrays))
         except KeyError as error:
             raise UserError(f"{file}: no array {error} in it, which a file of kind {kind} has") from error
         yield CheckedFile(file, kind, outputs)
@@ -42,8 +42,6 @@ def check_files(files: Iterable[Path]) -> Iterator[CheckedFile]:
 
 def describe_file(checked: CheckedFile) -> list[str]:
     """Return the lines to print about one file: a heading, then one line per output."""
-    if checked.outputs is None:
-        return [f"{checked.file.name}: no counterpart yet"]
     lines = [f"{checked.file.name}: {'holds' if checked.holds else 'DIFFERS'}"]
     width = max((len(output.name) for output in checked.outputs), default=0)
     for output in checked.outputs:
@@ -55,25 +53,20 @@ def describe_file(checked: CheckedFile) -> list[str]:
 def describe_total(checked: Iterable[CheckedFile]) -> str:
     """Return one line that counts outputs and files."""
     files = list(checked)
-    outputs = [output for file in files for output in file.outputs or ()]
-    missing = sum(file.outputs is None for file in files)
-    holding = sum(output.holds for output in outputs)
-    text = f"{holding} of {len(outputs)} outputs hold, in {len(files) - missing} files"
-    return f"{text}; {missing} files without a counterpart yet" if missing else text
+    outputs = [output for file in files for output in file.outputs]
+    return f"{sum(output.holds for output in outputs)} of {len(outputs)} outputs hold, in {len(files)} files"
 
 
 def to_json(checked: CheckedFile) -> dict[str, Any]:
     """Return what `--json` prints of one file; an infinite error is null."""
-    outputs = None
-    if checked.outputs is not None:
-        outputs = [
-            {
-                "name": output.name,
-                "error": output.error if isfinite(output.error) else None,
-                "maximum": output.maximum,
-                "allowed": output.allowed,
-                "holds": output.holds,
-            }
-            for output in checked.outputs
-        ]
+    outputs = [
+        {
+            "name": output.name,
+            "error": output.error if isfinite(output.error) else None,
+            "maximum": output.maximum,
+            "allowed": output.allowed,
+            "holds": output.holds,
+        }
+        for output in checked.outputs
+    ]
     return {"file": str(checked.file), "kind": checked.kind, "holds": checked.holds, "outputs": outputs}

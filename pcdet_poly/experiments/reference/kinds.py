@@ -30,6 +30,16 @@ from pcdet_poly.experiments.reference.pillar_kinds import (
     compare_pillarnext_reader,
     compare_voxel_means,
 )
+from pcdet_poly.experiments.reference.pillarnext_parts import (
+    compare_pillarnext_backbone,
+    compare_pillarnext_head,
+    compare_pillarnext_neck,
+)
+from pcdet_poly.experiments.reference.pillarnext_results import (
+    compare_pillarnext_decoding,
+    compare_pillarnext_losses,
+    compare_pillarnext_targets,
+)
 from pcdet_poly.experiments.reference.target_kinds import compare_anchor_targets, compare_center_losses
 
 Adapter = Callable[[Arrays], Iterable[Output]]
@@ -48,25 +58,21 @@ ADAPTERS: dict[str, Adapter] = {
     "pillar_feature_net": compare_feature_nets,
     "pillar_vfe": compare_hard_pillars,
     "pillarnext_augment": compare_pillarnext_augmentation,
+    "pillarnext_backbone": compare_pillarnext_backbone,
+    "pillarnext_decode": compare_pillarnext_decoding,
+    "pillarnext_head": compare_pillarnext_head,
+    "pillarnext_loss": compare_pillarnext_losses,
+    "pillarnext_neck": compare_pillarnext_neck,
     "pillarnext_reader": compare_pillarnext_reader,
     "pillarnext_schedule": compare_one_cycle_of_torch,
+    "pillarnext_targets": compare_pillarnext_targets,
 }
-# Known, but nothing of ours corresponds to them.
-WITHOUT_COUNTERPART = (
-    "pillarnext_backbone",
-    "pillarnext_decode",
-    "pillarnext_head",
-    "pillarnext_loss",
-    "pillarnext_neck",
-    "pillarnext_targets",
-)
 
 
 def find_kind(file: Path) -> str:
     """Return the kind of a reference file. Raises UserError where its name tells none."""
-    known = (*ADAPTERS, *WITHOUT_COUNTERPART)
-    kind = file.stem if file.stem in known else file.stem.rpartition("_")[0]
-    if kind not in known:
-        nearest = suggest_word(kind or file.stem, known) or f"; known kinds: {', '.join(known)}"
+    kind = file.stem if file.stem in ADAPTERS else file.stem.rpartition("_")[0]
+    if kind not in ADAPTERS:
+        nearest = suggest_word(kind or file.stem, tuple(ADAPTERS)) or f"; known kinds: {', '.join(ADAPTERS)}"
         raise UserError(f"{file}: the name of a reference file begins with its kind, as in mean_vfe_A.npz{nearest}")
     return kind

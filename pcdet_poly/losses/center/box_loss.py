@@ -1,10 +1,13 @@
-"""Losses of a centre head's boxes: L1 on codes, velocity and IoU, cross-entropy on heading bins."""
+"""Losses of a centre head's boxes: L1 on codes, velocity and IoU, cross-entropy on heading bins, DIoU."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from pcdet_poly.losses.center.iou_regression import aligned_diou, rotated_diou
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.ops.heading_bins import decode_heading, encode_heading_bin
 from pcdet_poly.ops.iou import iou_3d_matched
@@ -71,5 +74,34 @@ def center_iou_target(prediction: Tensor, targets: CenterTargets, grid: Grid) ->
     Returns:
         (N,) float32, without a gradient.
     """
+    return 2 * iou_3d_matched(*pair_boxes(prediction, targets, grid)) - 1
+
+
+def center_iou_regression_loss(
+    prediction: Tensor, targets: CenterTargets, grid: Grid, kind: Literal["aligned", "rotated"]
+) -> Tensor:
+    """1 - DIoU of the 3D boxes that a head predicts at the objects' cells with the objects' own boxes.
+
+    Args:
+        prediction: (N, 6 + C) as CenterMaps.box_code has it.
+        targets: N objects.
+        grid: cells of the output map, metres, vehicle frame.
+        kind: whether headings count ("rotated").
+
+    Returns:
+        (N,) float32 in [0, 2].
+    """
+    measure = rotated_diou if kind == "rotated" else aligned_diou
+    return 1 - measure(*pair_boxes(prediction, targets, grid))
+
+
+def pair_boxes(prediction: Tensor, targets: CenterTargets, grid: Grid) -> tuple[Tensor, Tensor]:
+    """Boxes that a head predicts at the objects' cells, and the objects' own, both (N, 7) float32.
+
+    Args:
+        prediction: (N, 6 + C) as CenterMaps.box_code has it.
+        targets: N objects.
+        grid: cells of the output map, metres, vehicle frame.
+    """
     box = decode_center_boxes(targets.code, targets.cell, grid) if targets.box is None else targets.box
-    return 2 * iou_3d_matched(decode_center_boxes(prediction.float(), targets.cell, grid), box) - 1
+    return decode_center_boxes(prediction.float(), targets.cell, grid), box

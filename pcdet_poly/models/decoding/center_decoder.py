@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,16 @@ from pcdet_poly.config.sections.output import DecodeConfig, PeakRule
 from pcdet_poly.models.decoding.suppress import pass_score, select_detections
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.structures import CenterMaps, Detections, Grid
+
+
+class FoundBoxes(NamedTuple):
+    """N boxes in each of B frames."""
+
+    box: Tensor  # (B, N, 7)
+    label: Tensor  # (B, N)
+    ranked: Tensor  # (B, N) scores that they compete with
+    score: Tensor  # (B, N) classification scores
+    velocity: Tensor  # (B, N, 2), or (B, N, 0) where the head has none
 
 
 class CenterDecoder:
@@ -27,17 +38,29 @@ class CenterDecoder:
     @torch.no_grad()
     def __call__(self, maps: CenterMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
-        logit, cell, label = find_candidates(maps.heatmap.float(), self.cfg)  # each (B, N)
-        box = decode_center_boxes(gather_peaks(maps.box_code(), cell), cell, self.grid)  # (B, N, 7)
-        velocity = None if maps.velocity is None else gather_peaks(maps.velocity, cell)  # (B, N, 2)
-        score = logit.sigmoid()
-        ranked = self._rank_boxes(score, maps.iou, cell, label)
+        groups = [
+            self._find_boxes(group, classes)
+            for group, classes in zip(maps.split_groups(), maps.list_groups(), strict=True)
+        ]
+        box, label, ranked, score, velocity = (torch.cat(parts, dim=1) for parts in zip(*groups, strict=True))
         return tuple(
             select_detections(
-                Detections(box[b], label[b], ranked[b], None if velocity is None else velocity[b]), score[b], self.cfg
+                Detections(box[b], label[b], ranked[b], None if maps.velocity is None else velocity[b]),
+                score[b],
+                self.cfg,
             )
             for b in range(len(box))
         )
+
+    def _find_boxes(self, maps: CenterMaps, classes: Sequence[int]) -> FoundBoxes:
+        """Find the boxes of one group's maps, whose classes have these numbers."""
+        peaks = self.cfg.peaks
+        rules = peaks if isinstance(peaks, str) else tuple(peaks[k] for k in classes)
+        logit, cell, place = find_candidates(maps.heatmap.float(), self.cfg.model_copy(update={"peaks": rules}))
+        box = decode_center_boxes(gather_peaks(maps.box_code(), cell), cell, self.grid)  # (B, N, 7)
+        velocity = box[..., :0] if maps.velocity is None else gather_peaks(maps.velocity, cell)  # (B, N, 2)
+        label, score = torch.tensor(classes, device=cell.device)[place], logit.sigmoid()
+        return FoundBoxes(box, label, self._rank_boxes(score, maps.iou, cell, label), score, velocity)
 
     def _rank_boxes(self, score: Tensor, iou: Tensor | None, cell: Tensor, label: Tensor) -> Tensor:
         """Return the scores (B, N) that boxes compete with."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.ops.heading_bins import decode_heading
-from pcdet_poly.structures import Batch, CenterMaps
+from pcdet_poly.structures import Batch, CenterMaps, join_groups
 
 Flips = Literal["none", "x", "y", "xy"]
 # Factors of x and y in each view of a frame. Mirrored along x, y becomes -y.
@@ -48,6 +48,10 @@ def _mirror_points(batch: Batch, view: tuple[int, int]) -> Batch:
 
 def mirror_back(maps: CenterMaps, view: tuple[int, int]) -> CenterMaps:
     """Turn maps of a mirrored frame into maps of the frame itself, headings as sine and cosine."""
+    return join_groups([_mirror_group(group, view) for group in maps.split_groups()], maps.group_of_class)
+
+
+def _mirror_group(maps: CenterMaps, view: tuple[int, int]) -> CenterMaps:
     turned = [axis for axis, factor in zip((3, 2), view, strict=True) if factor < 0]
     x_y = maps.offset.new_tensor(view, dtype=torch.float32)[:, None, None]
 
@@ -79,6 +83,7 @@ def average_maps(views: Sequence[CenterMaps]) -> CenterMaps:
         heading=average("heading"),
         iou=None if views[0].iou is None else average("iou"),
         velocity=None if views[0].velocity is None else average("velocity"),
+        group_of_class=views[0].group_of_class,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.ops.nms import circle_nms, nms, nms_per_class
@@ -36,9 +36,10 @@ def pass_score(score: Tensor, cfg: DecodeConfig) -> Tensor:
 
 
 def suppress_boxes(found: Detections, cfg: DecodeConfig) -> Detections:
-    """Keep the detections that `cfg.nms` leaves, at most `cfg.max_detections`, by descending score."""
+    """Keep the detections that `cfg.nms` leaves, as many as `cfg` has limits for, by descending score."""
     if cfg.nms_top_k is not None and len(found) > cfg.nms_top_k:
-        found = found[torch.argsort(found.score, descending=True, stable=True)[: cfg.nms_top_k]]
+        order = torch.argsort(found.score, descending=True, stable=True)
+        found = found[take_first(order, found.label, cfg.nms_top_k, cfg)]
     match cfg.nms:
         case "per_class":
             kept = nms_per_class(found.box, found.score, found.label, cfg.nms_iou)
@@ -52,4 +53,23 @@ def suppress_boxes(found: Detections, cfg: DecodeConfig) -> Detections:
             kept = torch.argsort(found.score, descending=True, stable=True)
         case _:
             assert_never(cfg.nms)
-    return found[kept[: cfg.max_detections]]
+    return found[take_first(kept, found.label, cfg.max_detections, cfg)]
+
+
+def take_first(order: Tensor, label: Tensor, count: int, cfg: DecodeConfig) -> Tensor:
+    """Take the first `count` of some boxes, or of each class's where `cfg.limits` says so.
+
+    Args:
+        order: (M,) int64 positions of boxes.
+        label: (N,) int64 class of each box.
+        count: how many to take.
+        cfg: the section `decode` of the settings.
+
+    Returns:
+        Positions in the given order, without those that are too many.
+    """
+    if cfg.limits == "per_frame" or len(order) <= count:
+        return order[:count]
+    is_class = nn.functional.one_hot(label[order])  # (M, K)
+    place = (is_class.cumsum(dim=0) * is_class).sum(dim=1)  # counted from 1 in each class
+    return order[place <= count]

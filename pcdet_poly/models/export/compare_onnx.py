@@ -30,7 +30,7 @@ def measure_largest_difference(model: PillarDetector, path: Path, num_points: in
     points = _draw_points(model, num_points, seed)
     batch = Batch(points, torch.zeros(len(points), dtype=torch.int64), (GroundTruth.empty().to("cpu"),), ("random/0",))
     maps = model.eval()(batch)
-    wanted = [value for field in fields(maps) if (value := getattr(maps, field.name)) is not None]
+    wanted = [value for field in fields(maps) if isinstance(value := getattr(maps, field.name), torch.Tensor)]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = session.run(None, make_inputs(batch, model))
     pairs = zip(wanted, found, strict=True)

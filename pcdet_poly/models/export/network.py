@@ -52,7 +52,7 @@ class ExportedNetwork(nn.Module):
             cell_of_pillar: (V,) int64, y * nx + x.
 
         Returns:
-            The fields of the head's maps, in order, without those that are None.
+            The tensors of the head's maps, in the order of its fields.
         """
         num_points = torch.zeros_like(cell_of_pillar).scatter_add(0, pillar_of_point, torch.ones_like(pillar_of_point))
         features = self._decorate_points(points, pillar_of_point, cell_of_pillar)[:, : self.num_inputs]
@@ -68,7 +68,7 @@ class ExportedNetwork(nn.Module):
         image = highest.new_zeros(self.ny * self.nx, highest.shape[1])
         image = image.index_copy(0, cell_of_pillar, highest).T.reshape(1, -1, self.ny, self.nx)
         maps = self.head(self.backbone(image))
-        return tuple(value for field in fields(maps) if (value := getattr(maps, field.name)) is not None)
+        return tuple(value for field in fields(maps) if isinstance(value := getattr(maps, field.name), Tensor))
 
     def _decorate_points(self, points: Tensor, pillar: Tensor, cell: Tensor) -> Tensor:
         """Append to the columns the offsets from the mean of the pillar's points and from its centre: (K, C + 6)."""
@@ -117,11 +117,11 @@ def _silence_exporter() -> Iterator[None]:
 
 
 def list_map_names(model: PillarDetector) -> list[str]:
-    """List the outputs by name: the fields of the head's maps that are not None."""
+    """List the outputs by name: the fields of the head's maps that are tensors."""
     width = model.backbone.out_channels
     with torch.no_grad():
         maps = model.head(torch.zeros(1, width, 1, 1))
-    return [field.name for field in fields(maps) if getattr(maps, field.name) is not None]
+    return [field.name for field in fields(maps) if isinstance(getattr(maps, field.name), Tensor)]
 
 
 def export_onnx(model: nn.Module, path: Path) -> list[str]:
@@ -130,7 +130,8 @@ def export_onnx(model: nn.Module, path: Path) -> list[str]:
     Raises:
         UserError: for detectors with operations that ONNX lacks (sparse convolution, range images).
     """
-    if not isinstance(model, PillarDetector) or not isinstance(model.encoder, PillarEncoder):
+    is_dense = isinstance(model, PillarDetector) and model.sparse is None
+    if not isinstance(model, PillarDetector) or not is_dense or not isinstance(model.encoder, PillarEncoder):
         raise UserError(f"{type(model).__name__}: has operations that ONNX lacks; detectors on pillars can be exported")
     network = ExportedNetwork(model.cpu()).eval()
     points = torch.rand(33, network.point_channels)

@@ -1,6 +1,7 @@
 """Which tensor of another project is which of ours, and how its numbers have to be rearranged.
 
-OpenPCDet and CenterPoint differ from ours, and from each other, in more than names:
+PillarNeXt differs from ours, but for names, in its sparse kernels alone, which have no axis along z. OpenPCDet and
+CenterPoint differ from ours, and from each other, in more:
 
 | | OpenPCDet | CenterPoint | ours |
 |---|---|---|---|
@@ -72,6 +73,26 @@ def _transpose_kernel(weight: Tensor) -> Tensor:
 def _move_kernel_inside(weight: Tensor) -> Tensor:
     """Move the kernel's axes inside: spconv 1 has (kz, ky, kx, in, out), spconv 2 and we (out, kz, ky, kx, in)."""
     return weight.permute(4, 0, 1, 2, 3) if weight.ndim == 5 and weight.shape[0] <= 3 else weight
+
+
+def _insert_z(weight: Tensor) -> Tensor:
+    """Turn a sparse kernel of two dimensions, (out, ky, kx, in), into one of three, (out, 1, ky, kx, in)."""
+    return weight[:, None]
+
+
+def _read_point_kernel(weight: Tensor) -> Tensor:
+    """Read a sparse 1 x 1 kernel, stored (out, 1, 1, in), as spconv 2 computes with it: its numbers are (in, out)."""
+    return weight.reshape(weight.shape[-1], weight.shape[0]).T
+
+
+def _name_block(*words: str) -> Callable[[re.Match[str]], str]:
+    """Name a part of a residual block; a pattern's groups are stage, layer (from 1), number and the rest."""
+
+    def name(match: re.Match[str]) -> str:
+        stage, layer, number, *rest = match.groups()
+        return ".".join([f"sparse.stages.{stage}.blocks.layers.{int(layer) - 1}.{words[0]}{number}", *words[1:], *rest])
+
+    return name
 
 
 def _name_stage(match: re.Match[str]) -> str:
@@ -178,6 +199,37 @@ CENTERPOINT: tuple[Rule, ...] = (
     Rule(rf"bbox_head\.tasks\.0\.({_NAMES})\.3\.(\w+)", _branch_to("3")),
 )
 
-PROJECTS = {"OpenPCDet": OPENPCDET, "CenterPoint": CENTERPOINT}
+_PLANE = (_insert_z, "copied; an axis along z inserted")
+PILLARNEXT: tuple[Rule, ...] = (
+    Rule(r"reader\.pfn_layers\.(\d+)\.(linear|norm)\.(\w+)", _expand(r"encoder.layers.\1.\2.\3")),
+    Rule(r"backbone\.blocks\.(\d)\.0\.conv\.weight", _expand(r"sparse.stages.\1.strided.conv.weight"), *_PLANE),
+    Rule(r"backbone\.blocks\.(\d)\.0\.norm\.(\w+)", _expand(r"sparse.stages.\1.strided.norm.\2")),
+    Rule(r"backbone\.blocks\.(\d)\.(\d+)\.block(1)\.conv\.weight", _name_block("conv", "weight"), *_PLANE),
+    Rule(r"backbone\.blocks\.(\d)\.(\d+)\.block(1)\.norm\.(\w+)", _name_block("norm")),
+    Rule(r"backbone\.blocks\.(\d)\.(\d+)\.conv(2)\.weight", _name_block("conv", "weight"), *_PLANE),
+    Rule(r"backbone\.blocks\.(\d)\.(\d+)\.norm(2)\.(\w+)", _name_block("norm")),
+    Rule(
+        r"backbone\.mapping\.0\.weight",
+        _expand("sparse.output.weight"),
+        _read_point_kernel,
+        "read as (in, out), as spconv reads a 1 x 1 kernel",
+    ),
+    Rule(r"backbone\.mapping\.1\.(\w+)", _expand(r"sparse.norm.\1")),
+    Rule(r"neck\.pre_conv\.block([12])\.conv\.conv\.(\w+)", _expand(r"backbone.stages.0.conv\1.\2")),
+    Rule(r"neck\.pre_conv\.block([12])\.norm\.(\w+)", _expand(r"backbone.stages.0.norm\1.\2")),
+    Rule(r"neck\.weight", _expand("backbone.stages.1.kernel")),
+    Rule(r"neck\.conv1x1\.(\w+)", _expand(r"backbone.stages.1.point.\1")),
+    Rule(r"neck\.post_conv\.conv\.conv\.(\w+)", _expand(r"backbone.stages.1.output.\1")),
+    Rule(r"neck\.post_conv\.norm\.(\w+)", _expand(r"backbone.stages.1.norm.\1")),
+    Rule(r"head\.shared_conv\.(0|1)\.(\w+)", _expand(r"head.shared.\1.\2")),
+    Rule(r"head\.tasks\.(\d+)\.deblock\.conv\.conv\.(\w+)", _expand(r"head.groups.\1.up.0.\2")),
+    Rule(r"head\.tasks\.(\d+)\.deblock\.norm\.(\w+)", _expand(r"head.groups.\1.up.1.\2")),
+    Rule(
+        rf"head\.tasks\.(\d+)\.({_NAMES})\.([013])\.(\w+)",
+        lambda match: f"head.groups.{match[1]}.branches.{BRANCHES[match[2]]}.{match[3]}.{match[4]}",
+    ),
+)
+
+PROJECTS = {"OpenPCDet": OPENPCDET, "CenterPoint": CENTERPOINT, "PillarNeXt": PILLARNEXT}
 # What a checkpoint holds besides weights: of no use here.
 LEFT_OUT = re.compile(r"global_step|n_averaged|.*\.num_batches_tracked|dense_head\.anchors.*")

@@ -12,7 +12,7 @@ _REFUSED = (
         r"(pts_)?(voxel_encoder|middle_encoder)\..*|pts_(backbone|neck|bbox_head)\..*",
         "mmdetection3d's network, whose anchors, headings and box codes differ from OpenPCDet's",
     ),
-    (r"(backbone\.(stage|layer)\d|neck\.(pre_conv|post_conv|conv1x1)|head\.tasks\.).*", "PillarNeXt's network"),
+    (r"backbone\.(stage|layer)\d.*", "PillarNeXt's dense backbone, where ours is its sparse one"),
     (r"(roi_head|point_head|pfe|second_stage|single_det)\..*", "a second stage, which we have not"),
     (r"backbone_3d\.(stage_|input_layer|conv5|conv6|unet|.*transformer).*", "a backbone which we have not"),
     (

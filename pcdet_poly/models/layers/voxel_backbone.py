@@ -57,14 +57,15 @@ class VoxelBackbone(nn.Module):
 class Stage(nn.Module):
     """Submanifold layers on the same cells, which share their rulebook."""
 
-    def __init__(self, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, layers: Sequence[nn.Module], kernel: Size3 = KERNEL) -> None:
         super().__init__()
+        self.kernel = kernel
         self.layers = nn.ModuleList(layers)
 
     @torch.compiler.disable  # kernels of our own, and another number of cells in every batch
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """Compute the layers of a stage, which share their active cells."""
-        rulebook = build_submanifold_rulebook(tensor.sites, KERNEL)
+        rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)
         for layer in self.layers:
             tensor = layer(tensor, rulebook)
         return tensor
@@ -87,12 +88,12 @@ class SubmanifoldLayer(nn.Module):
 class SubmanifoldResidualBlock(nn.Module):
     """Two submanifold layers; what came in is added before the last ReLU."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kernel: Size3 = KERNEL, *, bias: bool = True) -> None:
         super().__init__()
-        # The biases do nothing before a norm; public checkpoints and parameter counts have them.
-        self.conv1 = SubmanifoldConv(channels, channels, KERNEL, bias=True)
+        # Biases do nothing before a norm; public checkpoints of voxel networks, and their parameter counts, have them.
+        self.conv1 = SubmanifoldConv(channels, channels, kernel, bias=bias)
         self.norm1 = SparseNorm(channels)
-        self.conv2 = SubmanifoldConv(channels, channels, KERNEL, bias=True)
+        self.conv2 = SubmanifoldConv(channels, channels, kernel, bias=bias)
         self.norm2 = SparseNorm(channels)
 
     def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:

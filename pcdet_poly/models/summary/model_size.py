@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pcdet_poly.config.schema import Config
-from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.config.sections.centerpoint import CenterPointPillarConfig, CenterPointVoxelConfig
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
 from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
 from pcdet_poly.models.recipe import build_recipe
 from pcdet_poly.models.rsn import IMAGE_CHANNELS
@@ -37,7 +38,9 @@ def summarize(cfg: Config) -> Summary:
     """Count parameters, arithmetic and memory; nothing is computed, and activations take no memory."""
     with torch.device("meta"):
         model = build_recipe(cfg).model
-        stride = cfg.model.bev_stride if isinstance(cfg.model, CenterPointVoxelConfig) else 1
+        stride = 1
+        if isinstance(cfg.model, CenterPointVoxelConfig | CenterPointPillarConfig):
+            stride = cfg.model.bev_stride
         nx, ny = (count // stride for count in cfg.grid.shape[:2])
         dense = _find_dense_part(cfg, model, nx, ny)
     parts = {name: _count_trainable(part) for name, part in model.named_children()}
@@ -50,7 +53,7 @@ def _find_dense_part(cfg: Config, model: nn.Module, nx: int, ny: int) -> tuple[n
     backbone = getattr(model, "backbone", None)
     if isinstance(cfg.model, RsnConfig) and isinstance(backbone, RsnRangeNet):
         return backbone, torch.empty(cfg.data.sweeps, IMAGE_CHANNELS, cfg.model.image.rows, cfg.model.image.columns)
-    if isinstance(backbone, BevBackbone):
+    if isinstance(backbone, BevBackbone | AsppNeck):
         return nn.Sequential(backbone, model.get_submodule("head")), torch.empty(1, backbone.in_channels, ny, nx)
     return None
 

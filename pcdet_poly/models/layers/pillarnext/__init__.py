@@ -1,0 +1,1 @@
+"""Parts of PillarNeXt between pillars and head: sparse stages, and a neck of one resolution."""
