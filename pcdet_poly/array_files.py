@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import find_limit
+from pcdet_poly.limits import explain_limit, find_limit
 
 MAX_NPZ_BYTES = find_limit("NPZ")  # that an .npz may hold decompressed
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -64,7 +64,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
         check_num_members(file, len(entries))
         num_bytes = sum(entry.file_size for entry in entries)
         if num_bytes > MAX_NPZ_BYTES:
-            raise ValueError(f"its arrays take {num_bytes} bytes, at most {MAX_NPZ_BYTES} are read")
+            raise ValueError(f"its arrays take {num_bytes} bytes, {explain_limit('NPZ', MAX_NPZ_BYTES)}")
         # Of other members, too, the name is compared with the one beside the data: a damaged name hides no array.
         contents = {entry.filename: _read_entry(archive, entry) for entry in entries}
         return {name.removesuffix(".npy"): _parse_npy(data) for name, data in contents.items() if name.endswith(".npy")}

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import find_limit
+from pcdet_poly.limits import explain_limit, find_limit
 from pcdet_poly.stage_timer import time_stage
 
 
@@ -39,7 +39,10 @@ def inflate(data: memoryview, max_bytes: int = MAX_INFLATED_BYTES) -> bytes:
     except _READER.error as error:
         raise UserError(f"{len(data)} bytes that do not decompress: {error}") from error
     if len(inflated) > max_bytes:
-        raise UserError(f"{len(data)} bytes that decompress to more than {max_bytes}: damaged, or no range image")
+        limit = f"; {explain_limit('STREAM', max_bytes)}" if max_bytes >= MAX_INFLATED_BYTES else ""
+        raise UserError(
+            f"{len(data)} bytes that decompress to more than {max_bytes}: damaged, or no range image{limit}"
+        )
     if not stream.eof:
         raise UserError(f"{len(data)} bytes that do not decompress: incomplete or truncated stream")
     return inflated

@@ -163,7 +163,7 @@ def test_a_small_file_that_inflates_beyond_the_limit_is_refused(
     write_members(tmp_path / "both.npz", {"pd_frame.npy": header((10**7,)) + bytes(4 * 10**7)})
     assert (tmp_path / "both.npz").stat().st_size < 1e5
     monkeypatch.setattr(npz_arrays, "MAX_BYTES", 10**7)
-    with pytest.raises(UserError, match="holds more than"):
+    with pytest.raises(UserError, match="at most 10000000 are read; set PCDET_POLY_MAX_EVALUATION_BYTES to more"):
         read_flat_arrays(tmp_path / "both.npz")
 
 

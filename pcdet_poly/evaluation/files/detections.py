@@ -32,8 +32,11 @@ from pcdet_poly.evaluation.files.parquet_columns import (
 )
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.files import atomic_path
+from pcdet_poly.limits import explain_limit, find_limit
+from pcdet_poly.limits.parquet_sizes import count_unpacked_bytes
 from pcdet_poly.structures import Detections
 
+MAX_BYTES = find_limit("EVALUATION")  # of all columns, unpacked
 _CLASS_NAMES, _PROVENANCE, _CHECKSUMS = b"class_names", b"provenance", b"crc32c"
 _ZONE = "in_no_label_zone"
 _LISTS = {"box": np.float32, "label": np.int16, "score": np.float32, "velocity": np.float32, _ZONE: np.uint8}
@@ -117,7 +120,10 @@ def read_detections(path: str | Path) -> DetectionsFile:
 
     with open(path, "rb") as file:  # a missing file is no damage
         try:
-            table = pq.read_table(file)
+            if (size := sum(count_unpacked_bytes(file))) > MAX_BYTES:
+                limit = explain_limit("EVALUATION", MAX_BYTES)
+                raise UserError(f"{path}: its columns take {size} bytes, {limit}, or evaluate it in parts")
+            table = pq.read_table(file, read_dictionary=["frame_id"])  # equal texts, however many, take no memory
             metadata = table.schema.metadata or {}
             if _CLASS_NAMES not in metadata or not _NEEDED.issubset(table.column_names):
                 names = ", ".join(sorted(_NEEDED))

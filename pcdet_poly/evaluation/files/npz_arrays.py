@@ -20,7 +20,7 @@ import numpy as np
 
 from pcdet_poly.array_files import check_num_members
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import find_limit
+from pcdet_poly.limits import explain_limit, find_limit
 
 MAX_BYTES = find_limit("EVALUATION")  # of all arrays, uncompressed
 _DAMAGE = (
@@ -47,8 +47,9 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 check_num_members(file, len(members))
-                if sum(member.file_size for member in members) > MAX_BYTES:
-                    raise UserError(f"{path}: holds more than {MAX_BYTES >> 30} GiB of arrays; evaluate it in parts")
+                if (size := sum(member.file_size for member in members)) > MAX_BYTES:
+                    limit = explain_limit("EVALUATION", MAX_BYTES)
+                    raise UserError(f"{path}: its arrays take {size} bytes, {limit}, or evaluate it in parts")
                 return {_read_name(member): _parse_npy(archive.read(member)) for member in members}
         except UserError:
             raise

@@ -65,11 +65,16 @@ def read_texts(table: pa.Table, name: str) -> tuple[str, ...]:
     """Read a column of texts. Raises ValueError where it holds something else, or nothing in places."""
     import pyarrow as pa
 
-    column = table.column(name).combine_chunks()
+    column = table.column(name)
     column.validate(full=True)
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)) or column.null_count:
-        raise ValueError(f"{name} is a column of {column.type} with {column.null_count} places without a value")
-    return tuple(column.to_pylist())
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries().combine_chunks()
+    kind = column.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)) or column.null_count:
+        raise ValueError(f"{name} is a column of {kind} with {column.null_count} places without a value")
+    texts = column.dictionary.to_pylist()
+    return tuple(texts[number] for number in column.indices.to_pylist())
 
 
 def checksum_column(values: Sequence[str] | ListColumn) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import find_limit
+from pcdet_poly.limits import explain_limit, find_limit
+from pcdet_poly.limits.parquet_sizes import count_unpacked_bytes
 from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.waymo.v2.schema import SCHEMAS, SEGMENT
@@ -79,7 +81,8 @@ class ComponentFile:
             opened = path.open("rb") if isinstance(path, RemotePath) else path
             file = pq.ParquetFile(opened, page_checksum_verification=True, **_STREAMING)
             found, metadata = file.schema_arrow, file.metadata
-        _check_size(metadata, component, path)
+            unpacked = _count_unpacked_bytes(opened, path)
+        _check_size(metadata, unpacked, component, path)
         for name in columns:
             needed, index = SCHEMAS[component].field(name).type, found.get_field_index(name)
             kind = "missing" if index < 0 else f"of type {found.field(index).type}"
@@ -102,22 +105,40 @@ class ComponentFile:
         return table
 
 
-def _check_size(metadata: pq.FileMetaData, component: str, path: AnyPath) -> None:
+def _count_unpacked_bytes(file: Path | IO[bytes], path: AnyPath) -> Sequence[int]:
+    """Count what each row group unpacks to; of a file behind a URL what its footer says, without its pages."""
+    try:
+        if not isinstance(file, Path):
+            return count_unpacked_bytes(file, look_at_pages=False)
+        with file.open("rb") as opened:
+            return count_unpacked_bytes(opened)
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}); fetch it again") from error
+
+
+def _check_size(metadata: pq.FileMetaData, unpacked: Sequence[int], component: str, path: AnyPath) -> None:
     """Raise `UserError` if a file announces other numbers of rows in two places, or more bytes than can be read.
 
-    Of single columns the footer tells more, but pyarrow aborts the process where that is damaged.
+    Args:
+        metadata: of the file.
+        unpacked: bytes of each row group.
+        component: name of the component.
+        path: of the file, for errors.
     """
     groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
     num_rows = [group.num_rows for group in groups]
     if min(num_rows, default=0) < 0 or sum(num_rows) != metadata.num_rows:
         raise UserError(f"{path}: {metadata.num_rows} rows in groups of {sum(num_rows)}: damaged; fetch it again")
-    num_bytes = [group.total_byte_size for group in groups]
+    num_bytes = [max(group.total_byte_size, size) for group, size in zip(groups, unpacked, strict=True)]
     if component not in _WITH_IMAGES:
         num_bytes, num_rows = [sum(num_bytes)], [0]
     for size, rows in zip(num_bytes, num_rows, strict=True):
         limit = (rows + 1) * MAX_BYTES  # a file without rows has bytes, too
         if size > limit:
-            raise UserError(f"{path}: takes {size} bytes, at most {limit} can be read: not from Waymo")
+            raise UserError(
+                f"{path}: takes {size} bytes, at most {limit} can be read: not from Waymo; of a row, "
+                f"{explain_limit('PARQUET_ROW', MAX_BYTES)}"
+            )
 
 
 def get_required_column(table: pa.Table, name: str, path: AnyPath) -> np.ndarray:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits.parquet_sizes import count_unpacked_bytes
 from pcdet_poly.waymo import Scan, list_segments_v2, read_frames_v2, read_scans_v2
 from pcdet_poly.waymo.v2.component_file import ComponentFile
 from pcdet_poly.waymo.v2.schema import LASER, PIXEL_POSE, RETURNS, SCHEMAS, TIMESTAMP, WORLD_FROM_VEHICLE
@@ -215,13 +216,16 @@ def test_files_that_take_too_much_memory(tmp_path: Path, component: str, monkeyp
     path = rewrite(tmp_path, component, lambda table: table)  # one row group
     metadata = pq.read_metadata(path)
     num_rows = metadata.num_rows if component in ("lidar", "lidar_pose") else 0
-    limit = metadata.row_group(0).total_byte_size // (num_rows + 1)
+    with path.open("rb") as file:
+        (unpacked,) = count_unpacked_bytes(file)
+    limit = max(metadata.row_group(0).total_byte_size, unpacked) // (num_rows + 1)
     monkeypatch.setattr("pcdet_poly.waymo.v2.component_file.MAX_BYTES", limit + 1)
     ComponentFile.open(tmp_path, component, SEGMENT, ())
     monkeypatch.setattr("pcdet_poly.waymo.v2.component_file.MAX_BYTES", limit - 1)
     with pytest.raises(UserError, match=r"takes [0-9]+ bytes, at most [0-9]+ can be read: not from Waymo") as caught:
         ComponentFile.open(tmp_path, component, SEGMENT, ())
     assert str(caught.value).startswith(f"{path}: ")
+    assert f"at most {limit - 1} are read; set PCDET_POLY_MAX_PARQUET_ROW_BYTES to more" in str(caught.value)
 
 
 @pytest.mark.parametrize("component", SCHEMAS)
