@@ -28,6 +28,12 @@ if hasattr(signal, "SIGHUP"):
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with slow tests first: with one of them last, all processes but one would wait for it."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_foreign_listeners() -> Iterator[None]:
     """Whatever tests start listens on this machine's own address alone."""
