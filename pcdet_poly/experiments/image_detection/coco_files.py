@@ -45,7 +45,8 @@ def read_coco_folder(folder: Path) -> list[Scene]:
 
 def describe_scenes(scenes: Sequence[Scene]) -> dict[str, Any]:
     """Describe scenes by COCO's tables of images, categories and annotations, numbered from 1."""
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, scene in enumerate(scenes, start=1):
         height, width = scene.image.shape[:2]
         images.append({"id": number, "file_name": name_image(number), "height": height, "width": width})

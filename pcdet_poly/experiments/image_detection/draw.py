@@ -31,7 +31,8 @@ def draw_detections(scenes: Sequence[Scene], found: Sequence[FoundObjects], scor
     """
     num_rows = -(-len(scenes) // COLUMNS)
     figure = create_figure(2.2 * COLUMNS, 2.2 * num_rows)
-    panels = figure.subplots(num_rows, COLUMNS, squeeze=False).flat
+    figure.set_layout_engine("none")
+    panels = list(figure.subplots(num_rows, COLUMNS, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
     for axes, scene, one in zip(panels, scenes, found, strict=False):

@@ -41,19 +41,21 @@ def pool_regions(
     Returns:
         (R, C, height, width).
     """
-    low, high = (rois[:, 1:] * scale - 0.5 * aligned).split(2, dim=1)
+    corners = rois[:, 1:] * scale - 0.5 * aligned
+    low, high = corners[:, :2], corners[:, 2:]
     size = high - low if aligned else (high - low).clamp(min=1)  # (R, 2): across, down
     bins = torch.tensor([width, height])
     samples = torch.full(size.shape, sampling_ratio) if sampling_ratio > 0 else (size / bins).ceil().clamp(min=1).long()
     pooled = maps.new_zeros(len(rois), maps.shape[1], height, width)
-    for number, *counts in torch.cat([rois[:, :1].long(), samples], 1).unique(dim=0).tolist():
+    table = torch.cat([rois[:, :1].long(), samples], 1).tolist()
+    for number, *counts in sorted({tuple(row) for row in table}):
         inside = ((rois[:, 0] == number) & (samples == torch.tensor(counts)).all(1)).nonzero()[:, 0]
         across, down = (
             low[inside, axis, None] + size[inside, axis, None] * _place_samples(count * int(bins[axis]), like=maps)
             for axis, count in enumerate(counts)
         )
         values = _sample_map(maps[number], across, down)  # (C, R height count, width count)
-        found = F.avg_pool2d(values, (counts[1], counts[0])).unflatten(1, (len(inside), height))
+        found = F.avg_pool2d(values, (counts[1], counts[0])).reshape(-1, len(inside), height, width)
         pooled = pooled.index_copy(0, inside, found.transpose(0, 1))
     return pooled
 
@@ -67,5 +69,6 @@ def _sample_map(values: Tensor, across: Tensor, down: Tensor) -> Tensor:
     """Sample a map (C, H, W) at columns (R, X) and rows (R, Y): (C, R Y, X)."""
     last_row, last_column = values.shape[1] - 1, values.shape[2] - 1
     columns, rows = across * (2 / last_column) - 1, down * (2 / last_row) - 1  # the middle of the last cell is 1
-    grid = torch.stack(torch.broadcast_tensors(columns[:, None], rows[:, :, None]), -1)  # (R, Y, X, 2)
+    shape = (len(across), down.shape[1], across.shape[1])
+    grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], -1)  # (R, Y, X, 2)
     return F.grid_sample(values[None], grid.flatten(0, 1)[None], padding_mode="border", align_corners=True)[0]

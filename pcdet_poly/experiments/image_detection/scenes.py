@@ -77,7 +77,7 @@ def find_boxes(masks: np.ndarray) -> np.ndarray:
     """Find the boxes (M, 4) float32 around masks (M, H, W), none of which is empty."""
     sides = []
     for axis in (1, 2):  # over rows: the columns of a mask; over columns: its rows
-        line = masks.any(axis)
+        line: np.ndarray = np.asarray(masks.any(axis))
         sides.append((line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)))
     (x1, x2), (y1, y2) = sides
     return np.stack([x1, y1, x2, y2], 1).astype(np.float32)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.image_detection.region_operators import pool_regions, suppress_boxes
 
-_OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+_KEPT: list[Any] = []  # what is declared lives as long as this list
 
 
 def _load_operators() -> bool:
@@ -27,31 +28,32 @@ def _load_operators() -> bool:
         raise UserError("torchvision is not installed; run: pip install 'pcdet_poly[images]'")
     try:
         for file in Path(spec.origin).parent.glob("_C.*"):
-            torch.ops.load_library(file)
+            torch.ops.load_library(file)  # type: ignore[no-untyped-call]
     except OSError:
         return False
     return hasattr(torch.ops.torchvision, "nms")
 
 
 def _declare_operators() -> None:
+    library: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     numbers = "float spatial_scale, int pooled_height, int pooled_width, int sampling_ratio, bool aligned"
-    _OPERATORS.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _OPERATORS.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _OPERATORS.define(f"roi_align(Tensor input, Tensor rois, {numbers}) -> Tensor")
-    _OPERATORS.impl("nms", suppress_boxes, "CPU")
-    _OPERATORS.impl("roi_align", pool_regions, "CompositeImplicitAutograd")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define(f"roi_align(Tensor input, Tensor rois, {numbers}) -> Tensor")
+    library.impl("nms", suppress_boxes, "CPU")
+    library.impl("roi_align", pool_regions, "CompositeImplicitAutograd")
+    _KEPT.append(library)
 
 
 IS_COMPLETE = _load_operators()
 if not IS_COMPLETE:
     _declare_operators()
 
-import torchvision.extension  # noqa: E402
-import torchvision.ops  # noqa: E402
+import torchvision.ops  # noqa: E402, F401
 
 if not IS_COMPLETE:
-    for _module in (torchvision.extension, sys.modules["torchvision.ops.roi_align"]):
-        _module._has_ops = lambda: True
+    for _name in ("torchvision.extension", "torchvision.ops.roi_align"):
+        vars(sys.modules[_name])["_has_ops"] = lambda: True
 
 from torchvision.models.detection import MaskRCNN, RetinaNet  # noqa: E402
 from torchvision.models.detection.anchor_utils import AnchorGenerator  # noqa: E402
