@@ -31,7 +31,6 @@ def draw_detections(scenes: Sequence[Scene], found: Sequence[FoundObjects], scor
     """
     num_rows = -(-len(scenes) // COLUMNS)
     figure = create_figure(2.2 * COLUMNS, 2.2 * num_rows)
-    figure.set_layout_engine("none")
     panels = list(figure.subplots(num_rows, COLUMNS, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
@@ -39,7 +38,6 @@ def draw_detections(scenes: Sequence[Scene], found: Sequence[FoundObjects], scor
         axes.imshow(scene.image)
         for place in np.flatnonzero(one.scores >= score):
             _draw_detection(axes, one, int(place))
-    figure.subplots_adjust(0, 0, 1, 1, 0.02, 0.02)
     return figure
 
 
