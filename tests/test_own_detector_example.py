@@ -7,10 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("data.workers=0", "evaluation.pictures=0", "train.threads=1")
@@ -48,11 +51,21 @@ def succeed(folder: Path, *words: str) -> str:
     return result.stdout
 
 
-def fail(folder: Path, *words: str) -> str:
-    """Run it and return the one line of its mistake."""
-    result = call(folder, *words)
+def fail(python: WarmPython, folder: Path, *words: str) -> str:
+    """Run it in a fork and return the one line of its mistake."""
+    program = "import sys; from pcdet_poly.commands.main import main; sys.exit(main())"
+    result = python.run(program, *words, folder=folder, path=[folder, ROOT])
     assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
     return result.stderr.strip()
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[WarmPython]:
+    """Python with the commands that mistakes are told to, but without the example."""
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    warm = WarmPython(path + "import pcdet_poly.commands.data.import_frames, pcdet_poly.engine.train\n")
+    yield warm
+    warm.close()
 
 
 @pytest.fixture(scope="module")
@@ -73,29 +86,29 @@ def read_steps(run: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_it_trains_and_resumes_to_the_same_numbers(example: Path) -> None:
+def test_it_trains_and_resumes_to_the_same_numbers(example: Path, python: WarmPython) -> None:
     run = example / "runs" / "my_detector"
     succeed(example, *TRAIN, "--plugin", "my_detector")
     first = read_steps(run)
     assert [line["step"] for line in first] == [1, 2, 3, 4, 4]
     newest = sorted((run / "checkpoints").glob("*.pt"))[-1]
     newest.unlink()
-    mistake = fail(example, *TRAIN, "--resume")
+    mistake = fail(python, example, *TRAIN, "--resume")
     assert "a config alone makes no code run: add --plugin my_detector.detector" in mistake
     succeed(example, *TRAIN, "--resume", "--plugin", "my_detector")
     assert newest.is_file()
     assert read_steps(run) == first
     starts = json.loads((run / "environment.json").read_text())["starts"]
     assert [start["plugins"] for start in starts] == [["my_detector"], ["my_detector"]]
-    mistake = fail(example, "test", "runs/my_detector")
+    mistake = fail(python, example, "test", "runs/my_detector")
     assert mistake.startswith("error: runs/my_detector/config.yaml:")
     assert "add --plugin my_detector.detector" in mistake
 
 
 @pytest.mark.slow
-def test_a_sweep_passes_the_plugin_on_to_its_trials(example: Path) -> None:
+def test_a_sweep_passes_the_plugin_on_to_its_trials(example: Path, python: WarmPython) -> None:
     words = ("sweep", "sweep.yaml", "--workers", "1", *SMALL, "train.steps=2")
-    assert "arm peak-weight1: " in fail(example, *words)
+    assert "arm peak-weight1: " in fail(python, example, *words)
     succeed(example, *words, "--plugin", "my_detector")
     ends = [json.loads(path.read_text()) for path in (example / "sweeps" / "sweep" / "trials").glob("*.json")]
     assert [end["status"] for end in ends] == ["done", "done"]
@@ -113,8 +126,8 @@ def test_a_sweep_passes_the_plugin_on_to_its_trials(example: Path) -> None:
         (("--plugin", "my_detector", "classification.peak_weight=-1"), "classification.peak_weight = -1: "),
     ],
 )
-def test_mistakes_get_one_line(example: Path, words: tuple[str, ...], expected: str) -> None:
-    assert expected in fail(example, "train", "my_detector.yaml", *words)
+def test_mistakes_get_one_line(example: Path, python: WarmPython, words: tuple[str, ...], expected: str) -> None:
+    assert expected in fail(python, example, "train", "my_detector.yaml", *words)
 
 
 @pytest.mark.parametrize(
@@ -126,5 +139,6 @@ def test_mistakes_get_one_line(example: Path, words: tuple[str, ...], expected: 
         ("my_detector.nowhere:Reader", "my_detector.nowhere: no such module"),
     ],
 )
-def test_mistakes_with_readers_get_one_line(example: Path, reader: str, expected: str) -> None:
-    assert expected in fail(example, "import-frames", "csv/segment", "--reader", reader, "--output", "stores/other")
+def test_mistakes_with_readers_get_one_line(example: Path, python: WarmPython, reader: str, expected: str) -> None:
+    words = ("import-frames", "csv/segment", "--reader", reader, "--output", "stores/other")
+    assert expected in fail(python, example, *words)

@@ -25,9 +25,12 @@ def test_nothing_that_a_test_may_need_is_missing(sources: Path, sdist: Path) -> 
 
 
 def test_its_tests_are_found_and_some_pass_there(sources: Path, sdist: Path) -> None:
+    # The same bytes make the same tests, and a file that pytest cannot import ends it with an error.
+    changed = [name for name in list_sources(sources) if (sources / name).read_bytes() != (sdist / name).read_bytes()]
+    assert changed == []
     # In the unpacked folder `tests` and `pcdet_poly` are its own: pytest puts its root first on the path.
-    collect = ("-m", "pytest", "--collect-only", "tests/config", "tests/test_floors.py")
-    count = re.compile(r"^tests/\S+: \d+$", re.MULTILINE)
-    found, wanted = (count.findall(run_python(*collect, "-q", cwd=folder)) for folder in (sdist, sources))
-    assert found == wanted != []
-    run_python("-m", "pytest", "-q", "tests/config/test_load.py", "tests/test_files.py", cwd=sdist)
+    words = ("tests/config", "tests/test_floors.py", "tests/test_files.py", "-k", "test_load.py or test_files.py")
+    summary = run_python("-m", "pytest", *words, cwd=sdist)
+    found = re.search(r"(\d+) passed, (?:\d+ skipped, )?(\d+) deselected", summary)
+    assert found, summary
+    assert min(map(int, found.groups())) > 50

@@ -31,29 +31,14 @@ def user(installed: Path, tmp_path: Path) -> tuple[Path, Call]:
 
 def test_the_journey_works_without_the_repository(user: tuple[Path, Call], installed: Path) -> None:
     work, call = user
-    assert Path(call("-c", "import pcdet_poly; print(pcdet_poly.__file__)").strip()).is_relative_to(installed)
-
-    def poly(*words: str | Path) -> str:
-        return call("-m", "pcdet_poly", *words)
-
-    poly("simulate", "records", "--segments", "1", "--frames", "4", "--interval-s", "1")
-    poly("preprocess", "records", "--output", "store")
-    data = {"data": TINY["data"] | {"train": ["store"], "val": ["store"]}}
-    few = {"train": TINY["train"] | {"epochs": 1}}
-    (work / "own.yaml").write_text(yaml.safe_dump({"base": "quick"} | TINY | data | few))
-    poly("train", "own.yaml", "--device", "cpu")
-    poly("test", "runs/own", "--device", "cpu")
+    _write_configs(work)
+    # One process for all, but for what `sweep` starts: their imports would take most of the time.
+    *_, place = call("-c", JOURNEY).splitlines()
+    assert Path(place).is_relative_to(installed)
     assert (work / "runs/own/metrics.json").is_file()
-    (cloud,) = map(Path, call("-c", WRITE_CLOUD).split())
-    poly("detect", "runs/own", cloud, "--output", "found", "--device", "cpu")
     assert list((work / "found").glob("*.json"))
-    arms = [{"name": "focal"}, {"name": "eps1", "overrides": {"classification.epsilon": 1}}]
-    sweep = {"models": {"own": "own.yaml"}, "arms": arms, "seeds": [0], "baseline": "focal"}
-    (work / "study.yaml").write_text(yaml.safe_dump(sweep))
-    poly("sweep", "study.yaml", "--workers", "1")
-    poly("report", "sweeps/study")
     assert (work / "sweeps/study/report/report.html").stat().st_size > 10_000
-    assert poly("config", "list").split() == sorted(
+    assert call("-m", "pcdet_poly", "config", "list").split() == sorted(
         path.relative_to(ROOT / "configs").with_suffix("").as_posix() for path in (ROOT / "configs").rglob("*.yaml")
     )
     for page in ("experiments/report/page", "visualization/page", "visualization/viewer/page"):
@@ -61,11 +46,33 @@ def test_the_journey_works_without_the_repository(user: tuple[Path, Call], insta
         assert packed == {path.name for path in (ROOT / "pcdet_poly" / page).iterdir()}
 
 
-WRITE_CLOUD = """
+def _write_configs(work: Path) -> None:
+    data = {"data": TINY["data"] | {"train": ["store"], "val": ["store"]}}
+    few = {"train": TINY["train"] | {"epochs": 1}}
+    (work / "own.yaml").write_text(yaml.safe_dump({"base": "quick"} | TINY | data | few))
+    arms = [{"name": "focal"}, {"name": "eps1", "overrides": {"classification.epsilon": 1}}]
+    sweep = {"models": {"own": "own.yaml"}, "arms": arms, "seeds": [0], "baseline": "focal"}
+    (work / "study.yaml").write_text(yaml.safe_dump(sweep))
+
+
+JOURNEY = """
 import numpy as np
+import pcdet_poly
+from pcdet_poly.commands.main import main
 from pcdet_poly.data.store.frame_store import Store
+
+def poly(words):
+    assert main(words.split()) == 0, words
+
+poly("simulate records --segments 1 --frames 4 --interval-s 1")
+poly("preprocess records --output store")
+poly("train own.yaml --device cpu")
+poly("test runs/own --device cpu")
 np.save("cloud.npy", Store("store")[0].points[:, :4])
-print("cloud.npy")
+poly("detect runs/own cloud.npy --output found --device cpu")
+poly("sweep study.yaml --workers 1")
+poly("report sweeps/study")
+print(pcdet_poly.__file__)
 """
 
 
