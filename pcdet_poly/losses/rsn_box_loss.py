@@ -7,21 +7,25 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pcdet_poly.losses.anchor_box_loss import smooth_l1
+from pcdet_poly.ops.center_box_coder import SizeCode, decode_sizes, encode_sizes
 from pcdet_poly.ops.heading_bins import encode_heading_bin
 from pcdet_poly.structures import RsnMaps
 
 
-def rsn_box_losses(maps: RsnMaps, voxel: Tensor, box: Tensor, *, beta: float) -> dict[str, Tensor]:
+def rsn_box_losses(
+    maps: RsnMaps, voxel: Tensor, box: Tensor, *, beta: float, sizes: SizeCode = "log"
+) -> dict[str, Tensor]:
     """Losses of the boxes that are predicted at N voxels.
 
     "heading" is the cross-entropy of the sector plus the smooth L1 of the residual in the right one, "box" the
-    sum of smooth L1 over centre (metres) and log sizes, "iou" 1 - IoU with the headings taken as equal.
+    sum of smooth L1 over centre (metres) and sizes, "iou" 1 - IoU with the headings taken as equal.
 
     Args:
         maps: output of the network.
         voxel: (N,) int64, positions in the V voxels of `maps`.
         box: (N, 7) their targets, vehicle frame.
         beta: residual from which on smooth L1 is linear.
+        sizes: whether `maps` has logarithms of sizes in metres, or the sizes.
 
     Returns:
         (N,) float32 per name.
@@ -31,11 +35,11 @@ def rsn_box_losses(maps: RsnMaps, voxel: Tensor, box: Tensor, *, beta: float) ->
     sector, residual = encode_heading_bin(box[:, 6], logits.shape[1])
     in_sector = residuals.gather(1, sector[:, None])[:, 0]
     target_offset = box[:, :3] - maps.centre[voxel]
-    difference = torch.cat([offset - target_offset, size - box[:, 3:6].log()], dim=1)
+    difference = torch.cat([offset - target_offset, size - encode_sizes(box[:, 3:6], sizes)], dim=1)
     return {
         "heading": cross_entropy(logits, sector, reduction="none") + smooth_l1(in_sector - residual, beta=beta),
         "box": smooth_l1(difference, beta=beta).sum(dim=1),
-        "iou": aligned_iou_loss(offset, size.clamp(-5, 5).exp(), target_offset, box),
+        "iou": aligned_iou_loss(offset, decode_sizes(size, sizes), target_offset, box),
     }
 
 

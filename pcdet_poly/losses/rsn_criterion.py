@@ -21,7 +21,7 @@ class RsnCriterion:
     The segmentation loss is a mean over the points of the frames' own sweeps. The heatmap loss is a sum divided
     by the number of labelled objects. Each box loss is a mean over those voxels of a frame whose heatmap target
     is above `model.box_heat`, then over frames.
-    Source: RSN, section 4.4: 400 L_seg + 4 L_hm + L_box.
+    Source: RSN, section 3.4: 400 L_seg + 4 L_hm + L_box.
     """
 
     def __init__(
@@ -71,5 +71,6 @@ class RsnCriterion:
         frame = maps.sites.coordinates()[chosen, 0]
         per_frame = torch.bincount(frame, minlength=maps.sites.num_frames)
         share = 1 / (per_frame[frame] * maps.sites.num_frames)
-        losses = rsn_box_losses(maps, chosen, at_voxels.box[chosen], beta=self.model.smooth_l1_beta)
+        beta, sizes = self.model.smooth_l1_beta, self.model.sizes
+        losses = rsn_box_losses(maps, chosen, at_voxels.box[chosen], beta=beta, sizes=sizes)
         return {name: self.model.box_weight * (loss * share).sum() for name, loss in losses.items()}

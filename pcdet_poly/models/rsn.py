@@ -38,9 +38,11 @@ class Rsn(nn.Module):
             cfg.image.out_channels + point_channels - POINT_COLUMNS, cfg.channels, cfg.encoder_layers
         )
         self.blocks = RsnSparseBlocks(cfg.channels, cfg.blocks, depth=1 if grid.shape[2] == 1 else 3)
-        self.head = RsnHead(cfg.channels, cfg.heading_bins)
+        self.head = RsnHead(cfg.channels, cfg.heading_bins, hidden=cfg.hidden_head)
         for bias in (self.foreground.bias[0], self.head.output.bias[0]):
             nn.init.constant_(bias, math.log(cfg.prior / (1 - cfg.prior)))
+        if cfg.sizes == "metres":
+            nn.init.ones_(self.head.output.bias[4:7])  # of 1 m at the start, as the logarithms are
         if channels_last:
             self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -83,11 +85,12 @@ class Rsn(nn.Module):
 
 
 class RsnHead(nn.Module):
-    """Sparse features -> heatmap and box code of each voxel: a hidden layer, an output layer."""
+    """Sparse features -> heatmap and box code of each voxel: a linear layer, perhaps with a hidden one before it."""
 
-    def __init__(self, channels: int, heading_bins: int) -> None:
+    def __init__(self, channels: int, heading_bins: int, *, hidden: bool = True) -> None:
         super().__init__()
-        self.hidden = nn.Sequential(nn.Linear(channels, channels, bias=False), SparseNorm(channels), nn.ReLU())
+        layers = [nn.Linear(channels, channels, bias=False), SparseNorm(channels), nn.ReLU()] if hidden else []
+        self.hidden = nn.Sequential(*layers)
         self.widths = [1, 3, 3, 2 * heading_bins]
         self.output = nn.Linear(channels, sum(self.widths))
 

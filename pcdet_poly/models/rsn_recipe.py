@@ -41,7 +41,7 @@ def build_rsn(cfg: Config) -> Recipe:
         ),
         assign=assign_rsn_points,
         criterion=compute_losses,
-        decode=RsnDecoder(cfg.decode),
+        decode=RsnDecoder(cfg.decode, cfg.model.sizes),
         observe=observe,
         counts=criterion.count_normalizers,
         matched=collect_matched(heatmap=loss, segmentation=criterion.segmentation_loss),

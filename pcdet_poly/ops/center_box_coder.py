@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from pcdet_poly.ops.dispatch import check_lengths, check_shape
 from pcdet_poly.ops.heading_bins import decode_heading
 from pcdet_poly.structures import Grid
+
+SizeCode = Literal["log", "metres"]
+LARGEST_LOG = 5  # of a length, width or height that is read from a network: 7 mm to 148 m
 
 
 def encode_center_boxes(box: Tensor, offset: Tensor) -> Tensor:
@@ -22,7 +28,7 @@ def encode_center_boxes(box: Tensor, offset: Tensor) -> Tensor:
 def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
     """Decode boxes, the inverse of `encode_center_boxes`.
 
-    Log sizes are cut to +-5 (7 mm to 148 m), so that a network gone astray gives no infinite box.
+    Sizes are cut to 7 mm to 148 m, so that a network gone astray gives no infinite box.
 
     Args:
         code: (..., 6 + C), as CenterTargets.code or CenterMaps.box_code.
@@ -38,4 +44,16 @@ def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
     offset, z, size, heading = code[..., :2], code[..., 2:3], code[..., 3:6], code[..., 6:]
     row_column = torch.stack([cell % grid.shape[0], cell // grid.shape[0]], dim=-1)
     centre = (row_column + offset) * offset.new_tensor(grid.cell[:2]) + offset.new_tensor(grid.lower[:2])
-    return torch.cat([centre, z, size.clamp(-5, 5).exp(), decode_heading(heading)[..., None]], dim=-1)
+    return torch.cat([centre, z, decode_sizes(size, "log"), decode_heading(heading)[..., None]], dim=-1)
+
+
+def encode_sizes(size: Tensor, code: SizeCode) -> Tensor:
+    """Encode lengths, widths and heights (..., 3) in metres as a head predicts them."""
+    return size.log() if code == "log" else size
+
+
+def decode_sizes(values: Tensor, code: SizeCode) -> Tensor:
+    """Decode lengths, widths and heights (..., 3) in metres, the inverse of `encode_sizes`, cut to 7 mm to 148 m."""
+    if code == "log":
+        return values.clamp(-LARGEST_LOG, LARGEST_LOG).exp()
+    return values.clamp(math.exp(-LARGEST_LOG), math.exp(LARGEST_LOG))

@@ -10,7 +10,7 @@ from pcdet_poly.structures import Batch, RsnMaps, RsnTargets, RsnVoxelTargets
 from pcdet_poly.targets.labelled_boxes import concatenate_boxes
 
 AGE_COLUMN = 5  # of Batch.points, where there are several sweeps
-PEAK = 1 - 1e-3  # a voxel with more heat counts as its object's peak: RSN, section 4.4
+PEAK = 1 - 1e-3  # a voxel with more heat counts as its object's peak: RSN, section 3.4
 
 
 def find_points_with_pixel(batch: Batch) -> Tensor:
@@ -44,7 +44,7 @@ def assign_rsn_voxels(maps: RsnMaps, targets: RsnTargets, *, sigma_m: float) -> 
     0 in no box. The voxel nearest to a box's centre c has 1 wherever the points of the object lie.
     With pillars (one layer of voxels) heights do not count, neither for containing nor for distance.
     The paper's minimum is over all voxels; a voxel beside the box that is nearer to its centre than any
-    in it would leave the object without a peak. Source: RSN, section 4.4.
+    in it would leave the object without a peak. Source: RSN, section 3.4.
 
     Args:
         maps: output of the network, of which the V voxels are read.

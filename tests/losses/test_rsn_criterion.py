@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,10 +72,14 @@ def naive_heading(channels: list[float], heading: float, beta: float) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("eps_points", "eps_heat"), [(0.0, 0.0), (-0.4, 0.0), (0.0, 1.0), (2.0, -1.0)])
-def test_losses_equal_loops(seed: int, eps_points: float, eps_heat: float) -> None:
+@pytest.mark.parametrize(
+    ("eps_points", "eps_heat", "sizes"),
+    [(0.0, 0.0, "log"), (-0.4, 0.0, "metres"), (0.0, 1.0, "log"), (2.0, -1.0, "metres")],
+)
+def test_losses_equal_loops(seed: int, eps_points: float, eps_heat: float, sizes: str) -> None:
     maps, targets, at_voxels = random_case(seed)
-    model = RsnConfig(segmentation=SegmentationConfig(epsilon=eps_points), heading_bins=BINS, box_weight=1.5)
+    segmentation = SegmentationConfig(epsilon=eps_points)
+    model = RsnConfig(segmentation=segmentation, heading_bins=BINS, box_weight=1.5, sizes=sizes)
     heat = HeatmapFocalConfig(epsilon=eps_heat, weight=4.0)
     losses = RsnCriterion(heat, model)(maps, targets, at_voxels).parts
     counted = targets.counted.nonzero()[:, 0].tolist()
@@ -85,14 +90,29 @@ def test_losses_equal_loops(seed: int, eps_points: float, eps_heat: float) -> No
     per_frame: list[list[tuple[float, float]]] = [[], []]
     for v in (at_voxels.heatmap > 0.2).nonzero()[:, 0].tolist():
         box = at_voxels.box[v].tolist()
-        code = [*(at_voxels.box[v, :3] - maps.centre[v]).tolist(), *(math.log(x) for x in box[3:6])]
+        code = [
+            *(at_voxels.box[v, :3] - maps.centre[v]).tolist(),
+            *(math.log(x) if sizes == "log" else x for x in box[3:6]),
+        ]
         given = [*maps.offset[v].tolist(), *maps.size[v].tolist()]
         distance = sum(smooth(a - b, 1 / 9) for a, b in zip(given, code, strict=True))
         per_frame[v >= 20].append((naive_heading(maps.heading[v].tolist(), box[6], 1 / 9), distance))
     heading, distance = np.mean([np.mean(rows, axis=0) for rows in per_frame], axis=0)
     assert float(losses["heading"]) == pytest.approx(1.5 * heading, rel=1e-4)
     assert float(losses["box"]) == pytest.approx(1.5 * distance, rel=1e-4)
-    assert 0 < float(losses["iou"]) <= 1.5
+    assert 0 < float(losses["iou"]) <= 1.5 * (1 + 1e-6)  # float32 weights that add up to 1
+
+
+def test_right_boxes_cost_nothing_in_either_code() -> None:
+    """Also that both read the sizes that they were given: the loss of overlap is 0 for right boxes alone."""
+    maps, targets, at_voxels = random_case(0)
+    size = at_voxels.box[:, 3:6]
+    for sizes, values in {"log": size.log(), "metres": size}.items():
+        right = replace(maps, offset=at_voxels.box[:, :3] - maps.centre, size=values)
+        model = RsnConfig(heading_bins=BINS, sizes=sizes)
+        losses = RsnCriterion(HeatmapFocalConfig(), model)(right, targets, at_voxels).parts
+        assert float(losses["box"]) == 0
+        assert float(losses["iou"]) < 1e-5  # float32: sums and products of three lengths
 
 
 def test_nothing_to_learn_is_no_loss_and_no_nan() -> None:

@@ -173,9 +173,12 @@ def test_frames_do_not_see_each_other(counts: tuple[int, ...], sweeps: int) -> N
                 torch.testing.assert_close(getattr(together, name)[rows], getattr(alone, name), **NETWORK)
 
 
-@pytest.mark.parametrize("counts", [(400, 0, 300), (0, 0), (1, 0)])
-def test_every_parameter_gets_a_finite_gradient(counts: tuple[int, ...]) -> None:
-    cfg = tiny()
+@pytest.mark.parametrize(
+    ("counts", "head"),
+    [((400, 0, 300), {}), ((300, 400), {"sizes": "metres", "hidden_head": False}), ((0, 0), {}), ((1, 0), {})],
+)
+def test_every_parameter_gets_a_finite_gradient(counts: tuple[int, ...], head: dict[str, object]) -> None:
+    cfg = tiny(model=head)
     torch.manual_seed(0)
     recipe, batch = build_recipe(cfg), a_batch(cfg, *counts)
     recipe.criterion(recipe.model(batch), recipe.assign(batch)).total.backward()
@@ -213,7 +216,7 @@ def test_points_at_the_threshold_and_above_go_on() -> None:
     assert len(reached) < 3 * len(voxels)
 
 
-def naive_detections(maps: RsnMaps, cfg: DecodeConfig, frame: int) -> list[tuple[float, list[float]]]:
+def naive_detections(maps: RsnMaps, cfg: DecodeConfig, frame: int, sizes: str) -> list[tuple[float, list[float]]]:
     place = maps.sites.coordinates().tolist()
     logit = maps.heatmap.tolist()
     found = []
@@ -229,7 +232,8 @@ def naive_detections(maps: RsnMaps, cfg: DecodeConfig, frame: int) -> list[tuple
         bins = maps.heading.shape[1] // 2
         best = int(maps.heading[v, :bins].argmax())
         heading = math.remainder((best + float(maps.heading[v, bins + best])) * 2 * math.pi / bins, 2 * math.pi)
-        box = [*(maps.centre[v] + maps.offset[v]).tolist(), *maps.size[v].exp().tolist(), heading]
+        size = [math.exp(x) if sizes == "log" else max(x, math.exp(-5)) for x in maps.size[v].tolist()]
+        box = [*(maps.centre[v] + maps.offset[v]).tolist(), *size, heading]
         found.append((score, box))
     return sorted(found, key=lambda row: -row[0])[: min(cfg.top_k, cfg.max_detections)]
 
@@ -245,11 +249,14 @@ def random_maps(seed: int, shape: tuple[int, int, int]) -> RsnMaps:
 
 
 @pytest.mark.parametrize("shape", [(1, 14, 16), (5, 8, 9)])
-@pytest.mark.parametrize("cfg", [DecodeConfig(nms="none", score=0.2), DecodeConfig(nms="none", score=0.5, top_k=4)])
-def test_decoding_equals_loops(shape: tuple[int, int, int], cfg: DecodeConfig) -> None:
+@pytest.mark.parametrize(
+    ("cfg", "sizes"),
+    [(DecodeConfig(nms="none", score=0.2), "log"), (DecodeConfig(nms="none", score=0.5, top_k=4), "metres")],
+)
+def test_decoding_equals_loops(shape: tuple[int, int, int], cfg: DecodeConfig, sizes: str) -> None:
     maps = random_maps(0, shape)
-    for frame, found in enumerate(RsnDecoder(cfg)(maps)):
-        expected = naive_detections(maps, cfg, frame)
+    for frame, found in enumerate(RsnDecoder(cfg, sizes)(maps)):
+        expected = naive_detections(maps, cfg, frame, sizes)
         assert len(found) == len(expected) > 2
         np.testing.assert_allclose(found.score, [score for score, _ in expected], rtol=1e-5)
         np.testing.assert_allclose(found.box, [box for _, box in expected], atol=1e-5, rtol=1e-5)
@@ -306,11 +313,11 @@ def simulated_frame() -> Frame:
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        ("rsn_vehicle_s", 3_226_176),
-        ("rsn_vehicle_l", 3_475_584),
-        ("rsn_vehicle_xl", 3_931_584),
-        ("rsn_pedestrian_s", 2_808_944),
-        ("rsn_pedestrian_l", 2_975_216),
+        ("rsn_vehicle_s", 3_216_768),
+        ("rsn_vehicle_l", 3_466_176),
+        ("rsn_vehicle_xl", 3_927_360),
+        ("rsn_pedestrian_s", 2_799_536),
+        ("rsn_pedestrian_l", 2_965_808),
     ],
 )
 def test_a_training_step_at_full_size(name: str, parameters: int, simulated_frame: Frame) -> None:

@@ -74,6 +74,10 @@ class RsnConfig(DetectorSection):
     blocks: tuple[Block, ...] = Field(default=("B1", "B0/2", "B1", "B0/2", "B1", "B1"), min_length=1)
     """Sparse blocks in order. B1 is a residual block on the active cells; B0 is a convolution that adds the cells
     around them, then a B1; B0/2 is a B0 whose convolution has stride 2."""
+    hidden_head: bool = True
+    """A hidden layer before the output layer of the head; the paper has none."""
+    sizes: Literal["log", "metres"] = "log"
+    """What the head predicts of length, width and height: their logarithms, or, as in the paper, metres."""
     heading_bins: Annotated[int, Field(ge=2)] = 12
     """Sectors of heading: 12 for vehicles, 4 for pedestrians."""
     prior: Prior = 0.1

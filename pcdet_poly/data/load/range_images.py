@@ -32,7 +32,7 @@ from pcdet_poly.structures import TOP_LIDAR, Frame, LidarCalibration, RangeImage
 from pcdet_poly.waymo.range_image import beam_inclination_rad
 
 PIXEL, RANGE = "pixel", "range"  # columns of points: row * columns + column (-1: none), and metres from the LiDAR
-# Range (metres), intensity and elongation that are shown to the network as 1: RSN, section 4.1.
+# Range (metres), intensity and elongation that are shown to the network as 1: RSN, section 4.2.
 LARGEST = (79.5, 2.0, 2.0)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.models.decoding.suppress import pass_score, select_detections
+from pcdet_poly.ops.center_box_coder import SizeCode, decode_sizes
 from pcdet_poly.ops.heading_bins import decode_likeliest_heading
 from pcdet_poly.ops.rulebook import build_submanifold_rulebook
 from pcdet_poly.structures import Detections, RsnMaps, Sites
@@ -19,8 +20,8 @@ class RsnDecoder:
     3 x 3 x 3), ties included. In each frame, the `top_k` highest with a score as `cfg` wants it become boxes.
     """
 
-    def __init__(self, cfg: DecodeConfig) -> None:
-        self.cfg = cfg
+    def __init__(self, cfg: DecodeConfig, sizes: SizeCode = "log") -> None:
+        self.cfg, self.sizes = cfg, sizes
 
     @torch.no_grad()
     def __call__(self, maps: RsnMaps) -> tuple[Detections, ...]:
@@ -36,7 +37,7 @@ class RsnDecoder:
         logit = maps.heatmap[voxel].float()
         assert self.cfg.top_k is not None  # the config sees to it
         best = logit.topk(min(self.cfg.top_k, len(logit))).indices
-        box = read_boxes(maps, voxel[best])
+        box = read_boxes(maps, voxel[best], self.sizes)
         found = Detections(box=box, label=torch.zeros_like(best), score=logit[best].sigmoid())
         return select_detections(found, found.score, self.cfg)
 
@@ -47,9 +48,17 @@ def max_of_touching_voxels(sites: Sites, value: Tensor) -> Tensor:
     return value.scatter_reduce(0, rulebook.output.long(), value[rulebook.input.long()], "amax")
 
 
-def read_boxes(maps: RsnMaps, voxel: Tensor) -> Tensor:
-    """Read the boxes (N, 7) predicted at the voxels (N,). Log sizes are cut to +-5 (7 mm to 148 m)."""
+def read_boxes(maps: RsnMaps, voxel: Tensor, sizes: SizeCode) -> Tensor:
+    """Read the boxes predicted at some voxels.
+
+    Args:
+        maps: output of the network.
+        voxel: (N,) int64, positions in its voxels.
+        sizes: whether `maps` has logarithms of sizes in metres, or the sizes.
+
+    Returns:
+        (N, 7) vehicle frame, sizes cut to 7 mm to 148 m.
+    """
     offset, size, heading = (values[voxel].float() for values in (maps.offset, maps.size, maps.heading))
-    return torch.cat(
-        [maps.centre[voxel] + offset, size.clamp(-5, 5).exp(), decode_likeliest_heading(heading)[:, None]], dim=1
-    )
+    parts = maps.centre[voxel] + offset, decode_sizes(size, sizes), decode_likeliest_heading(heading)[:, None]
+    return torch.cat(parts, dim=1)

@@ -11,7 +11,7 @@ from pcdet_poly.config.sections.rsn import RangeImageConfig
 class RsnRangeNet(nn.Module):
     """RSN's range image network: down through the stages, and back up with each stage's output appended.
 
-    Shapes: I images (I, in_channels, H, W) -> (I, cfg.out_channels, H, W); any H and W. RSN, section 4.1; the
+    Shapes: I images (I, in_channels, H, W) -> (I, cfg.out_channels, H, W); any H and W. RSN, section 3.1; the
     widths are those of public ports (the paper does not list them).
     """
 
