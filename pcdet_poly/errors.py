@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import signal
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from pcdet_poly.names.near_names import find_near_names
 from pcdet_poly.names.shown_names import escape_for_terminal
 from pcdet_poly.signals import answer_at_once, answer_no_more, catch_stop_signals, find_signal
 
@@ -52,10 +52,10 @@ def _run_until_error(main: Callable[[], int | None]) -> int:
         _print_line(f"error: {' '.join(str(error).splitlines())}")
         return 2
     except BrokenPipeError:
-        # The reader (head, less) has gone: keep Python from complaining once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _keep_silent()
     except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None:
+            return _keep_silent()  # a broken pipe, as Windows names it
         if error.errno not in _OS_ERRORS_OF_USERS:
             raise
         place = f"{error.filename}: " if error.filename else ""
@@ -63,6 +63,12 @@ def _run_until_error(main: Callable[[], int | None]) -> int:
         advice = nearest or f"; {_OS_ERRORS_OF_USERS[error.errno]}"
         _print_line(f"error: {place}{error.strerror}{advice}")
         return 2
+
+
+def _keep_silent() -> int:
+    """Keep Python from complaining once more at exit, since the reader (head, less) has gone; returns the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _report_stop(signum: signal.Signals, notes: Sequence[str]) -> int:
@@ -80,18 +86,16 @@ def _print_line(text: str) -> None:
 
 
 def suggest_word(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean 'x'?" with the nearest of `words`, or an empty text where none is near.
+    """Return "; did you mean 'x'?" with the nearest of `words`, up to three, or an empty text where none is near."""
+    return _ask(find_near_names(word, words))
 
-    Of words that begin with `word` all are named, up to three.
-    """
-    words = list(words)
-    longer = [each for each in words if len(word) > 2 and each.startswith(word)]
-    close = longer if 0 < len(longer) <= 3 else difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+def _ask(names: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
 
 
 def suggest_path(path: str | Path) -> str:
-    """Return "; did you mean 'x'?" with the file or folder whose name is nearest to `path`, which does not exist."""
+    """Return "; did you mean 'x'?" with files or folders whose names are near to `path`, which does not exist."""
     path = Path(os.fsdecode(path))
     missing = next((part for part in [path, *path.parents] if part.parent.is_dir() and not part.exists()), None)
     if missing is None:
@@ -100,8 +104,8 @@ def suggest_path(path: str | Path) -> str:
         names = os.listdir(missing.parent)
     except OSError:
         return ""
-    close = difflib.get_close_matches(missing.name, names, n=1, cutoff=0.6)
-    return f"; did you mean {str(missing.parent / close[0])!r}?" if close else ""
+    shown = [name for name in names if missing.name.startswith(".") or not name.startswith(".")]
+    return _ask([str(missing.parent / name) for name in find_near_names(missing.name, shown)])
 
 
 _OS_ERRORS_OF_USERS: dict[int | None, str] = {

@@ -6,9 +6,10 @@ import json
 import os
 import secrets
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,7 @@ from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 from pcdet_poly.signals import hold_stop_signals
 
 _CHECKSUM = "crc32"
+_PATIENCE_S = 2.0  # for others who have a file open that is to be replaced
 
 
 @contextmanager
@@ -47,9 +49,12 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
             os.fsync(written.fileno())
         if sys.platform == "win32":
             release(lock)  # nobody can rename a file that is open
-        os.replace(temporary, path)
+        _replace_file(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if sys.platform == "win32":
+            release(lock)
+        with suppress(PermissionError):  # the first error counts
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = error.filename or str(path)  # a full disk does not say where it is
         raise
@@ -57,10 +62,22 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
         release(lock)
 
 
+def _replace_file(temporary: Path, path: Path) -> None:
+    """Rename a file onto another one. In Windows it waits for who has that open: a reader, a virus scanner."""
+    if sys.platform == "win32":
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline_s:
+            with suppress(PermissionError):
+                os.replace(temporary, path)
+                return
+            time.sleep(0.05)
+    os.replace(temporary, path)
+
+
 def write_json(path: str | AnyPath, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n", "utf-8", newline="\n")
 
 
 def write_checked_json(path: str | AnyPath, value: Mapping[str, Any]) -> None:

@@ -30,6 +30,8 @@ _OWNER = re.compile(r"process \d+ on [\w.-]+ since [\d:-]+ [\d:]+")  # nothing e
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 _LOCKED_BYTE = 1 << 30  # in Windows, where nobody can read what is locked: far behind the owner's name
+# What Windows says where another process has a file open, for the moment in which it sees whose lock that is.
+_IN_USE = (PermissionError,) if sys.platform == "win32" else ()
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # of file systems without locks
 
 _held: set[int] = set()  # descriptors that hold a lock of this process
@@ -99,6 +101,9 @@ def create_part_file(path: Path) -> int:
     """
     while True:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        if sys.platform == "win32":  # where nobody can remove a file that is open, so that its being open is its lock
+            _held.add(descriptor)
+            return descriptor
         lock_descriptor(descriptor, wait=True)
         if os.fstat(descriptor).st_nlink:
             _held.add(descriptor)
@@ -155,7 +160,7 @@ def _hold(lock: Path, busy: str, instead: str) -> Iterator[None]:
 def _remove_lock(lock: Path, descriptor: int) -> None:
     if descriptor in _held:
         with hold_stop_signals():
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, *_IN_USE):
                 if os.path.samestat(os.fstat(descriptor), os.stat(lock)):  # not another's, in a folder made anew
                     if sys.platform == "win32":  # which refuses to remove what we have open
                         release(descriptor)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import glob
 import os
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,7 +144,8 @@ def parse_path(name: str | AnyPath) -> AnyPath:
     if "://" not in text:
         return Path(os.path.expanduser(text))
     if text.startswith("file://"):
-        return Path(text.removeprefix("file://"))
+        path = text.removeprefix("file://")
+        return Path(path[1:] if sys.platform == "win32" and re.match("/[A-Za-z]:", path) else path)  # /C:/data
     return RemotePath(text.rstrip("/"))
 
 

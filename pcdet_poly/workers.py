@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 Advance = Callable[[int], None]
 
 _REFRESH_S = 0.2
+_MOST_WINDOWS_PROCESSES = 61  # that Windows lets a program wait for at a time
 
 
 def run_jobs(
@@ -48,7 +49,7 @@ def run_jobs(
     Args:
         function: what is done with a job. It lives at the top of a module, and calls `advance(n)` to move the bar.
         jobs: its first arguments; they can be pickled.
-        workers: processes, at most one per job.
+        workers: processes, at most one per job, and in Windows at most 61.
         title: text in front of the progress bar.
         total: where the bar ends.
         unit: what the bar counts.
@@ -56,6 +57,8 @@ def run_jobs(
     Raises:
         UserError: where a worker process was killed.
     """
+    if sys.platform == "win32":
+        workers = min(workers, _MOST_WINDOWS_PROCESSES)
     with show_progress(title, total, unit) as show:
         if min(workers, len(jobs)) <= 1:
             yield from _run_here(function, jobs, show)

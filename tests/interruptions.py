@@ -18,7 +18,7 @@ from pcdet_poly.errors import run_command
 
 # Python looks at signals where functions begin and end, not between any two lines: those of the code that answers them
 # are not interrupted, since that would be a signal inside a signal's handler.
-_ANSWERING = ("pcdet_poly/signals.py", "pcdet_poly/errors.py")
+_ANSWERING = ("pcdet_poly/signals/__init__.py", "pcdet_poly/errors.py")
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from pcdet_poly.config.kind_field import KindField
+from pcdet_poly.config.kind_tables import DETECTORS
 from pcdet_poly.config.schema import Config
+from pcdet_poly.errors import suggest_word
+from pcdet_poly.names.near_names import find_near_names
 
 COMMAND_LINE = "command line"  # where an override was written
 
@@ -48,15 +50,22 @@ def describe_errors(error: ValidationError, origins: Mapping[tuple[str, ...], st
     mistakes = [_Mistake.from_details(**details) for details in error.errors(include_url=False)]
     key = _recover_key(mistakes[0].location)
     text = _describe_mistake(key, mistakes[0])
-    if origin := _find_origin(key or _find_named_key(text), origins):
+    places = [_find_origin(named, origins) for named in ([key] if key else _find_named_keys(text))]
+    if origin := COMMAND_LINE if COMMAND_LINE in places else next(filter(None, places), None):
         text = f"{origin}: {text}"
     return f"{text} (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else text
 
 
-def _find_named_key(text: str) -> tuple[str, ...]:
-    """Return the key that the text about a whole config begins with, as in "data.classes: ...", if any."""
-    named = re.match(r"([a-z_]+\.[a-z_.]+)(?=: | = )", text)
-    return tuple(named[1].split(".")) if named else ()
+def _find_named_keys(text: str) -> list[tuple[str, ...]]:
+    """Return the settings and sections that a text about a whole config names, those that it begins with first.
+
+    A text that names a detector is about `model.kind`, too.
+    """
+    known = set(list_keys())
+    words = [tuple(word.rstrip(".").split(".")) for word in re.findall(r"[a-z_]+\.[a-z_.]+|^[a-z_]+(?=:)", text)]
+    named = [word[:length] for word in words for length in (len(word), 1) if word[:length] in known][:8]
+    is_of_detector = any(re.search(rf"\b{kind}\b", text) for kind in DETECTORS.ours)
+    return [*dict.fromkeys(named), *([("model", "kind")] if is_of_detector else [])]
 
 
 def _describe_mistake(key: tuple[str, ...], mistake: _Mistake) -> str:
@@ -74,7 +83,8 @@ def _describe_mistake(key: tuple[str, ...], mistake: _Mistake) -> str:
         case "tuple_type":
             return f"{name} = {mistake.value!r}: a list is needed, such as [{mistake.value}]"
     message = mistake.message[0].lower() + mistake.message[1:]
-    return f"{name} = {mistake.value!r}: {message}"
+    words = re.findall("'([^']*)'", str(mistake.context.get("expected", "")))
+    return f"{name} = {mistake.value!r}: {message}{suggest_word(str(mistake.value), words)}"
 
 
 def _suggest_setting(key: tuple[str, ...]) -> str:
@@ -86,12 +96,17 @@ def _suggest_setting(key: tuple[str, ...]) -> str:
         kinds = ", ".join(map(repr, _list_kinds(owners)))
         return f" here; it belongs to {'.'.join((*key[:-1], 'kind'))} {kinds}"
     names = list(dict.fromkeys(name for section in sections for name in section.model_fields))
-    if close := difflib.get_close_matches(key[-1], names, n=1, cutoff=0.6):
-        return f"; did you mean {close[0]!r}?"
-    elsewhere = [f"{'.'.join(path)}" for path in list_keys() if path[-1] == key[-1]]
-    if elsewhere:
-        return f"; did you mean {elsewhere[0]!r}?"
-    return f"; there are {', '.join(names)}"
+    if nearest := suggest_word(key[-1], names):
+        return nearest
+    elsewhere = _find_elsewhere(key[-1])
+    return f"; did you mean {elsewhere!r}?" if elsewhere else f"; there are {', '.join(names)}"
+
+
+def _find_elsewhere(name: str) -> str | None:
+    """Find the setting of another section that is called `name`, or almost so; of several the shortest key."""
+    keys = sorted(list_keys(), key=len)
+    near = find_near_names(name, [key[-1] for key in keys], most=1)
+    return next((".".join(key) for key in keys if key[-1] in near), None)
 
 
 def list_keys(section: type[BaseModel] = Config, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

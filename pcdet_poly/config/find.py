@@ -72,7 +72,7 @@ def _list_files(folder: str) -> Iterator[tuple[str, Path]]:
 
 
 def _shorten_name(name: str, folder: str) -> str:
-    return name.removeprefix("configs/").removeprefix(f"{folder}/").removesuffix(".yaml")
+    return name.replace(os.sep, "/").removeprefix("configs/").removeprefix(f"{folder}/").removesuffix(".yaml")
 
 
 def _find_own(own: str, folder: str) -> Path | None:

@@ -28,6 +28,7 @@ from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.files import write_checked_json
 from pcdet_poly.models import Recipe
 from pcdet_poly.models.decoding.mirror_flips import Flips, average_over_flips
+from pcdet_poly.names.file_names import simplify_file_name
 from pcdet_poly.structures import Batch, Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 
@@ -224,7 +225,7 @@ def _remove_pictures(folder: Path, frames: FrameDataset) -> None:
 
 def _name_picture(frame_id: str) -> str:
     """Name the file of a frame's picture; no file system gets to see what a name may not hold."""
-    return f"{frame_id.replace('/', '_')}.png"
+    return f"{simplify_file_name(frame_id, longest=150)}.png"
 
 
 def _draw_frame(folder: Path, batch: Batch, index: int, labels: GroundTruth, found: Detections, config: Config) -> None:

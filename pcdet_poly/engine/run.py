@@ -112,7 +112,7 @@ class Run:
         rounded = {name: float(f"{value:.9g}") for name, value in values.items()}
         for name, value in rounded.items():
             self.tensorboard.add_scalar(name, value, step)
-        with open(self.folder / "log.jsonl", "a") as file:
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps({"event": event, "step": step, **rounded}) + "\n")
         if self.tracker:
             self.tracker.log(event, step, rounded)
@@ -138,7 +138,7 @@ class Run:
             return
         kept = [json.dumps(line) + "\n" for line in self.read_log() if line["step"] <= step]
         with atomic_path(self.folder / "log.jsonl") as temporary:
-            temporary.write_text("".join(kept))
+            temporary.write_text("".join(kept), "utf-8", newline="\n")
 
 
 def read_log_file(path: Path) -> list[dict[str, Any]]:
@@ -197,7 +197,7 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
     wait_for_all()  # all processes have looked
     if rank() == 0:
         with atomic_path(folder / "config.yaml") as temporary:
-            temporary.write_text(dump_config(config))
+            temporary.write_text(dump_config(config), "utf-8", newline="\n")
         run.checkpoints.mkdir(exist_ok=True)
         _record_environment(run)
         run = replace(run, tracker=open_tracker(config.train, folder, config_values(config), run.read_log()))

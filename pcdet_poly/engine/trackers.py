@@ -133,7 +133,7 @@ def _read_tracked_run(cfg: TrainConfig, folder: Path) -> _TrackedRun:
     """Return the content of tracker.json; without an id where the run has not been on this tracker."""
     fresh = _TrackedRun(cfg.tracker, cfg.tracker_project)
     path = folder / FILE
-    found = _TrackedRun(**json.loads(path.read_text())) if path.is_file() else fresh
+    found = _TrackedRun(**json.loads(path.read_text("utf-8"))) if path.is_file() else fresh
     return found if (found.tracker, found.project) == (fresh.tracker, fresh.project) else fresh
 
 

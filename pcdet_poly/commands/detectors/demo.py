@@ -14,12 +14,14 @@ import os
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from pcdet_poly.commands.options import add_device, add_output, add_workers
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.signals import catch_stop_signals
+from pcdet_poly.signals.child_programs import pass_signal_on
 
 # Of each part: segments, frames in each, seed of the first.
 _PARTS = {"training": (40, 5, 1000), "validation": (10, 4, 20000)}
@@ -74,7 +76,7 @@ def run_step(words: list[str]) -> int:
     """Run one command in a process of its own and return its exit code. Signals are the step's to answer."""
     with catch_stop_signals(at_once=False) as stop:
         process = subprocess.Popen([sys.executable, "-m", "pcdet_poly", *words], env=os.environ)
-        stop.pass_on(process.send_signal)  # a terminal has sent Ctrl-C to both processes; the first one counts
+        stop.pass_on(partial(pass_signal_on, process))  # a terminal has sent Ctrl-C to both; the first one counts
         code = process.wait()
         if code == 0:
             stop.raise_if_asked()

@@ -20,12 +20,12 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Wait for our turn at the run folders, prepare them, and train: one trial's process becomes `pcdet-poly train`."""
+    """Wait for our turn at the run folders, prepare them, and train; on several GPUs this process becomes torchrun."""
     from pcdet_poly.experiments.sweep.folder import SweepFolder
     from pcdet_poly.experiments.sweep.trial import become_training
     from pcdet_poly.experiments.sweep.trial_group import train_group
 
     folder = SweepFolder(options.folder)
-    if len(options.names) > 1:
-        return train_group(folder, options.names, num_gpus=options.num_gpus)
-    become_training(folder, options.names[0], num_gpus=options.num_gpus)
+    if options.num_gpus > 1:
+        become_training(folder, options.names[0], num_gpus=options.num_gpus)
+    return train_group(folder, options.names, num_gpus=options.num_gpus)

@@ -107,7 +107,7 @@ def write_manifest(folder: AnyPath, manifest: Manifest) -> None:
     lines = [f"{json.dumps(name)}: {json.dumps(item)}," for name, item in {**head, "crc32": checksum}.items()]
     rows = ",\n".join(json.dumps(entry) for entry in segments)
     with atomic_path(folder / MANIFEST) as temporary:
-        temporary.write_text("\n".join(["{", *lines, '"segments": [', rows, "]}", ""]))
+        temporary.write_text("\n".join(["{", *lines, '"segments": [', rows, "]}", ""]), "utf-8", newline="\n")
 
 
 def read_manifest(folder: str | AnyPath) -> Manifest:

@@ -58,7 +58,7 @@ def run_waymo_op(boxes: EvaluationSet, cfg: MetricsConfig, python: str | Path) -
             raise UserError(
                 f"{python}: Waymo's op ended with code {done.returncode} ({last}); see requirements-official.txt"
             )
-        return {name: OpResult(**result) for name, result in json.loads(target.read_text()).items()}
+        return {name: OpResult(**result) for name, result in json.loads(target.read_text("utf-8")).items()}
 
 
 def find_largest_difference(table: ApTable, results: Mapping[str, OpResult]) -> tuple[float, str]:

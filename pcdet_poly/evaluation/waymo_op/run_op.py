@@ -167,7 +167,7 @@ def main() -> int:
     if settings.let:
         tolerant = [name for name in settings.box_types if name != "AA_2D"]
         results |= {f"LET-{name}": compute_metrics(boxes, settings, name, settings.let) for name in tolerant}
-    with open(target, "w") as file:
+    with open(target, "w", encoding="utf-8") as file:
         json.dump(results, file)
     return 0
 

@@ -31,7 +31,7 @@ def run_study(output: Path, *, num_seeds: int, quick: bool, formats: Sequence[st
     rows = digits_report.build_rows(outcomes)
     table = digits_report.format_markdown(rows, outcomes, schedule)
     with atomic_path(output / "table.md") as temporary:
-        temporary.write_text(table)
+        temporary.write_text(table, "utf-8", newline="\n")
     write_json(output / "results.json", digits_report.to_json(rows, schedule, num_seeds))
     save_figure_in_formats(digits_figure.draw_results(outcomes), output / "figure.png", formats)
     return table

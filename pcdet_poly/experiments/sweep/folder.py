@@ -90,7 +90,7 @@ class SweepFolder:
     def _read_last_line(self, name: str) -> str:
         """Read the last line that a trial printed: train.py's errors are one line."""
         path = self.log_path(name)
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
         filled = [line.strip() for line in lines if line.strip()]
         return filled[-1].removeprefix("error: ") if filled else ""
 
@@ -115,7 +115,7 @@ def prepare_folder(folder: SweepFolder, sweep: Sweep, trials: Sequence[Trial]) -
         _check_unchanged(folder, trial)
     for trial in trials:
         with atomic_path(folder.config_path(trial.name)) as temporary:
-            temporary.write_text(dump_config(trial.config))
+            temporary.write_text(dump_config(trial.config), "utf-8", newline="\n")
     write_checked_json(folder.path / "sweep.json", _describe_sweep(sweep, trials).to_json())
 
 

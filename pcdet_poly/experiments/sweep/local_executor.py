@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 
 from pcdet_poly.errors import UserError
@@ -13,6 +13,7 @@ from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.groups import Group
 from pcdet_poly.experiments.sweep.trial import build_trial_command
 from pcdet_poly.signals import hold_stop_signals
+from pcdet_poly.signals.child_programs import ask_to_stop, start_apart
 
 
 class LocalExecutor:
@@ -25,11 +26,13 @@ class LocalExecutor:
         gpus: GPUs of a trial: 0 for none, less than 1 for a share of one, otherwise a whole number.
 
     Raises:
-        UserError: there are not as many GPUs.
+        UserError: there are not as many GPUs, or several of a trial's in Windows.
     """
 
     def __init__(self, folder: SweepFolder, *, workers: int, threads: int, gpus: float) -> None:
         self._folder, self._threads, self._gpus = folder, threads, gpus
+        if gpus > 1 and sys.platform == "win32":
+            raise UserError("gpus: several of a trial need NCCL, which Windows does not have; set 1, or use WSL 2")
         self._devices = list_visible_gpus() if gpus else []
         if gpus and len(self._devices) < math.ceil(workers * gpus):
             raise UserError(
@@ -48,12 +51,11 @@ class LocalExecutor:
         slot, path = self._free_slots.pop(0), self._folder.log_path(group[0])
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as log, hold_stop_signals():  # no trial runs that we do not know of
-            process = subprocess.Popen(
+            process = start_apart(
                 build_trial_command(self._folder, group, self._gpus),
                 stdout=log,
                 stderr=log,
                 env=os.environ | self._build_environment(slot),
-                start_new_session=True,  # Ctrl-C reaches it through `stop`, once
             )
             self._running[group] = (slot, process)
 
@@ -70,7 +72,7 @@ class LocalExecutor:
     def stop(self) -> None:
         """Let running trials finish their step and save."""
         for _, process in self._running.values():
-            process.send_signal(signal.SIGTERM)  # not SIGINT, which shells let programs in the background ignore
+            ask_to_stop(process)
         for _, process in self._running.values():
             process.wait()
 

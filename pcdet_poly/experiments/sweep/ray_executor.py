@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.groups import Group
 from pcdet_poly.experiments.sweep.trial import build_trial_command
 from pcdet_poly.optional_libraries import import_ray
+from pcdet_poly.signals.child_programs import ask_to_stop, start_apart
 
 _STOP_S = 60  # what a trial gets to finish its step and save
 
@@ -75,9 +74,9 @@ def _run_trial(command: list[str], log: str, folder: str, threads: int) -> int:
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     with open(log, "ab") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder, env=environment)
+        process = start_apart(command, stdout=file, stderr=file, cwd=folder, env=environment)
         try:
             return process.wait()
         except KeyboardInterrupt:  # Ray's way to cancel
-            process.send_signal(signal.SIGTERM)
+            ask_to_stop(process)
             return process.wait()

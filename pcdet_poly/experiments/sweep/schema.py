@@ -17,7 +17,7 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.section import Count, NotNegative, Section
 from pcdet_poly.config.yaml_nodes import construct_value, read_yaml_file
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_word
 from pcdet_poly.experiments.sweep.questions import Contrast, Halving, MainMetric, PerSeed, Questions, check_per_seed
 
 
@@ -85,7 +85,8 @@ class Sweep(Section):
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"arms: two are called {twice[0]!r}; give each its own name")
         if self.baseline not in names:
-            raise ValueError(f"baseline: no arm is called {self.baseline!r}; there are {', '.join(names) or 'none'}")
+            advice = suggest_word(self.baseline, names) or f"; there are {', '.join(names) or 'none'}"
+            raise ValueError(f"baseline: no arm is called {self.baseline!r}{advice}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} has one of them twice")
         if self.gpus > 1 and self.gpus != int(self.gpus):

@@ -1,4 +1,4 @@
-"""One trial's process: write what it starts from, then turn into `pcdet-poly train`.
+"""One trial's process: write what it starts from, then train; on several GPUs, turn into torchrun.
 
 `pcdet-poly trial SWEEP_DIR NAME` is what the sweep starts for every trial; with several names they train in lockstep.
 """
@@ -34,7 +34,7 @@ def build_trial_command(folder: SweepFolder, names: Sequence[str], gpus: float) 
 
 
 def build_train_command(folder: SweepFolder, name: str, *, num_gpus: int) -> list[str]:
-    """Build the command that a trial turns into: `pcdet-poly train`, through torchrun for several GPUs.
+    """Build the command that trains a trial: `pcdet-poly train`, through torchrun for several GPUs.
 
     Args:
         folder: the sweep's folder.
@@ -63,17 +63,19 @@ def begin_trial(folder: SweepFolder, name: str) -> None:
     pairing = compute_pairing(load_config(folder.config_path(name)), run)
     if not (run / "config.yaml").is_file():
         with atomic_path(run / "config.yaml") as temporary:
-            temporary.write_text(folder.config_path(name).read_text())
+            temporary.write_bytes(folder.config_path(name).read_bytes())
     write_checked_json(folder.pairing_path(name), pairing.model_dump())
 
 
 def become_training(folder: SweepFolder, name: str, *, num_gpus: int) -> NoReturn:
-    """Wait for our turn at the trial's run folder, prepare it, and let training take this process over.
+    """Wait for our turn at the trial's run folder, prepare it, and let torchrun take this process over.
+
+    Windows, which has no such thing, has no NCCL either: no trial has several GPUs there.
 
     Args:
         folder: the sweep's folder.
         name: the trial.
-        num_gpus: how many GPUs it trains on; 0 for the CPU.
+        num_gpus: how many GPUs it trains on, more than 1.
     """
     take_turn(folder, name)
     begin_trial(folder, name)

@@ -1,4 +1,4 @@
-"""Several trials of a sweep in one process, in lockstep. Each leaves behind what it would leave alone."""
+"""Trials of a sweep in one process, several in lockstep. Each leaves behind what it would leave alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pcdet_poly.experiments.sweep.trial import begin_trial, take_turn
 
 
 def train_group(folder: SweepFolder, names: Sequence[str], *, num_gpus: int) -> int:
-    """Train several trials to their ends, and write down how each ended.
+    """Train one trial or several to their ends, and write down how each ended.
 
     What is printed goes to the log of the first. One whose training fails ends alone, and its reason is the last line
     of its own log.
@@ -88,5 +88,5 @@ class _Ends:
     def _print_to_log(self, name: str, line: str) -> None:
         path = self._folder.log_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a") as log:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as log:
             print(line, file=log)

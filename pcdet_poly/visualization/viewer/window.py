@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.file_names import simplify_file_name
 from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.visualization.boxes import EDGES, box_corners
 from pcdet_poly.visualization.perspective import GROUND
@@ -103,7 +104,7 @@ class Window:
 
     def picture_path(self) -> Path:
         """Return where the picture of this frame goes."""
-        return Path(f"{self.view.frame_id.replace('/', '_')}.png")
+        return Path(f"{simplify_file_name(self.view.frame_id, longest=150)}.png")
 
 
 def open_window(views: ViewSource, frames: Sequence[int], mode: ColourMode) -> None:

@@ -1,7 +1,8 @@
 """Signals that ask to stop: each command answers the first one, once and where it does no harm.
 
-SIGINT (Ctrl-C), SIGTERM (a scheduler wants to stop us) and SIGHUP (the terminal is gone) become one exception,
-`Stopped`, raised once in the main thread. What was ignored before this program began, as nohup does, stays ignored.
+SIGINT (Ctrl-C), SIGTERM (a scheduler wants to stop us), SIGHUP (the terminal is gone) and, in Windows, SIGBREAK
+(Ctrl-Break, and the console is closed) become one exception, `Stopped`, raised once in the main thread. What was
+ignored before this program began, as nohup does, stays ignored.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def find_signal(error: KeyboardInterrupt) -> signal.Signals:
 
 def list_stop_signals() -> tuple[signal.Signals, ...]:
     """List the signals that ask to stop, without those that are ignored."""
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # SIGHUP is unknown to Windows, SIGBREAK to all others
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     return tuple(signum for signum in numbers if signal.getsignal(signum) is not signal.SIG_IGN)
 
 
@@ -278,7 +280,7 @@ def prepare_to_end(code: int) -> None:
 
 
 def ignore_stop_signals() -> None:
-    """Ignore SIGINT, SIGTERM and SIGHUP from now on, for a process that has nothing left to do but to end."""
+    """Ignore signals that ask to stop from now on, for a process that has nothing left to do but to end."""
     if threading.current_thread() is threading.main_thread():
         for signum in list_stop_signals():
             signal.signal(signum, signal.SIG_IGN)
