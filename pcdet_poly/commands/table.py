@@ -50,6 +50,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("report", "studies.report", "write the report of a study"),
         Command("simulate-rules", "studies.simulate_rules", "print how often the report's rules err"),
         Command("loss-lab", "studies.loss_lab", "draw what a loss's coefficients do"),
+        Command("paper", "studies.paper", "repeat the paper's comparisons at a small scale"),
         Command("digits", "studies.digits", "repeat the paper's findings on small images"),
     ),
     "Looking inside": (

@@ -170,6 +170,8 @@ WRONG_USES: list[tuple[str, str]] = [
     ("loss-lab", "the following arguments are required: --output"),
     ("loss-lab --output new --run runs/tinny", "not a run"),
     ("loss-lab --output new --run runs/tiny --data nowhere", "nowhere: no such folder"),
+    ("paper --parts vehicle", "did you mean 'vehicles'?"),
+    ("paper --parts ,", "parts are classification, detection, masks, vehicles, pedestrians"),
     ("digits --output new --seeds 1", "an interval needs at least 2 seeds"),
     # looking inside
     ("config", "the following arguments are required: what"),

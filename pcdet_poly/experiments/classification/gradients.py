@@ -50,7 +50,16 @@ class RunningMatch:
         self.plain = self.own = torch.zeros(())
 
     def update(self, arm: Arm, logits: Tensor, label: Tensor) -> Tensor:
-        """Measure a batch of logits (B, K) with labels (B,) and return the weight for it."""
+        """Measure a batch and return the weight for it.
+
+        Args:
+            arm: whose loss is weighed.
+            logits: (B, K).
+            label: (B,).
+
+        Returns:
+            One number.
+        """
         self.plain = DECAY * self.plain + (1 - DECAY) * measure_size(_cross_entropy, logits, label)
         self.own = DECAY * self.own + (1 - DECAY) * measure_size(arm.compute_loss, logits, label)
         return self.plain / self.own.clamp(min=1e-30)

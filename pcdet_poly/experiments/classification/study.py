@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.experiments.classification.arms import PAPER_EPSILON, PLAIN, Arm, Comparison, list_comparisons
+from pcdet_poly.experiments.classification.data import load_small_digits
 from pcdet_poly.experiments.classification.notes import format_notes
 from pcdet_poly.experiments.classification.train import TrainingSettings
 from pcdet_poly.experiments.classification.trials import Results, Trial, run_trials, write_csv_files
@@ -16,8 +17,13 @@ from pcdet_poly.figure_files import save_figure_in_formats
 from pcdet_poly.files import atomic_path
 
 NUM_SEEDS, NUM_QUICK_SEEDS = 10, 4
-QUICK_SETTINGS = TrainingSettings(num_steps=300)
+QUICK_SETTINGS = TrainingSettings(num_steps=350)
 SOURCE = "classification/trials.csv"
+
+
+def prepare_digits() -> None:
+    """Read the digits. Raises UserError where the package that carries them is not installed."""
+    load_small_digits()
 
 
 def run_study(output: Path, *, quick: bool) -> list[PaperRow]:

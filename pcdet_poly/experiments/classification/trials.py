@@ -85,11 +85,12 @@ def read_result(path: Path, expected: Mapping[str, Any]) -> TrialResult | None:
     """
     try:
         found = json.loads(path.read_text("utf-8"))
-        if found["trial"] != expected:
+        if found.pop("trial") != expected:
             return None
-        records = tuple(GradientRecord(**record) for record in found["result"].pop("records"))
-        return TrialResult(**found["result"], records=records)
-    except (OSError, ValueError, KeyError, TypeError):
+        scores = found.pop("result")
+        records = tuple(GradientRecord(**record) for record in scores.pop("records"))
+        return TrialResult(**scores, records=records)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
