@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from tests.contributing import around, losses, networks
 from tests.contributing.page import PAGE, ROOT, list_paths, locate, read_rows, read_table
 from tests.contributing.project_copy import ProjectCopy
 from tests.floors import DYNAMIC, FLOORS, HOMES, find_violations
+from tests.warm_python import WarmPython
 
 PACKAGE = ROOT / "pcdet_poly"
 ROWS = read_rows()
@@ -50,17 +49,26 @@ def violations() -> set[str]:
     return read_violations(PACKAGE)
 
 
+@pytest.fixture(scope="module")
+def python() -> Iterator[WarmPython]:
+    """Python with the libraries that proofs load, but with nothing of ours, which proofs find in their copies."""
+    warm = WarmPython("import numba, numpy, pyarrow, pydantic, scipy.stats, torch, yaml\n")
+    yield warm
+    warm.close()
+
+
 def test_every_row_has_an_example() -> None:
     assert list(CHANGES) == list(ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_row_is_followed_in_a_copy(what: str, tmp_path: Path, violations: set[str]) -> None:
+def test_a_row_is_followed_in_a_copy(what: str, tmp_path: Path, violations: set[str], python: WarmPython) -> None:
     make_change, proof = CHANGES[what]
     copy = ProjectCopy.make(tmp_path, ROWS[what])
     make_change(copy)
     assert copy.touched == set(ROWS[what]), "the row names files that need no change"
-    result = copy.run(proof)
+    result = copy.run(proof, python)
     assert result.returncode == 0, result.stderr
     assert read_violations(tmp_path / "pcdet_poly") - violations == set()
 
@@ -72,8 +80,8 @@ def test_a_row_that_names_too_little_fails(tmp_path: Path) -> None:
         copy.replace("pcdet_poly/config/kind_tables.py", "a", "b")
 
 
-def test_a_proof_fails_without_its_change(tmp_path: Path) -> None:
-    assert "squared" in ProjectCopy.make(tmp_path, ()).run(losses.PROVE_LOSS).stderr
+def test_a_proof_fails_without_its_change(tmp_path: Path, python: WarmPython) -> None:
+    assert "squared" in ProjectCopy.make(tmp_path, ()).run(losses.PROVE_LOSS, python).stderr
 
 
 def test_every_path_exists() -> None:
@@ -124,13 +132,14 @@ def test_every_kernel_is_declared_with_the_decorator() -> None:
     assert declaring == {PACKAGE / "ops/compiler/kernel.py"}
 
 
-def test_warm_up_calls_every_kernel_of_ops() -> None:
+def test_warm_up_calls_every_kernel_of_ops(python: WarmPython) -> None:
     program = (
         "from pcdet_poly.ops.compiler.registry import select_kernels; from pcdet_poly.ops.warm_up import warm_up; "
         "from tests.contributing.proof_tools import list_kernels_not_called; warm_up(); "
         "print(len(select_kernels('pcdet_poly.ops')), list_kernels_not_called('pcdet_poly.ops'))"
     )
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    run = python.run(program, folder=ROOT, path=[ROOT])
+    assert run.returncode == 0, run.stderr
     count, missing = run.stdout.split(maxsplit=1)
     assert int(count) >= 60
     assert missing == "[]\n"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.contributing.page import ROOT
+from tests.warm_python import WarmPython
 
 
 @dataclass
@@ -46,13 +45,10 @@ class ProjectCopy:
         assert before.count(old) == 1, f"{path} has {old!r} {before.count(old)} times"
         file.write_text(before.replace(old, new))
 
-    def run(self, program: str) -> subprocess.CompletedProcess[str]:
+    def run(self, program: str, python: WarmPython) -> subprocess.CompletedProcess[str]:
         """Run a Python program with the copy's package and the project's tests."""
-        path = os.pathsep.join([str(self.folder), str(ROOT)])
-        environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
         check = f"import pcdet_poly; assert pcdet_poly.__file__.startswith({str(self.folder)!r}), pcdet_poly.__file__\n"
-        words = [sys.executable, "-P", "-c", check + program]
-        return subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return python.run(check + program, folder=self.folder, path=[self.folder, ROOT])
 
     def _open(self, path: str) -> Path:
         fitting = [name for name in self.allowed if re.fullmatch(re.sub(r"<\w+>", r"\\w+", name), path)]
