@@ -85,6 +85,6 @@ def _read_identity(folder: Path) -> tuple[Any, Any] | None:
     """Return what the metrics.json of a folder is of: hash of the config, stores; None where there is none."""
     try:
         meta = json.loads((folder / "metrics.json").read_text("utf-8"))["meta"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return meta.get("config_hash"), meta.get("data")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None if not folder.exists() else ("", [])
-    return meta.get("config_hash"), meta.get("data")

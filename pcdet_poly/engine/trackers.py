@@ -133,8 +133,18 @@ def _read_tracked_run(cfg: TrainConfig, folder: Path) -> _TrackedRun:
     """Return the content of tracker.json; without an id where the run has not been on this tracker."""
     fresh = _TrackedRun(cfg.tracker, cfg.tracker_project)
     path = folder / FILE
-    found = _TrackedRun(**json.loads(path.read_text("utf-8"))) if path.is_file() else fresh
+    found = _parse_tracked_run(path) if path.is_file() else fresh
     return found if (found.tracker, found.project) == (fresh.tracker, fresh.project) else fresh
+
+
+def _parse_tracked_run(path: Path) -> _TrackedRun:
+    try:
+        found = _TrackedRun(**json.loads(path.read_bytes()))
+        if not all(isinstance(step, int) for step in found.marks.values()):
+            raise TypeError("a step that is no number")
+        return found
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise UserError(f"{path}: damaged; remove it, and the run begins anew on its tracker") from None
 
 
 def _find_last_steps(tracked: _TrackedRun, log: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -107,14 +107,15 @@ def read_feather(path: Path, names: tuple[str, ...], texts: tuple[str, ...] = ()
     try:
         table = feather.read_table(path, memory_map=False, use_threads=False)
         table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        found = table.column_names
+    except (pa.ArrowException, MemoryError, OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: not a readable Feather file ({str(error).splitlines()[0]}); fetch it again"
         ) from error
     columns = {}
     for name in (*names, *texts):
-        if name not in table.column_names:
-            raise UserError(f"{path}: no column {name}; it has {', '.join(table.column_names) or 'none'}")
+        if name not in found:
+            raise UserError(f"{path}: no column {name}; it has {', '.join(found) or 'none'}")
         if empty := table[name].null_count:
             raise UserError(f"{path}: {empty} of {len(table)} rows have no {name}; fetch it again")
         columns[name] = table[name].to_numpy()

@@ -134,7 +134,7 @@ def _read_frame(cloud: Path, row: Row, tables: Tables, scene: str, options: Impo
         move_points(read_nuscenes_lidar(cloud), vehicle_from_lidar),
         _make_boxes(tables.boxes.get(row["sample_token"], []), np.linalg.inv(world_from_vehicle)),
         options.names,
-        where=f"{cloud.name}: sample_annotation",
+        where=f"{cloud}: sample_annotation",
         segment=scene,
         timestamp_us=int(row["timestamp"]),
         pose=world_from_vehicle,
