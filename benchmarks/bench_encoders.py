@@ -9,13 +9,12 @@ python -m benchmarks.bench_encoders [--device cuda] [--threads N] [--json]
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 
 import torch
 
 from benchmarks.bench_step import simulated_batch
-from benchmarks.common import Row, main, together_ms
+from benchmarks.common import Row, main, together_cpu_ms, together_ms
 from pcdet_poly.config.load import load_config
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.layers.voxel_means import average_points
@@ -59,25 +58,10 @@ def encode(batch: Batch, grid: Grid, training: bool, device: str, mode: dict[str
 def beside_the_first(title: str, calls: dict[str, Callable[[], object]], device: str) -> Iterator[Row]:
     """A row for every call; ratios are medians over rounds in which all take turns."""
     each_call = list(calls.values())
-    rounds = together_cpu_ms(each_call) if device == "cpu" else together_ms(each_call, device)
+    rounds = together_cpu_ms(each_call, ROUNDS) if device == "cpu" else together_ms(each_call, device)
     for k, name in enumerate(calls):
         ratio = statistics.median(each[k] / each[0] for each in rounds)
         yield Row(f"{title}: {name}", statistics.median(each[k] for each in rounds), f"{ratio:.2f} x the first")
-
-
-def together_cpu_ms(functions: list[Callable[[], object]]) -> list[list[float]]:
-    """CPU time of one call of each function in each round; who comes first changes from round to round."""
-    for function in functions:
-        function()
-    rounds = []
-    for k in range(ROUNDS):
-        times = {}
-        for i in sorted(range(len(functions)), reverse=k % 2 == 1):
-            begin = time.process_time()
-            functions[i]()
-            times[i] = 1e3 * (time.process_time() - begin)
-        rounds.append([times[i] for i in range(len(functions))])
-    return rounds
 
 
 if __name__ == "__main__":

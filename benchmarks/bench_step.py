@@ -1,30 +1,35 @@
 """Inference from points to boxes, and a training step, of one detector run in several ways on the CPU.
 
     python -m benchmarks.bench_step [CONFIG] [--batch N] [--threads N] [--repeat N] [--compile] [key=value ...]
+    python -m benchmarks.bench_step [CONFIG] --encoders [--threads N] [--repeat N] [key=value ...]
 
 Frames are simulated at Waymo's full sensor size; the default config is the published CenterPoint-pillar.
 Every variant runs in a process of its own, which gives its peak memory. Prints a Markdown table of
 medians; ratios are to the first row, the network as public suites run it: float32, contiguous, one
 module after the other. The ONNX row has our voxelization and decoding around onnxruntime.
+
+With --encoders the rows are the ways of taking points, in one process where all take turns, in bfloat16. Times are the
+process's own, which other work on the machine hardly lengthens, and ratios medians over the turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.common import together_cpu_ms
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.collate import collate
@@ -63,6 +68,12 @@ VARIANTS = (
     Variant("float32, ONNX in onnxruntime, norms folded", bfloat16=False, folded=True, onnx=True),
     Variant("bfloat16, channels last, compiled", compiled=True),
 )
+
+ENCODERS = {
+    "dynamic": ["model.encoder=dynamic"],
+    "dynamic, any height": ["model.encoder=dynamic_any_height"],
+    "hard, 20 rows": ["model.encoder=hard", "model.max_points=20"],
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
+    parser.add_argument("--encoders", action="store_true", help="compare the ways of taking points instead")
     given = parser.parse_intermixed_args()
+    if given.encoders:
+        compare_encoders(given)
+        return
     cfg = load_config(given.config, given.overrides)
     print(f"{given.config}: {given.batch} frame(s), {given.threads} thread(s), torch {torch.__version__}\n")
     print("| variant | inference ms | faster | training step ms | faster | inference MiB | training MiB |")
@@ -148,6 +163,33 @@ def main() -> None:
         measured = in_own_process(Job(variant, cfg, given.batch, given.threads, given.repeat))
         first = first or measured
         print(row(variant, measured, first), flush=True)
+
+
+def compare_encoders(given: argparse.Namespace) -> None:
+    """Print what inference and a training step cost with each encoder, beside the first."""
+    torch.set_num_threads(given.threads)
+    cfgs = [load_config(given.config, [*given.overrides, *mode]) for mode in ENCODERS.values()]
+    batch = simulated_batch(cfgs[0], given.batch)
+    steps = [make_steps(cfg, batch) for cfg in cfgs]
+    print(f"{given.config}: {given.batch} frame(s), {given.threads} thread(s), {given.repeat} rounds\n")
+    print(
+        "| encoder | inference, CPU ms | to the first | training step, CPU ms | to the first |\n|---|---|---|---|---|"
+    )
+    rounds = [together_cpu_ms(calls, given.repeat) for calls in zip(*steps, strict=True)]
+    for k, name in enumerate(ENCODERS):
+        columns = [(median(each[k] for each in r), median(each[k] / each[0] for each in r)) for r in rounds]
+        print(f"| {name} | " + " | ".join(f"{ms:.0f} | {ratio:.3f} x" for ms, ratio in columns) + " |", flush=True)
+
+
+def make_steps(cfg: Config, batch: Batch) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Inference and a training step of one detector, in bfloat16."""
+    torch.manual_seed(0)
+    recipe, variant = build_recipe(cfg), Variant("bfloat16, channels last")
+    optimizer = torch.optim.AdamW(recipe.model.parameters(), lr=1e-4, fused=True)
+    return (
+        lambda: infer(recipe.model.eval(), recipe, batch, variant),
+        lambda: train_step(recipe.model.train(), recipe, optimizer, batch, variant),
+    )
 
 
 def row(variant: Variant, measured: Measured, first: Measured) -> str:
@@ -231,7 +273,7 @@ def median_seconds(step: Callable[[], None], repeat: int) -> float:
         begin = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds)
+    return median(seconds)
 
 
 def peak_mib() -> float:

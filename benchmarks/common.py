@@ -50,6 +50,24 @@ def together_ms(functions: Sequence[Callable[[], object]], device: str = "cpu", 
     return [[median_ms(function, device, measure_s=0.1) for function in functions] for _ in range(rounds)]
 
 
+def together_cpu_ms(functions: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
+    """CPU time of one call of each function in each round; who comes first changes from round to round.
+
+    The time is the process's, which other work on the machine does not lengthen as it does that of the clock.
+    """
+    for function in functions:
+        function()
+    found = []
+    for k in range(rounds):
+        times = {}
+        for i in sorted(range(len(functions)), reverse=k % 2 == 1):
+            begin = time.process_time()
+            functions[i]()
+            times[i] = 1e3 * (time.process_time() - begin)
+        found.append([times[i] for i in range(len(functions))])
+    return found
+
+
 def graph_ms(function: Callable[[], object], repeat: int = 20) -> float:
     """Time the GPU itself takes for a call that never waits: `repeat` of them replayed as one CUDA graph."""
     stream = torch.cuda.Stream()
