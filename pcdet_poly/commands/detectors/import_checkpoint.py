@@ -1,4 +1,4 @@
-"""Make a run of ours from a checkpoint of OpenPCDet or CenterPoint.
+"""Make a run of ours from a checkpoint of OpenPCDet, CenterPoint or PillarNeXt.
 
 The run's config gets the settings that make it their detector: encoder, inputs, decoding. Each is printed. The folder
 is a run like any other: `pcdet-poly test runs/NAME` evaluates it, training starts from it.
@@ -30,9 +30,7 @@ ENCODERS = ("hard", "dynamic")
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly import-checkpoint`."""
-    parser.add_argument(
-        "file", metavar="FILE", type=parse_local_path, help=".pth checkpoint of OpenPCDet or CenterPoint"
-    )
+    parser.add_argument("file", metavar="FILE", type=parse_local_path, help=".pth checkpoint of one of them")
     add_overrides(parser, "settings that win over the config's")
     parser.add_argument(
         "--config", required=True, metavar="CONFIG", type=parse_path_or_url, help="our config of the same model"
@@ -116,7 +114,7 @@ def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) ->
     run = start_run(options.output, config, torch.device("cpu"), resume=False)
     weights = model.state_dict()
     save_checkpoint(run.checkpoint_path(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
-    print(f"{options.output}: config.yaml, checkpoints/; evaluate with: python -m pcdet_poly test {options.output}")
+    print(f"{options.output}: config.yaml, checkpoints/; evaluate with: pcdet-poly test {options.output}")
 
 
 def _print_conversion(conversion: Conversion) -> None:

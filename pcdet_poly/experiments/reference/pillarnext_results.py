@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,7 +149,9 @@ def _read_output_grid(arrays: Arrays) -> Grid:
 
 def _read_maps(arrays: Arrays, group: int, *, requires_grad: bool = False) -> CenterMaps:
     """The maps of one group."""
-    maps = {ours: torch.from_numpy(arrays[f"map.{group}.{name}"].copy()) for name, ours in BRANCHES.items()}
+    maps: dict[str, Any] = {
+        ours: torch.from_numpy(arrays[f"map.{group}.{name}"].copy()) for name, ours in BRANCHES.items()
+    }
     return CenterMaps(**{name: value.requires_grad_(requires_grad) for name, value in maps.items()})
 
 

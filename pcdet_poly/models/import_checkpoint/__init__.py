@@ -1,4 +1,4 @@
-"""Checkpoints of OpenPCDet and CenterPoint -> weights of ours, tensor by tensor."""
+"""Checkpoints of OpenPCDet, CenterPoint and PillarNeXt -> weights of ours, tensor by tensor."""
 
 from pcdet_poly.models.import_checkpoint.convert_weights import Conversion, Line, convert, find_project
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights

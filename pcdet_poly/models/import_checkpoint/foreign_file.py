@@ -77,7 +77,7 @@ def has_averages(path: Path) -> bool:
 
 def _load(path: Path) -> Any:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet or CenterPoint")
+        raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet, CenterPoint or PillarNeXt")
     data = path.read_bytes()
     if data.startswith(_ZIP) and (damage := find_zip_damage(data, "checkpoint")):  # torch looks at no checksum
         raise UserError(f"{path}: {damage}; fetch it again")

@@ -21,6 +21,7 @@ _ENCODERS = {
     ("OpenPCDet", "voxels"): ("MeanVFE", "DynMeanVFE"),
     ("CenterPoint", "pillars"): ("PillarFeatureNet", None),
     ("CenterPoint", "voxels"): ("VoxelFeatureExtractorV3", "DynamicVoxelEncoder"),
+    ("PillarNeXt", "pillars"): (None, "PillarFeatureNet"),
 }
 
 
@@ -53,7 +54,7 @@ def decide_settings(
     """Decide the settings that make our network the one that wrote the weights.
 
     Args:
-        project: "OpenPCDet" or "CenterPoint".
+        project: "OpenPCDet", "CenterPoint" or "PillarNeXt".
         names: of the tensors.
         config: of the same model, as the user named it, with the user's overrides.
         encoder: "hard" or "dynamic" where the user says so.
@@ -65,6 +66,7 @@ def decide_settings(
     """
     decided = [
         *_decide_encoder(project, config, encoder, given),
+        *_decide_points(project, config),
         *_decide_branches(names, config),
         _decide_decoding(project, names, config),
     ]
@@ -80,9 +82,12 @@ def describe_untold(config: Config) -> list[str]:
     """Return lines about what no weight tells, and the run takes from the config."""
     (nx, ny, nz), grid = config.grid.shape, config.grid
     size = " x ".join(f"{edge:g}" for edge in grid.cell)
+    more = [name for name, used in (("elongation", config.data.elongation), ("age", config.data.has_age)) if used]
+    columns = ", ".join(["x, y, z, tanh(intensity)", *more])
     return [
         f"grid: {nx} x {ny} x {nz} cells of {size} m from {list(grid.lower)} to {list(grid.upper)}, the config's",
-        f"points: {config.data.point_channels} columns (x, y, z, tanh(intensity), elongation, ...), the config's",
+        f"points: {config.data.point_channels} columns ({columns}), the config's",
+        f"sweeps: {config.data.sweeps}, the config's",
         f"classes: {', '.join(config.data.classes)}, in the config's order",
     ]
 
@@ -97,10 +102,10 @@ def _decide_encoder(project: str, config: Config, encoder: str | None, given: Co
             yield Decision("model.max_points", str(model.max_points), "rows of a pillar; weights do not tell", False)
         elif model.encoder == "hard":
             yield Decision("model.max_points", str(PILLAR_POINTS), "not used; the setting's default")
-        offsets = "xy" if project == "CenterPoint" else "xyz"
+        offsets = "xyz" if project == "OpenPCDet" else "xy"
         reason = f"inputs of {project}'s pillars"
         yield Decision("model.centre_offsets", offsets, reason, model.centre_offsets != offsets)
-    elif isinstance(model, CenterPointVoxelConfig):
+    elif isinstance(model, CenterPointVoxelConfig) and (project, "voxels") in _ENCODERS:
         mode = "hard" if model.max_points else "dynamic"
         wanted = _choose(project, "voxels", mode, encoder, "model.max_points" in given)
         number = (model.max_points or VOXEL_POINTS) if wanted == "hard" else None
@@ -113,8 +118,12 @@ def _choose(project: str, what: str, configured: str, encoder: str | None, is_gi
     hard, dynamic = _ENCODERS[project, what]
     if encoder == "dynamic" and dynamic is None:
         raise UserError(f"--encoder dynamic: {project} has no dynamic pillars; its {hard} is hard")
+    if encoder == "hard" and hard is None:
+        raise UserError(f"--encoder hard: {project} has no hard pillars; its {dynamic} is dynamic")
     if encoder:
         return encoder
+    if hard is None:
+        return "dynamic"
     if dynamic is None or configured == "hard":
         return "hard"
     if configured == "dynamic_any_height" or is_given:
@@ -125,8 +134,16 @@ def _choose(project: str, what: str, configured: str, encoder: str | None, is_gi
 
 def _explain(project: str, what: str, wanted: str, encoder: str | None) -> str:
     hard, dynamic = _ENCODERS[project, what]
-    source = f"--encoder {encoder}" if encoder else "as the config has it" if dynamic else f"{project}'s only one"
+    both = hard and dynamic
+    source = f"--encoder {encoder}" if encoder else "as the config has it" if both else f"{project}'s only one"
     return f"{hard if wanted == 'hard' else dynamic}, {source}"
+
+
+def _decide_points(project: str, config: Config) -> Iterator[Decision]:
+    if project == "PillarNeXt":
+        reason = "PillarNeXt's points have their age, 0 with one sweep, in place of the elongation"
+        yield Decision("data.elongation", "false", reason, config.data.elongation)
+        yield Decision("data.age", "always", reason, config.data.age != "always")
 
 
 def _decide_branches(names: Collection[str], config: Config) -> Iterator[Decision]:
@@ -141,8 +158,8 @@ def _decide_branches(names: Collection[str], config: Config) -> Iterator[Decisio
 def _decide_decoding(project: str, names: Iterable[str], config: Config) -> Decision:
     if not isinstance(config.model, CenterHeadConfig):
         preset = "openpcdet_anchor"
-    elif project == "CenterPoint":
-        preset = "centerpoint_repo"
+    elif project != "OpenPCDet":
+        preset = {"CenterPoint": "centerpoint_repo", "PillarNeXt": "pillarnext"}[project]
     else:
         preset = "openpcdet_center_iou" if any(".iou." in name for name in names) else "openpcdet_center"
     return Decision("decode.preset", preset, f"{project}'s rule for this head", config.decode.preset != preset)

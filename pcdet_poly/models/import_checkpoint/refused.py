@@ -28,6 +28,6 @@ def refuse_foreign_networks(names: Iterable[str]) -> None:
         for pattern, what in _REFUSED:
             if re.fullmatch(pattern, name):
                 raise UserError(
-                    f"{name}: of {what}; accepted are single-stage PointPillars and CenterPoint of OpenPCDet, and "
-                    "CenterPoint of its own repository, with one group of classes"
+                    f"{name}: of {what}; accepted are single-stage PointPillars and CenterPoint of OpenPCDet, "
+                    "CenterPoint of its own repository, with one group of classes, and PillarNeXt-B"
                 )
