@@ -17,7 +17,7 @@ from pcdet_poly.figure_files import save_figure_in_formats
 from pcdet_poly.files import atomic_path
 
 NUM_SEEDS, NUM_QUICK_SEEDS = 10, 4
-QUICK_SETTINGS = TrainingSettings(num_steps=350)
+QUICK_SETTINGS = TrainingSettings(num_steps=300)
 SOURCE = "classification/trials.csv"
 
 

@@ -24,7 +24,8 @@ _ABOUT = (
     "small ones, trained for minutes, paired by seed, with intervals that hold for all arms of a family at once "
     "(Dunnett, or Holm where arms spread unequally). The last column says what was seen; where nothing was, it names "
     "the smallest true difference that such a study finds in 80 % of cases. Differences as small as the paper's are "
-    "neither confirmed nor refuted where that number is larger."
+    "neither confirmed nor refuted where that number is larger. Each table is a family of its own; intervals of 3D "
+    "rows are about other seeds, on the study's own frames."
 )
 
 
