@@ -30,7 +30,7 @@ def read_coco_folder(folder: Path) -> list[Scene]:
     """Read what `write_coco_folder` wrote."""
     from PIL import Image
 
-    tables = json.loads((folder / ANNOTATIONS).read_text())
+    tables = json.loads((folder / ANNOTATIONS).read_text("utf-8"))
     scenes = []
     for row in tables["images"]:
         with Image.open(folder / "images" / row["file_name"]) as image:

@@ -141,6 +141,7 @@ def _build_mask_rcnn(class_loss: ClassLoss) -> nn.Module:
         rpn_post_nms_top_n_test=30,
         rpn_batch_size_per_image=64,
         box_batch_size_per_image=24,
+        box_positive_fraction=0.5,
         **PIXELS,
     )
     model.roi_heads.__class__ = PolyRoIHeads

@@ -15,6 +15,12 @@ from pcdet_poly.experiments.image_detection.coco_files import convert_box, descr
 from pcdet_poly.experiments.image_detection.scenes import Scene
 from pcdet_poly.experiments.image_detection.train import prepare_scene
 
+try:
+    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval import mask as mask_tools
+except ImportError as error:
+    raise UserError("faster-coco-eval is not installed; run: pip install 'pcdet_poly[images]'") from error
+
 BATCH = 16
 SURE = 0.5  # from this score on a detection counts for the share of digits found
 MATCH_IOU = 0.5  # of boxes
@@ -80,12 +86,11 @@ def compute_coco_metrics(scenes: Sequence[Scene], found: Sequence[FoundObjects],
     Returns:
         AP and AR; both 0 without any detection.
     """
-    coco, coco_eval, _ = _load_evaluator()
     results = list_results(found, with_masks=kind == "segm")
     if not results:
         return 0.0, 0.0
-    truth = coco(describe_scenes(scenes))
-    evaluation = coco_eval(truth, truth.loadRes(results), kind, print_function=_say_nothing)
+    truth = COCO(describe_scenes(scenes))
+    evaluation = COCOeval_faster(truth, truth.loadRes(results), kind, print_function=_say_nothing)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -94,7 +99,6 @@ def compute_coco_metrics(scenes: Sequence[Scene], found: Sequence[FoundObjects],
 
 def list_results(found: Sequence[FoundObjects], *, with_masks: bool) -> list[dict[str, Any]]:
     """List detections as COCO's results, masks as compressed runs."""
-    mask_tools = _load_evaluator()[2]
     rows = []
     for number, one in enumerate(found, start=1):
         for place, (box, score, label) in enumerate(zip(one.boxes, one.scores, one.labels, strict=True)):
@@ -137,14 +141,6 @@ def compute_box_iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     size = np.clip(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0, None).prod(1)
     iou: np.ndarray = size / ((box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - size)
     return iou
-
-
-def _load_evaluator() -> tuple[Any, Any, Any]:
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster, mask
-    except ImportError:
-        raise UserError("faster-coco-eval is not installed; run: pip install 'pcdet_poly[images]'") from None
-    return COCO, COCOeval_faster, mask
 
 
 def _say_nothing(*_: object) -> None:

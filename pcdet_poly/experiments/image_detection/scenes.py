@@ -1,4 +1,4 @@
-"""Scenes: digits of any size and colour over a piece of a photograph, with the mask of each, by seed."""
+"""Scenes: light digits of many sizes and colours over a piece of a darkened photograph, with their masks, by seed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from pcdet_poly.experiments.image_detection.sources import Part, Sources, load_sources
 
 SCENE_SIDE = 96  # pixels
-MAX_DIGITS = 4
-MAX_TRIES = 100  # to place them; the first always finds a place
-DIGIT_SIDES = (26, 46)  # pixels of the square that a digit is drawn in
+NUM_DIGITS = (2, 5)  # at least and at most; fewer where no place is found
+MAX_TRIES = 60  # to place them; the first always finds a place
+DIGIT_SIDES = (26, 42)  # pixels of the square that a digit is drawn in
 CROP_SIDES = (96, 240)  # pixels of the photograph that become the background
-MIN_CONTRAST = 70.0  # of 255, between ink and what is below it
+EXPOSURE = (0.3, 0.6)  # of the photograph
+LIGHT = (150.0, 255.0)  # of every channel of the ink
 MIN_AREA = 40  # pixels of a digit that must stay in sight
 MAX_OVERLAP = 0.15  # of the smaller of two boxes
 INK = 0.4  # from so much ink on a pixel belongs to the digit
@@ -46,17 +47,17 @@ def compose_scenes(part: Part, num_scenes: int, seed: int) -> list[Scene]:
 
 
 def compose_scene(sources: Sources, rng: np.random.Generator) -> Scene:
-    """Draw one to four digits over a piece of a photograph; later ones may cover a little of earlier ones."""
+    """Draw some digits over a piece of a photograph; later ones may cover a little of earlier ones."""
     image = _cut_background(sources.photographs, rng)
     labels: list[int] = []
     masks: list[np.ndarray] = []
-    wanted = int(rng.integers(1, MAX_DIGITS + 1))
+    wanted = int(rng.integers(NUM_DIGITS[0], NUM_DIGITS[1] + 1))
     for _ in range(MAX_TRIES):
         number = int(rng.integers(len(sources.labels)))
         ink = _place_digit(sources.digits[number], rng)
         mask = ink > INK
         if mask.sum() >= MIN_AREA and not _hides(mask, masks):
-            image, masks = _paint(image, ink, mask, rng), [*(earlier & ~mask for earlier in masks), mask]
+            image, masks = _paint(image, ink, rng), [*(earlier & ~mask for earlier in masks), mask]
             labels.append(int(sources.labels[number]))
         if len(masks) == wanted:
             break
@@ -91,20 +92,18 @@ def resize(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _cut_background(photographs: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """(96, 96, 3) float32."""
+    """Cut a piece, turn it, exchange its colours and darken it: (96, 96, 3) float32."""
     photograph = photographs[int(rng.integers(len(photographs)))]
     side = int(rng.integers(CROP_SIDES[0], CROP_SIDES[1] + 1))
     top, left = (int(rng.integers(0, size - side + 1)) for size in photograph.shape[:2])
-    piece = resize(photograph[top : top + side, left : left + side], SCENE_SIDE).astype(np.float32)
-    return piece[:, ::-1] if rng.random() < 0.5 else piece
+    piece = resize(photograph[top : top + side, left : left + side], SCENE_SIDE)
+    turned = np.rot90(piece, int(rng.integers(4)))
+    return turned[..., rng.permutation(3)] * np.float32(rng.uniform(*EXPOSURE))
 
 
-def _paint(image: np.ndarray, ink: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Paint with a colour that stands out against what is below."""
-    below = image[mask].mean(0)
-    while np.abs((colour := rng.uniform(0, 255, 3)) - below).mean() < MIN_CONTRAST:
-        pass
-    return image + ink[..., None] * (colour.astype(np.float32) - image)
+def _paint(image: np.ndarray, ink: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Paint with a light colour."""
+    return image + ink[..., None] * (rng.uniform(*LIGHT, size=3).astype(np.float32) - image)
 
 
 def _hides(mask: np.ndarray, earlier: Sequence[np.ndarray]) -> bool:

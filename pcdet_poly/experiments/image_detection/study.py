@@ -6,15 +6,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from pcdet_poly.experiments.image_detection.arms import ARMS, QUICK_ARMS, Arm, DetectorName
-from pcdet_poly.experiments.image_detection.evaluate import DetectionScores, detect_objects, score_detections
+from pcdet_poly.experiments.image_detection.arms import Arm, DetectorName
+from pcdet_poly.experiments.image_detection.evaluate import detect_objects, score_detections
+from pcdet_poly.experiments.image_detection.notes import format_notes
 from pcdet_poly.experiments.image_detection.scenes import Scene, compose_scenes
+from pcdet_poly.experiments.image_detection.sizes import FULL, QUICK, StudySize, list_trials, read_metric
 from pcdet_poly.experiments.image_detection.train import TrainingSchedule, train_detector
 from pcdet_poly.experiments.image_detection.trials import (
     TrialKey,
@@ -25,24 +25,16 @@ from pcdet_poly.experiments.image_detection.trials import (
 )
 from pcdet_poly.experiments.paper.compare import ComparedArm, ComparedStudy, compare_arms
 from pcdet_poly.experiments.paper.rows import PaperRow, Role, Task
+from pcdet_poly.figure_files import save_figure
+from pcdet_poly.files import atomic_path
 
 TRIALS = "trials.csv"
+SOURCE = f"detection/{TRIALS}"  # below the report's folder
+NUM_SHOWN = 8  # scenes in a picture
 VAL_SEED = 1_000_003  # of the held-out scenes, the same for all trainings; seeds of trainings are small
 PAPER_EPSILON = -1.0  # of the paper's Mask R-CNN
 
 
-@dataclass(frozen=True)
-class StudySize:
-    """How much is trained."""
-
-    arms: tuple[Arm, ...]
-    num_seeds: int
-    schedules: dict[DetectorName, TrainingSchedule]
-    num_val: int  # held-out scenes
-
-
-FULL = StudySize(ARMS, 6, {"mask_rcnn": TrainingSchedule(600), "retinanet": TrainingSchedule(600)}, 150)
-QUICK = StudySize(QUICK_ARMS, 3, {"mask_rcnn": TrainingSchedule(300), "retinanet": TrainingSchedule(300)}, 60)
 # What is told of the trainings: the row of the paper's table, the detector, its metric and its name.
 QUESTIONS: tuple[tuple[Task, DetectorName, str, str], ...] = (
     ("detection", "mask_rcnn", "box_ar", "box AR, %"),
@@ -62,14 +54,17 @@ def run_study(output: Path, *, quick: bool) -> list[PaperRow]:
     """Train what is not yet in the folder's table of trials, and compare the arms.
 
     Args:
-        output: folder of trials.csv; made if missing.
+        output: folder of trials.csv, of notes.md and of pictures of what the plain loss found; made if missing.
         quick: train two arms with three seeds, shortly, to see that it runs.
 
     Returns:
         A row for each arm but the baseline, of every question, in the order of QUESTIONS.
     """
     size = QUICK if quick else FULL
-    return compare_trials(run_trials(output / TRIALS, size), size)
+    trials = run_trials(output / TRIALS, size)
+    with atomic_path(output / "notes.md") as temporary:
+        temporary.write_text(format_notes(trials, size), "utf-8", newline="\n")
+    return compare_trials(trials, size)
 
 
 def run_trials(path: Path, size: StudySize) -> TrialTable:
@@ -81,7 +76,9 @@ def run_trials(path: Path, size: StudySize) -> TrialTable:
     started = time.perf_counter()
     with use_one_thread():
         for number, key in enumerate(missing, start=1):
-            trials[key] = run_trial(key, size.schedules[key.detector], val)
+            is_shown = key.arm == size.arms[0] and key.seed == 0
+            picture = path.with_name(f"{key.detector}.png") if is_shown else None
+            trials[key] = run_trial(key, size.schedules[key.detector], val, picture)
             write_trials(path, trials)
             seconds = time.perf_counter() - started
             told = f"{number}/{len(missing)} {key.detector}, {key.arm.name}, seed {key.seed}: {seconds:.0f} s"
@@ -89,23 +86,16 @@ def run_trials(path: Path, size: StudySize) -> TrialTable:
     return trials
 
 
-def list_trials(size: StudySize) -> list[TrialKey]:
-    """List all trials of a study, seed after seed: one that is stopped has whole seeds."""
-    return [
-        TrialKey(detector, arm, seed, schedule.steps)
-        for seed in range(size.num_seeds)
-        for detector, schedule in size.schedules.items()
-        for arm in size.arms
-    ]
-
-
-def run_trial(key: TrialKey, schedule: TrainingSchedule, val: Sequence[Scene]) -> TrialScores:
+def run_trial(
+    key: TrialKey, schedule: TrainingSchedule, val: Sequence[Scene], picture: Path | None = None
+) -> TrialScores:
     """Compose scenes, train once and evaluate.
 
     Args:
         key: what is trained.
         schedule: length of the training.
         val: held-out scenes.
+        picture: where to draw what was found in the first of them; None for nowhere.
 
     Returns:
         The scores, and the CPU time of it all.
@@ -113,8 +103,12 @@ def run_trial(key: TrialKey, schedule: TrainingSchedule, val: Sequence[Scene]) -
     started = time.process_time()
     scenes = compose_scenes("train", schedule.num_scenes, key.seed)
     model = train_detector(key.detector, key.arm, key.seed, schedule, scenes)
-    scores = score_detections(val, detect_objects(model, val))
-    return TrialScores(scores, time.process_time() - started)
+    found = detect_objects(model, val)
+    if picture is not None:
+        from pcdet_poly.experiments.image_detection.draw import draw_detections
+
+        save_figure(draw_detections(val[:NUM_SHOWN], found), picture, dpi=80)
+    return TrialScores(score_detections(val, found), time.process_time() - started)
 
 
 def compare_trials(trials: TrialTable, size: StudySize) -> list[PaperRow]:
@@ -123,26 +117,8 @@ def compare_trials(trials: TrialTable, size: StudySize) -> list[PaperRow]:
     arms = [ComparedArm(arm.name, _find_role(arm), arm.epsilon) for arm in size.arms]
     for task, detector, metric, told in QUESTIONS:
         scores = read_metric(trials, size, detector, metric)
-        rows += compare_arms(ComparedStudy(task, SYSTEMS[detector], told, TRIALS), arms, scores)
+        rows += compare_arms(ComparedStudy(task, SYSTEMS[detector], told, SOURCE), arms, scores)
     return rows
-
-
-def read_metric(trials: TrialTable, size: StudySize, detector: DetectorName, metric: str) -> np.ndarray:
-    """Read one metric of a detector: (S, A), a row for each seed and a column for each arm.
-
-    Args:
-        trials: at least those of the study.
-        size: seeds and arms of the study.
-        detector: whose trials.
-        metric: name of a field of DetectionScores.
-
-    Returns:
-        The numbers, in per cent.
-    """
-    assert metric in DetectionScores.__dataclass_fields__, metric
-    steps = size.schedules[detector].steps
-    keys = [[TrialKey(detector, arm, seed, steps) for arm in size.arms] for seed in range(size.num_seeds)]
-    return np.array([[getattr(trials[key].scores, metric) for key in row] for row in keys])
 
 
 @contextmanager

@@ -47,23 +47,22 @@ def test_a_scene_depends_on_seed_and_number_alone(scenes: list[Scene]) -> None:
 def test_masks_boxes_and_images_agree(scenes: list[Scene]) -> None:
     for scene in scenes:
         assert scene.image.shape == (96, 96, 3)
-        assert 1 <= len(scene.labels) == len(scene.masks) == len(scene.boxes) <= 4
+        assert 1 <= len(scene.labels) == len(scene.masks) == len(scene.boxes) <= 5
         assert scene.masks.sum(0).max() == 1  # no pixel has two
         for mask, (x1, y1, x2, y2) in zip(scene.masks, scene.boxes.astype(int), strict=True):
             rows, columns = np.nonzero(mask)
             assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (x1, y1, x2, y2)
     counts = [len(scene.labels) for scene in scenes]
-    assert set(counts) == {1, 2, 3, 4}  # of 20 scenes of this seed
+    assert set(counts) == {2, 3, 4, 5}  # of 20 scenes of this seed
 
 
-def test_ink_stands_out_against_what_is_below() -> None:
+def test_ink_is_lighter_than_what_is_below() -> None:
     sources, rng = load_sources("val"), np.random.default_rng(0)
     below = scenes_module._cut_background(sources.photographs, rng)
     ink = scenes_module._place_digit(sources.digits[0], rng)
-    painted = scenes_module._paint(below, ink, ink > 0.4, rng)
-    solid = ink > 0.95
-    contrast = np.abs(painted[solid].mean(0) - below[ink > 0.4].mean(0)).mean()
-    assert contrast > 0.9 * scenes_module.MIN_CONTRAST
+    painted = scenes_module._paint(below, ink, rng)
+    assert painted[ink > 0.95].min() > 0.95 * 150  # what is left of the photograph is at least 0
+    assert below.max() < 0.61 * 255
     assert np.array_equal(painted[ink == 0], below[ink == 0])
 
 

@@ -17,7 +17,8 @@ from pcdet_poly.experiments.image_detection import study
 from pcdet_poly.experiments.image_detection.arms import QUICK_ARMS, Arm
 from pcdet_poly.experiments.image_detection.evaluate import DetectionScores
 from pcdet_poly.experiments.image_detection.scenes import compose_scenes
-from pcdet_poly.experiments.image_detection.study import FULL, QUICK, StudySize, list_trials, run_trials
+from pcdet_poly.experiments.image_detection.sizes import FULL, QUICK, StudySize, list_trials
+from pcdet_poly.experiments.image_detection.study import run_study, run_trials
 from pcdet_poly.experiments.image_detection.train import TrainingSchedule
 from pcdet_poly.experiments.image_detection.trials import TrialKey, TrialScores, read_trials, write_trials
 
@@ -98,6 +99,23 @@ def test_rows_are_differences_paired_by_seed(invented: list[TrialKey], tmp_path:
     assert [study._find_role(arm) for arm in FULL.arms[1:]] == ["paper", "matched", "other", "other"]
 
 
+def test_a_study_writes_its_trials_and_notes(
+    invented: list[TrialKey], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "QUICK", SMALL)
+    rows = run_study(tmp_path, quick=True)
+    assert len(rows) == 6
+    assert {row.source for row in rows} == {"detection/trials.csv"}
+    lines = (tmp_path / "notes.md").read_text().splitlines()
+    (plain,) = [line for line in lines if line.startswith("| mask_rcnn, plain |")]
+    cells = [cell.strip() for cell in plain.strip("|").split("|")]
+    assert cells[1:] == ["51.0 (1.0)", "51.0 (1.0)", "51.0 (1.0)", "52.0 (1.0)", "90.0 (0.0)", "-", "0.1 (0.0)"]
+    assert "2 for mask_rcnn, 3 for retinanet" in lines[0]
+    again = len(invented)
+    assert [row.difference for row in run_study(tmp_path, quick=True)] == [row.difference for row in rows]
+    assert len(invented) == again
+
+
 def test_sizes_are_those_that_the_report_promises() -> None:
     assert (len(FULL.arms), FULL.num_seeds, len(QUICK.arms), QUICK.num_seeds) == (5, 6, 2, 3)
     assert len(list_trials(FULL)) == len(set(list_trials(FULL))) == 60
@@ -105,11 +123,13 @@ def test_sizes_are_those_that_the_report_promises() -> None:
 
 
 @pytest.mark.parametrize("detector", ["mask_rcnn", "retinanet"])
-def test_a_short_training_is_scored(detector: str) -> None:
+def test_a_short_training_is_scored(detector: str, tmp_path: Path) -> None:
     key = TrialKey(detector, Arm(-1.0, is_matched=True), 0, 3)
     threads = torch.get_num_threads()
+    val, short, picture = compose_scenes("val", 2, 1), TrainingSchedule(3, num_scenes=6), tmp_path / "found.png"
     with study.use_one_thread():
-        found = [study.run_trial(key, TrainingSchedule(3, num_scenes=6), compose_scenes("val", 2, 1)) for _ in range(2)]
+        found = [study.run_trial(key, short, val, path) for path in (None, picture)]
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert torch.get_num_threads() == threads
     assert repr(found[0].scores) == repr(found[1].scores)  # one seed, one result
     has_masks = detector == "mask_rcnn"
