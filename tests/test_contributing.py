@@ -52,7 +52,7 @@ def violations() -> set[str]:
 @pytest.fixture(scope="module")
 def python() -> Iterator[WarmPython]:
     """Python with the libraries that proofs load, but with nothing of ours, which proofs find in their copies."""
-    warm = WarmPython("import numba, numpy, pyarrow, pydantic, scipy.stats, torch, yaml\n")
+    warm = WarmPython("import numba, numpy, pyarrow, pydantic, scipy.stats, torch._dynamo, yaml\n")
     yield warm
     warm.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.store.frame_store import write_store
 from tests.tiny import TINY, frame
+from tests.warm_python import WarmPython
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,13 @@ def tiny(store: Path):
         return Config.model_validate(TINY | {"data": data, "train": TINY["train"] | train})
 
     return config
+
+
+@pytest.fixture(scope="session")
+def warm_training() -> Iterator[WarmPython]:
+    """Python that has imported what a training does."""
+    root = Path(__file__).resolve().parents[2]
+    path = f"import sys; sys.path.insert(0, {str(root)!r})\n"
+    warm = WarmPython(path + "import torch._dynamo, pcdet_poly.commands.detectors.train, pcdet_poly.engine.train\n")
+    yield warm
+    warm.close()

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from torch.distributed import TCPStore
 
+from tests.warm_python import WarmProcess, WarmPython
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @contextmanager
-def start_group(command: Sequence[str], folder: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    """Run `command` in `folder` as two processes of one group, and end those that are left when the block ends."""
+def start_group(python: WarmPython, command: Sequence[str], folder: Path) -> Iterator[list[WarmProcess]]:
+    """Run a script in `folder` as two processes of one group, and end those that are left when the block ends.
+
+    Args:
+        python: what runs the script.
+        command: path of the script, and the words after it.
+        folder: the current folder of both.
+
+    Yields:
+        The processes, by rank.
+    """
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # the system chooses the port
     group = {
         "MASTER_ADDR": "127.0.0.1",
@@ -23,16 +32,16 @@ def start_group(command: Sequence[str], folder: Path) -> Iterator[list[subproces
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
     }
+    script, *words = command
+    program = f"import runpy; runpy.run_path({script!r}, run_name='__main__')"
     processes = [
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **group, "RANK": number, "LOCAL_RANK": number},
-            stderr=subprocess.PIPE,
-            text=True,
+        python.start(
+            program,
+            *words,
+            folder=folder,
+            path=[Path(script).parent, ROOT],
+            variables=group | {"RANK": number, "LOCAL_RANK": number},
         )
         for number in "01"
     ]

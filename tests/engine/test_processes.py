@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from pcdet_poly.evaluation import read_detections
 from pcdet_poly.files import read_checked_json
 from pcdet_poly.models.layers.sync_norm import synchronize_norms
 from tests.tolerances import BFLOAT16_NETWORK, NETWORK
+from tests.warm_python import WarmPython
 
 CPU = torch.device("cpu")
 
@@ -54,11 +54,11 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, uneven: Path) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory, uneven: Path, warm_training: WarmPython) -> Path:
     """Folder with what `two_processes.py` leaves."""
     folder = tmp_path_factory.mktemp("two")
     script = str(Path(__file__).with_name("two_processes.py"))
-    with start_group([sys.executable, script, str(folder), str(uneven)], folder) as processes:
+    with start_group(warm_training, [script, str(folder), str(uneven)], folder) as processes:
         for process in processes:
             _, errors = process.communicate()
             assert process.returncode == 0, errors[-3000:]

@@ -17,6 +17,7 @@ from two_processes import config_of
 from pcdet_poly.config.load import dump_config
 from pcdet_poly.engine.checkpoint import load_checkpoint
 from tests.sockets import is_loopback, list_open_addresses
+from tests.warm_python import WarmProcess, WarmPython
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 SAVED = ": saved; go on with: torchrun --nproc-per-node 2 "
@@ -36,7 +37,7 @@ def write_command(folder: Path, store: Path, *overrides: str) -> list[str]:
     return [str(ROOT / "train.py"), "tiny.yaml", *overrides, "--device", "cpu"]
 
 
-def wait_for_first_step(folder: Path, process: subprocess.Popen[str]) -> None:
+def wait_for_first_step(folder: Path, process: WarmProcess | subprocess.Popen[str]) -> None:
     log = folder / "runs/tiny/log.jsonl"
     while not (log.exists() and log.stat().st_size):
         assert process.poll() is None, process.communicate()[1]
@@ -51,13 +52,13 @@ def check_saved_once(folder: Path, errors: str) -> None:
 
 @pytest.mark.slow
 def test_whatever_signals_arrive_all_processes_save_once_and_end_with_one_exit_code(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, warm_training: WarmPython
 ) -> None:
     with ExitStack() as stack:
         groups = {}
         for case in SIGNALS_BY_CASE:
             command = write_command(tmp_path / case, store)
-            groups[case] = stack.enter_context(start_group([sys.executable, *command], tmp_path / case))
+            groups[case] = stack.enter_context(start_group(warm_training, command, tmp_path / case))
         for case, processes in groups.items():
             wait_for_first_step(tmp_path / case, processes[0])
             found = [address for process in processes for address in list_open_addresses(process.pid)]
@@ -76,10 +77,10 @@ def test_whatever_signals_arrive_all_processes_save_once_and_end_with_one_exit_c
 
 
 @pytest.mark.slow
-def test_signals_without_end_change_nothing(store: Path, tmp_path: Path) -> None:
+def test_signals_without_end_change_nothing(store: Path, tmp_path: Path, warm_training: WarmPython) -> None:
     """Some signal arrives at every moment from the first step to the end of the process."""
     folder = tmp_path / "storm"
-    with start_group([sys.executable, *write_command(folder, store)], folder) as processes:
+    with start_group(warm_training, write_command(folder, store), folder) as processes:
         wait_for_first_step(folder, processes[0])
         number = 0
         while any(process.poll() is None for process in processes):
