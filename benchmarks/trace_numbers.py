@@ -9,7 +9,7 @@ nothing else). The second form prints one line for every value that differs, and
 
 What is recorded, by part:
 
-- `settings`: every setting of every file in configs/, as `train.py CONFIG --explain` shows it;
+- `settings`: every setting of every file in configs/, as `pcdet-poly train CONFIG --explain` shows it;
 - `data`: bytes of simulated records and Parquet tables, of the frame stores made from them, and of an object bank;
 - `runs`: per step the losses and a digest of all gradients; the final weights and the optimiser's state; metrics and
   detections;

@@ -26,7 +26,7 @@ def parse_figure_formats(text: str) -> tuple[str, ...]:
     formats = tuple(dict.fromkeys(part.strip().lower().lstrip(".") for part in text.split(",") if part.strip()))
     unknown = [name for name in formats if name not in FIGURE_FORMATS]
     if unknown or not formats:
-        raise UserError(f"--format {text}: formats are {', '.join(FIGURE_FORMATS)}, with commas between them")
+        raise UserError(f"--picture-format {text}: formats are {', '.join(FIGURE_FORMATS)}, with commas between them")
     return formats
 
 

@@ -153,10 +153,16 @@ def add_min_score(parser: argparse.ArgumentParser, help: str, *, default: float)
     parser.add_argument("--min-score", "--score", metavar="S", type=parse_score, default=default, help=help)
 
 
-def add_figure_formats(parser: argparse.ArgumentParser) -> None:
-    """Add --format: png, svg, pdf, or several with commas."""
+def add_figure_formats(parser: argparse.ArgumentParser, *, with_old_name: bool = True) -> None:
+    """Add --picture-format: png, svg, pdf, or several with commas.
+
+    Args:
+        parser: the command's parser.
+        with_old_name: whether the name that the option had before, --format, means the same; not where it is of data.
+    """
     parser.add_argument(
-        "--format",
+        "--picture-format",
+        *(["--format"] if with_old_name else []),
         type=parse_figure_formats,
         dest="formats",
         metavar="F,F",

@@ -16,7 +16,7 @@ from pcdet_poly.errors import UserError
 def open_training_frames(config: Config) -> FrameDataset:
     """Return the frames of `data.train`. Raises UserError where no store is given or a store is not there."""
     if not config.data.train:
-        raise UserError("data.train: no store given; add data.train=[FOLDER] (a store made with data_tools/)")
+        raise UserError("data.train: no store given; add data.train=FOLDER (a store that pcdet-poly preprocess made)")
     cfg = config.data
     _count_labels("data.train", cfg.train, cfg.classes)
     return FrameDataset(cfg.train, every=cfg.train_every, segments_every=cfg.train_segments_every)
@@ -52,7 +52,7 @@ def open_frames_to_evaluate(config: Config) -> FrameDataset:
     Raises UserError where no store is given, a store is not there, or a frame comes twice or none has a label.
     """
     if not config.data.val:
-        raise UserError("data.val: no store given; add --data FOLDER (a store made with data_tools/)")
+        raise UserError("data.val: no store given; add --data FOLDER (a store that pcdet-poly preprocess made)")
     return _open_labelled_frames(config)
 
 

@@ -49,7 +49,7 @@ class LossWindow:
                 everywhere = [frame for of_process in gather_to_first(frames) for frame in of_process] or frames
                 raise UserError(
                     f"step {step}: {found}; in frames {', '.join(everywhere)}; look at these frames "
-                    "(data_tools/check_frames.py), lower train.learning_rate, or set train.mixed_precision=false"
+                    "(pcdet-poly check STORE), lower train.learning_rate, or set train.mixed_precision=false"
                 )
 
     def compute_means(self) -> dict[str, float]:

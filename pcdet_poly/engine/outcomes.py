@@ -11,7 +11,7 @@ from pcdet_poly.evaluation import find_boxes_in_zones
 from pcdet_poly.evaluation.match_counter import MatchCounter
 from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.structures import Detections, GroundTruth
-from pcdet_poly.visualization.viewer.outcomes import Outcomes
+from pcdet_poly.visualization.viewer.outcomes import LEFT_OUT, Outcomes
 
 
 def judge_boxes(
@@ -25,8 +25,8 @@ def judge_boxes(
 ) -> Outcomes:
     """Tell what became of a frame's boxes, by the matching and the thresholds of the evaluation.
 
-    Labels are missed as at LEVEL_2, where all count that count at all. A match is one whatever its heading, also where
-    `min_heading_accuracy` would leave it out.
+    Labels are missed as at LEVEL_2, where all count that count at all. Of boxes that match with too wrong a heading
+    (`min_heading_accuracy`) the metrics count none: no find, no false alarm, no miss.
 
     Args:
         detections: N boxes in the vehicle frame; labels point into the classes of `config`.
@@ -56,7 +56,10 @@ def judge_boxes(
     matched = _create_counter(config, cutoffs, box_type).match_first_frame(boxes)
     partner = np.where(np.asarray(detections.score, np.float32) >= cutoffs[:, None], -1, -2)  # (C, N)
     rows = np.append(np.flatnonzero(counted), (-2, -1))  # the last two for negative entries
-    partner[:, counted_detections] = rows[matched]
+    left_out = matched <= LEFT_OUT
+    partner[:, counted_detections] = np.where(
+        left_out, LEFT_OUT - rows[np.where(left_out, LEFT_OUT - matched, 0)], rows[np.where(left_out, 0, matched)]
+    )
     return Outcomes(cutoffs, partner, in_zone | ~counted_detections, counted)
 
 

@@ -73,7 +73,7 @@ class Run:
         if which == "last":
             saved = self.list_checkpoints()
             if not saved:
-                raise UserError(f"{self.checkpoints}: no checkpoint yet; train with train.py --resume")
+                raise UserError(f"{self.checkpoints}: no checkpoint yet; go on with pcdet-poly train ... --resume")
             return saved[0]
         if which == "best":
             if not self.best_checkpoint.is_file():
@@ -85,7 +85,7 @@ class Run:
             return own
         if not path.is_file():
             names = ["best", "last", *(file.name for file in self.checkpoints.glob("*.pt"))]
-            advice = suggest_path(path) or suggest_word(path.name, names) or f"; there are {', '.join(sorted(names))}"
+            advice = suggest_word(path.name, names) or suggest_path(path) or f"; there are {', '.join(sorted(names))}"
             raise UserError(f"{which}: no such checkpoint{advice}")
         return path
 
@@ -218,7 +218,7 @@ def open_run(folder: Path, overrides: list[str], device: torch.device) -> Run:
     """
     if not (folder / "config.yaml").is_file():
         others = sorted(path.parent.name for path in folder.parent.glob("*/config.yaml"))
-        here = f"runs in {folder.parent}: {', '.join(others)}" if others else "make one with train.py"
+        here = f"runs in {folder.parent}: {', '.join(others)}" if others else "make one with pcdet-poly train"
         if nearest := suggest_word(folder.name, others):
             here = f"{here}{nearest}"
         raise UserError(f"{folder}: not a run (no config.yaml in it); {here}")

@@ -70,7 +70,8 @@ class MatchCounter:
         """Match the first frame's boxes as the first breakdown and the first comparison without LET do.
 
         Returns:
-            (C, P) int64: at each cut-off the object of each prediction, UNMATCHED, or NOT_COUNTED below the cut-off.
+            (C, P) int64: at each cut-off the object of each prediction, UNMATCHED, NOT_COUNTED below the cut-off, or
+            LEFT_OUT less the object where the match is left out for its heading.
         """
         tables, score = self._tabulate_chunk(boxes, np.zeros(1, np.int64), 0)
         part = self.comparisons[0]

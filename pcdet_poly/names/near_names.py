@@ -16,7 +16,7 @@ def find_near_names(word: str, names: Iterable[str], *, most: int = _MOST) -> li
     """Find the names that `word` may stand for, the nearest first; none where all are far.
 
     Near is a name with a letter too many, too few, wrong or in another's place, whatever the case; a name that begins
-    with `word`; one that has `word` for a part (`width` of `head_width`), or the same parts in another order; and one
+    with `word`, and where a last letter alone is missing no longer one; one that has `word` for a part (`width` of `head_width`), or the same parts in another order; and one
     whose parts begin with the letters of `word` (`lr` of `learning_rate`).
 
     Args:
@@ -25,7 +25,11 @@ def find_near_names(word: str, names: Iterable[str], *, most: int = _MOST) -> li
         most: how many are returned.
     """
     names = list(dict.fromkeys(names))
+    if word in names:
+        return [word]
     longer = [name for name in names if len(word) > 2 and name.startswith(word)]
+    if without_last := [name for name in longer if name[:-1] == word and len(word) > 3]:
+        return without_last[:most]
     if 0 < len(longer) <= most:
         return longer
     scores = {name: compute_similarity(word, name) for name in names}

@@ -23,7 +23,17 @@ from pcdet_poly.errors import UserError
 
 PACKAGE = Path(pcdet_poly.__file__).parent
 SCREEN_LINES = 40
-SHARED = {"--output", "--workers", "--device", "--seed", "--checkpoint", "--min-score", "--data", "--frames"}
+SHARED = {
+    "--output",
+    "--workers",
+    "--device",
+    "--seed",
+    "--checkpoint",
+    "--min-score",
+    "--data",
+    "--frames",
+    "--picture-format",
+}
 
 
 def read_options(name: str) -> CommandParser:
@@ -173,3 +183,8 @@ def test_a_stream_that_cannot_write_a_name_spells_it_out(monkeypatch: pytest.Mon
     print("\udcff Größe")
     sys.stdout.flush()
     assert written.getvalue() == b"\\udcff Gr\\xf6\\xdfe\n"
+
+
+def test_messages_name_commands_and_not_scripts() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert not re.search(r"data_tools/|\b(train|test)\.py\b", path.read_text("utf-8")), path

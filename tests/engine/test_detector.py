@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from pcdet_poly.commands.detectors.detect import CLOUD_FORMATS
 from pcdet_poly.commands.main import main
+from pcdet_poly.data.convert.formats import cloud_files
 from pcdet_poly.engine.checkpoint import config_hash, config_values, load_checkpoint, load_model
 from pcdet_poly.engine.detector import Detector
 from pcdet_poly.engine.evaluate import evaluate_recipe
@@ -141,14 +143,19 @@ def test_the_command_names_formats_and_prints_warnings(
     rows[7, 0] = np.nan
     rows.tofile(tmp_path / "a.pcd.bin")
     words = ["detect", str(folder), str(tmp_path / "a.pcd.bin"), "--output", str(tmp_path / "out")]
-    assert main([*words, "--format", "nuscenes,svg"]) == 0
+    assert main([*words, "--format", "nuscenes", "--picture-format", "svg"]) == 0
     said = capsys.readouterr()
     assert "449 points" in said.out
     assert said.err == f"warning: {tmp_path / 'a.pcd.bin'}: 1 points are not finite and were left out\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.pcd.bin.json", "a.pcd.bin.svg"]
     assert main([*words, "--bin-columns", "5"]) == 2
     assert "say --format nuscenes" in capsys.readouterr().err
-    assert main([*words, "--format", "kitti,nuscenes"]) == 2
-    assert "clouds have one format" in capsys.readouterr().err
-    assert main([*words, "--format", "kity"]) == 2
-    assert "clouds are kitti, nuscenes" in capsys.readouterr().err
+    for given, says in (
+        ("kitti,nuscenes", "invalid choice: 'kitti,nuscenes' (choose from 'kitti', 'nuscenes', "),
+        ("kity", "did you mean 'kitti'?"),
+        ("svg", "--format: svg has formats of pictures; give --picture-format svg;"),
+        ("kitti,svg,pdf", "kitti,svg,pdf has formats of pictures; give --format kitti --picture-format svg,pdf;"),
+    ):
+        assert main([*words, "--format", given]) == 2
+        assert says in capsys.readouterr().err
+    assert list(cloud_files.CLOUD_FORMATS) == list(CLOUD_FORMATS)  # those of the help

@@ -18,6 +18,7 @@ from pcdet_poly.visualization.viewer.outcomes import (
     FOUND,
     HIDDEN,
     IGNORED,
+    LEFT_OUT,
     MISSED,
     NOT_COUNTED,
     TRUE,
@@ -66,15 +67,28 @@ def count_as_evaluated(frames: list[tuple[Detections, GroundTruth]], config: Con
 
 
 @pytest.mark.parametrize("matcher", ["hungarian", "score_first"])
-@pytest.mark.parametrize("box_type", ["3D", "BEV"])
-@pytest.mark.parametrize("within", [None, (-25.0, -25.0, 30.0, 30.0)])
-def test_outcomes_are_what_the_evaluator_counts(matcher: str, box_type: str, within: Any) -> None:
+@pytest.mark.parametrize(
+    ("box_type", "within", "accuracy"),
+    [
+        ("3D", None, -1.0),
+        ("BEV", None, -1.0),
+        ("3D", (-25.0, -25.0, 30.0, 30.0), -1.0),
+        ("BEV", (-25.0, -25.0, 30.0, 30.0), 0.5),
+        ("3D", None, 0.5),
+    ],
+)
+def test_outcomes_are_what_the_evaluator_counts(matcher: str, box_type: str, within: Any, accuracy: float) -> None:
     """At LEVEL_2, where every label counts that counts at all; own thresholds, so that Waymo's would fail."""
-    config = make_config(within=within, metrics={"matcher": matcher, "iou_thresholds": (0.4, 0.3, 0.2, 0.25)})
+    metrics = {
+        "matcher": matcher,
+        "iou_thresholds": (0.4, 0.3, 0.2, 0.25),
+        "min_heading_accuracy": accuracy,
+    }
+    config = make_config(within=within, metrics=metrics)
     frames = [frame for seed in range(3) for frame in make_frames(seed)]
     counted = count_as_evaluated(frames, config, box_type)
     judged = np.zeros_like(counted)
-    ignored = 0
+    ignored = left_out = 0
     for found, truth in frames:
         outcomes = judge_boxes(found, truth, config, cutoffs=CUTOFFS, zones=ZONES, box_type=box_type)
         for k in range(len(CUTOFFS)):
@@ -83,9 +97,11 @@ def test_outcomes_are_what_the_evaluator_counts(matcher: str, box_type: str, wit
             assert (detections == TRUE).sum() == (labels == FOUND).sum()
             judged[:, k] += (detections == TRUE).sum(), (detections == FALSE).sum(), (labels == MISSED).sum()
             ignored += (detections == IGNORED).sum()
+            left_out += (outcomes.partner[k] <= LEFT_OUT).sum()
     np.testing.assert_array_equal(judged, counted)
     assert counted[:, 0].min() > 10
     assert ignored > 10
+    assert (left_out > 10) == (accuracy > 0)
 
 
 def test_outcomes_by_hand() -> None:
@@ -106,6 +122,12 @@ def test_outcomes_by_hand() -> None:
     found = replace(
         found, box=found.box + np.array([[0], [0.1], [9], [0]], np.float32) * np.eye(7, dtype=np.float32)[0]
     )
+    backwards = replace(found, box=found.box + np.float32([0, 0, 0, 0, 0, 0, np.pi]))
+    strict = make_config(metrics={"min_heading_accuracy": 0.5})
+    left_out = judge_boxes(backwards, truth, strict, cutoffs=np.array([0.3], np.float32), zones=ZONES)
+    assert left_out.judge_detections(0).tolist() == [IGNORED, IGNORED, IGNORED, FALSE]
+    assert left_out.judge_labels(0).tolist() == [NOT_COUNTED, MISSED, MISSED, NOT_COUNTED]
+    assert left_out.list_changes() == [[0, 0, LEFT_OUT - 0]]
     outcomes = judge_boxes(found, truth, make_config(), cutoffs=np.array([0.3, 0.55], np.float32), zones=ZONES)
     assert outcomes.judge_detections(0).tolist() == [TRUE, IGNORED, IGNORED, FALSE]
     assert outcomes.judge_labels(0).tolist() == [FOUND, MISSED, MISSED, NOT_COUNTED]

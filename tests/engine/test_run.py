@@ -67,7 +67,7 @@ def test_opening_what_is_no_run_names_those_that_are(tmp_path: Path) -> None:
         start_run(tmp_path / name, config(), CPU, resume=False)
     with pytest.raises(UserError, match=r"c: not a run \(no config\.yaml in it\); runs in .*: a, b$"):
         open_run(tmp_path / "c", [], CPU)
-    with pytest.raises(UserError, match=r"c: not a run \(no config\.yaml in it\); make one with train\.py$"):
+    with pytest.raises(UserError, match=r"c: not a run \(no config\.yaml in it\); make one with pcdet-poly train$"):
         open_run(tmp_path / "nowhere" / "c", [], CPU)
 
 

@@ -33,6 +33,7 @@ ARMS = ["focal", "eps1", "eps-1", "eps2-constant", "half-rate"]
         ("bank", COMMANDS, "build-bank"),
         ("checkpoint", COMMANDS, "import-checkpoint"),
         ("DETECT", COMMANDS, "detect"),
+        ("scor", ["score_rule", "score"], "score"),
         ("epsilom", SETTINGS, "epsilon"),
         ("learning-rate", SETTINGS, "learning_rate"),
         ("learningrate", SETTINGS, "learning_rate"),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
+    add_figure_formats,
     add_min_score,
     add_output,
     add_run,
@@ -29,11 +30,14 @@ from pcdet_poly.commands.options import (
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError, suggest_path
-from pcdet_poly.figure_files import parse_figure_formats
+from pcdet_poly.figure_files import FIGURE_FORMATS
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
     from pcdet_poly.structures import Detections, Frame
+
+# The names of data/convert/formats/cloud_files.py, which is imported when clouds are read.
+CLOUD_FORMATS = ("kitti", "nuscenes", "openpcdet", "waymo-npy", "waymo-tanh", "argoverse2")
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -56,14 +60,13 @@ def add_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--format",
-        action=_SplitFormats,
-        dest="formats",
-        metavar="F,F",
-        default=("png",),
-        help="of the clouds: kitti, nuscenes, openpcdet, waymo-npy, waymo-tanh, argoverse2 (default: by their ending); "
-        "of pictures: png, svg, pdf (default: png); or both, as kitti,svg",
+        dest="cloud_format",
+        metavar="NAME",
+        type=_refuse_picture_formats,
+        choices=CLOUD_FORMATS,
+        help=f"of the clouds: {', '.join(CLOUD_FORMATS)} (default: by their ending)",
     )
-    parser.set_defaults(cloud_format=None)
+    add_figure_formats(parser, with_old_name=False)
     add_theme(parser)
     add_device(parser)
 
@@ -105,24 +108,15 @@ def _print_warnings(path: Path) -> Iterator[None]:
         print(f"warning: {path}: {text}", file=sys.stderr)
 
 
-class _SplitFormats(argparse.Action):
-    """Takes the clouds' format out of a list that may name those of pictures, too."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
-        from pcdet_poly.data.convert.formats.cloud_files import CLOUD_FORMATS
-
-        words = str(values).split(",")
-        clouds = [word for word in words if word in CLOUD_FORMATS]
-        if len(clouds) > 1:
-            raise UserError(f"--format {values}: clouds have one format; give {' or '.join(clouds)}")
-        namespace.cloud_format = clouds[0] if clouds else namespace.cloud_format
-        if pictures := [word for word in words if word not in clouds]:
-            try:
-                namespace.formats = parse_figure_formats(",".join(pictures))
-            except UserError as error:
-                raise UserError(f"{error}; clouds are {', '.join(CLOUD_FORMATS)}") from None
+def _refuse_picture_formats(text: str) -> str:
+    """Type of an argument that names the format of clouds, as that of pictures was given before, too."""
+    words = text.split(",")
+    if pictures := [word for word in words if word in FIGURE_FORMATS]:
+        clouds = [f"--format {word}" for word in words if word not in pictures]
+        raise argparse.ArgumentTypeError(
+            f"{text} has formats of pictures; give {' '.join([*clouds, '--picture-format', ','.join(pictures)])}"
+        )
+    return text
 
 
 def find_clouds(given: list[Path], cloud_format: str | None = None) -> list[Path]:
@@ -130,11 +124,11 @@ def find_clouds(given: list[Path], cloud_format: str | None = None) -> list[Path
 
     Raises UserError for what is none.
     """
-    from pcdet_poly.data.convert.formats.cloud_files import CLOUD_FORMATS
+    from pcdet_poly.data.convert.formats import cloud_files
     from pcdet_poly.data.convert.point_clouds import FORMATS
     from pcdet_poly.foreign_files import is_foreign, print_skipped
 
-    endings = CLOUD_FORMATS[cloud_format].endings if cloud_format else FORMATS
+    endings = cloud_files.CLOUD_FORMATS[cloud_format].endings if cloud_format else FORMATS
     found: list[Path] = []
     for path in given:
         inside = [path]

@@ -102,7 +102,7 @@ def _run_sweep(
     problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
-    print(f"{folder.path}: now python -m pcdet_poly report {folder.path}")
+    print(f"{folder.path}: now pcdet-poly report {folder.path}")
     return trials, problems
 
 

@@ -69,7 +69,7 @@ def read_header(metadata: dict[bytes, bytes] | None, path: str) -> BankHeader:
     """
     text = (metadata or {}).get(b"pcdet_poly", b"")
     if (metadata or {}).get(b"crc32") != str(crc32(text)).encode():
-        raise UserError(f"{path}: not an object bank, or damaged; make one with data_tools/build_object_bank.py")
+        raise UserError(f"{path}: not an object bank, or damaged; make one with pcdet-poly build-bank")
     value: dict[str, Any] = json.loads(text)
     if (value.pop("format"), version := value.pop("version")) != (FORMAT, VERSION):
         raise UserError(f"{path}: format version {version}, this program reads {VERSION}; build the bank again")

@@ -21,7 +21,7 @@ from pcdet_poly.data.bank.bank_file import (
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import decide_level
 
-_AGAIN = "delete it and run data_tools/build_object_bank.py again"
+_AGAIN = "delete it and run pcdet-poly build-bank again"
 
 
 class ObjectBank:
@@ -107,7 +107,7 @@ def _map_bank(path: Path) -> tuple[BankHeader, list[BankColumns]]:
     import pyarrow as pa
 
     if not path.is_file():
-        raise UserError(f"{path}: no such object bank; make one with data_tools/build_object_bank.py")
+        raise UserError(f"{path}: no such object bank; make one with pcdet-poly build-bank")
     try:
         reader: Any = pa.ipc.open_file(pa.memory_map(str(path)))
         header = read_header(reader.schema.metadata, str(path))

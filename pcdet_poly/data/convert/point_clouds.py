@@ -29,7 +29,7 @@ _INTENSITY_NAMES = ("intensity", "intensities", "reflectance", "i", "scalar_inte
 def read_cloud(path: str | Path, *, bin_columns: int | None = None, format: str | None = None) -> Frame:
     """Read one cloud as a frame without labels (an .npz may have its own); columns that a file lacks are 0.
 
-    .npz: as `data_tools/import_frames.py` reads them; .npy: (P, 3 to 5); .bin: float32 rows of `bin_columns`
+    .npz: as `pcdet-poly import-frames` reads them; .npy: (P, 3 to 5); .bin: float32 rows of `bin_columns`
     numbers; .pcd and .ply: x y z and, if there is one, an intensity. Points with a number that is not finite are
     left out. Metres, x forward, y left, z up, ground near z = 0.
 

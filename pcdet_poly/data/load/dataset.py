@@ -24,7 +24,7 @@ class FrameDataset:
 
     def __init__(self, stores: Sequence[str | AnyPath], *, every: int = 1, segments_every: int = 1) -> None:
         if not stores:
-            raise UserError("no frame store given; set data.train and data.val to folders made by data_tools/")
+            raise UserError("no frame store given; set data.train and data.val to what pcdet-poly preprocess made")
         self._stores = [Store(folder) for folder in stores]
         self._ends = list(accumulate(len(store) for store in self._stores))
         # Positions in the concatenated list of all frames.

@@ -18,6 +18,8 @@ from pcdet_poly.evaluation.kernels.overlap import find_overlapping_pairs, prepar
 from pcdet_poly.evaluation.kernels.score_first_matching import iou_matrix, match_by_score_first
 from pcdet_poly.ops.compiler.kernel import kernel
 
+LEFT_OUT = -3  # and below: a match whose heading is too wrong for it to count
+
 
 @kernel
 def match_frame(
@@ -33,7 +35,8 @@ def match_frame(
         num_cutoffs: number of cut-offs, C.
 
     Returns:
-        (C, P) int64: at each cut-off the object of each prediction, UNMATCHED, or NOT_COUNTED below the cut-off.
+        (C, P) int64: at each cut-off the object of each prediction, UNMATCHED, LEFT_OUT less the object,
+        or NOT_COUNTED below the cut-off.
     """
     boxes = prepare_boxes(tables.prediction_box, tables.prediction_type)
     object_boxes = prepare_boxes(tables.object_box, tables.object_type)
@@ -59,9 +62,13 @@ def match_frame(
 
 @kernel
 def _note_objects(matched: np.ndarray, graph: MatchGraph, edges: np.ndarray) -> None:
-    """Write the object of each edge (P,) into `matched` (P,), and UNMATCHED where that is the edge."""
+    """Write the object of each edge (P,) into `matched` (P,), and UNMATCHED where that is the edge.
+
+    The object of a match that is left out for its heading is LEFT_OUT less its position.
+    """
     for pred in range(len(edges)):
         if edges[pred] >= 0:
-            matched[pred] = graph.edges[edges[pred]].object
+            edge = graph.edges[edges[pred]]
+            matched[pred] = edge.object if edge.heading >= 0 else LEFT_OUT - edge.object
         elif edges[pred] == UNMATCHED:
             matched[pred] = UNMATCHED

@@ -21,7 +21,7 @@ class ArmView:
     """What one arm's run detected in a frame."""
 
     seed: int
-    found: np.ndarray  # (M,) FOUND or MISSED of each label
+    found: np.ndarray  # (M,) FOUND, MISSED or, where its match is left out for its heading, NOT_COUNTED of each label
     detections: Detections
     outcome: np.ndarray  # (N,) TRUE, FALSE or IGNORED of each detection
 

@@ -2,7 +2,7 @@
 
 sweep.json        detectors, arms, seeds, trials: all that the report needs besides the runs
 configs/NAME.yaml resolved config of each trial
-runs/NAME/        its run folder, as train.py makes it, and pairing.json
+runs/NAME/        its run folder, as `pcdet-poly train` makes it, and pairing.json
 trials/NAME.json  how it ended: {"status": "done" or "failed", "reason", "seconds"}
 logs/NAME.txt     what it printed
 """
@@ -88,7 +88,7 @@ class SweepFolder:
         write_checked_json(self.end_path(name), end.model_dump())
 
     def _read_last_line(self, name: str) -> str:
-        """Read the last line that a trial printed: train.py's errors are one line."""
+        """Read the last line that a trial printed: a training's errors are one line."""
         path = self.log_path(name)
         lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
         filled = [line.strip() for line in lines if line.strip()]

@@ -22,7 +22,7 @@ from pcdet_poly.visualization.viewer.colours import (
     build_palette,
     compute_colour_codes,
 )
-from pcdet_poly.visualization.viewer.outcomes import SCORE_STEP, Outcomes, list_cutoffs_from
+from pcdet_poly.visualization.viewer.outcomes import LEFT_OUT, SCORE_STEP, Outcomes, list_cutoffs_from
 from pcdet_poly.visualization.viewer.view import View, ViewSource
 
 _CM = 100  # points are whole centimetres in int16: +-327 m
@@ -107,6 +107,7 @@ def _describe_outcomes(outcomes: Outcomes) -> dict[str, Any]:
         "changes": outcomes.list_changes(),
         "ignored": outcomes.ignored.astype(int).tolist(),
         "counted": outcomes.counted.astype(int).tolist(),
+        "leftOut": LEFT_OUT,
     }
 
 

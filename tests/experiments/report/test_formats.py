@@ -39,7 +39,7 @@ def written(finished_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """What the command writes."""
     output = tmp_path_factory.mktemp("report")
     words = ["--resamples", "30", "--frames", "2", "--points", "500", "--histogram-frames", "2"]
-    words += ["--format", "pdf,svg"]
+    words += ["--picture-format", "pdf,svg"]
     assert call_command("report", [str(finished_sweep), "--output", str(output), *words]) == 0
     return output
 

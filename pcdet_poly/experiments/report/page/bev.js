@@ -4,7 +4,7 @@
 const KINDS = {
   true: { colour: "#009e73", text: "detection that matches a label" },
   false: { colour: "#d55e00", text: "false detection (crossed)" },
-  ignored: { colour: "#7d8794", text: "detection in a no-label zone" },
+  ignored: { colour: "#7d8794", text: "does not count: in a no-label zone, or matched with too wrong a heading" },
   missed: { colour: "#cc79a7", text: "label that was missed (dashed)" },
   found: { colour: "#4f83c4", text: "label that was found" },
 };
@@ -13,7 +13,7 @@ const OUTCOMES = ["false", "true", "ignored"];
 // Boxes of one arm in a scene, of the classes that are shown: [{box, kind, score, letter}], labels first.
 function boxesOf(state, arm) {
   const scene = state.model.scenes[state.scene], seen = scene.arms[arm];
-  const labels = scene.labels.map((box, i) => ({ box, kind: seen.found[i] ? "found" : "missed" }));
+  const labels = scene.labels.map((box, i) => ({ box, kind: ["missed", "found", "ignored"][seen.found[i]] }));
   const detections = seen.detections.map((box) => ({ box, kind: OUTCOMES[box[9]], score: box[8] }));
   return [...labels, ...detections].filter(({ box }) => !state.hiddenClasses.has(state.model.classes[box[7]]));
 }

@@ -51,7 +51,7 @@ function boxesOf(frame) {
 // Where the slider stands, in its own steps: scores and cut-offs are compared in Python, where the metrics are.
 const scoreStep = () => Math.round((state.score - data.score) / data.scoreStep);
 
-// The label that each detection matches at the slider's score; -1 for none.
+// The label that each detection matches at the slider's score; -1 for none, leftOut - label for a match that counts as nothing.
 function partnersOf(frame) {
   const partner = frame.detections.map(() => -1);
   for (const [step, ...pairs] of frame.outcomes.changes) {
@@ -63,16 +63,16 @@ function partnersOf(frame) {
 
 // Coloured by what became of them, as the metrics count it.
 function outcomesOf(frame) {
-  const { ignored, counted } = frame.outcomes;
+  const { ignored, counted, leftOut } = frame.outcomes;
   const partner = partnersOf(frame);
   const found = new Set(partner);
   const detections = !state.detections ? [] : frame.detections.flatMap((box, i) => {
     if (frame.steps[i] < scoreStep()) return [];
-    const kind = partner[i] >= 0 ? "true" : ignored[i] ? "ignored" : "false";
+    const kind = partner[i] >= 0 ? "true" : ignored[i] || partner[i] <= leftOut ? "ignored" : "false";
     return [{ box, kind, of: "detection", width: 2, crossed: kind === "false", text: `${data.letters[box[7]]} ${box[9].toFixed(2)}`, colour: data.outcomes[kind] }];
   });
   const labels = !state.labels ? [] : frame.labels.map((box, i) => {
-    const kind = found.has(i) ? "found" : counted[i] ? "missed" : "ignored";
+    const kind = found.has(i) ? "found" : counted[i] && !found.has(leftOut - i) ? "missed" : "ignored";
     return { box, kind, of: "label", width: kind === "missed" ? 2 : 1, dash: [6, 4], text: data.letters[box[7]], colour: data.outcomes[kind] };
   });
   return [...labels, ...detections];
