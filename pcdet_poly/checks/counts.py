@@ -13,6 +13,9 @@ from pcdet_poly.structures import GroundTruth
 _NEAR_M = 50.0  # objects this near are hit by any LiDAR
 _SEEN = 5  # labelled points of an object that cannot have none
 _ENOUGH = 10  # objects from which on shares say something
+_SURE = 50  # and from which on they are no accident
+_FEW = 5  # objects of one frame that are not all misplaced by accident
+_FRAMES = "are boxes and points in one frame (camera boxes, y forward, z of the bottom, other headings or units)?"
 
 
 @dataclass
@@ -26,9 +29,17 @@ class CountComparison:
     lost: int = 0  # of these, without a counted one
     near: int = 0
     near_empty: int = 0  # of these, without a counted point
+    inside: int = 0  # points in boxes
+    inside_raised: int = 0  # points in the same boxes, raised by half their height
 
-    def add(self, objects: GroundTruth, counted: np.ndarray) -> None:
-        """Take in the labels of one frame that has points, and the points (N,) counted in each box."""
+    def add(self, objects: GroundTruth, counted: np.ndarray, raised: np.ndarray) -> None:
+        """Take in the labels of one frame that has points.
+
+        Args:
+            objects: N labels.
+            counted: (N,) points in each box.
+            raised: (N,) points in each box after it is raised by half its height.
+        """
         near, seen = np.hypot(objects.box[:, 0], objects.box[:, 1]) < _NEAR_M, objects.num_points >= _SEEN
         self.objects += len(objects)
         self.counted_some += int((counted > 0).sum())
@@ -37,6 +48,8 @@ class CountComparison:
         self.lost += int((seen & (counted == 0)).sum())
         self.near += int(near.sum())
         self.near_empty += int((near & (counted == 0)).sum())
+        self.inside += int(counted.sum())
+        self.inside_raised += int(raised.sum())
 
     def merge(self, other: CountComparison) -> None:
         """Add what another one counted."""
@@ -45,18 +58,36 @@ class CountComparison:
 
     def find_faults(self) -> Iterator[Finding]:
         """Yield what the shares tell."""
-        frames = (
-            "are boxes and points in one frame (camera boxes, y forward, z of the bottom, other headings or units)?"
-        )
         if self.seen >= _ENOUGH and self.lost > 0.5 * self.seen:
-            text = f"{self.lost} of {self.seen} boxes labelled with {_SEEN} points or more hold none: {frames}"
-            yield Finding("points in boxes", text, False)
+            text = f"{self.lost} of {self.seen} boxes labelled with {_SEEN} points or more hold none: {_FRAMES}"
+            yield Finding("points-in-boxes", text, self.seen >= _SURE and self.lost > 0.95 * self.seen)
         elif self.near >= _ENOUGH and self.near_empty > 0.8 * self.near:
-            text = f"{self.near_empty} of {self.near} boxes within {_NEAR_M:.0f} m hold no point: {frames}"
-            yield Finding("points in boxes", text, False)
+            text = f"{self.near_empty} of {self.near} boxes within {_NEAR_M:.0f} m hold no point: {_FRAMES}"
+            yield Finding("points-in-boxes", text, self.near >= _SURE and self.near_empty > 0.98 * self.near)
+        elif self.counted_some >= _ENOUGH and self.inside_raised > 1.2 * self.inside:
+            text = (
+                f"boxes hold {self.inside} points, and {self.inside_raised} where they are raised by half their "
+                "height: is z that of the bottom? a box's centre is its middle"
+            )
+            yield Finding("z of the bottom", text, False)
         if self.counted_some >= _ENOUGH and self.without_count > 0.9 * self.counted_some:
             text = (
                 f"{self.without_count} of {self.counted_some} boxes with points are labelled with 0: counts "
                 "are missing, and training leaves such boxes out (data.min_points: 0 takes them)"
             )
             yield Finding("no counts", text, False)
+
+
+def find_misplaced_frame(objects: GroundTruth, counted: np.ndarray, every: int) -> Finding | None:
+    """Say so where no box of one frame holds a point that should.
+
+    Args:
+        objects: N labels.
+        counted: (N,) points in each box, of a part of all points.
+        every: which part: every so manieth point.
+    """
+    seen = objects.num_points >= _SEEN * every
+    if seen.sum() < _FEW or counted[seen].any():
+        return None
+    text = f"none of its {seen.sum()} boxes labelled with {_SEEN * every} points or more holds one: {_FRAMES}"
+    return Finding("empty boxes", text, False)

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from pcdet_poly.errors import UserError
+
+# Errors that an unusual data set may mean; `--allow NAME` makes warnings of them.
+ALLOWABLE = {
+    "class-sizes": "boxes of a class have sizes that such objects do not have",
+    "class-order": "predictions of some classes lie on objects of others, and are built like these",
+    "points-in-boxes": "hardly any box of a segment holds a point",
+    "small-cloud": "all points are within 2 m",
+    "z-axis": "points or boxes spread upwards as they should along the ground",
+}
 
 
 @dataclass(frozen=True)
@@ -14,6 +26,21 @@ class Finding:
     kind: str  # the same for findings of one kind, whatever their numbers
     text: str  # what it is, with its value, and what to do
     is_error: bool = True  # a number would be wrong; otherwise it may be meant
+
+    def soften(self, allowed: Collection[str]) -> Self:
+        """Return a warning in place of an error of an `allowed` kind; of an allowable kind, say how to allow it."""
+        if not self.is_error or self.kind not in ALLOWABLE:
+            return self
+        if self.kind in allowed:
+            return replace(self, is_error=False)
+        return replace(self, text=f"{self.text} (meant? --allow {self.kind})")
+
+
+def check_allowed(allowed: Iterable[str]) -> None:
+    """Raise `UserError` for a kind of finding that is none, or is an error whatever was meant."""
+    for kind in allowed:
+        if kind not in ALLOWABLE:
+            raise UserError(f"allowed: {kind!r} is none of {', '.join(ALLOWABLE)}")
 
 
 @dataclass

@@ -9,6 +9,8 @@ import numpy as np
 from pcdet_poly.checks.findings import Finding
 from pcdet_poly.structures import GroundTruth
 
+_MAX_SPEED_M_S = 150.0  # no road vehicle is faster
+
 
 def find_label_faults(objects: GroundTruth, class_names: Sequence[str]) -> Iterator[Finding]:
     """Yield what cannot or should not be in the labels of one frame.
@@ -29,6 +31,10 @@ def find_label_faults(objects: GroundTruth, class_names: Sequence[str]) -> Itera
             f"a negative number of points, {objects.num_points.min()}: not counted? leave num_points out, and the "
             "points in each box are counted",
         )
+    speed = objects.speed
+    if np.isinf(speed).any() or bool((np.abs(speed) > _MAX_SPEED_M_S).any()):
+        text = f"an object with a speed of {np.nanmax(np.abs(speed)):g} m/s: metres per second along the world's axes?"
+        yield Finding("speed", text, bool(np.isinf(speed).any()))
     tracks = objects.track[objects.track != ""]
     if len(np.unique(tracks)) < len(tracks):
         names, counts = np.unique(tracks, return_counts=True)

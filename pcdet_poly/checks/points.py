@@ -66,8 +66,8 @@ def _find_place_faults(xyz: np.ndarray) -> Iterator[Finding]:
         )
         return
     if float(reach.max()) < _MIN_EXTENT_M:
-        text = f"all points lie within {float(reach.max()):g} m of the vehicle's origin: metres?"
-        yield Finding("small cloud", text, False)
+        text = f"all points lie within {float(reach.max()):g} m of the vehicle's origin: kilometres?"
+        yield Finding("small-cloud", f"{text} points are in metres in the vehicle frame")
     low, high = np.percentile(xyz, (10, 90), axis=0)
     spread = high - low
     if spread[2] > 1.5 * min(spread[0], spread[1]) and spread[2] > 10:
@@ -75,7 +75,7 @@ def _find_place_faults(xyz: np.ndarray) -> Iterator[Finding]:
             f"the cloud is {spread[2]:.0f} m high and {spread[0]:.0f} by {spread[1]:.0f} m wide: is z up? points are "
             "in the vehicle frame, x forward, y left, z up"
         )
-        yield Finding("z axis", text, False)
+        yield Finding("z-axis", text, is_error=bool(spread[2] > 3 * min(spread[0], spread[1]) and spread[2] > 15))
 
 
 def _find_intensity_faults(intensity: np.ndarray) -> Iterator[Finding]:

@@ -205,6 +205,20 @@ def add_replace(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """Add --allow, errors that an unusual data set may mean."""
+    from pcdet_poly.checks.findings import ALLOWABLE
+
+    parser.add_argument(
+        "--allow",
+        choices=ALLOWABLE,
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="errors that are meant; each says its name",
+    )
+
+
 def split_overrides(words: list[str]) -> tuple[list[str], list[str]]:
     """Return the stores and the `section.key=value` words of a list that an option took both of."""
     overrides = [word for word in words if _OVERRIDE.match(word) and not os.path.exists(word)]

@@ -98,7 +98,7 @@ class Config(Section):
         }
         for key, numbers in per_class.items():
             if isinstance(numbers, tuple) and len(numbers) != len(self.data.classes):
-                raise ValueError(f"{key}: {len(numbers)} numbers for {len(self.data.classes)} classes")
+                raise ValueError(f"{key}: {len(numbers)} numbers for {len(self.data.classes)} classes (data.classes)")
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from pcdet_poly.checks.poses import find_pose_fault
 from pcdet_poly.errors import UserError
 from pcdet_poly.protos import dataset as proto
 from pcdet_poly.stage_timer import time_stage
@@ -21,6 +22,7 @@ from pcdet_poly.waymo.scan import Scan, check_returns, get_lidar_name
 # Field numbers of Frame.
 _PARSED = frozenset({1, 2, 3, 6, 7})  # context, timestamp_micros, pose, laser_labels, no_label_zones
 _LASERS = 5
+_MANY_LABELS = 3  # that are not all unknown objects
 
 
 def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
@@ -32,7 +34,13 @@ def decode_frame(record: bytes, *, returns: Collection[int] = (1, 2)) -> Frame:
 
 
 def convert_scan(scan: Scan, *, returns: Collection[int] = (1, 2)) -> Frame:
-    """Convert a scan to a frame: range images become points, everything else stays the same."""
+    """Convert a scan to a frame: range images become points, everything else stays the same.
+
+    Raises:
+        UserError: where the pose is no rigid motion, with which points would be anywhere.
+    """
+    if fault := find_pose_fault(scan.world_from_vehicle):
+        raise UserError(f"frame {scan.segment}/{scan.timestamp_us}: {fault.text}")
     with time_stage("geometry"):
         points = convert_range_images(scan, returns)
     return Frame(
@@ -114,7 +122,9 @@ def _decode_matrix(transform: Sequence[float], where: str) -> np.ndarray:
 def _decode_labels(labels: Sequence[Any]) -> GroundTruth:
     """Decode the labels of known types; Waymo's type is 1 + the position in WAYMO_CLASSES."""
     with time_stage("labels"):
-        labels = [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
+        given, labels = labels, [label for label in labels if 1 <= label.type <= len(WAYMO_CLASSES)]
+        if len(given) >= _MANY_LABELS and not labels:
+            raise UserError(f"none of its {len(given)} laser_labels has a type from 1 to {len(WAYMO_CLASSES)}")
         return GroundTruth(
             box=np.array([_decode_box(label.box) for label in labels], np.float32).reshape(-1, 7),
             label=np.array([label.type - 1 for label in labels], np.int64),

@@ -9,8 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pcdet_poly.checks.findings import ALLOWABLE
 from pcdet_poly.checks.frame import find_frame_faults
+from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.convert.from_npz import read_npz_folder
+from pcdet_poly.data.store.checked_frames import SegmentError
+from pcdet_poly.data.store.frame_store import write_store
+from pcdet_poly.errors import UserError
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo import decode_frame, encode_scan
@@ -72,6 +77,16 @@ def turn_boxes(frame: Frame) -> Frame:
     return frame
 
 
+def lower_boxes(frame: Frame) -> Frame:
+    frame.ground_truth.box[:, 2] -= frame.ground_truth.box[:, 5] / 2
+    return frame
+
+
+def exchange_sides(frame: Frame) -> Frame:
+    frame.ground_truth.box[:, [3, 4]] = frame.ground_truth.box[:, [4, 3]]
+    return frame
+
+
 def shear() -> np.ndarray:
     matrix = np.eye(4)
     matrix[0, 1] = 0.1
@@ -88,8 +103,8 @@ CASES: dict[str, tuple[Spoil, str, bool]] = {
     "both infinities": (lambda f: points(0, -np.inf, 1)(points(0, np.inf, 0)(f)), "2 points are not finite", True),
     "points in UTM": (scaled_points(0, 1, 412_345), "half of the points are farther than 412,", True),
     "points in millimetres": (scaled_points(slice(0, 3), 1000), "centimetres or millimetres", True),
-    "points in kilometres": (scaled_points(slice(0, 3), 1e-3), "all points lie within 0.0119", False),
-    "points of a camera": (swap_axes, "is z up?", False),
+    "points in kilometres": (scaled_points(slice(0, 3), 1e-3), "all points lie within 0.0119", True),
+    "points of a camera": (swap_axes, "is z up?", True),
     "intensity from 0 to 255": (scaled_points(3, 255), "an intensity above 3", False),
     "negative intensity": (points(3, -1.0), "an intensity is -1: negative?", False),
     "rings for elongation": (
@@ -100,16 +115,16 @@ CASES: dict[str, tuple[Spoil, str, bool]] = {
     "times for elongation": (points(4, 1e5 + 0.5), "where Waymo's are from 0 to 1.5", False),
     "no points": (lambda f: replace(f, points=f.points[:0]), "no points in it", False),
     "a box that is NaN": (box(0, np.nan), "1 boxes are not finite", True),
-    "a box without length": (box(3, 0.0), "box 1: 0, 2, 1.6: a size that is not in (0, 100] m; length", True),
+    "a box without length": (box(3, 0.0), "box 1: 0, 2, 1.6: a size that is not in (0, 100] m: length", True),
     "a negative height": (box(5, -1.0), "must be positive", True),
     "sizes in centimetres": (all_boxes(slice(3, 6), 100), "box 0: 450, 200, 160", True),
     "centimetres are named": (all_boxes(slice(3, 6), 100), "centimetres? sizes are metres", True),
     "sizes in millimetres": (all_boxes(slice(3, 6), 1000), "millimetres? sizes are metres", True),
     "sizes in kilometres": (all_boxes(slice(3, 6), 1e-3), "is smaller than 5 cm all around: metres?", False),
-    "a heading in degrees": (box(6, -90.0), "box 1: heading -90: degrees?", True),
+    "a heading in degrees": (box(6, -90.0), "box 1: -90: a heading beyond two turns: degrees?", True),
     "a heading of one and a half turns": (box(6, 9.0), "box 1: heading 9 is beyond a full turn", False),
     "boxes in UTM": (all_boxes(1, 1, 5_331_000), "(UTM) or millimetres? boxes are in metres", True),
-    "boxes in millimetres": (all_boxes(slice(0, 3), 1000), "is farther than 1000 m", True),
+    "boxes in millimetres": (all_boxes(slice(0, 3), 1000), "a centre farther than 1000 m", True),
     "a box given twice": (box(slice(None), 1.0, slice(1, 3)), "1 boxes are there twice", False),
     "a label beyond the classes": (objects(label=[0, 4, 0, 1, 3]), "a label outside its 4 classes", True),
     "a negative label": (objects(label=[0, -1, 0, 1, 3]), "a label outside its 4 classes", True),
@@ -177,6 +192,8 @@ SHARES: dict[str, tuple[Spoil, str]] = {
         "boxes within 50 m hold no point",
     ),
     "no counts": (objects(num_points=[0] * 5), "are labelled with 0: counts are missing"),
+    "y to the right": (all_boxes(1, -1), "hold none: are boxes and points in one frame"),
+    "z of the bottom": (lower_boxes, "where they are raised by half their height: is z that of the bottom?"),
 }
 
 
@@ -187,6 +204,69 @@ def test_shares_over_a_segment(name: str) -> None:
     assert (passed, errors) == (31, [])
     assert [line for line in warnings if says in line], warnings
     assert check(make_frame(i) for i in range(31)) == (31, [], [])
+
+
+# name -> a fault in all labels of a long drive, the kind of error, what is said
+SURE: dict[str, tuple[Spoil, str, str]] = {
+    "boxes in the sky": (all_boxes(2, 1, 5.0), "points-in-boxes", "65 of 65 boxes labelled with 5 points or more hold"),
+    "boxes in the sky, counted": (
+        lambda f: objects(num_points=[0] * 5)(all_boxes(2, 1, 5.0)(f)),
+        "points-in-boxes",
+        "65 of 65 boxes within 50 m hold no point",
+    ),
+    "width before length": (exchange_sides, "class-sizes", "100 % of the 363 boxes of VEHICLE are wider than long"),
+    "classes exchanged": (
+        objects(label=[1, 1, 1, 0, 3]),
+        "class-sizes",
+        "121 boxes of VEHICLE are 0.8 or less m long and half of the 363 boxes of PEDESTRIAN are 4.5 or more m long",
+    ),
+    "sizes in feet": (
+        all_boxes(slice(3, 6), 3.28),
+        "class-sizes",
+        "half of the 121 boxes of PEDESTRIAN are 2.6 or more",
+    ),
+    "points of a camera": (swap_axes, "z-axis", "is z up? points are in the vehicle frame"),
+    "points in kilometres": (scaled_points(slice(0, 3), 1e-3), "small-cloud", "kilometres? points are in metres"),
+}
+
+
+@pytest.mark.parametrize("name", SURE)
+def test_what_is_sure_is_an_error_unless_it_is_meant(name: str) -> None:
+    spoil, kind, says = SURE[name]
+    frames = [spoil(make_frame(i)) for i in range(121)]
+    try:
+        _, errors, _ = check(frames)
+    except SegmentError as error:
+        errors = [str(error)]
+    assert says in errors[0]
+    assert f"(meant? --allow {kind})" in errors[0]
+    passed, errors, warnings = check(frames, allowed=ALLOWABLE)
+    assert (passed, errors) == (121, [])
+    assert [line for line in warnings if says in line], warnings
+
+
+def test_what_is_sure_keeps_a_segment_out_of_the_store(tmp_path: Path) -> None:
+    wrong, good = (
+        [replace(make_frame(i), segment=name) for i in range(count)] for name, count in (("wrong", 61), ("good", 3))
+    )
+    frames = [*map(exchange_sides, wrong), *good]
+    with pytest.raises(UserError, match=r"wider than long.*--allow class-sizes"):
+        write_store(tmp_path / "store", frames)
+    with pytest.warns(UserWarning, match="wider than long"):
+        write_store(tmp_path / "store", frames, allowed=["class-sizes"])
+    assert [bool(one.faults) for one in check_store(tmp_path / "store")] == [False, False]  # it remembers
+    with pytest.raises(UserError, match="'heading' is none of class-sizes, class-order"):
+        write_store(tmp_path / "store", frames, allowed=["heading"])
+
+
+def test_one_misplaced_frame_is_named() -> None:
+    wrong = all_boxes(2, 1, 5.0)
+    spoiled = objects(num_points=[60] * 5)(wrong(make_frame(613)))
+    passed, errors, warnings = check(spoiled if i == 613 else make_frame(i) for i in range(1000))
+    assert (passed, errors) == (1000, [])
+    (line,) = warnings
+    assert line.startswith("frame 613 (")
+    assert "none of its 5 boxes labelled with 20 points or more holds one" in line
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, is_error) in CASES.items() if is_error][::7])

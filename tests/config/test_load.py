@@ -148,3 +148,49 @@ def test_every_config_file_loads(path: Path) -> None:
 )
 def test_names_need_no_brackets(written: str, names: tuple[str, ...]) -> None:
     assert load_config(ROOT / "configs/quick.yaml", [f"data.train={written}"]).data.train == names
+
+
+# A file, overrides, where the mistake was made ("3" is a line of the file), and the text. Each mistake spans sections.
+SPANNING = [
+    ("model: {kind: pointpillars}\nregression: {weight_iou: 2.0}", [], "4", "regression: pointpillars has its own"),
+    ("regression: {weight_iou: 2.0}", ["model.kind=pointpillars"], "command line", "regression: pointpillars has its"),
+    ("model: {kind: rsn}", [], "3", "data.classes: rsn detects one class"),
+    ("data: {classes: [VEHICLE]}\nmodel: {kind: rsn}\npaste: {bank: x}", [], "5", "paste.objects: 3 numbers for 1"),
+    (
+        "decode: {nms_iou: [0.1, 0.2, 0.3]}",
+        ["data.classes=[VEHICLE]"],
+        "command line",
+        "decode.nms_iou: 3 numbers for 1",
+    ),
+    ("decode: {nms_iou: [0.1, 0.2]}", [], "3", "decode.nms_iou: 2 numbers for 3 classes"),
+    ("decode: {iou_weight: 0.5}", [], "3", "decode.iou_weight: needs model.iou_branch: true"),
+    ("decode: {iou_weight: 0.5}", ["model.iou_branch=false"], "command line", "decode.iou_weight: needs model.iou"),
+    ("model: {kind: pointpillars}\nevaluation: {test_time_flips: x}", [], "4", "evaluation.test_time_flips: the maps"),
+    (
+        "evaluation: {test_time_flips: x}",
+        ["model.kind=pointpillars"],
+        "command line",
+        "evaluation.test_time_flips: the",
+    ),
+    ("data: {classes: [CAR]}", [], "3", "data.classes: CAR is none of"),
+    (
+        "evaluation: {metrics: {iou_thresholds: {CAR: 0.7}}}",
+        ["data.classes=[TRUCK]"],
+        "command line",
+        "data.classes: TR",
+    ),
+    ("model: {kind: pointpillars, anchors: []}", [], "3", "model.anchors: none for VEHICLE of data.classes"),
+    ("train: {epochs: 3}\nmodel: {kind: pointpillars}\ndecode: {peaks: none}", [], "5", "decode.peaks = 'none': point"),
+]
+
+
+@pytest.mark.parametrize(("text", "overrides", "origin", "says"), SPANNING)
+def test_a_mistake_of_several_sections_names_where_it_was_made(
+    text: str, overrides: list[str], origin: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("\n\n" + text)
+    with pytest.raises(UserError) as caught:
+        load_config(file, overrides)
+    place = origin if origin == "command line" else f"{file}:{origin}"
+    assert str(caught.value).startswith(f"{place}: {says}")

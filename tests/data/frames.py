@@ -27,7 +27,7 @@ def make_frame(seed: int = 0, *, num_points: int = 500, num_objects: int = 7, se
         timestamp_us=1_550_083_467_346_370 + 100_000 * seed,
         segment=segment,
         calibrations=(_calibration(rng, 1, 64), _calibration(rng, 2, 0)),
-        no_label_zones=(rng.normal(0, 1e4, (5, 2)), rng.normal(0, 1e4, (3, 2))),
+        no_label_zones=(rng.normal(0, 1e2, (5, 2)), rng.normal(0, 1e2, (3, 2))),
         context={"time_of_day": "Day", "location": "location_sf", "weather": "sünny"},
     )
 
@@ -62,7 +62,7 @@ def make_objects(rng: np.random.Generator, num_objects: int) -> GroundTruth:
 
 def _calibration(rng: np.random.Generator, lidar: int, beams: int) -> LidarCalibration:
     inclination = np.sort(rng.uniform(-0.3, 0.05, beams))
-    return LidarCalibration(lidar, rng.normal(0, 1, (4, 4)), inclination, -0.3, float(rng.uniform(0, 0.1)))
+    return LidarCalibration(lidar, rigid(*rng.normal(0, 1, 6)), inclination, -0.3, float(rng.uniform(0, 0.1)))
 
 
 def assert_same_frame(a: Frame, b: Frame, *, points: bool = True) -> None:

@@ -112,6 +112,11 @@ def turn_to_camera(box: np.ndarray) -> np.ndarray:
     return np.column_stack([-box[:, 1], -box[:, 2], 4 * box[:, 0], box[:, 3:6], box[:, 6]])
 
 
+def climb(box: np.ndarray) -> np.ndarray:
+    """Boxes up a slope that hardly a street has, which a camera's axes would be as well."""
+    return np.column_stack([box[:, :2], box[:, 2] + 2.0 * box[:, 0], box[:, 3:]])
+
+
 def set_column(column: int | slice, factor: float, offset: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
     def change(box: np.ndarray) -> np.ndarray:
         changed = box.copy()
@@ -129,11 +134,12 @@ WRONG_ROWS: dict[str, tuple[Callable[[World], list[Detections]], int, str]] = {
     "NaN scores": (with_scores(lambda s: np.where(s > 0.85, np.nan, s)), 2, "not a number; drop such boxes"),
     "infinite scores": (with_scores(lambda s: np.where(s > 0.85, np.inf, s)), 2, "up to inf"),
     "degrees": (with_boxes(lambda b: np.column_stack([b[:, :6], np.degrees(b[:, 6])])), 2, "degrees? headings are rad"),
-    "world": (with_boxes(set_column(slice(0, 2), 1, 4.2e5)), 2, "coordinates of the world, or millimetres?"),
-    "millimetres": (with_boxes(set_column(slice(0, 6), 1000)), 2, "or millimetres? boxes are in metres"),
-    "sizes in mm": (with_boxes(set_column(slice(3, 6), 1000)), 2, "centimetres or millimetres? sizes are in metres"),
+    "world": (with_boxes(set_column(slice(0, 2), 1, 4.2e5)), 2, "coordinates of the world (UTM) or millimetres?"),
+    "millimetres": (with_boxes(set_column(slice(0, 6), 1000)), 2, "millimetres? sizes are metres"),
+    "sizes in mm": (with_boxes(set_column(slice(3, 6), 1000)), 2, "millimetres? sizes are metres"),
     "log sizes": (with_boxes(lambda b: np.column_stack([b[:, :3], -b[:, 3:6], b[:, 6]])), 2, "or logarithms?"),
-    "camera boxes": (with_boxes(turn_to_camera), 0, "boxes of a camera? they are in the vehicle frame"),
+    "camera boxes": (with_boxes(turn_to_camera), 2, "boxes of a camera? they are in the vehicle frame"),
+    "a steep street": (with_boxes(climb), 0, "boxes of a camera? they are in the vehicle frame"),
     "joined twice": (
         lambda w: [Detections.concatenate([rows, rows]) for rows in w.found],
         2,
@@ -146,6 +152,12 @@ WRONG_ROWS: dict[str, tuple[Callable[[World], list[Detections]], int, str]] = {
     ),
     "classes in another order": (
         lambda w: [replace(rows, label=np.array([1, 0, 2, 3])[rows.label]) for rows in w.found],
+        2,
+        "objects of other classes: VEHICLE on PEDESTRIAN, PEDESTRIAN on VEHICLE: are the classes in another order? "
+        "(meant? --allow class-order)",
+    ),
+    "vehicles called pedestrians": (
+        lambda w: [replace(rows, label=np.array([1, 1, 2, 3])[rows.label])[rows.label == 0] for rows in w.found],
         0,
         "of 24 predictions of PEDESTRIAN that lie on an object, 24 lie on a VEHICLE: are the classes in another order?",
     ),
@@ -408,6 +420,46 @@ def test_waymos_files_are_checked_alike(world: World, tmp_path: Path, capsys: py
     path.write_bytes(2 * path.read_bytes())  # joined twice
     code, _, err = call(capsys, "evaluate", path, world.folder / "labels.bin", "--frames", "union")
     assert (code, "30 of 60 boxes are there twice" in err) == (2, True)
+
+
+# Rows of the arrays that are left out -> more words, exit code, what must be said.
+LACKING: dict[str, tuple[dict[str, slice], list[str], int, str]] = {
+    "predictions of two frames": ({"pd": slice(10, None)}, [], 2, "2 of 8 frames of labels have no predictions (the f"),
+    "labels of three frames": (
+        {"gt": slice(0, 25)},
+        [],
+        2,
+        "3 of 8 frames of predictions have no labels (the first is",
+    ),
+    "meant": ({"pd": slice(10, None)}, ["--frames", "predictions"], 0, "--frames predictions"),
+    "as empty ones": ({"pd": slice(10, None)}, ["--frames", "union"], 0, "--frames union"),
+    "nothing": ({}, [], 0, ""),
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_arrays_whose_sides_have_other_frames(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    left, words, code, expected = LACKING[name]
+    truths = [one.ground_truth for one in world.frames]
+    frame = np.repeat(np.arange(NUM_FRAMES), 5)
+    box, kind = np.concatenate([one.box for one in truths]), np.concatenate([one.label for one in truths]) + 1
+    arrays = {"pd_frame": frame, "pd_box": box, "pd_type": kind, "pd_score": np.linspace(0.1, 0.9, len(box))}
+    arrays |= {"gt_frame": frame, "gt_box": box, "gt_type": kind, "gt_num_points": np.where(frame == 1, 0, 9)}
+    kept = {key: values[left.get(key[:2], slice(None))] for key, values in arrays.items()}
+    np.savez(tmp_path / "both.npz", **kept)
+    got, _, err = call(capsys, "evaluate", tmp_path / "both.npz", *words)
+    assert (got, expected in err, bool(err)) == (code, True, bool(expected)), err
+
+
+def test_errors_that_are_meant(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, kind in (("camera boxes", "z-axis"), ("classes in another order", "class-order")):
+        path = write(world, tmp_path / "meant.parquet", WRONG_ROWS[name][0](world))
+        code, _, err = call(capsys, "evaluate", path, world.folder / "labels.bin")
+        assert (code, f"--allow {kind}" in err) == (2, True)
+        code, _, err = call(capsys, "evaluate", path, world.folder / "labels.bin", "--allow", kind)
+        assert (code, "warning: " in err) == (0, True), err
 
 
 @pytest.mark.parametrize("name", ["per cent", "logits", "NaN scores"])

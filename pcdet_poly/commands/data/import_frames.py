@@ -20,6 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.options import (
+    add_allow,
     add_on_error,
     add_plugin,
     add_precision,
@@ -72,7 +73,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--format",
         choices=("npz", "kitti", "nuscenes", "argoverse2", "openpcdet"),
         default="npz",
-        help="what FOLDER holds (default: npz)",
+        metavar="NAME",
+        help="npz, kitti, nuscenes, argoverse2 or openpcdet (default: npz)",
     )
     parser.add_argument(
         "--timestamp-unit",
@@ -82,6 +84,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add_on_error(parser)
     add_replace(parser)
+    add_allow(parser)
     parser.add_argument(
         "--reader",
         metavar="NAME",
@@ -101,7 +104,12 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.data.convert.from_reader import convert_with_reader
 
     folder, output = options.folder, options.output
-    work = {"precision": options.precision, "workers": options.workers, "on_error": options.on_error}
+    work = {
+        "precision": options.precision,
+        "workers": options.workers,
+        "on_error": options.on_error,
+        "allowed": options.allow,
+    }
     if options.reader != "npz":
         _refuse_with_reader(options)
         summary = convert_with_reader([str(folder)], output, options.reader, replace=options.replace, **work)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 from pcdet_poly.commands.options import (
+    add_allow,
     add_on_error,
     add_precision,
     add_replace,
@@ -49,6 +50,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     add_on_error(parser)
     add_replace(parser)
+    add_allow(parser)
     parser.add_argument(
         "--json", metavar="FILE", type=parse_local_path, help="write the numbers of the summary there, too"
     )
@@ -71,6 +73,7 @@ def run(options: argparse.Namespace) -> None:
         executor=options.executor,
         ray_address=options.ray_address,
         replace=options.replace,
+        allowed=options.allow,
     )
     print_conversion(summary, options.output)
     if options.json:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import get_args
 
 from pcdet_poly.commands.options import (
+    add_allow,
     add_figure_formats,
     add_plugin,
     parse_local_path,
@@ -60,7 +61,9 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--frames",
         choices=get_args(FrameChoice),
-        help="which frames count where the two sides have others: union takes a frame that a side lacks as empty there",
+        metavar="WHICH",
+        help="union, predictions or labels: which frames count where the sides have others; union takes a frame that a "
+        "side lacks as empty there",
     )
     parser.add_argument(
         "--breakdowns",
@@ -98,6 +101,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=parse_path_or_url,
         help="interpreter with Waymo's package: compare with its op",
     )
+    add_allow(parser)
     add_plugin(parser)
 
 

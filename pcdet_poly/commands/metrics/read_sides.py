@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pcdet_poly.evaluation.checks.frames import join_checked
 from pcdet_poly.evaluation.checks.placement import find_confused_classes
 from pcdet_poly.evaluation.checks.rows import check_scores, check_side
 from pcdet_poly.evaluation.files.any_file import PredictionsFile, check_exists, read_labels, read_predictions_file
-from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
+from pcdet_poly.evaluation.files.flat_arrays import read_flat_sides
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.evaluation.tabulate import number_types, tabulate_objects
 from pcdet_poly.evaluation.zones import find_boxes_in_zones
@@ -102,14 +102,15 @@ def _describe_settings(cfg: EvaluationConfig, own: EvaluatedSet) -> str:
 def _read_arrays(options: argparse.Namespace) -> EvaluatedSet:
     if options.against:
         raise UserError("--against: compare files of predictions; one .npz holds its own labels")
-    boxes, place = read_flat_arrays(options.predictions), str(options.predictions)
-    check_scores(boxes.predictions.score, place)
-    _warn(check_side(EvaluationSide(boxes.predictions, boxes.frames), f"{place}: predictions"))
-    _warn(check_side(EvaluationSide(boxes.objects, boxes.frames), f"{place}: labels"))
-    for name, frame in (("predictions", boxes.predictions.frame), ("labels", boxes.objects.frame)):
-        if lacking := boxes.num_frames - len(np.unique(frame)):
-            _warn([f"{place}: {lacking} of {boxes.num_frames} frames have no {name}"])
-    _warn(find_confused_classes(boxes, WAYMO_CLASSES))
+    predictions, labels = read_flat_sides(options.predictions)
+    place = str(options.predictions)
+    check_scores(predictions.rows.score, place)
+    _warn(check_side(predictions, f"{place}: predictions", options.allow))
+    _warn(check_side(labels, f"{place}: labels", options.allow))
+    boxes, note = join_checked(predictions, labels, place=place, choice=options.frames)
+    if note:
+        _say(note)
+    _warn(_find_confused(options.predictions, boxes, WAYMO_CLASSES, options))
     return EvaluatedSet(boxes)
 
 
@@ -118,9 +119,9 @@ def _read_all_labels(options: argparse.Namespace, types: tuple[str, ...]) -> _La
     given = options.labels
     if not given:
         config = load_config(options.predictions / "config.yaml")
-        return _read_store_labels(config.data.val, types, every=config.data.val_every)
+        return _read_store_labels(config.data.val, types, every=config.data.val_every, allowed=options.allow)
     if all(path.is_dir() for path in given):
-        return _read_store_labels(list(map(str, given)), types)
+        return _read_store_labels(list(map(str, given)), types, allowed=options.allow)
     if len(given) > 1:
         raise UserError(f"{given[1]}: one file of labels, or several folders of stores, please")
     if types != WAYMO_CLASSES:
@@ -128,11 +129,13 @@ def _read_all_labels(options: argparse.Namespace, types: tuple[str, ...]) -> _La
             f"{given[0]}: a .bin knows Waymo's classes alone, and these are {', '.join(types)}; name a store"
         )
     side = read_labels(given[0], camera_only=options.camera_only)
-    _warn(check_side(side, str(given[0])))
+    _warn(check_side(side, str(given[0]), options.allow))
     return _Labels(side, str(given[0]), types)
 
 
-def _read_store_labels(folders: Sequence[str], types: tuple[str, ...], every: int = 1) -> _Labels:
+def _read_store_labels(
+    folders: Sequence[str], types: tuple[str, ...], *, every: int = 1, allowed: Collection[str]
+) -> _Labels:
     """Read the labels of every n-th frame of the concatenated stores; classes are joined by name."""
     place = ", ".join(folders)
     stores = [Store(folder) for folder in folders]
@@ -149,7 +152,7 @@ def _read_store_labels(folders: Sequence[str], types: tuple[str, ...], every: in
         zones |= {one.frame_id: move_zones_to_vehicle(one) for one in frames if one.no_label_zones}
         num_before += len(store)
     side = EvaluationSide(Objects.concatenate(rows), tuple(ids))
-    _warn(check_side(side, place))
+    _warn(check_side(side, place, allowed))
     return _Labels(side, place, types, zones, tuple(map(fingerprint_store, folders)))
 
 
@@ -173,7 +176,7 @@ def _check_comparable(options: argparse.Namespace, own: PredictionsFile, other: 
 
 def _join_sides(path: Path, file: PredictionsFile, labels: _Labels, options: argparse.Namespace) -> EvaluatedSet:
     check_scores(file.side.rows.score, str(path))
-    _warn(check_side(file.side, str(path)))
+    _warn(check_side(file.side, str(path), options.allow))
     made_of = {store.fingerprint for store in file.provenance.stores}
     if made_of and labels.fingerprints and made_of.isdisjoint(labels.fingerprints):
         names = ", ".join(store.folder for store in file.provenance.stores)
@@ -188,8 +191,17 @@ def _join_sides(path: Path, file: PredictionsFile, labels: _Labels, options: arg
         _say(note)
     if not file.has_zones and labels.zones:
         boxes = replace(boxes, predictions=_mark_zones(boxes, labels.zones))
-    _warn(f"{path}: {line}" for line in find_confused_classes(boxes, labels.types))
+    _warn(_find_confused(path, boxes, labels.types, options))
     return EvaluatedSet(boxes, file.class_names, file.provenance)
+
+
+def _find_confused(
+    path: Path, boxes: EvaluationSet, types: tuple[str, ...], options: argparse.Namespace
+) -> Iterator[str]:
+    try:
+        yield from (f"{path}: {line}" for line in find_confused_classes(boxes, types, options.allow))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _mark_zones(boxes: EvaluationSet, zones: dict[str, tuple[np.ndarray, ...]]) -> Predictions:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from pcdet_poly.checks.counts import CountComparison
-from pcdet_poly.checks.findings import Tally
+from pcdet_poly.checks.findings import Tally, list_errors
 from pcdet_poly.checks.sequence import SequenceCheck
 from pcdet_poly.data.check.histograms import Histograms
-from pcdet_poly.data.store.checked_frames import compare_counts, find_all_faults
+from pcdet_poly.data.store.checked_frames import SegmentTotals, find_all_faults
 from pcdet_poly.data.store.frame_store import read_checked_directory
 from pcdet_poly.data.store.manifest import SegmentEntry, read_manifest
 from pcdet_poly.data.store.segment_file import read_frame
@@ -24,13 +23,13 @@ class Contents:
     """What the frames of a store or a segment hold."""
 
     tally: Tally = field(default_factory=Tally)  # what may be meant
-    counts: CountComparison = field(default_factory=CountComparison)
+    totals: SegmentTotals = field(default_factory=SegmentTotals)
     histograms: Histograms = field(default_factory=Histograms)
 
     def merge(self, other: Contents) -> None:
         """Add what another one holds."""
         self.tally.merge(other.tally)
-        self.counts.merge(other.counts)
+        self.totals.merge(other.totals)
         self.histograms.merge(other.histograms)
 
 
@@ -46,9 +45,10 @@ class SegmentCheck:
 def check_store(folder: str | AnyPath, *, workers: int = 1) -> list[SegmentCheck]:
     """Read and check every frame of the store in `folder`."""
     folder = parse_path(folder)
-    entries = read_manifest(folder).segments
+    manifest = read_manifest(folder)
+    entries, allowed = manifest.segments, tuple(manifest.settings.get("allowed", "").split())
     total = sum(entry.num_frames for entry in entries)
-    check = partial(_check_segment, folder=folder)
+    check = partial(_check_segment, folder=folder, allowed=allowed)
     checks = [checked for _, checked in run_jobs(check, entries, workers=workers, title="checking", total=total)]
     return sorted(checks, key=lambda checked: checked.entry.segment)
 
@@ -58,17 +58,20 @@ def join_contents(checks: list[SegmentCheck]) -> Contents:
     joined = Contents()
     for checked in checks:
         joined.merge(checked.contents)
-    for finding in joined.counts.find_faults():
+    for finding in joined.totals.find_faults():
         joined.tally.add(finding, "all segments")
     return joined
 
 
-def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: AnyPath) -> SegmentCheck:
+def _check_segment(entry: SegmentEntry, advance: Advance, *, folder: AnyPath, allowed: Collection[str]) -> SegmentCheck:
     contents = Contents()
-    return SegmentCheck(entry, tuple(_find_segment_faults(entry, advance, folder, contents)), contents)
+    faults = tuple(_find_segment_faults(entry, advance, folder, contents, allowed))
+    return SegmentCheck(entry, faults, contents)
 
 
-def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath, contents: Contents) -> Iterator[str]:
+def _find_segment_faults(
+    entry: SegmentEntry, advance: Advance, folder: AnyPath, contents: Contents, allowed: Collection[str]
+) -> Iterator[str]:
     """Yield what is wrong with a segment; what its frames hold goes into `contents`."""
     try:
         directory = read_checked_directory(folder, entry)
@@ -87,12 +90,12 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath,
         num_points += len(frame.points)
         num_objects += len(frame.ground_truth)
         place = f"{directory.path}: frame {i} ({frame.frame_id})"
-        for finding in find_all_faults(frame, sequence):
+        for finding in (one.soften(allowed) for one in find_all_faults(frame, sequence)):
             if finding.is_error:
                 yield f"{place}: {finding.text}"
             else:
                 contents.tally.add(finding, place)
-        compare_counts(frame, contents.counts)
+        contents.totals.add(frame)
         contents.histograms.add(frame)
         if frame.frame_id != f"{entry.segment}/{entry.timestamps_us[i]}":
             yield f"{directory.path}: frame {i} is {frame.frame_id}, the manifest says {entry.timestamps_us[i]}"
@@ -101,3 +104,5 @@ def _find_segment_faults(entry: SegmentEntry, advance: Advance, folder: AnyPath,
             f"{directory.path}: {num_points} points and {num_objects} objects could be read, "
             f"{entry.num_points} and {sum(entry.num_objects.values())} are in the manifest"
         )
+    for text in list_errors(one.soften(allowed) for one in contents.totals.find_faults()):
+        yield f"{directory.path}: {text}"

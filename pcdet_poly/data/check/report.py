@@ -94,7 +94,7 @@ def _list_rows(checks: Sequence[SegmentCheck]) -> Iterator[tuple[str, ...]]:
 
 def _describe_checks(contents: Contents) -> Iterator[str]:
     """Say how labels and points fit together."""
-    counts = contents.counts
+    counts = contents.totals.counts
     if counts.objects:
         yield (
             f"points were counted in {counts.objects} boxes: {counts.counted_some} hold some; {counts.lost} of "

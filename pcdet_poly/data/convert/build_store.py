@@ -8,18 +8,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Literal, assert_never
 
-from pcdet_poly.checks.findings import Tally
+from pcdet_poly.checks.findings import Tally, check_allowed
 from pcdet_poly.data.convert.ray_jobs import run_ray_jobs
 from pcdet_poly.data.convert.source_changes import check_sources, describe_changes, drop_replaced
 from pcdet_poly.data.store.arrow_points import Precision, encode_points
-from pcdet_poly.data.store.checked_frames import check_frames
+from pcdet_poly.data.store.checked_frames import SegmentError, check_frames
 from pcdet_poly.data.store.frame_store import read_checked_directory, write_segment
 from pcdet_poly.data.store.manifest import MANIFEST, Manifest, SegmentEntry, read_manifest, write_manifest
 from pcdet_poly.data.store.source_fingerprint import THREADS, Source
@@ -74,6 +74,7 @@ def build_store(
     executor: Executor = "local",
     ray_address: str | None = None,
     replace: bool = False,
+    allowed: Collection[str] = (),
 ) -> ConversionSummary:
     """Convert every source that `folder` does not hold yet.
 
@@ -91,6 +92,7 @@ def build_store(
         executor: local processes, or Ray.
         ray_address: of a running Ray cluster; None starts one here.
         replace: put other data of a name that the store has in place of the old, which is an error otherwise.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant; the store remembers them.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -101,6 +103,8 @@ def build_store(
     """
     start = time.perf_counter()
     folder = parse_path(folder)
+    check_allowed(allowed)
+    settings = {**settings, "allowed": " ".join(sorted(allowed))} if allowed else settings
     converted: list[SegmentEntry] = []
     with lock_folder(folder), explain_stop(lambda: _describe_stop(folder, converted)):
         manifest = _open_manifest(folder, {"precision": precision, **settings})
@@ -108,7 +112,9 @@ def build_store(
         todo = [source for source, is_done in zip(sources, done, strict=True) if not is_done]
         manifest, changes = _admit_sources(folder, manifest, sources, todo, replace)
         _check_space(folder, todo, read, precision)
-        convert = partial(_convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error)
+        convert = partial(
+            _convert_and_time, folder=folder, read=read, precision=precision, on_error=on_error, allowed=allowed
+        )
         cpu_s: Counter[str] = Counter()
         tally = Tally()
         for source, result in _run_conversions(convert, todo, workers, executor, ray_address):
@@ -172,13 +178,20 @@ def _get_num_bytes(source: Source) -> int:
 
 
 def _convert_and_time(
-    source: Source, advance: Advance, *, folder: AnyPath, read: FrameReader, precision: Precision, on_error: OnError
+    source: Source,
+    advance: Advance,
+    *,
+    folder: AnyPath,
+    read: FrameReader,
+    precision: Precision,
+    on_error: OnError,
+    allowed: Collection[str],
 ) -> _SourceResult:
     """Convert one source, and measure the CPU time of each stage."""
     keep_freed_memory()
     tally = Tally()
     with measure_stages() as cpu_s:
-        entry = _convert_source(source, advance, folder, read, precision, on_error, tally)
+        entry = _convert_source(source, advance, folder, read, precision, on_error, tally, allowed)
     return _SourceResult(entry, dict(cpu_s), tally)
 
 
@@ -190,6 +203,7 @@ def _convert_source(
     precision: Precision,
     on_error: OnError,
     tally: Tally,
+    allowed: Collection[str],
 ) -> SegmentEntry | str:
     """Write one segment's file; return its manifest entry, or the reason why there is none."""
     skipped: list[str] = []
@@ -200,13 +214,17 @@ def _convert_source(
         skipped.append(str(error))
 
     read_frames = read(source.path, advance, report_error)
-    frames = check_frames(read_frames, report_error, tally, where=f"{source.path}: ")
-    first = next(frames, None)
-    if first is None:
-        if not skipped:
-            report_error(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
-        return "; ".join(skipped)
-    return write_segment(folder, chain([first], frames), source, precision=precision, skipped=skipped)
+    frames = check_frames(read_frames, report_error, tally, where=f"{source.path}: ", allowed=allowed)
+    try:
+        first = next(frames, None)
+        if first is None:
+            if not skipped:
+                report_error(UserError(f"{source.path}: no frame in it; leave it out or fetch it again"))
+            return "; ".join(skipped)
+        return write_segment(folder, chain([first], frames), source, precision=precision, skipped=skipped)
+    except SegmentError as error:
+        report_error(error)
+        return str(error)
 
 
 def _open_manifest(folder: AnyPath, settings: Mapping[str, str]) -> Manifest:
@@ -246,7 +264,10 @@ def _check_space(folder: AnyPath, sources: Sequence[Source], read: FrameReader, 
     frame = next(read(sources[0].path, read_bytes.append, lambda error: None), None)
     if frame is None or not sum(read_bytes):
         return
-    ratio = len(encode_points(frame.points, frame.columns, precision)) / sum(read_bytes)
+    try:
+        ratio = len(encode_points(frame.points, frame.columns, precision)) / sum(read_bytes)
+    except UserError:
+        return  # what is wrong with the frame is said, with its name, when its turn comes
     needed = int(ratio * sum(source.num_bytes for source in sources))
     free = shutil.disk_usage(folder).free
     if needed > free:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ def import_npz(
     on_error: OnError = "stop",
     workers: int = 1,
     replace: bool = False,
+    allowed: Collection[str] = (),
 ) -> ConversionSummary:
     """Import `folder`, and each of its folders that holds .npz files, as one segment each.
 
@@ -52,6 +53,7 @@ def import_npz(
         on_error: stop at a file that cannot be read, or leave it out and name it.
         workers: processes.
         replace: put other data of a name that the store has in place of the old.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -69,6 +71,7 @@ def import_npz(
         on_error=on_error,
         workers=workers,
         replace=replace,
+        allowed=allowed,
     )
 
 

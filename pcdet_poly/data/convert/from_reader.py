@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 from pcdet_poly.config.kind_tables import READERS
@@ -25,6 +25,7 @@ def convert_with_reader(
     on_error: OnError = "stop",
     workers: int = 1,
     replace: bool = False,
+    allowed: Collection[str] = (),
 ) -> ConversionSummary:
     """Convert what `inputs` name into the store `output`.
 
@@ -36,6 +37,7 @@ def convert_with_reader(
         on_error: whether a frame that the reader reports as unreadable stops the conversion or is left out.
         workers: processes that share the segments.
         replace: put other data of a name that the store has in place of the old.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
 
     Raises:
         UserError: where there is no such reader or input, or the reader gives something else than Frames.
@@ -60,6 +62,7 @@ def convert_with_reader(
         on_error=on_error,
         workers=workers,
         replace=replace,
+        allowed=allowed,
     )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from pcdet_poly.data.convert.build_store import ConversionSummary, Executor, OnError, ReportError, build_store
 from pcdet_poly.data.convert.from_waymo_v2 import describe_source_v2, get_lidar_file, read_segment_v2
+from pcdet_poly.data.convert.lidar_presence import LidarPresence
 from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import THREADS, Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
@@ -35,6 +36,7 @@ def convert_waymo(
     executor: Executor = "local",
     ray_address: str | None = None,
     replace: bool = False,
+    allowed: Collection[str] = (),
 ) -> ConversionSummary:
     """Convert Waymo files into a store.
 
@@ -48,6 +50,7 @@ def convert_waymo(
         executor: local processes, or Ray; see `run_ray_jobs`.
         ray_address: of a running Ray cluster; None starts one here.
         replace: put other data of a name that the store has in place of the old.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -66,6 +69,7 @@ def convert_waymo(
         executor=executor,
         ray_address=ray_address,
         replace=replace,
+        allowed=allowed,
     )
 
 
@@ -140,7 +144,7 @@ def read_waymo(
 def read_tfrecord(
     path: AnyPath, advance: Advance, report_error: ReportError, *, returns: Collection[int]
 ) -> Iterator[Frame]:
-    """Yield the frames of a TFRecord file; print one line on stderr if any has no LiDAR data.
+    """Yield the frames of a TFRecord file; print a line on stderr if any has no LiDAR data, or some lack a LiDAR.
 
     Args:
         path: the file.
@@ -148,7 +152,7 @@ def read_tfrecord(
         report_error: called with a `UserError` for each record that cannot be read.
         returns: LiDAR returns to keep: 1, 2 or both.
     """
-    warned = False
+    warned, presence = False, LidarPresence()
     try:
         for number, record in read_numbered_records(path, on_damage=report_error):
             advance(len(record) + _RECORD_OVERHEAD_BYTES)
@@ -159,8 +163,10 @@ def read_tfrecord(
                 report_error(UserError(f"{path}: record {number}: {error}"))
                 continue
             yield frame
+            presence.look_at(scan, f"{path}: record {number}")
             if not warned and not scan.has_images:
                 warned = True
                 print(f"warning: {path}: record {number} has no LiDAR data: 0 points in its frame", file=sys.stderr)
     except UserError as error:
         report_error(error)  # nothing after this place can be read
+    presence.print_differences()

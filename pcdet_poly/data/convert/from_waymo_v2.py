@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Iterator
 
 from pcdet_poly.data.convert.build_store import ReportError
+from pcdet_poly.data.convert.lidar_presence import LidarPresence
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source
 from pcdet_poly.errors import UserError
 from pcdet_poly.paths import AnyPath
@@ -31,7 +32,7 @@ def describe_source_v2(path: AnyPath) -> Source:
 def read_segment_v2(
     path: AnyPath, advance: Advance, report_error: ReportError, *, returns: Collection[int]
 ) -> Iterator[Frame]:
-    """Yield the frames of a segment by time; print one line on stderr if any has no LiDAR data.
+    """Yield the frames of a segment by time; print a line on stderr if any has no LiDAR data, or some lack a LiDAR.
 
     Args:
         path: the segment's lidar file.
@@ -44,15 +45,19 @@ def read_segment_v2(
     except UserError as error:
         report_error(error)
         return
+    presence = LidarPresence()
     warned, num_bytes, num_frames = False, describe_source_v2(path).num_bytes, len(segment.timestamps_us)
     for number, timestamp_us in enumerate(segment.timestamps_us):
         advance((number + 1) * num_bytes // num_frames - number * num_bytes // num_frames)
         try:
             scan = segment.read_scan(timestamp_us)
+            frame = convert_scan(scan, returns=returns)
         except UserError as error:
             report_error(error)
             continue
-        yield convert_scan(scan, returns=returns)
+        yield frame
+        presence.look_at(scan, f"{path}: frame {timestamp_us}")
         if not warned and not scan.has_images:
             warned = True
             print(f"warning: {path}: frame {timestamp_us} has no LiDAR data: 0 points in it", file=sys.stderr)
+    presence.print_differences()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
-from pcdet_poly.checks.counts import CountComparison
+import numpy as np
+
+from pcdet_poly.checks.class_sizes import ClassSizes
+from pcdet_poly.checks.counts import CountComparison, find_misplaced_frame
 from pcdet_poly.checks.findings import Finding, Tally, list_errors
 from pcdet_poly.checks.frame import find_frame_faults
 from pcdet_poly.checks.sequence import SequenceCheck
@@ -13,11 +17,44 @@ from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame
 
-COUNT_EVERY = 10  # points are counted in the boxes of every so manieth frame: counting takes longer than all else
+COUNT_EVERY = 10  # all points are counted in the boxes of every so manieth frame: that takes longer than all else
+_SAMPLE_EVERY = 4  # and every so manieth point in those of the others
+
+
+class SegmentError(UserError):
+    """What is wrong with a segment as a whole, so that none of its frames may be kept."""
+
+
+@dataclass
+class SegmentTotals:
+    """What only the frames of a segment together tell."""
+
+    counts: CountComparison = field(default_factory=CountComparison)
+    sizes: ClassSizes = field(default_factory=ClassSizes)
+
+    def add(self, frame: Frame) -> None:
+        """Take in one frame."""
+        compare_counts(frame, self.counts)
+        self.sizes.add(frame)
+
+    def merge(self, other: SegmentTotals) -> None:
+        """Add what another one took in."""
+        self.counts.merge(other.counts)
+        self.sizes.merge(other.sizes)
+
+    def find_faults(self) -> Iterator[Finding]:
+        """Yield what is wrong with the segment, or may be."""
+        yield from self.counts.find_faults()
+        yield from self.sizes.find_faults()
 
 
 def check_frames(
-    frames: Iterable[Frame], report_error: Callable[[UserError], None], tally: Tally, *, where: str = ""
+    frames: Iterable[Frame],
+    report_error: Callable[[UserError], None],
+    tally: Tally,
+    *,
+    where: str = "",
+    allowed: Collection[str] = (),
 ) -> Iterator[Frame]:
     """Yield the frames of one segment with which no number would be wrong.
 
@@ -26,23 +63,31 @@ def check_frames(
         report_error: called with a `UserError` for each other frame; where it returns, the frame is left out.
         tally: counts what may be meant, until the last frame has passed.
         where: what stands in front of the frame's number in messages, such as the source's path.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
+
+    Raises:
+        SegmentError: after the last frame, where all of them together cannot be meant.
     """
-    sequence, counts = SequenceCheck(), CountComparison()
+    sequence, totals = SequenceCheck(), SegmentTotals()
     place = where
     for number, frame in enumerate(frames):
         place = f"{where}frame {number} ({frame.frame_id})"
         with time_stage("check"):
-            found = find_all_faults(frame, sequence)
-            if not list_errors(found) and number % COUNT_EVERY == 0:
-                compare_counts(frame, counts)
-        if errors := list_errors(found):
+            found = [finding.soften(allowed) for finding in find_all_faults(frame, sequence)]
+            if not (errors := list_errors(found)):
+                found += _look_into_boxes(frame, totals, all_points=number % COUNT_EVERY == 0)
+        if errors:
             report_error(UserError(f"{place}: {'; '.join(errors)}"))
             continue
         for finding in found:
             tally.add(finding, place)
         yield frame
-    for finding in counts.find_faults():
-        tally.add(finding, f"{place.partition(' (')[0]} and others")
+    place = f"{place.partition(' (')[0]} and others"
+    found = [finding.soften(allowed) for finding in totals.find_faults()]
+    if errors := list_errors(found):
+        raise SegmentError(f"{place}: {'; '.join(errors)}")
+    for finding in found:
+        tally.add(finding, place)
 
 
 def find_all_faults(frame: Frame, sequence: SequenceCheck) -> list[Finding]:
@@ -53,5 +98,23 @@ def find_all_faults(frame: Frame, sequence: SequenceCheck) -> list[Finding]:
 
 def compare_counts(frame: Frame, counts: CountComparison) -> None:
     """Count the points in a frame's boxes and take them into `counts`; a frame without points says nothing."""
-    if len(frame.points) and len(frame.ground_truth):
-        counts.add(frame.ground_truth, count_points(frame.points, frame.ground_truth.box))
+    objects = frame.ground_truth
+    if len(frame.points) and len(objects):
+        raised = objects.box.copy()
+        raised[:, 2] += objects.box[:, 5] / 2
+        both = count_points(frame.points, np.concatenate([objects.box, raised]))
+        counts.add(objects, both[: len(objects)], both[len(objects) :])
+
+
+def _look_into_boxes(frame: Frame, totals: SegmentTotals, *, all_points: bool) -> list[Finding]:
+    """Take a frame into the totals with all its points, or say whether its boxes hold any of a part of them."""
+    if all_points:
+        totals.add(frame)
+        return []
+    totals.sizes.add(frame)
+    if not len(frame.ground_truth):
+        return []
+    sample = np.ascontiguousarray(frame.points[::_SAMPLE_EVERY])
+    counted = count_points(sample, frame.ground_truth.box)
+    finding = find_misplaced_frame(frame.ground_truth, counted, _SAMPLE_EVERY)
+    return [finding] if finding else []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate, chain, groupby
 from pathlib import Path
 
 import numpy as np
 
-from pcdet_poly.checks.findings import Tally
+from pcdet_poly.checks.findings import Tally, check_allowed
 from pcdet_poly.data.store.arrow_points import PRECISIONS, Precision
 from pcdet_poly.data.store.checked_frames import check_frames
 from pcdet_poly.data.store.manifest import Manifest, SegmentEntry, read_manifest, write_manifest
@@ -167,7 +167,13 @@ def write_segment(
     )
 
 
-def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Precision = "compact") -> Store:
+def write_store(
+    folder: str | AnyPath,
+    frames: Iterable[Frame],
+    *,
+    precision: Precision = "compact",
+    allowed: Collection[str] = (),
+) -> Store:
     """Write a new store in one go; convert/build_store.py is for data whose conversion may be interrupted.
 
     What may be meant, such as a gap of an hour between two frames, is one warning with a count.
@@ -176,6 +182,7 @@ def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Pr
         folder: folder of the store, made if missing; a URL is allowed.
         frames: all frames; those of one segment follow each other.
         precision: how points are stored, see arrow_points.py.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant; the store remembers them.
 
     Returns:
         The store, opened.
@@ -184,12 +191,14 @@ def write_store(folder: str | AnyPath, frames: Iterable[Frame], *, precision: Pr
         UserError: if a segment comes twice, or a frame cannot be stored or holds what cannot be meant.
     """
     folder = parse_path(folder)
-    manifest, tally = Manifest({"precision": precision}), Tally()
+    check_allowed(allowed)
+    remembered = {"allowed": " ".join(sorted(allowed))} if allowed else {}
+    manifest, tally = Manifest({"precision": precision, **remembered}), Tally()
     for segment, group in groupby(frames, key=lambda frame: frame.segment):
         if any(entry.segment == segment for entry in manifest.segments):
             raise UserError(f"{folder}: segment {segment} was given twice; give all its frames in a row")
         source = Source(Path(segment_file_name(segment)), num_bytes=0, fingerprint=0)
-        checked = check_frames(group, _raise_error, tally)
+        checked = check_frames(group, _raise_error, tally, allowed=allowed)
         manifest = manifest.with_segment(write_segment(folder, checked, source, precision=precision))
     write_manifest(folder, manifest)
     for line in tally.describe():

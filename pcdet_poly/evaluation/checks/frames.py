@@ -63,7 +63,7 @@ def join_checked(
     if choice is None:
         raise UserError(
             f"{text}; say which count: --frames predictions, --frames labels, or --frames union, which takes a frame "
-            "that a side lacks as empty there (a .bin does not name frames without boxes)"
+            "that a side lacks as empty there (a .bin and an .npz do not name frames without boxes)"
         )
     if choice == "predictions":
         labels = _keep_frames(labels, set(predictions.frames))

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from pcdet_poly.checks.findings import Finding
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import EvaluationSet
 
 _NEAR_M = 1.0  # centres nearer than this are of one object
 _FRAMES = 200  # that are looked at
 _ENOUGH = 20  # pairs from which on shares say something
+_SOME = 5  # pairs of each class from which on an exchange is sure
 
 
-def find_confused_classes(boxes: EvaluationSet, type_names: Sequence[str]) -> Iterator[str]:
+def find_confused_classes(
+    boxes: EvaluationSet, type_names: Sequence[str], allowed: Collection[str] = ()
+) -> Iterator[str]:
     """Yield a line for each class whose predictions lie on objects of another class, and hardly any on its own.
 
     Args:
         boxes: both sides.
         type_names: names of the types from 1 on.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
+
+    Raises:
+        UserError: where classes are exchanged: what is called A lies on Bs alone, and what is called B on As.
     """
     nearest = count_nearest_types(boxes, len(type_names) + 1)  # (prediction's type, object's type)
+    if exchanged := _find_exchange(nearest):
+        pairs = ", ".join(f"{type_names[a - 1]} on {type_names[b - 1]}" for a, b in exchanged.items())
+        text = f"predictions lie on objects of other classes: {pairs}: are the classes in another order?"
+        if Finding("class-order", text).soften(allowed).is_error:
+            raise UserError(Finding("class-order", text).soften(allowed).text)
     for kind, name in enumerate(type_names, 1):
         row = nearest[kind]
         other = int(row.argmax())
@@ -30,6 +44,21 @@ def find_confused_classes(boxes: EvaluationSet, type_names: Sequence[str]) -> It
                 f"of {row.sum()} predictions of {name} that lie on an object, {row[other]} lie on a "
                 f"{type_names[other - 1]}: are the classes in another order?"
             )
+
+
+def _find_exchange(nearest: np.ndarray) -> dict[int, int]:
+    """Return types (prediction's -> object's) that were exchanged among each other; none where that is not sure.
+
+    Args:
+        nearest: (T, T) pairs by the prediction's type and the object's.
+    """
+    leads = {
+        kind: int(row.argmax())
+        for kind, row in enumerate(nearest)
+        if row.sum() >= _SOME and row.max() >= 0.8 * row.sum() and row[kind] <= 0.05 * row.sum() and row.argmax() > 0
+    }
+    is_cycle = bool(leads) and set(leads) == set(leads.values())
+    return leads if is_cycle and nearest[list(leads)].sum() >= _ENOUGH else {}
 
 
 def count_nearest_types(boxes: EvaluationSet, num_types: int) -> np.ndarray:

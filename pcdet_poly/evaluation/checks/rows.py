@@ -6,51 +6,16 @@ that has hardly learned, and are counted in a line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from pcdet_poly.checks.boxes import MAX_DISTANCE_M, MAX_HEADING_RAD, MAX_SIZE_M
+from pcdet_poly.checks.boxes import BOX_FAULTS, find_upright_axis, list_numbers
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import EvaluationSide, Objects, Predictions
 
 _SHARE = 0.1
 _FEW = 10  # boxes that say nothing of their frame of reference
-
-
-@dataclass(frozen=True)
-class _BoxFault:
-    """One way in which a box (N, 7) may be wrong."""
-
-    find: Callable[[np.ndarray], np.ndarray]  # -> (N,) bool
-    column: slice  # what is shown of the box
-    text: str
-
-
-_BOX_FAULTS = (
-    _BoxFault(
-        lambda box: np.abs(box[:, 6]) > MAX_HEADING_RAD,
-        slice(6, 7),
-        "headings beyond two turns: degrees? headings are radians, counter-clockwise from +x",
-    ),
-    _BoxFault(
-        lambda box: np.abs(box[:, :3]).max(axis=1) > MAX_DISTANCE_M,
-        slice(0, 3),
-        f"centres farther than {MAX_DISTANCE_M:.0f} m: coordinates of the world, or millimetres? boxes are in metres "
-        "in the vehicle frame",
-    ),
-    _BoxFault(
-        lambda box: box[:, 3:6].max(axis=1) > MAX_SIZE_M,
-        slice(3, 6),
-        f"sizes above {MAX_SIZE_M:.0f} m: centimetres or millimetres? sizes are in metres",
-    ),
-    _BoxFault(
-        lambda box: box[:, 3:6].min(axis=1) <= 0,
-        slice(3, 6),
-        "sizes that are not above 0: an order other than length, width, height, or logarithms?",
-    ),
-)
 
 
 def check_scores(score: np.ndarray, place: str) -> None:
@@ -69,22 +34,25 @@ def check_scores(score: np.ndarray, place: str) -> None:
     raise UserError(f"{found}: up to {high:g}; scores are shares from 0 to 1")
 
 
-def check_side(side: EvaluationSide[Predictions] | EvaluationSide[Objects], place: str) -> Iterator[str]:
+def check_side(
+    side: EvaluationSide[Predictions] | EvaluationSide[Objects], place: str, allowed: Collection[str] = ()
+) -> Iterator[str]:
     """Yield a line for each oddity of a side's boxes that may be meant.
 
     Args:
         side: predictions or labelled objects.
         place: what messages call it.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
 
     Raises:
         UserError: where so many boxes are wrong that the numbers would be.
     """
     rows = side.rows
     with np.errstate(invalid="ignore"):
-        for fault in _BOX_FAULTS:
+        for fault in BOX_FAULTS:
             bad = np.flatnonzero(fault.find(rows.box)) if len(rows) else np.zeros(0, np.int64)
             if len(bad):
-                values = ", ".join(f"{value:g}" for value in rows.box[bad[0], fault.column])
+                values = list_numbers(rows.box[bad[0], fault.columns])
                 first = f"the first, of frame {side.frames[rows.frame[bad[0]]]}: {values}"
                 yield from _judge(f"{place}: {len(bad)} of {len(rows)} boxes have {fault.text} ({first})", bad, rows)
     twice = find_repeated_rows(rows)
@@ -92,8 +60,11 @@ def check_side(side: EvaluationSide[Predictions] | EvaluationSide[Objects], plac
         first = f"the first is of frame {side.frames[rows.frame[twice[0]]]}"
         text = f"{place}: {len(twice)} of {len(rows)} boxes are there twice, number for number ({first}): joined twice?"
         yield from _judge(text, twice, rows)
-    if len(rows) >= _FEW and (line := _find_upright_axis(rows.box)):
-        yield f"{place}: {line}"
+    if len(rows) >= _FEW and (finding := find_upright_axis(rows.box)):
+        finding = finding.soften(allowed)
+        if finding.is_error:
+            raise UserError(f"{place}: {finding.text}")
+        yield f"{place}: {finding.text}"
 
 
 def _judge(text: str, bad: np.ndarray, rows: Predictions | Objects) -> Iterator[str]:
@@ -115,15 +86,3 @@ def find_repeated_rows(rows: Predictions | Objects) -> np.ndarray:
     order = np.argsort(total, kind="stable")
     repeated: np.ndarray = np.sort(order[1:][total[order][1:] == total[order][:-1]])
     return repeated
-
-
-def _find_upright_axis(box: np.ndarray) -> str | None:
-    """Say so where boxes spread along z as they should along the ground."""
-    low, high = np.percentile(box[:, :3], (10, 90), axis=0)
-    x, y, z = high - low
-    if z > 10 and z > 1.5 * min(x, y):
-        return (
-            f"boxes spread over {z:.0f} m along z, and {x:.0f} by {y:.0f} m along x and y: boxes of a camera? they are "
-            "in the vehicle frame, x forward, y left, z up"
-        )
-    return None

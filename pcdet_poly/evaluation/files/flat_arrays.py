@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions, decide_level
+from pcdet_poly.evaluation.box_tables import EvaluationSet, EvaluationSide, Objects, Predictions, decide_level
 from pcdet_poly.evaluation.files.npz_arrays import read_npz
 from pcdet_poly.evaluation.tabulate import check_boxes, check_types
 
@@ -47,6 +47,20 @@ def read_flat_arrays(path: str | Path) -> EvaluationSet:
     ascending order. Raises UserError where the file is damaged or an array is not what it should be.
     """
     return build_set_of_arrays(read_npz(path), str(path))
+
+
+def read_flat_sides(path: str | Path) -> tuple[EvaluationSide[Predictions], EvaluationSide[Objects]]:
+    """Read the same as two sides, each with its own frames: those of its rows, also of objects that never count."""
+    arrays = read_npz(path)
+    boxes = build_set_of_arrays(arrays, str(path))
+    found, labelled = (np.unique(arrays[name]).astype(np.int64) for name in ("pd_frame", "gt_frame"))
+    every = np.unique(np.concatenate([found, labelled]))
+    predictions = replace(boxes.predictions, frame=np.searchsorted(found, every[boxes.predictions.frame]))
+    objects = replace(boxes.objects, frame=np.searchsorted(labelled, every[boxes.objects.frame]))
+    return (
+        EvaluationSide(predictions, tuple(map(str, found.tolist()))),
+        EvaluationSide(objects, tuple(map(str, labelled.tolist()))),
+    )
 
 
 def build_set_of_arrays(arrays: Mapping[str, np.ndarray], place: str) -> EvaluationSet:

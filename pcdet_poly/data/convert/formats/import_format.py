@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -61,6 +61,7 @@ def import_format(
     on_error: OnError = "stop",
     workers: int = 1,
     replace_sources: bool = False,
+    allowed: Collection[str] = (),
 ) -> ConversionSummary:
     """Import data of a known format into a store.
 
@@ -73,6 +74,7 @@ def import_format(
         on_error: stop at what cannot be read, or leave it out and name it.
         workers: processes that share the segments.
         replace_sources: put other data of a name that the store has in place of the old.
+        allowed: kinds of errors, of `ALLOWABLE` in checks/findings.py, that are meant.
 
     Returns:
         What was converted, what was there already, and what failed.
@@ -93,4 +95,5 @@ def import_format(
         on_error=on_error,
         workers=workers,
         replace=replace_sources,
+        allowed=allowed,
     )
