@@ -79,8 +79,8 @@ def list_comparisons(*, quick: bool) -> tuple[Comparison, ...]:
     """List what is compared; in the quick study with few arms and without the questions that need many."""
     if quick:
         return (
-            Comparison(WHICH_EPSILON, (PLAIN, *_list_poly1(-1.0, PAPER_EPSILON), _match(PAPER_EPSILON))),
-            Comparison(HOW_MANY_TERMS, (PLAIN, Arm(num_terms=10), Arm(num_terms=CUT))),
+            Comparison(WHICH_EPSILON, (PLAIN, Arm(poly1=PAPER_EPSILON), _match(PAPER_EPSILON))),
+            Comparison(HOW_MANY_TERMS, (PLAIN, Arm(num_terms=CUT))),
             Comparison(NOISE_SEEN, (NOISY, Arm("noisy digits", num_terms=5))),
         )
     doubled = tuple(Arm(num_doubled=num) for num in (2, 10, CUT))

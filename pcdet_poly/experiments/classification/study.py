@@ -17,7 +17,7 @@ from pcdet_poly.figure_files import save_figure_in_formats
 from pcdet_poly.files import atomic_path
 
 NUM_SEEDS, NUM_QUICK_SEEDS = 10, 4
-QUICK_SETTINGS = TrainingSettings(num_steps=300)
+SETTINGS = TrainingSettings()  # the quick study's, too: the full one goes on from its trainings
 SOURCE = "classification/trials.csv"
 
 
@@ -31,22 +31,21 @@ def run_study(output: Path, *, quick: bool) -> list[PaperRow]:
 
     Args:
         output: folder for them, and for the trials' results; made if missing.
-        quick: few arms, seeds and steps.
+        quick: few arms and seeds.
 
     Returns:
         A row for each arm of each comparison, the question of epsilon first.
     """
     comparisons = list_comparisons(quick=quick)
     seeds = range(NUM_QUICK_SEEDS if quick else NUM_SEEDS)
-    settings = QUICK_SETTINGS if quick else TrainingSettings()
     arms = list(dict.fromkeys(arm for comparison in comparisons for arm in comparison.arms))
     trials = [Trial(arm, seed) for seed in seeds for arm in arms]  # seed after seed: what is there is always paired
-    results = run_trials(output / "trials", trials, settings)
+    results = run_trials(output / "trials", trials, SETTINGS)
     write_csv_files(output, results)
     rows = [row for comparison in comparisons for row in compare_results(comparison, results, len(seeds))]
     write_figures(output, rows, results)
     with atomic_path(output / "notes.md") as temporary:
-        temporary.write_text(format_notes(results, settings, len(seeds)), "utf-8", newline="\n")
+        temporary.write_text(format_notes(results, SETTINGS, len(seeds)), "utf-8", newline="\n")
     return rows
 
 
