@@ -163,6 +163,9 @@ def test_the_demo_is_four_commands_that_exist() -> None:
     steps = list_data_steps(Path("demo"), 2) + list_training_steps(Path("demo"), "auto")
     assert [step[0] for step in steps] == ["simulate", "simulate", "preprocess", "preprocess", "train", "test"]
     assert not any(word.startswith("data.") for step in steps for word in step)  # quick.yaml names these folders
+    train, test = list_training_steps(Path("demo"), "cpu", seed=2)
+    assert train[-5:] == ["train.seed=2", "--name", "quick_seed2", "--device", "cpu"]
+    assert test[:2] == ["test", "demo/runs/quick_seed2"]
     elsewhere = list_training_steps(Path("other"), "cpu")[0]
     assert 'data.train=["other/stores/training"]' in elsewhere
     for step in steps:

@@ -17,7 +17,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pcdet_poly.commands.options import add_device, add_output, add_workers
+from pcdet_poly.commands.options import add_device, add_output, add_workers, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.signals import catch_stop_signals
@@ -31,6 +31,13 @@ def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly demo`."""
     add_output(parser, "folder for records, stores and runs", default=Path("demo"))
     add_workers(parser, "processes that simulate and convert")
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=parse_natural_int,
+        default=0,
+        help="of the training; others than 0 have their own run",
+    )
     parser.add_argument("--data-only", action="store_true", help="stop before the training")
     add_device(parser)
 
@@ -39,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the steps one after the other until one fails; returns its exit code, or 0."""
     steps = list_data_steps(options.output, options.workers)
     if not options.data_only:
-        steps += list_training_steps(options.output, options.device)
+        steps += list_training_steps(options.output, options.device, options.seed)
     for step in steps:
         print(f"$ pcdet-poly {shlex.join(step)}", flush=True)
         if code := run_step(step):
@@ -62,13 +69,22 @@ def list_data_steps(folder: Path, workers: int) -> list[list[str]]:
     return simulate + convert
 
 
-def list_training_steps(folder: Path, device: str) -> list[list[str]]:
-    """Return the words of the commands that train on the data below `folder`, and evaluate."""
+def list_training_steps(folder: Path, device: str, seed: int = 0) -> list[list[str]]:
+    """Return the words of the commands that train on the data below `folder`, and evaluate.
+
+    Args:
+        folder: the demo's.
+        device: auto, cpu or cuda.
+        seed: of starting weights, order and augmentation; each has a run of its own.
+    """
+    name = f"quick_seed{seed}" if seed else "quick"
     train = ["train", str(find_config("configs/quick.yaml")), "--runs-folder", str(folder / "runs"), "--resume"]
     if folder != Path("demo"):  # where quick.yaml looks
         names = {"train": folder / "stores/training", "val": folder / "stores/validation"}
         train += [f"data.{key}={json.dumps([str(store)])}" for key, store in names.items()]
-    test = ["test", str(folder / "runs/quick")]
+    if seed:
+        train += [f"train.seed={seed}", "--name", name]
+    test = ["test", str(folder / "runs" / name)]
     return [[*words, "--device", device] for words in (train, test)]
 
 
