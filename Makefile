@@ -1,7 +1,7 @@
 # make demo   everything once, small: environment, simulated Waymo segments, preprocessing, training, table, picture
 # make mini-study   a study of two arms and three seeds on the demo's frames, ending in one HTML page
 # make test   environment, linters, tests
-# make faults  damage, kills, hostile files and places at full count, about ten minutes; writes the table of docs/reliability.md
+# make faults  damage, kills, hostile files and places at full count, about 25 minutes of CPU time on two cores; writes the table of docs/reliability.md
 # make lint   ruff and mypy alone
 # make environment      .venv with the libraries and the command pcdet-poly (environment-dev: and the tests' tools)
 # make docs   the documentation as a site, in site/ (strict: a broken link is an error)

@@ -14,14 +14,15 @@ import torch
 from pcdet_poly.array_files import load_npz
 from pcdet_poly.config.load import dump_config, load_config
 from pcdet_poly.config.schema import Config
+from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.data.bank.build_bank import build_object_bank
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.convert.from_npz import read_npz_folder
 from pcdet_poly.data.convert.point_clouds import read_cloud
 from pcdet_poly.data.store.frame_store import Store, write_store
+from pcdet_poly.engine import evaluation_folder, run, trackers
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, save_checkpoint
 from pcdet_poly.engine.run import read_log_file
-from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
@@ -30,7 +31,9 @@ from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.experiments.sweep.folder import SweepFolder, prepare_folder, read_description
 from pcdet_poly.experiments.sweep.pairing import Pairing
 from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
+from pcdet_poly.files import write_json
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
+from pcdet_poly.simulation.comparison.statistics import measure_real_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
 from pcdet_poly.waymo import read_frames
 from pcdet_poly.waymo.v2.read import read_frames_v2
@@ -40,6 +43,7 @@ from tests.experiments.conftest import MODEL, SWEEP, train_here
 from tests.experiments.conftest import frame as street
 from tests.faults import clouds
 from tests.faults.damage import Format
+from tests.faults.data_sets import DATA_SETS, raise_error
 from tests.tiny import TINY, frame
 from tests.waymo.v2.segments_v2 import SEGMENT, write_made_up
 
@@ -146,11 +150,26 @@ def _make_npz_frame(folder: Path) -> list[Path]:
 
 
 def _read_npz_frames(folder: Path) -> Any:
-    return load_npz(folder / "0.npz"), list(read_npz_folder(folder, lambda num_bytes: None, _raise_error))
+    return load_npz(folder / "0.npz"), list(read_npz_folder(folder, lambda num_bytes: None, raise_error))
 
 
-def _raise_error(error: UserError) -> None:
-    raise error
+def _make_records_of_starts(folder: Path) -> list[Path]:
+    write_json(folder / "environment.json", {"starts": [{"python": "3.11", "commit": "abc"}]})
+    write_json(folder / "tracker.json", {"tracker": "wandb", "project": "study", "id": "a1b2", "marks": {"train": 7}})
+    write_json(folder / "metrics.json", {"meta": {"config_hash": "abc", "data": ["val"]}})
+    return [folder / name for name in ("environment.json", "tracker.json", "metrics.json")]
+
+
+def _read_records_of_starts(folder: Path) -> Any:
+    """Read what a run takes from the records of its former starts, and of an evaluation in its way."""
+    cfg = TrainConfig(tracker="wandb", tracker_project="study")
+    starts = run._read_starts(folder / "environment.json")
+    return starts, trackers._read_tracked_run(cfg, folder), evaluation_folder._read_identity(folder)
+
+
+def _make_real_frame(folder: Path) -> list[Path]:
+    frame(0).points[:200, :5].tofile(folder / "real.bin")
+    return [folder / "real.bin"]
 
 
 def _make_configs(folder: Path) -> list[Path]:
@@ -231,10 +250,14 @@ FORMATS = (
            path for path in _make_finished_sweep(folder) if path.suffix in (".jsonl", ".yaml")], _read_logs),
     Format("evaluation's .npz", _ZIP, _make_flat_arrays, lambda folder: read_flat_arrays(folder / "both.npz")),
     Format("frames to import (.npz)", _ZIP, _make_npz_frame, _read_npz_frames),
+    Format("environment.json, tracker.json of a run", "", _make_records_of_starts, _read_records_of_starts),
+    Format("frames to compare with (.bin)", "", _make_real_frame,
+           lambda folder: measure_real_frame(folder / "real.bin")),
     Format("Waymo Objects (.bin)", "", _make_objects, lambda folder: (
            read_prediction_file(folder / "predictions.bin"), read_label_file(folder / "labels.bin"))),
     Format("config (YAML)", "", _make_configs, lambda folder: load_config(folder / "child.yaml")),
     Format("sweep (YAML)", "", _make_sweep, lambda folder: read_sweep(folder / "study.yaml")),
     *(Format(f"cloud: {name}", _ZIP if name == "npz" else "", make, lambda folder: [
            read_cloud(path) for path in sorted(folder.iterdir())]) for name, make in clouds.MAKERS.items()),
+    *DATA_SETS,
 )  # fmt: skip

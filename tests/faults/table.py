@@ -37,12 +37,15 @@ def build_tables(results: dict[str, Any]) -> str:
         counts = {outcome.value: sum(tally.get(outcome.value, 0) for tally in tallies) for outcome in Outcome}
         cells = [*(counts[name] for name in _GOOD), counts[Outcome.OTHER_DATA], sum(counts[name] for name in _BAD)]
         lines.append(_row([fmt.name, fmt.checksum or "none", *(sum(tally.values()) for tally in tallies), *cells]))
-    lines += ["", _row(["command", "kills", "half-written or wrong afterwards", *results["places"]])]
-    lines.append(_row(["---"] + ["---:"] * 2 + ["---"] * len(results["places"])))
-    for name, tally in results["kills"].items():
-        kills, equal = sum(tally["counts"].values()), tally["counts"].get(Outcome.EQUAL.value, 0)
+    heads = ["command", "kills", "stops", "half-written, wrong or traceback", "two at once", *results["places"]]
+    lines += ["", _row(heads), _row(["---"] + ["---:"] * 3 + ["---"] * (len(heads) - 4))]
+    for name in results["kills"]:
+        tallies = [results[kind].get(name, {"counts": {}})["counts"] for kind in ("kills", "stops", "pairs")]
+        numbers = [sum(tally.values()) for tally in tallies[:2]]
+        good = [tally.get(Outcome.EQUAL.value, 0) for tally in tallies[:2]]
         found = [cells.get(name, ("not tried",))[0] for cells in results["places"].values()]
-        lines.append(_row([f"`{name}`", kills, kills - equal, *(_say(cell) for cell in found)]))
+        pairs = _say_pairs(tallies[2])
+        lines.append(_row([f"`{name}`", *numbers, sum(numbers) - sum(good), pairs, *(_say(cell) for cell in found)]))
     hostile = [outcome for outcome, _ in results["hostile"].values()]
     refused = hostile.count(Outcome.CLEAN_ERROR.value)
     counted = f"{len(hostile)}. Refused in one line within 1 GiB: {refused}; the others may be meant."
@@ -52,6 +55,11 @@ def build_tables(results: dict[str, Any]) -> str:
 
 def _say(outcome: str) -> str:
     return "no need" if outcome == Outcome.EQUAL.value else outcome
+
+
+def _say_pairs(counts: dict[str, int]) -> str:
+    words = {Outcome.CLEAN_ERROR.value: "one refused", Outcome.EQUAL.value: "both right"}
+    return ", ".join(f"{number} {words.get(name, name)}" for name, number in counts.items())
 
 
 def _row(cells: list[Any]) -> str:

@@ -33,7 +33,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("faults") / "results.json"
-    command = [sys.executable, "-m", "tests.faults.suite", "--count", str(COUNT), "--json", str(path)]
+    command = [sys.executable, "-m", "tests.faults.suite", "--one-process", "--count", str(COUNT), "--json", str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(path.read_text())

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pcdet_poly.commands.main import main
-from tests.faults.commands import Writer
-from tests.faults.kills import describe_difference, fork_to_end, read_files
 from tests.faults.outcomes import Outcome
+from tests.faults.running.kills import describe_difference, read_files, run_to_end
+from tests.faults.running.writers import Writer
 
 _SMALL_FILE = 1500  # bytes: smaller than what any of the commands writes
 _DESCRIPTORS = 1  # beside those that are open: most commands need more, a few need one at a time
@@ -66,7 +66,7 @@ def run_in_place(writer: Writer, inputs: Path, folder: Path, limit: str, expecte
             if code not in (0, 2) or "Traceback" in said or (code and len(lines) != 1):
                 return Outcome.TRACEBACK, f"exit code {code}: {said.strip()[-300:]!r}"
             widen()
-            if again := fork_to_end(writer, inputs, output):
+            if again := run_to_end(writer, inputs, output):
                 return Outcome.TRACEBACK, f"run again: exit code {again}"
             if what := describe_difference(writer, output, expected):
                 return Outcome.SILENTLY_WRONG, f"run again: {what}"
@@ -126,7 +126,7 @@ def _start_reader(target: int) -> int:
 def expect(writer: Writer, inputs: Path, folder: Path) -> dict[str, bytes]:
     """Run a command undisturbed; what it writes."""
     output = folder / "output"
-    assert fork_to_end(writer, inputs, output) == 0, writer.name
+    assert run_to_end(writer, inputs, output) == 0, writer.name
     files = read_files(output)
     shutil.rmtree(output)
     return files
