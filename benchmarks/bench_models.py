@@ -10,15 +10,20 @@ take turns frame by frame, so that a slow moment of the machine slows all of the
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from pcdet_poly import Detector
+from pcdet_poly.config.schema import Config
 from pcdet_poly.engine.frames import open_frames_to_evaluate
+from pcdet_poly.engine.provenance import fingerprint_store
+from pcdet_poly.evaluation.metrics_file import read_metrics
 from pcdet_poly.structures import Frame
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
@@ -36,18 +41,43 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     detectors = [Detector.load(run, device=given.device) for run in given.runs]
+    tables = [read_metrics(run / "metrics.json")[0] for run in given.runs]
+    for line in tell_differences(given.runs, [of_run.config for of_run in detectors], [one.meta for one in tables]):
+        print(f"warning: {line}", file=sys.stderr)
     ms = times_ms(detectors, given.frames)
     print(f"{given.device}, {given.threads} thread(s), torch {torch.__version__}; {given.part} LEVEL_{given.level}\n")
     print(f"| run | parameters | ms per frame | {' | '.join(f'{name.lower()} AP / APH' for name in CLASSES)} |")
     print("|---|---|---|---|---|---|")
-    for run, detector, of_run in zip(given.runs, detectors, ms, strict=True):
+    for run, detector, of_run, table in zip(given.runs, detectors, ms, tables, strict=True):
         parameters = sum(parameter.numel() for parameter in detector.model.parameters() if parameter.requires_grad)
-        metrics = json.loads((run / "metrics.json").read_text())[given.part]
         aps = [
-            ap_aph(metrics, f"OBJECT_TYPE_TYPE_{name}_LEVEL_{given.level}", name in detector.class_names)
+            ap_aph(table[given.part], f"OBJECT_TYPE_TYPE_{name}_LEVEL_{given.level}", name in detector.class_names)
             for name in CLASSES
         ]
         print(f"| {run.name} | {parameters:,} | {of_run:.0f} | {' | '.join(aps)} |")
+
+
+def tell_differences(runs: list[Path], configs: list[Config], metas: list[Any]) -> Iterator[str]:
+    """Yield what keeps the AP of the runs from being comparable: data, area, classes; and data that has changed since.
+
+    Args:
+        runs: folders.
+        configs: of the runs.
+        metas: what the runs' metrics.json say of themselves.
+    """
+    for run, config, meta in zip(runs, configs, metas, strict=True):
+        made_of = {store.fingerprint for store in meta.provenance.stores}
+        if made_of and made_of != set(map(fingerprint_store, config.data.val)):
+            yield f"{run}/metrics.json: of other data than its data.val now is; test the run again"
+    for run, config, meta in list(zip(runs, configs, metas, strict=True))[1:]:
+        for name, here, first in (
+            ("data", meta.provenance.data_hash, metas[0].provenance.data_hash),
+            ("evaluation.within", meta.within, metas[0].within),
+            ("data.classes", config.data.classes, configs[0].data.classes),
+            ("evaluation.metrics", config.evaluation.metrics, configs[0].evaluation.metrics),
+        ):
+            if here != first:
+                yield f"{run} and {runs[0]} differ in {name}, so their AP cannot be compared"
 
 
 def times_ms(detectors: list[Detector], num_frames: int) -> list[float]:

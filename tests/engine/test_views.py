@@ -21,6 +21,7 @@ from pcdet_poly.engine.train import train
 from pcdet_poly.engine.views import open_views
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections
+from pcdet_poly.evaluation.files.provenance import DataRecord, Provenance
 from pcdet_poly.structures import Detections
 from pcdet_poly.visualization.viewer.outcomes import FOUND, TRUE
 from tests.tolerances import NETWORK
@@ -60,7 +61,7 @@ def test_a_run_shows_the_detections_that_its_evaluation_saved(run: Run) -> None:
     np.testing.assert_array_equal(every.box, saved.detections[2].box)
 
 
-@pytest.mark.parametrize("how", ["checkpoint", "no file", "other frames"])
+@pytest.mark.parametrize("how", ["checkpoint", "no file", "other frames", "other data"])
 def test_the_detector_runs_where_nothing_fitting_was_saved(
     run: Run, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,7 +70,9 @@ def test_the_detector_runs_where_nothing_fitting_was_saved(
     saved = read_detections(run.folder / "detections.parquet")
     moved = [replace(found, box=found.box + 50) for found in saved.detections]
     ids = ["other/1", *saved.frame_ids[1:]] if how == "other frames" else saved.frame_ids
-    write_detections(folder / "detections.parquet", ids, moved, saved.class_names)
+    stores = (DataRecord("elsewhere", "0123456789ab"),) if how == "other data" else ()
+    made = Provenance(run="copy", stores=stores)
+    write_detections(folder / "detections.parquet", ids, moved, saved.class_names, provenance=made)
     if how == "no file":
         (folder / "detections.parquet").unlink()
     checkpoint = "last" if how == "checkpoint" else None
@@ -78,7 +81,7 @@ def test_the_detector_runs_where_nothing_fitting_was_saved(
     np.testing.assert_allclose(
         view.detections.box, saved.detections[2].box, rtol=0, atol=1e-3
     )  # 1e-4 of sizes below 10 m
-    assert ("running the detector" in capsys.readouterr().err) == (how == "other frames")
+    assert ("running the detector" in capsys.readouterr().err) == (how in ("other frames", "other data"))
 
 
 def test_overrides_of_the_detector_are_obeyed_and_those_of_files_need_no_detector(run: Run, store: Path) -> None:

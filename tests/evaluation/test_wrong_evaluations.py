@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.bench_models import tell_differences
 from pcdet_poly.commands.main import main
+from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, save_checkpoint
@@ -20,7 +22,9 @@ from pcdet_poly.engine.run import start_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import evaluate, read_detections, write_detections, write_labels, write_predictions
+from pcdet_poly.evaluation.evaluation_meta import EvaluationMeta
 from pcdet_poly.evaluation.files.provenance import DataRecord, Provenance
+from pcdet_poly.evaluation.metrics_file import read_metrics
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, Frame, GroundTruth
 from tests.tiny import TINY, frame
 
@@ -409,6 +413,25 @@ def test_data_that_has_changed_since_is_named(world: World, tmp_path: Path, caps
     code, _, err = call(capsys, "evaluate", tmp_path / "d.parquet", world.folder / "store")
     assert code == 0
     assert f"detected in stores/val, which is other data than {world.folder / 'store'} now is" in err
+
+
+def test_models_side_by_side_are_of_one_data_set_or_it_is_said(world: World) -> None:
+    run = world.folder / "runs/tiny"
+    meta, config = read_metrics(run / "metrics.json")[0].meta, load_config(run / "config.yaml")
+    assert isinstance(meta, EvaluationMeta)
+    assert list(tell_differences([run, run], [config, config], [meta, meta])) == []
+    other = replace(meta, within=None, provenance=replace(meta.provenance, data_hash="0", stores=()))
+    changed = replace(meta, provenance=replace(meta.provenance, stores=(DataRecord("s", "0"),)))
+    one_class = config.model_copy(update={"data": config.data.model_copy(update={"classes": ("VEHICLE",)})})
+    assert [
+        line.split(" differ in ")[1].split(",")[0] for line in tell_differences([run] * 2, [config] * 2, [meta, other])
+    ] == [
+        "data",
+        "evaluation.within",
+    ]
+    assert "data.classes" in next(iter(tell_differences([run] * 2, [config, one_class], [meta] * 2)))
+    (line,) = tell_differences([run], [config], [changed])
+    assert line == f"{run}/metrics.json: of other data than its data.val now is; test the run again"
 
 
 def test_waymos_files_are_checked_alike(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
