@@ -142,6 +142,13 @@ def test_an_anchor_head(command: Command, tmp_path: Path) -> None:
     assert (config.model.encoder, config.decode.preset) == ("hard", "openpcdet_anchor")
 
 
+def test_a_run_that_is_there_is_kept(command: Command) -> None:
+    assert command(centerpoint())[0] == 0
+    code, printed = command(centerpoint())
+    assert (code, printed.count("\n")) == (2, 1)
+    assert "already there; choose another --output" in printed
+
+
 def test_tensors_without_a_place_are_refused_unless_allowed(command: Command) -> None:
     code, printed = command(openpcdet(), "--encoder", "hard", stranger=torch.zeros(1))
     assert code == 2

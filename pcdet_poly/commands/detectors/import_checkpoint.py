@@ -16,6 +16,8 @@ from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, p
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
+from pcdet_poly.locks import is_empty
+from pcdet_poly.names.shown_names import escape_for_terminal, print_line, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +59,8 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.engine.state import build_seeded_recipe
     from pcdet_poly.models.import_checkpoint import convert, read_foreign_weights
 
+    if options.output and not is_empty(options.output):
+        raise UserError(f"{options.output}: already there; choose another --output")
     path = find_config(options.config)
     config = load_config(path, options.overrides)
     theirs = read_foreign_weights(options.file, options.weights)
@@ -114,7 +118,7 @@ def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) ->
     run = start_run(options.output, config, torch.device("cpu"), resume=False)
     weights = model.state_dict()
     save_checkpoint(run.checkpoint_path(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
-    print(f"{options.output}: config.yaml, checkpoints/; evaluate with: pcdet-poly test {options.output}")
+    print_line(f"{options.output}: config.yaml, checkpoints/; evaluate with: pcdet-poly test {options.output}")
 
 
 def _print_conversion(conversion: Conversion) -> None:
@@ -126,10 +130,11 @@ def _print_conversion(conversion: Conversion) -> None:
     for head in ("theirs", "ours", "shape", "what was done"):
         table.add_column(head, overflow="fold")
     for line in conversion.lines:
-        table.add_row(line.source or "-", line.target or "-", " x ".join(map(str, line.shape)), line.note)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        cells = (line.source or "-", line.target or "-", " x ".join(map(str, line.shape)), line.note)
+        table.add_row(*map(escape_for_terminal, cells))
+    Console(width=None if sys.stdout.isatty() else 160, markup=False).print(table)
     used = sum(line.used for line in conversion.lines)
-    print(
+    print_line(
         f"{used} tensors taken, {sum(not line.target for line in conversion.lines)} of theirs not used, "
         f"{len(conversion.missing)} of ours not given"
     )
@@ -141,7 +146,7 @@ def _print_decisions(options: argparse.Namespace, decisions: Sequence[Decision],
     from pcdet_poly.models.import_checkpoint.peer_settings import describe_untold
 
     averaged = options.weights != "raw" and has_averages(options.file)
-    print(f"weights: {'moving averages' if averaged else 'of the last step'}")
+    print_line(f"weights: {'moving averages' if averaged else 'of the last step'}")
     for one in decisions:
-        print(f"{one.setting} = {one.value}: {one.reason}{'' if one.changes else ' (unchanged)'}")
-    print(*describe_untold(config), sep="\n")
+        print_line(f"{one.setting} = {one.value}: {one.reason}{'' if one.changes else ' (unchanged)'}")
+    print_lines(*describe_untold(config))
