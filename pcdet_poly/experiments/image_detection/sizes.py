@@ -22,7 +22,7 @@ class StudySize:
     num_val: int  # held-out scenes
 
 
-FULL = StudySize(ARMS, 6, {"mask_rcnn": TrainingSchedule(600), "retinanet": TrainingSchedule(600)}, 150)
+FULL = StudySize(ARMS, 6, {"mask_rcnn": TrainingSchedule(900), "retinanet": TrainingSchedule(800)}, 100)
 QUICK = StudySize(QUICK_ARMS, 3, {"mask_rcnn": TrainingSchedule(300), "retinanet": TrainingSchedule(300)}, 60)
 
 

@@ -27,6 +27,7 @@ from pcdet_poly.experiments.paper.compare import ComparedArm, ComparedStudy, com
 from pcdet_poly.experiments.paper.rows import PaperRow, Role, Task
 from pcdet_poly.figure_files import save_figure
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.shown_names import print_line
 
 TRIALS = "trials.csv"
 SOURCE = f"detection/{TRIALS}"  # below the report's folder
@@ -82,7 +83,7 @@ def run_trials(path: Path, size: StudySize) -> TrialTable:
             write_trials(path, trials)
             seconds = time.perf_counter() - started
             told = f"{number}/{len(missing)} {key.detector}, {key.arm.name}, seed {key.seed}: {seconds:.0f} s"
-            print(f"{told}, about {seconds / number * (len(missing) - number):.0f} s to go", file=sys.stderr)
+            print_line(f"{told}, about {seconds / number * (len(missing) - number):.0f} s to go", file=sys.stderr)
     return trials
 
 
