@@ -71,6 +71,9 @@ def test_the_run_has_their_maps(
     assert code == 0
     config = load_config(tmp_path / "run/config.yaml")
     assert (config.model.encoder, config.model.centre_offsets) == settings
+    targets = ("exact", "objects") if settings[1] == "xy" else ("cut", "peaks")
+    assert (config.targets.border, config.classification.normalizer) == targets
+    assert f"targets.border = {targets[0]}: " in printed
     assert f"model.encoder = {settings[0]}" in printed
     assert f"decode.preset = {config.decode.preset}" in printed
     assert config.decode.preset == ("centerpoint_repo" if settings[1] == "xy" else "openpcdet_center")
@@ -140,6 +143,7 @@ def test_an_anchor_head(command: Command, tmp_path: Path) -> None:
     assert command(network, "--encoder", "hard", model=model)[0] == 0
     config = load_config(tmp_path / "run/config.yaml")
     assert (config.model.encoder, config.decode.preset) == ("hard", "openpcdet_anchor")
+    assert config.model.equal_overlaps == "float32"
 
 
 def test_a_run_that_is_there_is_kept(command: Command) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig, CenterPointVoxelConfig
+from pcdet_poly.config.sections.losses import HeatmapFocalConfig
 from pcdet_poly.config.sections.pillars import PillarsConfig
+from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.errors import UserError
 
 PILLAR_POINTS: int = PillarsConfig.model_fields["max_points"].default
@@ -69,6 +71,7 @@ def decide_settings(
         *_decide_points(project, config),
         *_decide_branches(names, config),
         _decide_decoding(project, names, config),
+        *_decide_targets(project, config),
     ]
     return [
         Decision(one.setting, _read_value(config, one.setting), "given on the command line", changes=False)
@@ -163,6 +166,19 @@ def _decide_decoding(project: str, names: Iterable[str], config: Config) -> Deci
     else:
         preset = "openpcdet_center_iou" if any(".iou." in name for name in names) else "openpcdet_center"
     return Decision("decode.preset", preset, f"{project}'s rule for this head", config.decode.preset != preset)
+
+
+def _decide_targets(project: str, config: Config) -> Iterator[Decision]:
+    """Decide how labels become targets, and what the heatmap loss is divided by: for a training that starts here."""
+    reason, model, loss = f"{project}'s rule, for training from these weights", config.model, config.classification
+    if isinstance(model, CenterHeadConfig):
+        border = {"OpenPCDet": "cut", "CenterPoint": "exact", "PillarNeXt": "truncate"}[project]
+        yield Decision("targets.border", border, reason, config.targets.border != border)
+        if isinstance(loss, HeatmapFocalConfig):
+            normalizer = "peaks" if project == "OpenPCDet" else "objects"
+            yield Decision("classification.normalizer", normalizer, reason, loss.normalizer != normalizer)
+    elif isinstance(model, PointPillarsConfig):
+        yield Decision("model.equal_overlaps", "float32", reason, model.equal_overlaps != "float32")
 
 
 def _read_value(config: Config, setting: str) -> str:
