@@ -11,7 +11,7 @@ from torch import Tensor
 from pcdet_poly.config.sections.output import DecodeConfig
 from pcdet_poly.config.sections.pointpillars import WAYMO_ANCHORS, PointPillarsConfig
 from pcdet_poly.experiments.reference.arrays import Arrays, read_grid
-from pcdet_poly.experiments.reference.output import Output, compare, compare_rows
+from pcdet_poly.experiments.reference.output import Output, compare, compare_array, compare_rows
 from pcdet_poly.models.decoding.anchor_decoder import AnchorDecoder
 from pcdet_poly.models.decoding.center_decoder import CenterDecoder
 from pcdet_poly.structures import AnchorMaps, CenterMaps, Detections
@@ -50,7 +50,7 @@ def compare_openpcdet_anchor(arrays: Arrays) -> Iterator[Output]:
     decoder = AnchorDecoder(anchors, DecodeConfig(preset="openpcdet_anchor"), direction_offset_rad=DIRECTION_OFFSET_RAD)
     maps = AnchorMaps(*(_read_map(arrays, name) for name in ("logit", "code", "direction")))
     number = torch.from_numpy(arrays["decoded.anchor"]).long()[0]
-    yield compare("decoded.anchors", anchors.build_boxes(number), arrays["decoded.anchors"], relative=1e-6)
+    yield compare_array(arrays, "decoded.anchors", anchors.build_boxes(number), relative=1e-6)
     yield from _compare_frames(arrays, "agnostic", decoder(maps), ANCHOR_BOXES)
 
 

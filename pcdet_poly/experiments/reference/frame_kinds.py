@@ -17,7 +17,7 @@ from pcdet_poly.data.load.augment import (
     translation_matrix,
 )
 from pcdet_poly.experiments.reference.arrays import Arrays
-from pcdet_poly.experiments.reference.output import Output, compare, compare_angles
+from pcdet_poly.experiments.reference.output import Output, compare, compare_angles, compare_array
 
 ERROR = 1e-5  # allowed, metres or radians, for coordinates of some 100 m
 MARGIN_M = 0.02  # OpenPCDet's test of points in boxes has a margin of 1 cm on both sides, but none in height
@@ -43,7 +43,7 @@ def _compare_change(arrays: Arrays, name: str, matrix: np.ndarray) -> Iterator[O
     yield compare_angles(f"{name}.heading_limited", moved[:, 6], arrays[f"{name}.heading_limited"], absolute=ERROR)
     yield compare(f"{name}.velocity", velocity, theirs[:, 7:9], absolute=ERROR)
     xyz = np.concatenate([transform_points(matrix, points[:, :3]), points[:, 3:]], axis=1)
-    yield compare(f"{name}.points", xyz, arrays[f"{name}.points"], absolute=ERROR * max(1, maximum / 100))
+    yield compare_array(arrays, f"{name}.points", xyz, absolute=ERROR * max(1, maximum / 100))
 
 
 def compare_pillarnext_augmentation(arrays: Arrays) -> Iterator[Output]:

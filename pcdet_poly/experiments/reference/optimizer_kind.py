@@ -10,7 +10,7 @@ from torch import nn
 from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.engine.optim import build_optimizer, compute_rates, set_rates
 from pcdet_poly.experiments.reference.arrays import Arrays, select_arrays
-from pcdet_poly.experiments.reference.output import Output, compare
+from pcdet_poly.experiments.reference.output import Output, compare, compare_array
 
 DECAY, CLIP = 0.1, 10.0  # of the steps in such a file
 RATES, PARAMETERS = 1e-12, 1e-6  # allowed errors, in units of the largest value
@@ -57,8 +57,8 @@ def _compare_steps(arrays: Arrays) -> Iterator[Output]:
             network[name.replace(".", "/")].grad = torch.from_numpy(arrays[f"step.{i}.grad.{name}"].copy())
         norm = nn.utils.clip_grad_norm_(network.parameters(), cfg.clip_norm)
         optimizer.step()
-        yield compare(f"step.{i}.lr", optimizer.param_groups[0]["lr"], arrays[f"step.{i}.lr"], relative=RATES)
-        yield compare(f"step.{i}.norm", norm, arrays[f"step.{i}.norm"], relative=PARAMETERS)
+        yield compare_array(arrays, f"step.{i}.lr", optimizer.param_groups[0]["lr"], relative=RATES)
+        yield compare_array(arrays, f"step.{i}.norm", norm, relative=PARAMETERS)
         for name in names:
             theirs = arrays[f"step.{i}.after.{name}"]
             yield compare(f"step.{i}.after.{name}", network[name.replace(".", "/")], theirs, relative=PARAMETERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,21 @@ def compare(name: str, ours: Any, theirs: np.ndarray, *, relative: float = 0.0, 
         absolute: largest error that holds, added to that. With neither, only equal numbers hold.
     """
     return _measure(name, to_array(ours), theirs, None, relative, absolute)
+
+
+def compare_array(
+    arrays: Mapping[str, np.ndarray], name: str, ours: Any, *, relative: float = 0.0, absolute: float = 0.0
+) -> Output:
+    """Compare an array of ours with the one that a file has under the output's name.
+
+    Args:
+        arrays: of the file.
+        name: of the output.
+        ours: array or tensor.
+        relative: as in `compare`.
+        absolute: as in `compare`.
+    """
+    return compare(name, ours, arrays[name], relative=relative, absolute=absolute)
 
 
 def compare_angles(name: str, ours: Any, theirs: np.ndarray, *, absolute: float) -> Output:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.experiments.reference.arrays import Arrays, read_grid, select_arrays
-from pcdet_poly.experiments.reference.output import Output, compare
+from pcdet_poly.experiments.reference.output import Output, compare, compare_array
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.structures import Voxels
@@ -44,8 +44,8 @@ def compare_voxel_means(arrays: Arrays) -> Iterator[Output]:
     """OpenPCDet's MeanVFE behind a cap of five points."""
     points, frame, num_frames = _read_points(arrays)
     voxels = average_points(points, frame, read_grid(arrays), num_frames, max_points=VOXEL_POINTS)
-    yield compare("coordinates", voxels.sites.coordinates(), arrays["coordinates"])
-    yield compare("features", voxels.features, arrays["features"], relative=MEANS)
+    yield compare_array(arrays, "coordinates", voxels.sites.coordinates())
+    yield compare_array(arrays, "features", voxels.features, relative=MEANS)
 
 
 def _compare_two_sizes(arrays: Arrays, centre_offsets: int) -> Iterator[Output]:
@@ -71,7 +71,7 @@ def _compare_encoder(arrays: Arrays, prefix: str, settings: Mapping[str, Any]) -
         yield compare(f"{prefix}points kept", voxels.num_points, kept)
     with torch.no_grad():
         features = encoder.eval()(points, voxels)
-    yield compare(f"{prefix}eval.features", features, arrays[f"{prefix}eval.features"], relative=FEATURES)
+    yield compare_array(arrays, f"{prefix}eval.features", features, relative=FEATURES)
     yield from _compare_training(arrays, prefix, encoder.train(), points, voxels)
 
 
@@ -88,7 +88,7 @@ def _compare_training(
         voxels: the pillars that they lie in.
     """
     features = encoder(points, voxels)
-    yield compare(f"{prefix}train.features", features, arrays[f"{prefix}train.features"], relative=FEATURES)
+    yield compare_array(arrays, f"{prefix}train.features", features, relative=FEATURES)
     if features.shape == arrays["given"].shape:
         (features * torch.from_numpy(arrays["given"])).sum().backward()
     for name, value in _rename_state(select_arrays(arrays, f"{prefix}train.after.")).items():

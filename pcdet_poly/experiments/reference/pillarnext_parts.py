@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.backbone import AsppConfig, SparseBackboneConfig
 from pcdet_poly.config.sections.centerpoint import CenterHeadConfig
 from pcdet_poly.experiments.reference.arrays import Arrays, select_arrays
-from pcdet_poly.experiments.reference.output import Output, compare
+from pcdet_poly.experiments.reference.output import Output, compare, compare_array
 from pcdet_poly.models.import_checkpoint import convert
 from pcdet_poly.models.layers.center_head import CenterHead
 from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
@@ -47,9 +47,9 @@ def compare_pillarnext_backbone(arrays: Arrays) -> Iterator[Output]:
         for i, stage in enumerate(backbone.stages):
             tensor = stage(tensor)
             yield from _compare_stage(arrays, f"eval.stage{i}", tensor)
-        yield compare("eval.output", backbone(pillars), arrays["eval.output"], relative=OUTPUTS)
+        yield compare_array(arrays, "eval.output", backbone(pillars), relative=OUTPUTS)
     output = backbone.train()(pillars)
-    yield compare("train.output", output, arrays["train.output"], relative=TRAINED)
+    yield compare_array(arrays, "train.output", output, relative=TRAINED)
     (output * torch.from_numpy(arrays["given"])).sum().backward()
     for outputs, prefix, allowed in (("after", "train.after.", TRAINED), ("grad", "train.grad.", GRADIENTS)):
         theirs = rename_state(select_arrays(arrays, prefix), backbone, "backbone", "sparse")
@@ -63,12 +63,12 @@ def compare_pillarnext_neck(arrays: Arrays) -> Iterator[Output]:
     neck = AsppNeck(features.shape[1], AsppConfig().dilations)
     load_part(neck, state, "neck", "backbone")
     with torch.no_grad():
-        yield compare("eval.output", neck.eval()(features), arrays["eval.output"], relative=OUTPUTS)
+        yield compare_array(arrays, "eval.output", neck.eval()(features), relative=OUTPUTS)
     features.requires_grad_()
     output = neck.train()(features)
-    yield compare("train.output", output, arrays["train.output"], relative=OUTPUTS)
+    yield compare_array(arrays, "train.output", output, relative=OUTPUTS)
     (output * given).sum().backward()
-    yield compare("train.grad_input", features.grad, arrays["train.grad_input"], relative=NECK_GRADIENTS)
+    yield compare_array(arrays, "train.grad_input", features.grad, relative=NECK_GRADIENTS)
     for name, allowed in (("checkpointed.after", OUTPUTS), ("grad", NECK_GRADIENTS)):
         theirs = rename_state(select_arrays(arrays, f"train.{name}."), neck, "neck", "backbone")
         yield from _compare_state(neck, theirs, f"train.{name}", allowed)
@@ -139,11 +139,11 @@ def _read_pillars(arrays: Arrays) -> SparseTensor:
 
 def _compare_stage(arrays: Arrays, name: str, tensor: SparseTensor) -> Iterator[Output]:
     sums = tensor.features.sum(dim=0)  # of numbers that are not negative
-    yield compare(f"{name}.cells", np.array(len(tensor.sites)), arrays[f"{name}.cells"])
-    yield compare(f"{name}.sum_per_channel", sums, arrays[f"{name}.sum_per_channel"], relative=OUTPUTS)
-    yield compare(f"{name}.indices", tensor.sites.coordinates()[:, [0, 2, 3]], arrays[f"{name}.indices"])
+    yield compare_array(arrays, f"{name}.cells", np.array(len(tensor.sites)))
+    yield compare_array(arrays, f"{name}.sum_per_channel", sums, relative=OUTPUTS)
+    yield compare_array(arrays, f"{name}.indices", tensor.sites.coordinates()[:, [0, 2, 3]])
     if f"{name}.features" in arrays:
-        yield compare(f"{name}.features", tensor.features, arrays[f"{name}.features"], relative=OUTPUTS)
+        yield compare_array(arrays, f"{name}.features", tensor.features, relative=OUTPUTS)
 
 
 def _compare_state(module: nn.Module, theirs: Mapping[str, Tensor], name: str, allowed: float) -> Iterator[Output]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalConfig
 from pcdet_poly.config.sections.output import DecodeConfig, TargetsConfig
 from pcdet_poly.experiments.reference.arrays import Arrays, read_grid
-from pcdet_poly.experiments.reference.output import Output, compare, compare_angles, compare_rows
+from pcdet_poly.experiments.reference.output import Output, compare, compare_angles, compare_array, compare_rows
 from pcdet_poly.experiments.reference.pillarnext_parts import BRANCHES, GROUP_OF_CLASS
 from pcdet_poly.losses.center.box_loss import center_iou_target, gather_cells, pair_boxes
 from pcdet_poly.losses.center.criterion import CenterCriterion
@@ -48,7 +48,7 @@ def compare_pillarnext_targets(arrays: Arrays) -> Iterator[Output]:
     for group, classes in enumerate(CLASSES):
         ours, theirs = targets.select_classes(classes), _read_targets(arrays, group)
         assert ours.velocity is not None
-        yield compare(f"target.{group}.hm", ours.heatmap, arrays[f"target.{group}.hm"], absolute=TARGETS)
+        yield compare_array(arrays, f"target.{group}.hm", ours.heatmap, absolute=TARGETS)
         for name in ("frame", "cell", "label"):
             yield compare(f"target.{group}.{name}", getattr(ours, name), getattr(theirs, name).numpy())
         code, velocity = theirs.code.numpy(), _to_array(theirs.velocity)
@@ -67,22 +67,18 @@ def compare_pillarnext_losses(arrays: Arrays) -> Iterator[Output]:
         parts["box"] = parts["box"] + parts["velocity"]
         for name in ("heatmap", "box", "iou", "iou_regression"):
             allowed = IOU if name == "iou" else 0
-            yield compare(
-                f"loss.{group}.{name}", parts[name], arrays[f"loss.{group}.{name}"], relative=LOSSES, absolute=allowed
-            )
+            yield compare_array(arrays, f"loss.{group}.{name}", parts[name], relative=LOSSES, absolute=allowed)
         yield from _compare_objects(arrays, group, maps, targets, grid)
     joined = join_groups(leaves, GROUP_OF_CLASS)
     total = criterion(joined, _join_targets(groups)).total
-    yield compare("total", total, arrays["total"], relative=LOSSES, absolute=2 * IOU)
+    yield compare_array(arrays, "total", total, relative=LOSSES, absolute=2 * IOU)
     total.backward()  # type: ignore[no-untyped-call]
     for group, (maps, targets) in enumerate(zip(leaves, groups, strict=True)):
         yield from _compare_gradients(arrays, group, maps, targets)
     empty = groups[1].select_classes(())
     without = replace(empty, heatmap=groups[1].heatmap.clamp(max=float(arrays["no_objects_in_task1.note"])))
     losses = criterion(leaves[1], without).parts
-    yield compare(
-        "no_objects_in_task1.heatmap", losses["heatmap"], arrays["no_objects_in_task1.heatmap"], relative=LOSSES
-    )
+    yield compare_array(arrays, "no_objects_in_task1.heatmap", losses["heatmap"], relative=LOSSES)
 
 
 def compare_pillarnext_decoding(arrays: Arrays) -> Iterator[Output]:
@@ -117,13 +113,13 @@ def _compare_objects(
     theirs = arrays[f"object.{group}.predicted_box"]
     yield compare(f"object.{group}.predicted_box", box[:, :6], theirs[:, :6], relative=LOSSES)
     yield compare_angles(f"object.{group}.predicted_box, angles", box[:, 6], theirs[:, 6], absolute=LOSSES)
-    yield compare(
+    yield compare_array(
+        arrays,
         f"object.{group}.iou_target",
         center_iou_target(code, targets, grid),
-        arrays[f"object.{group}.iou_target"],
         absolute=IOU,
     )
-    yield compare(f"object.{group}.diou", aligned_diou(box, truth), arrays[f"object.{group}.diou"], absolute=LOSSES)
+    yield compare_array(arrays, f"object.{group}.diou", aligned_diou(box, truth), absolute=LOSSES)
 
 
 def _compare_gradients(arrays: Arrays, group: int, maps: CenterMaps, targets: CenterTargets) -> Iterator[Output]:
@@ -135,7 +131,7 @@ def _compare_gradients(arrays: Arrays, group: int, maps: CenterMaps, targets: Ce
         maps: of the group, after the backward pass.
         targets: of the group.
     """
-    yield compare(f"grad.{group}.hm", maps.heatmap.grad, arrays[f"grad.{group}.hm"], relative=GRADIENTS)
+    yield compare_array(arrays, f"grad.{group}.hm", maps.heatmap.grad, relative=GRADIENTS)
     for name, ours in BRANCHES.items():
         if name != "hm":
             gradient = gather_cells(getattr(maps, ours).grad, targets.frame, targets.cell)

@@ -14,7 +14,7 @@ from pcdet_poly.config.sections.output import TargetsConfig
 from pcdet_poly.config.sections.pointpillars import WAYMO_ANCHORS, PointPillarsConfig
 from pcdet_poly.experiments.reference.arrays import Arrays, read_grid
 from pcdet_poly.experiments.reference.decoding_kinds import DIRECTION_OFFSET_RAD, read_openpcdet_maps
-from pcdet_poly.experiments.reference.output import Output, compare
+from pcdet_poly.experiments.reference.output import Output, compare, compare_array
 from pcdet_poly.losses.center.box_loss import center_iou_target, gather_cells
 from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.structures import AnchorTargets, CenterMaps, CenterTargets, Grid, GroundTruth
@@ -30,15 +30,15 @@ def compare_anchor_targets(arrays: Arrays) -> Iterator[Output]:
     anchors = AnchorGrid.from_config(read_grid(arrays), PointPillarsConfig(equal_overlaps="float32"), names)
     assign = AnchorAssigner(anchors, direction_bins=2, direction_offset_rad=DIRECTION_OFFSET_RAD)
     targets = assign(_read_objects(arrays))
-    yield compare("labels", _list_labels(targets), arrays["labels"])
+    yield compare_array(arrays, "labels", _list_labels(targets))
     order = np.lexsort((targets.anchor.numpy(), targets.frame.numpy()))
     anchor_box = anchors.build_boxes(targets.anchor)
-    yield compare("positive.frame", targets.frame[order], arrays["positive.frame"])
-    yield compare("positive.anchor", targets.anchor[order], arrays["positive.anchor"])
-    yield compare("positive.label", targets.label[order], arrays["positive.label"])
-    yield compare("positive.code", targets.code[order], arrays["positive.code"], absolute=CODES)
-    yield compare("positive.anchor_box", anchor_box[order], arrays["positive.anchor_box"], absolute=CODES)
-    yield compare("positive.direction", targets.direction[order], arrays["positive.direction"])
+    yield compare_array(arrays, "positive.frame", targets.frame[order])
+    yield compare_array(arrays, "positive.anchor", targets.anchor[order])
+    yield compare_array(arrays, "positive.label", targets.label[order])
+    yield compare_array(arrays, "positive.code", targets.code[order], absolute=CODES)
+    yield compare_array(arrays, "positive.anchor_box", anchor_box[order], absolute=CODES)
+    yield compare_array(arrays, "positive.direction", targets.direction[order])
 
 
 def compare_center_losses(arrays: Arrays) -> Iterator[Output]:
@@ -59,14 +59,14 @@ def compare_center_losses(arrays: Arrays) -> Iterator[Output]:
         assert map_of is not None
         assert map_of.grad is not None
         mine = gather_cells(map_of.grad, targets.frame, targets.cell)[:, columns]
-        yield compare(f"grad.{name}_at_objects", mine, arrays[f"grad.{name}_at_objects"], relative=GRADIENTS)
-    yield compare("grad.hm", maps.heatmap.grad, arrays["grad.hm"], relative=GRADIENTS)
+        yield compare_array(arrays, f"grad.{name}_at_objects", mine, relative=GRADIENTS)
+    yield compare_array(arrays, "grad.hm", maps.heatmap.grad, relative=GRADIENTS)
 
 
 def _compare_center_targets(arrays: Arrays, targets: CenterTargets) -> Iterator[Output]:
     mask = arrays["target.mask"] > 0
     code = targets.code[:, [0, 1, 2, 3, 4, 5, 7, 6]]  # cosine before sine
-    yield compare("target.heatmap", targets.heatmap, arrays["target.heatmap"], absolute=1e-6)
+    yield compare_array(arrays, "target.heatmap", targets.heatmap, absolute=1e-6)
     yield compare("target.mask", torch.bincount(targets.frame, minlength=len(mask)), mask.sum(axis=1))
     yield compare("target.cell", targets.cell, arrays["target.cell"][mask])
     yield compare("target.boxes", code, arrays["target.boxes"][mask], absolute=CODES)
@@ -76,7 +76,7 @@ def _compare_objects(arrays: Arrays, maps: CenterMaps, targets: CenterTargets, g
     assert maps.iou is not None
     code = gather_cells(maps.box_code(), targets.frame, targets.cell)
     iou = center_iou_target(code, targets, grid)
-    yield compare("object.iou_target", iou, arrays["object.iou_target"], absolute=IOU)
+    yield compare_array(arrays, "object.iou_target", iou, absolute=IOU)
 
 
 def _require_gradients(maps: CenterMaps) -> CenterMaps:
