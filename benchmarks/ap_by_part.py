@@ -96,6 +96,9 @@ def print_errors(
     for mine, labels, (row, overlap) in zip(found, truth, matches, strict=True):
         good = (overlap >= 0.5) & (mine.label == label)
         pairs.append(np.stack([mine.box[good], labels.box[row[good]]], axis=1))
+    if not sum(map(len, pairs)):
+        print("\nno box overlaps a label by half")
+        return
     box, target = np.concatenate(pairs).transpose(1, 0, 2).astype(np.float64)
     dx, dy = (box[:, :2] - target[:, :2]).T
     cos, sin = np.cos(target[:, 6]), np.sin(target[:, 6])
