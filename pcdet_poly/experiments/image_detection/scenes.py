@@ -12,13 +12,13 @@ from pcdet_poly.experiments.image_detection.sources import Part, Sources, load_s
 SCENE_SIDE = 96  # pixels
 NUM_DIGITS = (2, 5)  # at least and at most; fewer where no place is found
 MAX_TRIES = 60  # to place them; the first always finds a place
-DIGIT_SIDES = (26, 42)  # pixels of the square that a digit is drawn in
+DIGIT_SIDES = (28, 44)  # pixels of the square that a digit is drawn in
 CROP_SIDES = (96, 240)  # pixels of the photograph that become the background
 EXPOSURE = (0.3, 0.6)  # of the photograph
 LIGHT = (150.0, 255.0)  # of every channel of the ink
 MIN_AREA = 40  # pixels of a digit that must stay in sight
 MAX_OVERLAP = 0.15  # of the smaller of two boxes
-INK = 0.4  # from so much ink on a pixel belongs to the digit
+INK = 0.25  # from so much ink on a pixel belongs to the digit
 
 
 @dataclass(frozen=True)
