@@ -49,7 +49,7 @@ def test_every_command_is_shown_once_and_has_a_module_of_its_own() -> None:
 
 
 def test_the_page_lists_every_command_as_the_program_does() -> None:
-    page = (PACKAGE.parent / "docs/commands.md").read_text()
+    page = (PACKAGE.parent / "docs/commands.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", page, flags=re.MULTILINE)
     assert rows == [(command.name, command.help) for group in GROUPS for command in GROUPS[group]]
 
@@ -94,7 +94,7 @@ def test_nothing_else_in_the_package_has_a_main() -> None:
     owners = [
         str(path.relative_to(PACKAGE))
         for path in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef) and node.name == "main"
     ]
     # Waymo's op runs in an environment of its own, which has nothing of ours.

@@ -129,7 +129,7 @@ def test_other_tools_read_it(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("precision", "other"), [("compact", "exact"), ("exact", "compact")])
 def test_the_documentation_reads_it(precision: Precision, other: str, tmp_path: Path) -> None:
     store = write_store(tmp_path / "store", FRAMES, precision=precision)
-    text = (Path(__file__).parents[3] / "docs" / "data_format.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "data_format.md").read_text("utf-8")
     (code,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def column" in block]
     # The path last: it may hold a 17 itself.
     code = code.replace("17", "01").replace("SEGMENT.zip", str(tmp_path / "store" / store.manifest.segments[0].file))
