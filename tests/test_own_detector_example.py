@@ -51,10 +51,15 @@ def succeed(folder: Path, *words: str) -> str:
     return result.stdout
 
 
+def call_fork(python: WarmPython, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Do the same in a fork, which has its imports already."""
+    program = "import sys; from pcdet_poly.commands.main import main; sys.exit(main())"
+    return python.run(program, *words, folder=folder, path=[folder, ROOT])
+
+
 def fail(python: WarmPython, folder: Path, *words: str) -> str:
     """Run it in a fork and return the one line of its mistake."""
-    program = "import sys; from pcdet_poly.commands.main import main; sys.exit(main())"
-    result = python.run(program, *words, folder=folder, path=[folder, ROOT])
+    result = call_fork(python, folder, *words)
     assert (result.returncode, result.stderr.count("\n")) == (2, 1), result.stderr
     return result.stderr.strip()
 
@@ -63,7 +68,7 @@ def fail(python: WarmPython, folder: Path, *words: str) -> str:
 def python() -> Iterator[WarmPython]:
     """Python with the commands that mistakes are told to, but without the example."""
     path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    warm = WarmPython(path + "import pcdet_poly.commands.data.import_frames, pcdet_poly.engine.train\n")
+    warm = WarmPython(path + "import torch._dynamo, pcdet_poly.commands.data.import_frames, pcdet_poly.engine.train\n")
     yield warm
     warm.close()
 
@@ -95,7 +100,8 @@ def test_it_trains_and_resumes_to_the_same_numbers(example: Path, python: WarmPy
     newest.unlink()
     mistake = fail(python, example, *TRAIN, "--resume")
     assert "a config alone makes no code run: add --plugin my_detector.detector" in mistake
-    succeed(example, *TRAIN, "--resume", "--plugin", "my_detector")
+    resumed = call_fork(python, example, *TRAIN, "--resume", "--plugin", "my_detector")
+    assert resumed.returncode == 0, resumed.stderr
     assert newest.is_file()
     assert read_steps(run) == first
     starts = json.loads((run / "environment.json").read_text())["starts"]
