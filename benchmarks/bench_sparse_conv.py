@@ -1,9 +1,9 @@
-"""Sparse convolution at CenterPoint's full size: rulebook, layers, the whole backbone; ours, dense and spconv's.
+"""Sparse convolution as CenterPoint and PillarNeXt have it: rulebook, layers, backbones; ours, dense and spconv's.
 
 python -m benchmarks.bench_sparse_conv [--device cuda] [--threads N] [--json]
 
-One frame of 180,000 points in voxels of .1 x .1 x .15 m. Dense is torch's conv3d on a crop, and what
-the same would take on the whole grid. spconv's CPU code is wrong with more than one thread and cannot
+One frame of 180,000 points in voxels of .1 x .1 x .15 m, and in pillars of .075 m. Dense is torch's conv3d on a
+crop, and what the same would take on the whole grid. spconv's CPU code is wrong with more than one thread and cannot
 go backward, so its rows are forward on one thread, with the pairs found beforehand as for ours.
 """
 
@@ -11,24 +11,30 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.bench_voxelize import FINE, draw_cloud
 from benchmarks.common import Row, main, median_ms
+from pcdet_poly.config.sections.backbone import SparseBackboneConfig
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
 from pcdet_poly.models.layers.voxel_means import average_points
 from pcdet_poly.ops.gpu.spconv_convolution import convolve_by_spconv
 from pcdet_poly.ops.rulebook import build_strided_rulebook, build_submanifold_rulebook
 from pcdet_poly.ops.sparse_conv import sparse_conv
-from pcdet_poly.structures import Sites, SparseTensor
+from pcdet_poly.ops.voxelize import voxelize
+from pcdet_poly.structures import Grid, Sites, SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 
 KERNEL, HALF, SAME = (3, 3, 3), (2, 2, 2), (1, 1, 1)
 PLAIN = CenterPointVoxelConfig()
 RESIDUAL = CenterPointVoxelConfig(residual=True, channels=(16, 32, 64, 128), layers=(2, 2, 2, 2))
+FLAT = (1, 3, 3)
+PILLARS = Grid((-76.8, -76.8, -10.0), (76.8, 76.8, 10.0), (0.075, 0.075, 20.0))
 CROP = (41, 128, 128)  # cells of the dense convolution
 
 
@@ -54,13 +60,36 @@ def rows(device: str) -> Iterator[Row]:
         yield from measure_layer(f"submanifold {width} -> {width}", rulebook, width, width, device)
     yield from measure_dense(voxels.sites, device)
     for name, cfg in (("plain", PLAIN), ("residual", RESIDUAL)):
-        yield from measure_network(f"whole {name} backbone", cfg, voxels, device)
+        network = VoxelBackbone(voxels.features.shape[1], cfg)
+        yield from measure_network(f"whole {name} backbone", network, voxels, device)
+    yield from measure_pillars(points, device)
+
+
+def measure_pillars(points: Tensor, device: str) -> Iterator[Row]:
+    """PillarNeXt's stages: the rulebooks and layers of each, then all of them."""
+    cfg = SparseBackboneConfig()
+    voxels = voxelize(points, torch.zeros(len(points), dtype=torch.int64, device=device), PILLARS, 1, any_height=True)
+    sites = Sites(voxels.cell, (1, *PILLARS.shape[1::-1]), 1)
+    pillars = SparseTensor(torch.rand(len(sites), cfg.channels[0], device=device), sites)
+    for channels, width, stride in zip((cfg.channels[0], *cfg.channels), cfg.channels, cfg.strides, strict=False):
+        make = partial(build_strided_rulebook, sites, FLAT, (1, stride, stride), (0, 1, 1))
+        rulebook = make()
+        size = f"{len(sites)} -> {len(rulebook.sites)} cells"
+        yield Row(f"pillars, rulebook of stride {stride}, {size}", median_ms(make, device))
+        yield from measure_layer(f"pillars, stride {stride}, {channels} -> {width}", rulebook, channels, width, device)
+        sites = rulebook.sites
+        make = partial(build_submanifold_rulebook, sites, FLAT)
+        rulebook = make()
+        yield Row(f"pillars, rulebook of a submanifold layer, {len(sites)} cells", median_ms(make, device))
+        yield from measure_layer(f"pillars, submanifold {width} -> {width}", rulebook, width, width, device)
+    network = SparsePillarBackbone(cfg.channels[0], cfg)
+    yield from measure_network("pillars, whole sparse backbone", network, pillars, device)
 
 
 def measure_layer(name: str, rulebook: Rulebook, channels: int, width: int, device: str) -> Iterator[Row]:
     """Forward, forward and backward, and spconv's forward."""
     features = torch.randn(rulebook.num_inputs, channels, device=device, requires_grad=True)
-    weight = torch.randn(width, *KERNEL, channels, device=device, requires_grad=True)
+    weight = torch.randn(width, *rulebook.kernel, channels, device=device, requires_grad=True)
     gflop = 2e-9 * len(rulebook.input) * channels * width
     with torch.no_grad():
         ours = median_ms(lambda: sparse_conv(features, weight, rulebook), device)
@@ -87,9 +116,9 @@ def measure_dense(sites: Sites, device: str) -> Iterator[Row]:
     yield Row("submanifold 16 -> 16: dense conv3d on all cells", ms / share, "calculated from the crop")
 
 
-def measure_network(name: str, cfg: CenterPointVoxelConfig, voxels: SparseTensor, device: str) -> Iterator[Row]:
-    """Inference, and a step of training, voxels to image, rulebook included."""
-    network = VoxelBackbone(voxels.features.shape[1], cfg).to(device).eval()
+def measure_network(name: str, network: torch.nn.Module, voxels: SparseTensor, device: str) -> Iterator[Row]:
+    """Inference, and a step of training, voxels or pillars to image, rulebooks included."""
+    network.to(device).eval()
     with torch.no_grad():
         yield Row(f"{name}, inference", median_ms(lambda: network(voxels, channels_last=True), device))
     network.train()

@@ -18,14 +18,21 @@ from pcdet_poly.evaluation import evaluate
 UNCHANGED = ("augment.flip_x=false", "augment.flip_y=false", "augment.rotation_rad=0", "augment.scale=[1,1]")
 
 
-def overfit_bev_ap(config: str | Path, store: Path, epochs: int, *overrides: str) -> dict[str, float]:
-    """BEV LEVEL_1 AP of each class with labels, after `epochs` passes over the frames of `store`, unaugmented."""
+def overfit_bev_ap(
+    config: str | Path, store: Path, epochs: int, *overrides: str, one_order: bool = False
+) -> dict[str, float]:
+    """BEV LEVEL_1 AP of each class with labels, after `epochs` passes over the frames of `store`, unaugmented.
+
+    With `one_order` frames are read once, and every pass has them in the same order, which saves a tenth of the time.
+    """
     cfg = load_config(config, (f"data.train=[{store}]", "data.workers=0", *UNCHANGED, *overrides))
     device, frames = torch.device("cpu"), FrameDataset([store])
     recipe = build_seeded_recipe(cfg, device)
     recipe.model.train()
     optimizer = build_optimizer(recipe.model, cfg.train)
-    batches = [batch for epoch in range(epochs) for batch in load_training_batches(cfg, frames, epoch=epoch)]
+    orders = 1 if one_order else epochs
+    batches = [batch for epoch in range(orders) for batch in load_training_batches(cfg, frames, epoch=epoch)]
+    batches *= epochs // orders
     for step, batch in enumerate(batches):
         set_rates(optimizer, step, len(batches), cfg.train)
         with autocast(device, cfg.train.mixed_precision):

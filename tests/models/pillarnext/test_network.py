@@ -19,6 +19,7 @@ from pcdet_poly.models.export.network import export_onnx
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
 from pcdet_poly.models.summary.model_size import summarize
 from pcdet_poly.structures import Batch, CenterMaps, GroundTruth, Sites, SparseTensor
+from tests.models.overfit import overfit_bev_ap
 from tests.models.scenes import batch_of, random_points, tiny_config
 from tests.tolerances import NETWORK
 
@@ -206,3 +207,12 @@ def test_parts_are_options_of_the_other_networks() -> None:
         batch: Batch = batch_of([random_points(np.random.default_rng(0), 200)])
         assert recipe.model(batch).heatmap.shape == (1, 2, 32, 40)
         assert len(recipe.decode(recipe.model.eval()(batch))) == 1
+
+
+@pytest.mark.slow
+def test_the_slim_form_learns_four_frames(four_frames: Path) -> None:
+    near = ("grid.lower=[-12.8,-12.8,-3]", "grid.upper=[12.8,12.8,5]", "evaluation.within=[-12.8,-12.8,12.8,12.8]")
+    more = ("train.mixed_precision=false", "train.learning_rate=6e-3")
+    ap = overfit_bev_ap(CONFIGS / "slim_pillarnext.yaml", four_frames, 56, *near, *more, one_order=True)
+    assert len(ap) == 3
+    assert min(ap.values()) >= 0.95, ap
