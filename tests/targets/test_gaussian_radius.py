@@ -13,6 +13,7 @@ CELL_M = 0.32
     [(4.7, 2.1, 4.14, 2.76), (0.91, 0.86, 1.20, 0.94), (1.78, 0.84, 1.62, 1.10)],
 )
 def test_published_values(length_m, width_m, legacy, corrected):
+    """They have two digits after the point: half of the last one, beside which float32's rounding is nothing."""
     size = torch.tensor([length_m / CELL_M]), torch.tensor([width_m / CELL_M])
     assert gaussian_radius(*size, min_overlap=0.1).item() == pytest.approx(legacy, abs=0.005)
     assert gaussian_radius(*size, min_overlap=0.1, corrected=True).item() == pytest.approx(corrected, abs=0.005)
