@@ -6,8 +6,9 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pcdet_poly.names.near_names import find_near_names
@@ -26,7 +27,7 @@ def run_command(main: Callable[[], int | None]) -> int:
     128 + n with one line for the signal n that asked to stop (130 after Ctrl-C). Anything else is a bug and keeps its
     traceback.
     """
-    with catch_stop_signals(at_once=False) as stop:
+    with catch_stop_signals(at_once=False) as stop, _escape_warnings():
         try:
             answer_at_once()
             code = _run_until_error(main)
@@ -69,6 +70,23 @@ def _keep_silent() -> int:
     """Keep Python from complaining once more at exit, since the reader (head, less) has gone; returns the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+@contextmanager
+def _escape_warnings() -> Iterator[None]:
+    """Let names in Python's warnings be shown, not obeyed, by a terminal."""
+    before = warnings.formatwarning
+
+    def format_escaped(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        return before(escape_for_terminal(str(message)), category, filename, lineno, line)
+
+    warnings.formatwarning = format_escaped
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 def _report_stop(signum: signal.Signals, notes: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.options import add_overrides, add_plugin, parse_path_or_url
 from pcdet_poly.config.find import find_config
+from pcdet_poly.names.shown_names import print_lines
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
@@ -30,6 +31,6 @@ def read_config(options: argparse.Namespace) -> Config:
     settings = read_settings(find_config(options.config), options.overrides)
     config = build_config(settings)
     if options.explain:
-        print(explain(config, settings))
+        print_lines(*explain(config, settings).split("\n"))
         raise SystemExit(0)
     return config

@@ -9,12 +9,13 @@ from pydantic import BaseModel
 
 from pcdet_poly.config.load import Settings
 from pcdet_poly.config.schema import Config
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 
 def explain(config: Config, settings: Settings) -> str:
     """Write one line per setting of `config`: key = value, then its origin and its meaning, in columns."""
     rows = [
-        (f"{'.'.join(key)} = {value}", settings.origins.get(key, "default"), meaning)
+        (*map(escape_for_terminal, (f"{'.'.join(key)} = {value}", settings.origins.get(key, "default"))), meaning)
         for key, value, meaning in _walk_settings(config, ())
     ]
     width = min(56, max(len(row[0]) for row in rows))

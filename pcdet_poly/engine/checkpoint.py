@@ -22,6 +22,7 @@ from pcdet_poly.distributed import rank
 from pcdet_poly.engine.checkpoint_damage import compute_checksum
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.shown_names import print_line
 
 FORMAT = 1
 Weights = Literal["raw", "ema"]
@@ -171,7 +172,7 @@ def _warn_of_other_inputs(there: Mapping[str, Any], path: Path, config: Config) 
     for name in ("returns", "sweeps"):
         if name in before and before[name] != now[name] and rank() == 0:
             text = f"trained with data.{name} = {before[name]}, used with {now[name]}: the AP is of other points"
-            print(f"warning: {path}: {text}", file=sys.stderr)
+            print_line(f"warning: {path}: {text}", file=sys.stderr)
 
 
 def find_changed_meaning(there: Mapping[str, Any], config: Config) -> tuple[str, Any, Any] | None:

@@ -19,6 +19,7 @@ from pcdet_poly.engine.optim import build_optimizer
 from pcdet_poly.engine.precision import autocast, check_precision
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 KINDS: tuple[Arithmetic, ...] = (False, "bf16")
 WARM_UP = 2  # steps of each kind that count for nothing
@@ -75,7 +76,7 @@ def choose_precision(config: Config, frames: FrameDataset, device: torch.device)
     best = min(kinds, key=seconds.__getitem__)
     if rank() == 0:
         times = ", ".join(f"{kind or 'float32'} {1e3 * seconds[kind]:.1f} ms" for kind in kinds)
-        print(f"train.mixed_precision = auto: {best or 'float32'} (a step takes: {times})", file=sys.stderr)
+        print_line(f"train.mixed_precision = auto: {best or 'float32'} (a step takes: {times})", file=sys.stderr)
     return best
 
 

@@ -11,6 +11,7 @@ from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.manifest import read_manifest
 from pcdet_poly.distributed import rank
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 
 def open_training_frames(config: Config) -> FrameDataset:
@@ -39,11 +40,11 @@ def warn_of_shared_frames(training: FrameDataset, validation: FrameDataset | Non
     twice = [frame_id for frame_id, times in seen.items() if times > 1]
     if twice:
         text = f"{len(twice)} frames are in it more than once, such as {twice[0]}: name each store once"
-        print(f"warning: data.train: {text}", file=sys.stderr)
+        print_line(f"warning: data.train: {text}", file=sys.stderr)
     shared = [frame_id for frame_id in validation.frame_ids if frame_id in seen] if validation is not None else []
     if validation is not None and shared:
         text = f"{len(shared)} of its {len(validation)} frames are trained on as well: its AP is not of unseen frames"
-        print(f"warning: data.val: {text}", file=sys.stderr)
+        print_line(f"warning: data.val: {text}", file=sys.stderr)
 
 
 def open_frames_to_evaluate(config: Config) -> FrameDataset:
@@ -92,5 +93,5 @@ def _count_labels(key: str, folders: Sequence[str], classes: Sequence[str]) -> i
             raise UserError(f"data.classes: {name} is no class of {key}, whose stores have {', '.join(known)}")
         if lacking and rank() == 0:
             text = f"{name} is no class of {', '.join(lacking)}: such objects there count as background"
-            print(f"warning: {key}: {text}", file=sys.stderr)
+            print_line(f"warning: {key}: {text}", file=sys.stderr)
     return sum(objects[name] for objects in of_store.values() for name in classes)

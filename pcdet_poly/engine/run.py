@@ -188,6 +188,7 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
     Raises:
         UserError: where something is there that cannot be gone on with.
     """
+    _check_is_utf8(folder)
     exists = not is_empty(folder)
     if exists and not resume:
         raise UserError(f"{folder}: already there; go on with --resume, or choose another --name")
@@ -203,6 +204,15 @@ def start_run(folder: Path, config: Config, device: torch.device, *, resume: boo
         run = replace(run, tracker=open_tracker(config.train, folder, config_values(config), run.read_log()))
     wait_for_all()  # the folder is there
     return run
+
+
+def _check_is_utf8(folder: Path) -> None:
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{folder}: TensorBoard writes into no folder whose name is not UTF-8; choose another"
+        ) from None
 
 
 def open_run(folder: Path, overrides: list[str], device: torch.device) -> Run:

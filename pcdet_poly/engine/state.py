@@ -30,6 +30,7 @@ from pcdet_poly.engine.timeline import Timeline
 from pcdet_poly.errors import UserError
 from pcdet_poly.losses.gradient_match import MatchedLoss
 from pcdet_poly.models import Recipe, build_recipe
+from pcdet_poly.names.shown_names import print_line
 
 
 @dataclass
@@ -146,7 +147,7 @@ def _load_newest_checkpoint(run: Run) -> tuple[Path, Checkpoint] | None:
             if path == saved[-1]:
                 raise
             if rank() == 0:
-                print(f"{str(error).partition(';')[0]}; going on from the one before it", file=sys.stderr)
+                print_line(f"{str(error).partition(';')[0]}; going on from the one before it", file=sys.stderr)
     return None
 
 

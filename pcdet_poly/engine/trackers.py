@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from pcdet_poly.config.sections.train import TrainConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import write_json
+from pcdet_poly.names.shown_names import print_line
 
 FILE = "tracker.json"  # in the run's folder: which run of the tracker goes on, and what it has
 _OFFLINE = {
@@ -76,7 +77,9 @@ class Tracker:
             action()
         except Exception as error:  # every tracker has its own kinds; none is worth a lost training
             self._works = False
-            print(f"warning: the tracker failed ({_take_first_line(error)}); log.jsonl has everything", file=sys.stderr)
+            print_line(
+                f"warning: the tracker failed ({_take_first_line(error)}); log.jsonl has everything", file=sys.stderr
+            )
 
 
 def check_tracker(cfg: TrainConfig) -> None:

@@ -18,6 +18,7 @@ from pcdet_poly.engine.provenance import fingerprint_store
 from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.structures import Detections, Frame
 from pcdet_poly.visualization.viewer.outcomes import list_cutoffs_from
 from pcdet_poly.visualization.viewer.view import View, ViewSource, build_view
@@ -106,11 +107,11 @@ def _read_saved_detections(
     saved = read_detections(path)
     of_frame = dict(zip(saved.frame_ids, saved.detections, strict=True))
     if saved.class_names != run.config.data.classes or not of_frame.keys() >= set(frame_ids):
-        print(f"{path}: has other frames or classes than data.val; running the detector", file=sys.stderr)
+        print_line(f"{path}: has other frames or classes than data.val; running the detector", file=sys.stderr)
         return None
     made_of = {store.fingerprint for store in saved.provenance.stores}  # none in files of versions that recorded none
     if made_of and not made_of >= set(map(fingerprint_store, run.config.data.val)):
-        print(f"{path}: of other data than data.val now is; running the detector", file=sys.stderr)
+        print_line(f"{path}: of other data than data.val now is; running the detector", file=sys.stderr)
         return None
     return lambda index, frame: of_frame[frame.frame_id]
 

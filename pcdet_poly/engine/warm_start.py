@@ -13,6 +13,7 @@ from pcdet_poly.distributed import rank
 from pcdet_poly.engine.checkpoint import choose_weights, find_changed_meaning, load_checkpoint
 from pcdet_poly.engine.run import Run
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 
 def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
@@ -49,7 +50,7 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
     model.load_state_dict(fitting, strict=False)
     if rank() == 0:
         note = "" if difference is None else "; trained with {} = {}, here {}".format(*difference)
-        print(f"{path}: {_summarize_weights(list(wanted), set(fitting), set(found))}{note}", file=sys.stderr)
+        print_line(f"{path}: {_summarize_weights(list(wanted), set(fitting), set(found))}{note}", file=sys.stderr)
 
 
 def _summarize_weights(wanted: list[str], fitting: set[str], found: set[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pcdet_poly.evaluation.ap_table import LEADERBOARD_TYPES, ApTable
 from pcdet_poly.evaluation.evaluation_meta import DifferenceMeta, EvaluationMeta, Meta
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +34,6 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
         console: where it is printed; by default to standard output.
     """
     from rich.console import Console
-    from rich.markup import escape
 
     console = console or Console()
     rows, heads = list(_format_rows(table)), [f"{part} {metric.upper()}" for part, metric in _list_columns(table)]
@@ -43,7 +43,7 @@ def print_table(table: ApTable, *, title: str = "", console: Console | None = No
     console.width = max(console.width, limit)
     groups = _group_columns(_list_columns(table), widths, limit - name_width)
     for group in groups:
-        shown = [(escape(name), *(cells[column] for column in group)) for name, cells in rows]
+        shown = [(name, *(cells[column] for column in group)) for name, cells in rows]
         caption = build_caption(table) if group is groups[-1] else None
         of_group = ("breakdown", *(heads[column] for column in group))
         console.print(build_terminal_table(of_group, shown, title=title or None, caption=caption))
@@ -84,7 +84,7 @@ def build_terminal_table(
 
     Args:
         heads: one per column.
-        rows: a text per column each; rich's markup in them counts, unless the console is told otherwise.
+        rows: a text per column each, shown as it is.
         title: a line above the table.
         caption: a line below it.
         compact: draw a line under the heads only.
@@ -94,13 +94,18 @@ def build_terminal_table(
     """
     from rich.box import HEAVY_HEAD, SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
+
+    def show(text: str, style: str = "") -> Text:  # no markup
+        return Text(escape_for_terminal(text), style)
 
     box = SIMPLE_HEAD if compact else HEAVY_HEAD
-    grid = Table(title=title, caption=caption, box=box, pad_edge=not compact)
+    above, below = title and show(title, "table.title"), caption and show(caption, "table.caption")
+    grid = Table(title=above, caption=below, box=box, pad_edge=not compact)
     for number, head in enumerate(heads):
-        grid.add_column(head, justify="right" if number else "left", no_wrap=True)
+        grid.add_column(show(head), justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(show, row))
     return grid
 
 

@@ -11,6 +11,7 @@ import argparse
 
 from pcdet_poly.commands.options import add_output, add_workers, parse_path_or_url, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -35,5 +36,5 @@ def run(options: argparse.Namespace) -> None:
     label, num_points = bank.read_column("label"), bank.read_column("num_points")
     for i, name in enumerate(bank.header.class_names):
         of_class = label == i
-        print(f"{name}: {of_class.sum()} objects, {num_points[of_class].sum()} points")
-    print(f"{options.output}: {len(bank)} objects, {bank.path.stat().st_size / 1e6:.1f} MB")
+        print_line(f"{name}: {of_class.sum()} objects, {num_points[of_class].sum()} points")
+    print_line(f"{options.output}: {len(bank)} objects, {bank.path.stat().st_size / 1e6:.1f} MB")

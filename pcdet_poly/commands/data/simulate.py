@@ -19,6 +19,7 @@ from pcdet_poly.commands.options import (
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     written = [result for _, result in write_segments(jobs, workers=options.workers)]
     frames, objects = sum(one.num_frames for one in written), sum(one.num_objects for one in written)
     there = sum(one.was_there for one in written)
-    print(f"{output}: {len(written)} segments ({there} were there), {frames} frames, {objects} labels")
+    print_line(f"{output}: {len(written)} segments ({there} were there), {frames} frames, {objects} labels")
 
 
 def _choose_output(options: argparse.Namespace) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from pcdet_poly.commands.options import add_device, add_output, add_workers, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.signals import catch_stop_signals
 from pcdet_poly.signals.child_programs import pass_signal_on
 
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.data_only:
         steps += list_training_steps(options.output, options.device, options.seed)
     for step in steps:
-        print(f"$ pcdet-poly {shlex.join(step)}", flush=True)
+        print_line(f"$ pcdet-poly {shlex.join(step)}", flush=True)
         if code := run_step(step):
             return code
     return 0

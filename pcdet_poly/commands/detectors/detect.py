@@ -31,6 +31,7 @@ from pcdet_poly.commands.options import (
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.figure_files import FIGURE_FORMATS
+from pcdet_poly.names.shown_names import print_line
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
@@ -93,8 +94,8 @@ def run(options: argparse.Namespace) -> None:
             (found,) = detector.detect([frame])
         found = found[found.score >= options.min_score]
         _write_detections(options.output / path.name, frame, found, detector.config, options)
-        print(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
-    print(f"{options.output}: a picture and a .json for each of {len(paths)} clouds")
+        print_line(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
+    print_line(f"{options.output}: a picture and a .json for each of {len(paths)} clouds")
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def _print_warnings(path: Path) -> Iterator[None]:
         yield
     for warning in found:
         text = str(warning.message).removeprefix(f"{path}: ")
-        print(f"warning: {path}: {text}", file=sys.stderr)
+        print_line(f"warning: {path}: {text}", file=sys.stderr)
 
 
 def _refuse_picture_formats(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pcdet_poly.commands.options import add_checkpoint, add_run, parse_local_path, split_run
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     if difference > TOLERANCE:
         path.unlink()
         raise UserError(f"{path}: onnxruntime differs from PyTorch by {difference:.1e} of a map's range; not written")
-    print(
+    print_line(
         f"{path}: opset {OUTPUT_OPSET}, outputs {', '.join(names)}; onnxruntime and PyTorch differ by "
         f"{difference:.1e} of a map's range at most"
     )

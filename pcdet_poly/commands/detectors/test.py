@@ -24,6 +24,7 @@ from pcdet_poly.commands.options import (
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
         with lock_evaluation(output):
             found = evaluate_run(run, recipe, frames, step=checkpoint.step, output=output, check=check)
         if found and output != folder:
-            print(f"{output}: metrics.json, detections.parquet, pictures/")
+            print_line(f"{output}: metrics.json, detections.parquet, pictures/")
         if found and not found.evaluator.num_objects:
             data = run.config.data
             raise UserError(

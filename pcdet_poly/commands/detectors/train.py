@@ -14,6 +14,7 @@ from pcdet_poly.commands.configs import add_config, read_config
 from pcdet_poly.commands.options import add_device, parse_local_path
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.names.file_names import check_file_name
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
                 train(run, recipe, frames, validation)
         if rank() == 0:
             files = "config.yaml, log.jsonl, tensorboard/, checkpoints/, metrics.json, detections.parquet, pictures/"
-            print(f"{folder}: {files}")
+            print_line(f"{folder}: {files}")
     return 0
 
 

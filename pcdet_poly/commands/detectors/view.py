@@ -29,6 +29,7 @@ from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 from pcdet_poly.figure_files import find_figure_format
 from pcdet_poly.names.file_names import simplify_file_name
+from pcdet_poly.names.shown_names import print_line, print_lines
 
 if TYPE_CHECKING:
     from pcdet_poly.visualization.palette import ThemeName
@@ -160,7 +161,9 @@ def _write_page(path: Path, views: ViewSource, chosen: Sequence[int], options: a
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     shown = f"{len(chosen)} of {len(views.frame_ids)} frames"
-    print(f"{path}: {shown}, {path.stat().st_size / 1e6:.1f} MB; open it in a browser (other frames: --frames A:B)")
+    print_line(
+        f"{path}: {shown}, {path.stat().st_size / 1e6:.1f} MB; open it in a browser (other frames: --frames A:B)"
+    )
 
 
 def _write_pictures(path: Path, views: ViewSource, chosen: Sequence[int], mode: ColourMode, theme: ThemeName) -> None:
@@ -168,11 +171,11 @@ def _write_pictures(path: Path, views: ViewSource, chosen: Sequence[int], mode: 
 
     for index in chosen:
         file = path if len(chosen) == 1 else path.with_name(f"{path.stem}_{index:05d}{path.suffix}")
-        print(*draw_view(file, views.load_view(index), mode, theme=theme), sep="\n")
+        print_lines(*draw_view(file, views.load_view(index), mode, theme=theme))
 
 
 def _write_recording(path: Path, views: ViewSource, chosen: Sequence[int]) -> None:
     from pcdet_poly.visualization.viewer.recording import write_recording
 
     write_recording(path, views, chosen)
-    print(f"{path}: {len(chosen)} of {len(views.frame_ids)} frames; open it with: rerun {path}")
+    print_line(f"{path}: {len(chosen)} of {len(views.frame_ids)} frames; open it with: rerun {path}")

@@ -16,6 +16,7 @@ from pcdet_poly.commands.options import (
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -49,4 +50,4 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.simulation.comparison.compare import compare_frames
 
     compare_frames(options.real, options.labels, range(options.seed, options.seed + options.frames), options.output)
-    print(options.output)
+    print_line(options.output)

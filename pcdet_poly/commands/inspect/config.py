@@ -17,6 +17,7 @@ from pcdet_poly.commands.options import add_overrides, add_plugin, parse_local_p
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config, list_configs
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line, print_lines
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
         needed = "CONFIG is needed: name a YAML file" if needs_config else "takes no further words"
         raise UserError(f"config {options.what}: {needed}; see pcdet-poly config -h")
     if options.what == "list":
-        print(*list_configs(), sep="\n")
+        print_lines(*list_configs())
         return
     if options.what == "copy":
         _copy(options.config, options.overrides)
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         sys.stdout.write(build_json_schema())
         return
     settings = read_settings(find_config(options.config), options.overrides)
-    print(explain(build_config(settings), settings))
+    print_lines(*explain(build_config(settings), settings).split("\n"))
 
 
 def _copy(name: str, targets: list[str]) -> None:
@@ -57,4 +58,4 @@ def _copy(name: str, targets: list[str]) -> None:
         raise UserError(f"config copy: {targets[1]!r}: one FILE at most; see pcdet-poly config -h")
     from pcdet_poly.config.copy import copy_config
 
-    print(copy_config(name, parse_local_path(targets[0]) if targets else None))
+    print_line(copy_config(name, parse_local_path(targets[0]) if targets else None))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pcdet_poly.commands.options import add_output, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -26,4 +27,4 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.simulation.segment import simulate_segment
 
     draw_scan(next(simulate_segment(options.seed, num_frames=1)), options.output)
-    print(options.output)
+    print_line(options.output)

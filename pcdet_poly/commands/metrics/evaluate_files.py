@@ -21,6 +21,7 @@ from pcdet_poly.evaluation.table_text import print_table, to_markdown
 from pcdet_poly.evaluation.tabulate import crop_to_limits
 from pcdet_poly.evaluation.waymo_op.comparison import find_largest_difference, run_waymo_op
 from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.names.shown_names import print_line
 
 
 def evaluate_files(options: argparse.Namespace) -> None:
@@ -35,7 +36,7 @@ def evaluate_files(options: argparse.Namespace) -> None:
     ]
     print_table(tables[0], title=str(options.predictions))
     if options.plots:
-        print(
+        print_line(
             f"{len(write_plots(evaluators[0], tables[0], options.plots, formats=options.formats))} pictures in "
             f"{options.plots}"
         )
@@ -47,7 +48,7 @@ def evaluate_files(options: argparse.Namespace) -> None:
     if options.official:
         boxes = crop_to_limits(sets[0].boxes, cfg.within)
         worst, place = find_largest_difference(tables[0], run_waymo_op(boxes, metrics, options.official))
-        print(f"largest difference to Waymo's op: {worst:.1e} ({place})")
+        print_line(f"largest difference to Waymo's op: {worst:.1e} ({place})")
 
 
 def _evaluate_set(
@@ -91,7 +92,7 @@ def _write_tables(tables: list[ApTable], path: Path) -> None:
     for table, name in zip(tables, names, strict=False):
         _write_table(table, name)
     if len(tables) > 1:
-        print(f"{', '.join(map(str, names))}: the two tables and their difference")
+        print_line(f"{', '.join(map(str, names))}: the two tables and their difference")
 
 
 def _write_table(table: ApTable, path: Path) -> None:
@@ -100,4 +101,4 @@ def _write_table(table: ApTable, path: Path) -> None:
         return
     text = table.to_csv() if path.suffix == ".csv" else to_markdown(table)
     with atomic_path(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, "utf-8", newline="\n")

@@ -20,12 +20,13 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation.box_tables import EvaluationSet, EvaluationSide, Objects, Predictions
 from pcdet_poly.evaluation.checks.frames import join_checked
 from pcdet_poly.evaluation.checks.placement import find_confused_classes
-from pcdet_poly.evaluation.checks.rows import check_scores, check_side
+from pcdet_poly.evaluation.checks.rows import check_scores, check_side, find_odd_scores
 from pcdet_poly.evaluation.files.any_file import PredictionsFile, check_exists, read_labels, read_predictions_file
 from pcdet_poly.evaluation.files.flat_arrays import read_flat_sides
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.evaluation.tabulate import number_types, tabulate_objects
 from pcdet_poly.evaluation.zones import find_boxes_in_zones
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.structures import WAYMO_CLASSES
 
 
@@ -105,6 +106,7 @@ def _read_arrays(options: argparse.Namespace) -> EvaluatedSet:
     predictions, labels = read_flat_sides(options.predictions)
     place = str(options.predictions)
     check_scores(predictions.rows.score, place)
+    _warn(find_odd_scores(predictions.rows.score, place))
     _warn(check_side(predictions, f"{place}: predictions", options.allow))
     _warn(check_side(labels, f"{place}: labels", options.allow))
     boxes, note = join_checked(predictions, labels, place=place, choice=options.frames)
@@ -176,6 +178,7 @@ def _check_comparable(options: argparse.Namespace, own: PredictionsFile, other: 
 
 def _join_sides(path: Path, file: PredictionsFile, labels: _Labels, options: argparse.Namespace) -> EvaluatedSet:
     check_scores(file.side.rows.score, str(path))
+    _warn(find_odd_scores(file.side.rows.score, str(path)))
     _warn(check_side(file.side, str(path), options.allow))
     made_of = {store.fingerprint for store in file.provenance.stores}
     if made_of and labels.fingerprints and made_of.isdisjoint(labels.fingerprints):
@@ -217,8 +220,8 @@ def _mark_zones(boxes: EvaluationSet, zones: dict[str, tuple[np.ndarray, ...]]) 
 
 def _warn(lines: Iterable[str]) -> None:
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr)
+        print_line(f"warning: {line}", file=sys.stderr)
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    print_line(line, file=sys.stderr)

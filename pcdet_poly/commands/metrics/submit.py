@@ -18,6 +18,7 @@ from pcdet_poly.commands.options import (
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -78,4 +79,4 @@ def run(options: argparse.Namespace) -> None:
     write = write_submission if options.account or options.method or is_archive else write_predictions
     zones = file.in_no_label_zone
     num = write(options.output, file.frame_ids, file.detections, file.class_names, cfg, in_no_label_zone=zones)
-    print(f"{options.output}: {num} boxes of {len(file.frame_ids)} frames")
+    print_line(f"{options.output}: {num} boxes of {len(file.frame_ids)} frames")

@@ -21,6 +21,7 @@ from pcdet_poly.commands.options import (
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_line
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -55,4 +56,4 @@ def run(options: argparse.Namespace) -> None:
     ]
     written = write_run_figure(runs, options.output, options.formats) if runs else []
     for path in [*write_family_figures(options.output, options.formats), *written]:
-        print(path)
+        print_line(path)

@@ -23,6 +23,7 @@ from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import suggest_word
 from pcdet_poly.experiments.paper.rows import TASKS, Task
 from pcdet_poly.locks import lock_folder
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.signals import explain_stop
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
         from pcdet_poly.experiments.paper.write import write_report
 
         for path in write_report(output, [row for row in rows if row.task in parts], quick=quick):
-            print(path)
+            print_line(path)
     return 0
 
 
@@ -123,7 +124,7 @@ def find_detector_studies(folders: Sequence[Path] | None, own: Path, *, quick: b
     if files:
         return files, 0
     for step in list_detector_steps(own, quick=quick):
-        print(f"$ pcdet-poly {shlex.join(step)}", flush=True)
+        print_line(f"$ pcdet-poly {shlex.join(step)}", flush=True)
         if code := run_step(step):
             return [], code
     return find_runs_files([own]), 0

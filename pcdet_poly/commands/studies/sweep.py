@@ -20,6 +20,7 @@ from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
 from pcdet_poly.locks import lock_folder
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.signals import explain_stop
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _run_rounds(options: argparse.Namespace, sweep: Sweep, path: Path, output: P
         trials, _ = _run_sweep(options, build_round(sweep, arms, steps, sweep.seeds), path, folder)
         scores = read_scores(SweepFolder(folder), trials, sweep.main)
         arms = choose_survivors(arms, scores, sweep.halving.keep)
-        print(f"round {number}: {', '.join(f'{arm.name} {100 * scores[arm.name]:.2f}' for arm in arms)}")
+        print_line(f"round {number}: {', '.join(f'{arm.name} {100 * scores[arm.name]:.2f}' for arm in arms)}")
     return 1 if _run_sweep(options, build_final(sweep, arms), path, output / "final")[1] else 0
 
 
@@ -101,8 +102,8 @@ def _run_sweep(
             executor.stop()
     problems = [*list_failures(folder, trials), *list_mismatches(folder, trials, sweep.baseline)]
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
-    print(f"{folder.path}: now pcdet-poly report {folder.path}")
+        print_line(f"warning: {problem}", file=sys.stderr)
+    print_line(f"{folder.path}: now pcdet-poly report {folder.path}")
     return trials, problems
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -187,7 +188,7 @@ def _write_part_file(part: _SegmentJob, advance: Advance, *, header: BankHeader,
         advance(1)
     path = _part_file_path(folder, part)
     try:
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
+        with pa.OSFile(os.fsencode(path), "wb") as file, pa.ipc.new_file(file, make_schema(header)) as writer:
             writer.write_batch(encode_objects(objects, header))
     except OSError as error:
         error.filename = error.filename or str(path)  # pyarrow does not say which
@@ -202,7 +203,7 @@ def _join_part_files(files: Sequence[Path], output: Path, header: BankHeader) ->
     schema = make_schema(header, [view_columns(_map_batch(path)) for path in filled])
     with (
         atomic_path(output) as temporary,
-        pa.OSFile(str(temporary), "wb") as file,
+        pa.OSFile(os.fsencode(temporary), "wb") as file,
         pa.ipc.new_file(file, schema) as writer,
     ):
         for path in filled:
@@ -214,4 +215,4 @@ def _map_batch(path: Path) -> pa.RecordBatch:
     """Map the one batch of a file into memory."""
     import pyarrow as pa
 
-    return pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+    return pa.ipc.open_file(pa.memory_map(os.fsencode(path))).get_batch(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from itertools import accumulate
 from pathlib import Path
@@ -109,7 +110,7 @@ def _map_bank(path: Path) -> tuple[BankHeader, list[BankColumns]]:
     if not path.is_file():
         raise UserError(f"{path}: no such object bank; make one with pcdet-poly build-bank")
     try:
-        reader: Any = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader: Any = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
         header = read_header(reader.schema.metadata, str(path))
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         for batch in batches:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pcdet_poly.data.check.check_store import Contents, SegmentCheck, join_contents
 from pcdet_poly.data.check.histograms import draw_bars
 from pcdet_poly.data.convert.conversion_summary import describe_contents
 from pcdet_poly.files import atomic_path
-from pcdet_poly.names.shown_names import escape_for_terminal
+from pcdet_poly.names.shown_names import escape_for_terminal, print_line
 from pcdet_poly.visualization.html import escape_text
 
 _STYLE = (
@@ -27,20 +28,20 @@ def print_check(checks: Sequence[SegmentCheck], console: Console) -> None:
     """Print a table with one row per segment, what the frames hold, then every fault in full."""
     table = Table(*_HEADS)
     for row in _list_rows(checks):
-        table.add_row(*map(escape_for_terminal, row))
+        table.add_row(*(Text(escape_for_terminal(cell)) for cell in row))
     console.print(table, markup=False)
     contents = join_contents(list(checks))
     for name, unit, bins in contents.histograms.list_filled():
-        print(f"{name}{f', {unit}' if unit else ''}")
+        print_line(f"{name}{f', {unit}' if unit else ''}")
         print("\n".join(f"  {line}" for line in draw_bars(bins)))
     for line in _describe_checks(contents):
-        print(line)
+        print_line(line)
     for checked in checks:
         for fault in checked.faults:
-            print(escape_for_terminal(fault))
+            print_line(fault)
     for line in contents.tally.describe():
-        print(f"warning: {escape_for_terminal(line)}")
-    print(describe_contents([checked.entry for checked in checks]))
+        print_line(f"warning: {line}")
+    print_line(describe_contents([checked.entry for checked in checks]))
 
 
 def write_check_page(checks: Sequence[SegmentCheck], path: Path, title: str) -> None:

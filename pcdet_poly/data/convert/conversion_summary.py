@@ -11,6 +11,7 @@ from pathlib import Path
 from pcdet_poly.data.convert.build_store import ConversionSummary
 from pcdet_poly.data.store.manifest import SegmentEntry
 from pcdet_poly.files import write_json
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.paths import AnyPath
 
 
@@ -34,23 +35,25 @@ class ConversionNumbers:
 def print_conversion(summary: ConversionSummary, folder: str | AnyPath) -> None:
     """Print what was converted, how fast, what could not be read, and what the store in `folder` now holds."""
     numbers = compute_numbers(summary)
-    print(f"{numbers.segments} segments converted, {numbers.kept} were there already, {len(numbers.failed)} failed")
+    print_line(
+        f"{numbers.segments} segments converted, {numbers.kept} were there already, {len(numbers.failed)} failed"
+    )
     if numbers.frames:
-        print(
+        print_line(
             f"{numbers.frames} frames in {numbers.seconds:.1f} s ({numbers.frames_per_s:.1f} frames/s), "
             f"{numbers.mb_read:.1f} MB read ({numbers.mb_read / numbers.seconds:.1f} MB/s), "
             f"{numbers.mb_written:.1f} MB written"
         )
-        print(f"CPU time {_describe_cpu_time(numbers.cpu_s, numbers.frames)}")
+        print_line(f"CPU time {_describe_cpu_time(numbers.cpu_s, numbers.frames)}")
     for line in numbers.warnings:
-        print(f"warning: {line}", file=sys.stderr)
+        print_line(f"warning: {line}", file=sys.stderr)
     if numbers.left_out:
-        print(f"{len(numbers.left_out)} frames or records left out:")
+        print_line(f"{len(numbers.left_out)} frames or records left out:")
     for reason in numbers.left_out:
-        print(f"left out: {reason}")
+        print_line(f"left out: {reason}")
     for reason in numbers.failed.values():
-        print(f"failed: {reason}")
-    print(f"{folder}: {describe_contents(summary.manifest.segments)}")
+        print_line(f"failed: {reason}")
+    print_line(f"{folder}: {describe_contents(summary.manifest.segments)}")
 
 
 def compute_numbers(summary: ConversionSummary) -> ConversionNumbers:

@@ -14,6 +14,7 @@ from pcdet_poly.data.store.arrow_points import Precision
 from pcdet_poly.data.store.source_fingerprint import THREADS, Source, describe_source, natural_sort_key
 from pcdet_poly.errors import UserError
 from pcdet_poly.foreign_files import is_foreign, print_skipped
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.paths import AnyPath, find_matches, list_files_below, parse_path
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import convert_scan, decode_scan
@@ -166,7 +167,9 @@ def read_tfrecord(
             presence.look_at(scan, f"{path}: record {number}")
             if not warned and not scan.has_images:
                 warned = True
-                print(f"warning: {path}: record {number} has no LiDAR data: 0 points in its frame", file=sys.stderr)
+                print_line(
+                    f"warning: {path}: record {number} has no LiDAR data: 0 points in its frame", file=sys.stderr
+                )
     except UserError as error:
         report_error(error)  # nothing after this place can be read
     presence.print_differences()

@@ -9,6 +9,7 @@ from pcdet_poly.data.convert.build_store import ReportError
 from pcdet_poly.data.convert.lidar_presence import LidarPresence
 from pcdet_poly.data.store.source_fingerprint import Source, describe_source
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.paths import AnyPath
 from pcdet_poly.structures import Frame
 from pcdet_poly.waymo.decode import convert_scan
@@ -59,5 +60,5 @@ def read_segment_v2(
         presence.look_at(scan, f"{path}: frame {timestamp_us}")
         if not warned and not scan.has_images:
             warned = True
-            print(f"warning: {path}: frame {timestamp_us} has no LiDAR data: 0 points in it", file=sys.stderr)
+            print_line(f"warning: {path}: frame {timestamp_us} has no LiDAR data: 0 points in it", file=sys.stderr)
     presence.print_differences()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.waymo.scan import Scan, get_lidar_name
 
 
@@ -30,7 +31,7 @@ class LidarPresence:
     def print_differences(self) -> None:
         """Print one line if there were any."""
         if self._num_other:
-            print(
+            print_line(
                 f"warning: {self._first}; {self._num_other} of {self._num_scans} frames have other images than the "
                 "first: their points are more or fewer",
                 file=sys.stderr,

@@ -47,7 +47,7 @@ def describe_source(path: AnyPath, files: Iterable[AnyPath] | None = None, *, or
     sizes = [get_num_bytes(file) for file in files]
     checksum = 0
     for file, size in zip(files, sizes, strict=True):
-        checksum = zlib.crc32(f"{file.name} {size}".encode(), checksum)
+        checksum = zlib.crc32(f"{file.name} {size}".encode("utf-8", "surrogatepass"), checksum)
         checksum = zlib.crc32(_read_samples(file, size), checksum)
     return Source(path, sum(sizes), checksum, origin)
 

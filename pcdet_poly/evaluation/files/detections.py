@@ -34,6 +34,7 @@ from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.files import atomic_path
 from pcdet_poly.limits import explain_limit, find_limit
 from pcdet_poly.limits.parquet_sizes import count_unpacked_bytes
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.structures import Detections
 
 MAX_BYTES = find_limit("EVALUATION")  # of all columns, unpacked
@@ -110,8 +111,8 @@ def write_detections(
     values = {_CLASS_NAMES: content.class_names, _CHECKSUMS: content.compute_checksums()}
     metadata = {key: json.dumps(value) for key, value in values.items()} | {_PROVENANCE: content.provenance}
     table = pa.table(columns).replace_schema_metadata(metadata)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:  # pyarrow opens no path that is no UTF-8
+        pq.write_table(table, file)
 
 
 def read_detections(path: str | Path) -> DetectionsFile:
@@ -136,7 +137,7 @@ def read_detections(path: str | Path) -> DetectionsFile:
         except list_damage_errors() as error:
             raise UserError(f"{path}: not a readable Parquet file ({describe_damage(error)})") from error
     if checksums is None:
-        print(f"{path}: an older file without checksums; damage to it could go unnoticed", file=sys.stderr)
+        print_line(f"{path}: an older file without checksums; damage to it could go unnoticed", file=sys.stderr)
     elif checksums != content.compute_checksums():
         raise UserError(f"{path}: damaged, its checksums are not those of its content; evaluate the run again")
     return replace(_split_frames(content, path), provenance=provenance)

@@ -19,6 +19,7 @@ from pcdet_poly.experiments.classification.arms import Arm
 from pcdet_poly.experiments.classification.gradients import GradientRecord
 from pcdet_poly.experiments.classification.train import LEARNING_RATES, TrainingSettings, TrialResult, train_arm
 from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.names.shown_names import print_line
 
 SCORES = tuple(field.name for field in fields(TrialResult) if field.name != "records")
 MEASURED = tuple(field.name for field in fields(GradientRecord))
@@ -63,7 +64,7 @@ def run_trials(folder: Path, trials: Sequence[Trial], settings: TrainingSettings
         results[trial] = result
         left_s = (time.perf_counter() - started) / number * (len(missing) - number)
         told = f"{trial.arm.data}, {trial.arm.name}, seed {trial.seed}: {100 * result.accuracy:.1f} %"
-        print(f"classification {number}/{len(missing)}: {told}; about {left_s:.0f} s to go", file=sys.stderr)
+        print_line(f"classification {number}/{len(missing)}: {told}; about {left_s:.0f} s to go", file=sys.stderr)
     return {trial: results[trial] for trial in trials}
 
 

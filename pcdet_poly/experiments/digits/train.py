@@ -17,6 +17,7 @@ from pcdet_poly.experiments.digits.arms import Arm
 from pcdet_poly.experiments.digits.data import NUM_CLASSES, DigitsSplit, split_digits
 from pcdet_poly.experiments.digits.network import build_residual_net
 from pcdet_poly.losses import drop_n_cross_entropy, poly1_cross_entropy
+from pcdet_poly.names.shown_names import print_line
 
 SHARE_EVERY = 5  # steps between two measurements of the first polynomial's share
 
@@ -86,7 +87,7 @@ def train_arms(
         outcomes[arm] = [train_arm(arm, seed, schedule) for seed in seeds]
         seconds = time.perf_counter() - started
         left = seconds / number * (len(arms) - number)
-        print(f"{number}/{len(arms)} {arm.name}: {seconds:.0f} s, about {left:.0f} s to go", file=sys.stderr)
+        print_line(f"{number}/{len(arms)} {arm.name}: {seconds:.0f} s, about {left:.0f} s to go", file=sys.stderr)
     return outcomes
 
 

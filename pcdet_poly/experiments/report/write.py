@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pcdet_poly.names.shown_names import print_line, print_lines
+
 if TYPE_CHECKING:
     from pcdet_poly.experiments.report.detector_report import ReportSizes
 
@@ -40,7 +42,7 @@ def write_report(folder: Path, output: Path, sizes: ReportSizes, *, formats: Seq
 
     sweep = read_finished_sweep(SweepFolder(folder))
     for one in sweep.excluded:
-        print(f"warning: {one.trial} is in no number: {one.reason}", file=sys.stderr)
+        print_line(f"warning: {one.trial} is in no number: {one.reason}", file=sys.stderr)
     reports = build_reports(sweep, sizes)
     texts = {
         "report.md": format_markdown(sweep, reports),
@@ -52,10 +54,10 @@ def write_report(folder: Path, output: Path, sizes: ReportSizes, *, formats: Seq
     for name, text in texts.items():
         with atomic_path(output / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        print(output / name)
+        print_line(output / name)
     for report in reports:
         every = dict.fromkeys(("png", *formats))
-        print(*save_figure_in_formats(draw_differences(report), output / name_figure(report), tuple(every)), sep="\n")
+        print_lines(*save_figure_in_formats(draw_differences(report), output / name_figure(report), tuple(every)))
         if report.size_curve:
             curve = draw_size_curve(report)
-            print(*save_figure_in_formats(curve, output / name_size_figure(report), tuple(every)), sep="\n")
+            print_lines(*save_figure_in_formats(curve, output / name_size_figure(report), tuple(every)))

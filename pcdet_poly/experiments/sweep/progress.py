@@ -12,11 +12,13 @@ from typing import Protocol
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.schema import Trial
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 
 class ProgressDisplay(Protocol):
@@ -81,7 +83,7 @@ def build_table(progress: Progress, running: Sequence[str]) -> Table:
     cells = {(t.detector, t.arm, t.seed): progress.format_cell(t, running) for t in progress.trials}
     for detector, arm in dict.fromkeys((trial.detector, trial.arm) for trial in progress.trials):
         name = f"{detector} {arm}" if several else arm
-        table.add_row(name, *(cells[detector, arm, seed] for seed in seeds))
+        table.add_row(escape(escape_for_terminal(name)), *(cells[detector, arm, seed] for seed in seeds))
     return table
 
 
@@ -109,7 +111,7 @@ class _LinePrinter:
             end = self._progress.folder.read_end(name)
             reason = f" ({end.reason})" if end.reason else ""
             text = f"{name}: {end.status}{reason}  {self._progress.estimate_time_left()} left"
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(escape_for_terminal(text), markup=False, highlight=False, soft_wrap=True)
 
     def _list_ended(self) -> list[str]:
         names = [trial.name for trial in self._progress.trials]

@@ -22,6 +22,7 @@ from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 
 from pcdet_poly.files import atomic_path
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.ops.compiler.cache_folders import find_writable_folder, list_cache_folders, remove_outdated
 from pcdet_poly.ops.compiler.fingerprint import compute_fingerprint, name_compiler
 from pcdet_poly.ops.compiler.progress import report_compiled, report_compiling
@@ -159,7 +160,7 @@ def _name_compiler() -> str:
 
 @cache
 def _warn_that_nothing_is_kept(reason: str) -> None:
-    print(
+    print_line(
         f"warning: compiled kernels are not kept ({reason}), so every process compiles them again; "
         "set NUMBA_CACHE_DIR to a folder that can be written",
         file=sys.stderr,

@@ -10,6 +10,7 @@ import numpy as np
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.names.file_names import simplify_file_name
+from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.optional_libraries import load_open3d
 from pcdet_poly.visualization.boxes import EDGES, box_corners
 from pcdet_poly.visualization.perspective import GROUND
@@ -84,7 +85,7 @@ class Window:
         parts = {name: name not in self.hidden for name in ("labels", "detections")}
         self.show(build_geometries(self.view, self.mode, **parts))
         place = f"{self.position + 1}/{len(self.frames)}"
-        print(f"{place}  {self.view.frame_id}  colour: {self.mode}  {describe_counts(self.view)}", flush=True)
+        print_line(f"{place}  {self.view.frame_id}  colour: {self.mode}  {describe_counts(self.view)}", flush=True)
 
     def step_frames(self, by: int) -> None:
         """Go `by` frames further, from the last to the first."""
@@ -145,7 +146,7 @@ def _bind_keys(viewer: Any, window: Window) -> None:
 
     def save() -> None:
         viewer.capture_screen_image(str(window.picture_path()), do_render=True)
-        print(window.picture_path(), flush=True)
+        print_line(window.picture_path(), flush=True)
 
     actions: dict[int, Callable[[], object]] = {
         **dict.fromkeys((ord("N"), _RIGHT), lambda: window.step_frames(1)),

@@ -1,0 +1,105 @@
+"""Commands with names that a terminal, rich, matplotlib, a shell or printf would obey: they are shown, and work."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcdet_poly.commands.main import main
+from pcdet_poly.data.store.frame_store import write_store
+from pcdet_poly.evaluation import write_detections, write_labels
+from pcdet_poly.structures import WAYMO_CLASSES, Detections
+from tests.tiny import TINY, frame
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names with any bytes are Linux's")
+HOSTILE = "-a\x1b[31m[bold]\u202e$HOME%d {x} \nerror: b" + os.fsdecode(b"\xff")
+SEGMENT = "a\x1b[31m[bold][/x]\u202e$HOME%d {x} \nerror: b"
+OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+LONG = "n" * 300  # longer than any file system's names
+# What the command writes is below out/, whose name is hostile, too.
+COMMANDS = {
+    "import-frames": "import-frames in/frames --output out/store",
+    "check": "check in/store --html out/check.html",
+    "build-bank": "build-bank in/store --output out/bank.arrow",
+    "train": "train in/tiny.yaml --runs-folder out --device cpu",
+    "test": "test in/runs/tiny --device cpu --output out",
+    "detect": "detect in/runs/tiny in/cloud.npy --device cpu --output out --score 0",
+    "view": "view in/store --html out/page.html --frame 0",
+    "evaluate": "evaluate in/d.parquet in/labels.bin --output out/m.json --workers 1",
+    "submit": "submit in/d.parquet --output out/predictions.bin",
+    "config": "config show in/tiny.yaml",
+    "summary": "summary in/tiny.yaml",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a hostile name with a store of a hostile segment, a run on it, and files of all kinds."""
+    folder = tmp_path_factory.mktemp("names") / HOSTILE
+    frames = [replace(frame(number), segment=SEGMENT) for number in range(2)]
+    write_store(folder / "store", frames)
+    (folder / "frames").mkdir()
+    labels = frames[0].ground_truth
+    classes = np.array([WAYMO_CLASSES[label] for label in labels.label])
+    np.savez(folder / "frames" / f"{HOSTILE}.npz", points=frames[0].points[:, :5], boxes=labels.box, names=classes)
+    np.save(folder / "cloud.npy", frames[0].points[:, :5])
+    ids, truths = [one.frame_id for one in frames], [one.ground_truth for one in frames]
+    found = [Detections(t.box, t.label, np.ones(len(t.box), np.float32)) for t in truths]
+    write_detections(folder / "d.parquet", ids, found, WAYMO_CLASSES)
+    write_labels(folder / "labels.bin", ids, truths, WAYMO_CLASSES)
+    os.symlink(
+        "store", folder / "link"
+    )  # YAML cannot hold a name that is no UTF-8: the config names the store from here
+    data = TINY["data"] | {"train": ["link"], "val": ["link"]}
+    train = TINY["train"] | {"epochs": 1}
+    (folder / "tiny.yaml").write_text(json.dumps(TINY | {"data": data, "train": train}))
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(["train", "tiny.yaml", "--runs-folder", "runs", "--device", "cpu"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def call(command: str, place: Path, output: str, capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    words = [re.sub(r"^in/", f"{place}/", re.sub(r"^out(?=/|$)", output, word)) for word in command.split()]
+    capfd.readouterr()
+    code = main(words)
+    said = capfd.readouterr()
+    return code, said.out + said.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_names_are_shown_and_not_obeyed(
+    name: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    output = place / f"out {name}" / HOSTILE
+    output.mkdir(parents=True)
+    code, said = call(COMMANDS[name], place, str(output), capfd)
+    assert (code, "no folder whose name is not UTF-8" in said) == ((2, True) if name == "train" else (0, False)), said
+    assert OBEYED.search(said) is None, said
+    assert not re.search("^error: b", said, re.MULTILINE), said
+    assert any(output.iterdir()) == ("out" in COMMANDS[name] and code == 0)
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if "out" in command])
+def test_a_name_that_is_too_long_is_one_line(
+    name: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    code, said = call(COMMANDS[name], place, LONG, capfd)
+    assert code == 2, said
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert "Traceback" not in said
+    assert OBEYED.search(said) is None, said
+    assert not Path(LONG[:255]).exists()
