@@ -11,6 +11,8 @@ import pcdet_poly.ops.voxelize  # noqa: F401 - declares keep_first, which the gr
 from pcdet_poly.ops.dispatch import check_lengths, check_shape, define_gradient, define_operation, to_int_row
 from pcdet_poly.structures import Voxels
 
+_MOST_VOXELS = 2**31 - 1  # GPUs sort their numbers as int32; places of elements are int64
+
 
 def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int, *, max_points: int | None = None) -> Tensor:
     """Mean of the values of each voxel's points, or of its first few.
@@ -21,7 +23,7 @@ def scatter_mean(values: Tensor, voxel_of_point: Tensor, num_voxels: int, *, max
         values: (P, C).
         voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored. On a GPU those with V or more are
             too: to tell whether there are any, it would have to be waited for.
-        num_voxels: V.
+        num_voxels: V, below 2^31.
         max_points: how many of a voxel's points count, the first in order, at least 1; None for all.
 
     Returns:
@@ -49,7 +51,7 @@ def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
         values: (P, C).
         voxel_of_point: (P,) int64 in [-1, V); points with -1 are ignored. On a GPU those with V or more are
             too.
-        num_voxels: V.
+        num_voxels: V, below 2^31.
 
     Returns:
         (V, C) of the values' dtype; a voxel without points has -inf.
@@ -96,6 +98,8 @@ def _check_rows(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> None
     check_lengths("scatter", values=values, voxel_of_point=voxel_of_point)
     if num_voxels < 0:
         raise ValueError(f"scatter: num_voxels = {num_voxels}; give 0 or more")
+    if num_voxels > _MOST_VOXELS:
+        raise ValueError(f"scatter: num_voxels = {num_voxels}; at most {_MOST_VOXELS} are told apart")
 
 
 def _mean_fake(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,9 @@ def test_only_pillars_make_an_image() -> None:
     none = torch.zeros(0, dtype=torch.int64)
     with pytest.raises(ValueError, match="2 layers"):
         to_bev(torch.zeros(0, 3), Voxels(none, none, none, grid, 1))
+
+
+@pytest.mark.parametrize("scatter", [scatter_mean, scatter_max])
+def test_voxels_whose_numbers_would_wrap_are_refused_before_memory_is_asked_for(scatter: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match="num_voxels = 2147483648; at most 2147483647 are told apart"):
+        scatter(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 2**31)
