@@ -38,7 +38,9 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("view", "detectors.view", "look at the frames of a run or a store"),
         Command("export", "detectors.export", "write a run's network as an ONNX file"),
         Command(
-            "import-checkpoint", "detectors.import_checkpoint", "turn OpenPCDet's, CenterPoint's or PillarNeXt's weights into a run"
+            "import-checkpoint",
+            "detectors.import_checkpoint",
+            "turn OpenPCDet's, CenterPoint's or PillarNeXt's weights into a run",
         ),
     ),
     "Metrics": (
