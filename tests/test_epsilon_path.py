@@ -20,7 +20,8 @@ def test_epsilon_goes_straight_from_the_config_to_the_formula(head: str) -> None
     hops = trace_epsilon(head)
     assert len(hops) <= 7
     assert (hops[0].file, hops[0].name) == ("config/sections/losses.py", "PolyConfig")
-    assert (hops[1].file, hops[1].name) == (f"losses/{head}_criterion.py", f"{head.title()}Criterion.__call__")
+    criterion = "center/criterion" if head == "center" else f"{head}_criterion"
+    assert (hops[1].file, hops[1].name) == (f"losses/{criterion}.py", f"{head.title()}Criterion.__call__")
     assert (hops[-1].file, hops[-1].name) == ("losses/series.py", "sum_series")
     assert SHOWN[head] in [hop.name for hop in hops]
 
