@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.export import export_onnx
 from pcdet_poly.models.export.compare_onnx import measure_largest_difference
+from pcdet_poly.models.export.libraries import import_onnxruntime
 from tests.models.foreign import norm
 
 BACKBONE = {"layers": [1, 1], "strides": [1, 2], "channels": [4, 6], "up_strides": [1, 2], "up_channels": [4, 4]}
@@ -84,3 +86,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     description = json.loads((run.folder / "model.json").read_text())
     assert (description["columns"], description["rows"]) == (16, 8)
     assert description["outputs"] == ["heatmap", "offset", "z", "size", "heading"]
+
+
+def test_onnxruntime_sends_nothing_to_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    import_onnxruntime()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pcdet_poly.models.export.libraries import import_onnxruntime
 from pcdet_poly.models.pillar_detector import PillarDetector
 from pcdet_poly.structures import Batch, GroundTruth
 
@@ -25,8 +26,7 @@ def measure_largest_difference(model: PillarDetector, path: Path, num_points: in
     Returns:
         The largest difference of a map, as a share of that map's largest absolute value.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     points = _draw_points(model, num_points, seed)
     batch = Batch(points, torch.zeros(len(points), dtype=torch.int64), (GroundTruth.empty().to("cpu"),), ("random/0",))
     maps = model.eval()(batch)
