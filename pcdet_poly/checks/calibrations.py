@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,8 +18,17 @@ _MAX_MOUNT_M = 20.0  # no LiDAR is mounted farther from a car's origin
 def find_calibration_faults(calibrations: Sequence[LidarCalibration]) -> Iterator[Finding]:
     """Yield what cannot be in calibrations, with which range images would become points elsewhere."""
     for one in calibrations:
-        for reason in _find_reasons(one):
+        limits = one.beam_inclination_min_rad, one.beam_inclination_max_rad
+        numbers = (np.asarray(x, np.float64).tobytes() for x in (one.vehicle_from_lidar, one.beam_inclination_rad))
+        for reason in _list_reasons(*numbers, *limits):
             yield Finding("calibration", f"LiDAR {one.lidar}: {reason}")
+
+
+@lru_cache(maxsize=16)
+def _list_reasons(mounting: bytes, beams: bytes, low_rad: float, high_rad: float) -> tuple[str, ...]:
+    """List what is wrong with a calibration, once for all frames of a segment, which have the same."""
+    numbers = np.frombuffer(mounting, np.float64).reshape(4, 4), np.frombuffer(beams, np.float64)
+    return tuple(_find_reasons(LidarCalibration(0, *numbers, low_rad, high_rad)))
 
 
 def _find_reasons(one: LidarCalibration) -> Iterator[str]:

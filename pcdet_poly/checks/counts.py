@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,42 @@ _FEW = 5  # objects of one frame that are not all misplaced by accident
 _FRAMES = "are boxes and points in one frame (camera boxes, y forward, z of the bottom, other headings or units)?"
 
 
+@dataclass(frozen=True)
+class _Change:
+    """Another way to read the numbers of boxes, with which they would hold more points if it were the right one."""
+
+    kind: str
+    make: Callable[[np.ndarray], np.ndarray]  # boxes (N, 7) -> boxes
+    text: str
+
+
+def _raise_boxes(box: np.ndarray) -> np.ndarray:
+    return np.column_stack([box[:, :2], box[:, 2] + box[:, 5] / 2, box[:, 3:]])
+
+
+def _turn_boxes(box: np.ndarray) -> np.ndarray:
+    return np.column_stack([box[:, :6], box[:, 6] + np.float32(np.pi / 2)])
+
+
+CHANGES = (
+    _Change(
+        "z of the bottom",
+        _raise_boxes,
+        "they are raised by half their height: is z that of the bottom? a box's centre is its middle",
+    ),
+    _Change(
+        "clockwise",
+        lambda box: box * np.array([1, 1, 1, 1, 1, 1, -1], box.dtype),
+        "headings turn the other way: clockwise? headings are counter-clockwise from +x",
+    ),
+    _Change(
+        "quarter turn",
+        _turn_boxes,
+        "boxes are turned by a quarter: headings from +y, or width before length? headings are from +x",
+    ),
+)
+
+
 @dataclass
 class CountComparison:
     """Counts over the objects that were looked at."""
@@ -30,15 +66,15 @@ class CountComparison:
     near: int = 0
     near_empty: int = 0  # of these, without a counted point
     inside: int = 0  # points in boxes
-    inside_raised: int = 0  # points in the same boxes, raised by half their height
+    inside_changed: np.ndarray = field(default_factory=lambda: np.zeros(len(CHANGES), np.int64))  # in changed ones
 
-    def add(self, objects: GroundTruth, counted: np.ndarray, raised: np.ndarray) -> None:
+    def add(self, objects: GroundTruth, counted: np.ndarray, changed: np.ndarray) -> None:
         """Take in the labels of one frame that has points.
 
         Args:
             objects: N labels.
             counted: (N,) points in each box.
-            raised: (N,) points in each box after it is raised by half its height.
+            changed: (C, N) points in each box after each of `CHANGES`.
         """
         near, seen = np.hypot(objects.box[:, 0], objects.box[:, 1]) < _NEAR_M, objects.num_points >= _SEEN
         self.objects += len(objects)
@@ -49,7 +85,7 @@ class CountComparison:
         self.near += int(near.sum())
         self.near_empty += int((near & (counted == 0)).sum())
         self.inside += int(counted.sum())
-        self.inside_raised += int(raised.sum())
+        self.inside_changed += changed.sum(axis=1)
 
     def merge(self, other: CountComparison) -> None:
         """Add what another one counted."""
@@ -64,12 +100,10 @@ class CountComparison:
         elif self.near >= _ENOUGH and self.near_empty > 0.8 * self.near:
             text = f"{self.near_empty} of {self.near} boxes within {_NEAR_M:.0f} m hold no point: {_FRAMES}"
             yield Finding("points-in-boxes", text, self.near >= _SURE and self.near_empty > 0.98 * self.near)
-        elif self.counted_some >= _ENOUGH and self.inside_raised > 1.2 * self.inside:
-            text = (
-                f"boxes hold {self.inside} points, and {self.inside_raised} where they are raised by half their "
-                "height: is z that of the bottom? a box's centre is its middle"
-            )
-            yield Finding("z of the bottom", text, False)
+        elif self.counted_some >= _ENOUGH and self.inside_changed.max() > 1.2 * self.inside:
+            change = CHANGES[int(self.inside_changed.argmax())]
+            text = f"boxes hold {self.inside} points, and {self.inside_changed.max()} where {change.text}"
+            yield Finding(change.kind, text, False)
         if self.counted_some >= _ENOUGH and self.without_count > 0.9 * self.counted_some:
             text = (
                 f"{self.without_count} of {self.counted_some} boxes with points are labelled with 0: counts "

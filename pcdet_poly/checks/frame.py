@@ -19,6 +19,9 @@ def find_frame_faults(frame: Frame) -> Iterator[Finding]:
     yield from find_point_faults(frame.points, frame.columns)
     yield from find_box_faults(frame.ground_truth.box)
     yield from find_label_faults(frame.ground_truth, frame.class_names)
+    most = frame.ground_truth.num_points.max(initial=0)
+    if most > len(frame.points) > 0:
+        yield Finding("many points", f"a box labelled with {most} points, and the frame has {len(frame.points)}", False)
     fault = find_pose_fault(frame.world_from_vehicle)
     if fault:
         yield fault

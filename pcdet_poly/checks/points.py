@@ -13,6 +13,7 @@ _MIN_EXTENT_M = 2.0  # a cloud around a car is larger
 _SATURATED = 3.0  # tanh of this is 0.995
 _MAX_ELONGATION = 4.0  # Waymo's reach 1.5
 _SAMPLE = 2048  # points that are looked at for scales
+_COPIED = 0.2  # share of points that are not there twice by accident
 _FEW = 100  # points that say nothing of scales
 
 
@@ -24,6 +25,18 @@ def has_finite_points(points: np.ndarray) -> bool:
 def drop_broken_points(points: np.ndarray) -> np.ndarray:
     """Leave out the points (P, C) that have a number that is not finite; the same array where there is none."""
     return points if has_finite_points(points) else points[np.isfinite(points).all(axis=1)]
+
+
+def find_copied_points(points: np.ndarray) -> Finding | None:
+    """Say so where a fifth of the points (P, C) or more have the place of another one to the last bit."""
+    if len(points) < _FEW:
+        return None
+    place = np.ascontiguousarray(points[:, :3], np.float32).view(np.uint32).astype(np.uint64)
+    key = np.sort(place @ np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64))
+    copies = int((key[1:] == key[:-1]).sum())
+    if copies < _COPIED * len(points):
+        return None
+    return Finding("same points", f"{copies} of {len(points)} points have the place of another: joined twice?", False)
 
 
 def find_point_faults(points: np.ndarray, columns: Sequence[str]) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pcdet_poly.structures import Frame
 MAX_SWEEP_GAP_US = 1_000_000  # frames this far apart are no sweeps of one drive
 _MIN_INTERVAL_US = 1_000  # no LiDAR turns a thousand times a second
 _MAX_SPEED_M_S = 100.0  # of a car
+_LOOKED_AT = 64  # points, evenly spaced, that two clouds have in common by accident alone if all of them are equal
 _JUMP_M = 5.0  # a step that poses may have at any speed
 
 
@@ -22,12 +23,14 @@ class SequenceCheck:
         self._segment: str | None = None
         self._last: tuple[int, np.ndarray] | None = None
         self._seen: set[int] = set()
+        self._cloud = b""
 
     def find_faults(self, frame: Frame) -> Iterator[Finding]:
         """Yield what cannot or should not follow the frames before; a frame with an error is not taken in."""
         if frame.segment != self._segment:  # a reader's mistake, which the writer of segments tells, or a new beginning
             self._segment, self._last = frame.segment, None
             self._seen.clear()
+            self._cloud = b""
         if frame.timestamp_us in self._seen:
             yield Finding(
                 "same time",
@@ -44,7 +47,10 @@ class SequenceCheck:
             return
         if self._last:
             yield from _find_step_faults(frame, *self._last)
-        self._last = frame.timestamp_us, frame.world_from_vehicle[:3, 3]
+        cloud = frame.points[:: max(len(frame.points) // _LOOKED_AT, 1)].tobytes()
+        if len(frame.points) > _LOOKED_AT and cloud == self._cloud:
+            yield Finding("same cloud", "its points are those of the frame before it: copied?", False)
+        self._last, self._cloud = (frame.timestamp_us, frame.world_from_vehicle[:3, 3]), cloud
         self._seen.add(frame.timestamp_us)
 
 

@@ -77,6 +77,16 @@ def turn_boxes(frame: Frame) -> Frame:
     return frame
 
 
+def fill_boxes(frame: Frame) -> Frame:
+    """Points near the ends of each box, so that a turned box loses them."""
+    box = np.repeat(frame.ground_truth.box, 30, axis=0)
+    ahead = np.linspace(-0.49, 0.49, len(box)) * box[:, 3]
+    points = frame.points[-len(box) :]
+    points[:, :3] = box[:, :3]
+    points[:, :2] += np.column_stack([np.cos(box[:, 6]), np.sin(box[:, 6])]) * ahead[:, None]
+    return frame
+
+
 def lower_boxes(frame: Frame) -> Frame:
     frame.ground_truth.box[:, 2] -= frame.ground_truth.box[:, 5] / 2
     return frame
@@ -130,6 +140,8 @@ CASES: dict[str, tuple[Spoil, str, bool]] = {
     "a negative label": (objects(label=[0, -1, 0, 1, 3]), "a label outside its 4 classes", True),
     "a level of 3": (objects(level=[1, 1, 3, 1, 1]), "a difficulty level of 3", True),
     "points not counted": (objects(num_points=[-1] * 5), "a negative number of points, -1: not counted?", True),
+    "more points than there are": (objects(num_points=[9, 9, 9, 9, 451]), "labelled with 451 points, and the f", False),
+    "an infinite speed": (objects(speed=np.full((5, 2), np.inf, np.float32)), "a speed of inf m/s", True),
     "one track twice": (objects(track=["a", "b", "a", "c", ""]), "track a is there 2 times in one frame", False),
     "a pose that is NaN": (pose(np.full((4, 4), np.nan)), "no rigid motion: a number is not finite", True),
     "a pose of zeros": (pose(np.zeros((4, 4))), "its last row is [0.0, 0.0, 0.0, 0.0]", True),
@@ -169,6 +181,24 @@ ROWS: dict[str, tuple[list[Frame], str, int, bool]] = {
     "a gap of an hour": (at(3, timestamp_us=START_US + 3_600_000_000), "3599.8 s after the frame before it", 4, False),
     "times in milliseconds": (spaced(100), "100 us after the frame before it: another unit?", 4, False),
     "a jump": (at(3, world_from_vehicle=rigid(0, 0, 0, 500, 0, 0)), "the vehicle went 498.0 m in 0.1 s", 4, False),
+    "one cloud for all": (
+        [replace(make_frame(i), points=make_frame(0).points) for i in range(4)],
+        "its points are those of the frame before it: copied? (3 times",
+        4,
+        False,
+    ),
+    "points there twice": (
+        [replace(make_frame(i), points=np.tile(make_frame(i).points, (2, 1))) for i in range(4)],
+        "450 of 900 points have the place of another: joined twice?",
+        4,
+        False,
+    ),
+    "poses inverted": (
+        [replace(make_frame(i), world_from_vehicle=np.linalg.inv(make_frame(i).world_from_vehicle)) for i in range(20)],
+        "in 19 of 19 steps the vehicle moves backwards or sideways: poses are world from vehicle",
+        20,
+        False,
+    ),
     "poses in millimetres": (at(1, world_from_vehicle=rigid(0, 0, 0, 1000, 0, 0)), "went 1,000.0 m", 4, False),
 }
 
@@ -193,6 +223,8 @@ SHARES: dict[str, tuple[Spoil, str]] = {
     ),
     "no counts": (objects(num_points=[0] * 5), "are labelled with 0: counts are missing"),
     "y to the right": (all_boxes(1, -1), "hold none: are boxes and points in one frame"),
+    "headings clockwise": (lambda f: all_boxes(6, -1)(fill_boxes(f)), "headings turn the other way: clockwise?"),
+    "headings from +y": (lambda f: all_boxes(6, 1, -np.pi / 2)(fill_boxes(f)), "headings from +y, or width before"),
     "z of the bottom": (lower_boxes, "where they are raised by half their height: is z that of the bottom?"),
 }
 
@@ -208,11 +240,11 @@ def test_shares_over_a_segment(name: str) -> None:
 
 # name -> a fault in all labels of a long drive, the kind of error, what is said
 SURE: dict[str, tuple[Spoil, str, str]] = {
-    "boxes in the sky": (all_boxes(2, 1, 5.0), "points-in-boxes", "65 of 65 boxes labelled with 5 points or more hold"),
+    "boxes in the sky": (all_boxes(2, 1, 5.0), "points-in-boxes", "75 of 75 boxes labelled with 5 points or more hold"),
     "boxes in the sky, counted": (
         lambda f: objects(num_points=[0] * 5)(all_boxes(2, 1, 5.0)(f)),
         "points-in-boxes",
-        "65 of 65 boxes within 50 m hold no point",
+        "75 of 75 boxes within 50 m hold no point",
     ),
     "width before length": (exchange_sides, "class-sizes", "100 % of the 363 boxes of VEHICLE are wider than long"),
     "classes exchanged": (
@@ -266,7 +298,7 @@ def test_one_misplaced_frame_is_named() -> None:
     assert (passed, errors) == (1000, [])
     (line,) = warnings
     assert line.startswith("frame 613 (")
-    assert "none of its 5 boxes labelled with 20 points or more holds one" in line
+    assert "none of its 5 boxes labelled with 40 points or more holds one" in line
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, is_error) in CASES.items() if is_error][::7])

@@ -111,6 +111,14 @@ def test_a_frame_that_cannot_be_meant_is_left_out_and_named(tmp_path: Path) -> N
     assert "1.npz: a pose that is no rigid motion" in entry.skipped[0]
 
 
+def test_counts_with_fractions_are_refused(tmp_path: Path) -> None:
+    save_frames(tmp_path / "drive", num_points=lambda i: np.full(5, 30.0))
+    run_import(tmp_path / "drive", tmp_path / "store")
+    save_frames(tmp_path / "drive", num_points=lambda i: np.full(5, 30.5))
+    with pytest.raises(UserError, match="num_points is float64 with fractions; whole numbers needed"):
+        run_import(tmp_path / "drive", tmp_path / "store")
+
+
 def test_a_timestamp_in_some_frames_is_refused(tmp_path: Path) -> None:
     save_frames(tmp_path / "drive", count=2)
     save_frames(tmp_path / "other", count=3, timestamp=lambda i: 7 * i)

@@ -180,7 +180,7 @@ SCANS: dict[str, tuple[Spoil, str, bool]] = {
     ),
     "labels of another frame": (
         in_frame(1, raise_boxes),
-        "none of its 5 boxes labelled with 20 points or more holds one",
+        "none of its 5 boxes labelled with 40 points or more holds one",
         False,
     ),
     "one LiDAR is missing": (

@@ -160,6 +160,7 @@ WRONG_ROWS: dict[str, tuple[Callable[[World], list[Detections]], int, str]] = {
         "objects of other classes: VEHICLE on PEDESTRIAN, PEDESTRIAN on VEHICLE: are the classes in another order? "
         "(meant? --allow class-order)",
     ),
+    "one score for all": (with_scores(lambda s: 0 * s + 1), 0, "all 40 scores are 1, so curves have one point: labels"),
     "vehicles called pedestrians": (
         lambda w: [replace(rows, label=np.array([1, 1, 2, 3])[rows.label])[rows.label == 0] for rows in w.found],
         0,
@@ -474,6 +475,25 @@ def test_arrays_whose_sides_have_other_frames(
     np.savez(tmp_path / "both.npz", **kept)
     got, _, err = call(capsys, "evaluate", tmp_path / "both.npz", *words)
     assert (got, expected in err, bool(err)) == (code, True, bool(expected)), err
+
+
+def test_predictions_in_another_frame_of_reference_are_told(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"tiny/{number}" for number in range(24)]
+    truths = [frame(number).ground_truth for number in range(24)]
+    write_labels(tmp_path / "labels.bin", ids, truths, WAYMO_CLASSES)
+    for signs, columns, says in (
+        ((1, -1), [0, 1], "with the other sign of y: y to the right?"),
+        ((1, -1), [1, 0], "turned by a quarter: x to the left?"),
+        ((-1, 1), [1, 0], "turned by a quarter: y forward?"),
+    ):
+        found = [Detections(t.box.copy(), t.label, np.linspace(0.9, 0.5, 5, dtype=np.float32)) for t in truths]
+        for rows in found:
+            rows.box[:, :2] = rows.box[:, columns] * np.array(signs, np.float32)
+        write_detections(tmp_path / "d.parquet", ids, found, WAYMO_CLASSES)
+        code, _, err = call(capsys, "evaluate", tmp_path / "d.parquet", tmp_path / "labels.bin")
+        assert (code, says in err) == (0, True), err
 
 
 def test_errors_that_are_meant(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ def make_plain_scans(count: int = 3) -> list[Scan]:
 def _make_scan(number: int) -> Scan:
     pose = rigid(0, 0, 0, PLACE_M[0] + number, *PLACE_M[1:])
     scan = Scan(
-        lidars=(_make_lidar(1, 1.0, 1.8, pose), _make_lidar(2, 1.5, 1.0, None)),
+        lidars=(_make_lidar(1, 1.0, 1.8, pose, number), _make_lidar(2, 1.5, 1.0, None, number)),
         ground_truth=GroundTruth.empty(),
         world_from_vehicle=pose,
         timestamp_us=START_US + 100_000 * number,
@@ -37,7 +37,7 @@ def _make_scan(number: int) -> Scan:
     points = convert_scan(scan).points
     far = points[np.hypot(points[:, 0], points[:, 1]) > 8, :2]
     places = far[np.linspace(7, len(far) - 7, NUM_OBJECTS).astype(int)]
-    size = np.tile([4.5, 2.0, 1.6], (len(places), 1))
+    size = np.tile([4.5, 4.4, 1.6], (len(places), 1))
     box = np.column_stack([places, np.full(len(places), 0.6), size, np.arange(len(places))]).astype(np.float32)
     objects = GroundTruth(
         box=box,
@@ -50,7 +50,7 @@ def _make_scan(number: int) -> Scan:
     return replace(scan, ground_truth=objects)
 
 
-def _make_lidar(lidar: int, x: float, height: float, pose: np.ndarray | None) -> LidarScan:
+def _make_lidar(lidar: int, x: float, height: float, pose: np.ndarray | None, number: int) -> LidarScan:
     """Rings on the ground, or at FAR_M; TOP has a list of inclinations and poses per pixel."""
     angles = np.linspace(-0.35, 0.05, ROWS)
     image = np.zeros((ROWS, COLUMNS, 4), np.float32)
@@ -65,8 +65,11 @@ def _make_lidar(lidar: int, x: float, height: float, pose: np.ndarray | None) ->
         beam_inclination_min_rad=-0.35,
         beam_inclination_max_rad=0.05,
     )
+    rng = np.random.default_rng(10 * number + lidar)
+    first, second = (image + rng.uniform(0, 0.01, (ROWS, COLUMNS, 1)).astype(np.float32) * (1, 0, 0, 0) for _ in "12")
+    images = first.astype(np.float32), second.astype(np.float32)
     if pose is None:
-        return LidarScan(calibration, (image, image.copy()))
+        return LidarScan(calibration, images)
     pixel = np.zeros((ROWS, COLUMNS, 6), np.float32)
     pixel[..., 3:] = pose[:3, 3]
-    return LidarScan(calibration, (image, image.copy()), pixel)
+    return LidarScan(calibration, images, pixel)

@@ -213,6 +213,8 @@ class _NamedArrays:
             raise UserError(
                 f"{self.file}: {name} is {value.dtype} {value.shape}; {_describe_array(shape, dtype)} needed"
             )
+        if np.dtype(dtype).kind == "i" and value.dtype.kind == "f" and not bool((value == np.rint(value)).all()):
+            raise UserError(f"{self.file}: {name} is {value.dtype} with fractions; whole numbers needed")
         return value.astype(dtype)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pcdet_poly.evaluation.box_tables import EvaluationSet
 _NEAR_M = 1.0  # centres nearer than this are of one object
 _FRAMES = 200  # that are looked at
 _ENOUGH = 20  # pairs from which on shares say something
+_MANY = 50  # predictions that are not all false
 _SOME = 5  # pairs of each class from which on an exchange is sure
 
 
@@ -35,6 +37,7 @@ def find_confused_classes(
         text = f"predictions lie on objects of other classes: {pairs}: are the classes in another order?"
         if Finding("class-order", text).soften(allowed).is_error:
             raise UserError(Finding("class-order", text).soften(allowed).text)
+    yield from _find_turned_frame(boxes, int(nearest.sum()))
     for kind, name in enumerate(type_names, 1):
         row = nearest[kind]
         other = int(row.argmax())
@@ -44,6 +47,29 @@ def find_confused_classes(
                 f"of {row.sum()} predictions of {name} that lie on an object, {row[other]} lie on a "
                 f"{type_names[other - 1]}: are the classes in another order?"
             )
+
+
+def _find_turned_frame(boxes: EvaluationSet, num_near: int) -> Iterator[str]:
+    """Yield a line where predictions lie on objects only in another frame of reference.
+
+    Args:
+        boxes: both sides.
+        num_near: predictions that lie on an object.
+    """
+    if num_near >= _ENOUGH or len(boxes.predictions) < _MANY:
+        return
+    box = boxes.predictions.box
+    for columns, signs, text in (
+        ((0, 1), (1, -1), "with the other sign of y: y to the right?"),
+        ((0, 1), (-1, 1), "with the other sign of x: x backwards?"),
+        ((1, 0), (1, -1), "turned by a quarter: y forward?"),
+        ((1, 0), (-1, 1), "turned by a quarter: x to the left?"),
+    ):
+        turned = box.copy()
+        turned[:, :2] = box[:, columns] * np.array(signs, np.float32)
+        found = int(count_nearest_types(replace(boxes, predictions=replace(boxes.predictions, box=turned)), 9).sum())
+        if found > max(5 * num_near, _ENOUGH, 0.1 * len(box)):
+            yield f"{num_near} predictions lie on an object, and {found} do {text} boxes are x forward, y left, z up"
 
 
 def _find_exchange(nearest: np.ndarray) -> dict[int, int]:

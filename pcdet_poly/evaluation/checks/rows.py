@@ -34,6 +34,12 @@ def check_scores(score: np.ndarray, place: str) -> None:
     raise UserError(f"{found}: up to {high:g}; scores are shares from 0 to 1")
 
 
+def find_odd_scores(score: np.ndarray, place: str) -> Iterator[str]:
+    """Yield a line where scores (N,) cannot tell good predictions from bad ones."""
+    if len(score) > _FEW and score.min() == score.max():
+        yield f"{place}: all {len(score)} scores are {score[0]:g}, so curves have one point: labels, not detections?"
+
+
 def check_side(
     side: EvaluationSide[Predictions] | EvaluationSide[Objects], place: str, allowed: Collection[str] = ()
 ) -> Iterator[str]:

@@ -45,7 +45,7 @@ def import_one(name: str, tmp_path: Path, **options: object) -> Store:
     write, _ = FORMATS[name]
     write(tmp_path / "data", SCENE)
     summary = import_format(name, [str(tmp_path / "data")], tmp_path / "store", precision="exact", **options)
-    assert summary.warnings == ()
+    assert all("its points are those of the frame before it" in line for line in summary.warnings)  # made so
     return Store(tmp_path / "store")
 
 
