@@ -41,7 +41,16 @@ class PolyLoss(Protocol):
 
 
 def focal_loss(logits: Tensor, labels: Tensor, *, epsilon: float) -> Tensor:
-    """RetinaNet's focal loss of logits (..., K) and yes-or-no answers of the same shape, with our epsilon."""
+    """RetinaNet's focal loss with our epsilon, unreduced.
+
+    Args:
+        logits: (..., K).
+        labels: yes-or-no answers of the same shape.
+        epsilon: of Poly-1; 0 for the plain loss.
+
+    Returns:
+        Shape of the logits.
+    """
     return poly1_focal(logits, labels, gamma=GAMMA, alpha=ALPHA, epsilon=epsilon)
 
 

@@ -8,7 +8,16 @@ from torch.nn import functional as F
 
 
 def suppress_boxes(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """Find the boxes (N, 4) that no better one overlaps by more than a threshold: their places, the best first."""
+    """Find the boxes that no better one overlaps by more than a threshold.
+
+    Args:
+        boxes: (N, 4) x1, y1, x2, y2 in pixels.
+        scores: (N,).
+        iou_threshold: boxes that overlap more are the same object.
+
+    Returns:
+        Places of the boxes that are kept, the best first.
+    """
     order = scores.argsort(descending=True, stable=True)
     x1, y1, x2, y2 = boxes[order].unbind(1)
     area = (x2 - x1) * (y2 - y1)
