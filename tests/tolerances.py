@@ -11,6 +11,8 @@ Numbers that stand in tests without a name follow one of these arguments:
 - `rtol=1e-4`: the same where terms of both signs cancel all but a tenth, or for up to 800 terms.
 - `rtol=1e-12`, `1e-9`: the same in float64 (2**-53), with at least a thousand times as much room.
 - `atol=1e-6`: one rounding of a float32 below 16. `atol=2e-5`: three of a coordinate below 100 m.
+- `abs=1e-6` beside a number with six digits after the point: half of its last digit, and as much for a sum in float32
+  below 8, as Waymo's op computes it.
 - `atol=1 / 512`: half the step of 1/256 m in which a frame store keeps coordinates.
 
 Means and spreads of random draws may differ from what they estimate by four standard errors (`error_of_mean`,
