@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -18,6 +19,7 @@ from pcdet_poly.distributed import max_over_processes, sum_over_processes, wait_
 from pcdet_poly.engine.environment import pick_device
 from pcdet_poly.errors import UserError
 from pcdet_poly.signals import StopRequest, catch_stop_signals, ignore_stop_signals
+from pcdet_poly.signals.child_programs import MEETING
 
 _PARENT = os.getppid()  # torchrun, where it started this process
 
@@ -38,7 +40,7 @@ def join_processes(device_name: str) -> Iterator[torch.device]:
         device = _choose_gpu(int(os.environ["LOCAL_RANK"]))
     _keep_to_loopback()
     with catch_stop_signals(at_once=False):
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", **_find_meeting())
         try:
             yield device
             _wait_before_leaving()
@@ -48,6 +50,15 @@ def join_processes(device_name: str) -> Iterator[torch.device]:
         finally:
             ignore_stop_signals()
             dist.destroy_process_group()
+
+
+def _find_meeting() -> dict[str, Any]:
+    """Return how processes find each other: by a file that is named, which opens no port; else as torchrun says.
+
+    A port of torch's is open to all interfaces, whatever it is told.
+    """
+    path, rank, size = (os.environ.get(name, "") for name in (MEETING, "RANK", "WORLD_SIZE"))
+    return {"store": dist.FileStore(path, int(size)), "rank": int(rank), "world_size": int(size)} if path else {}
 
 
 def _keep_to_loopback() -> None:

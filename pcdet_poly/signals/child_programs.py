@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+MEETING = "PCDET_POLY_MEETING"  # variable: the file by which processes of one machine find each other, without a port
+
 
 def start_apart(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program that a terminal's Ctrl-C does not reach, so that `ask_to_stop` alone stops it, once.

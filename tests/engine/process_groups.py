@@ -1,13 +1,13 @@
-"""Starts processes that train together, as torchrun does."""
+"""Starts processes that train together, as a sweep does on several GPUs."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from torch.distributed import TCPStore
-
+from pcdet_poly.signals.child_programs import MEETING
 from tests.warm_python import WarmProcess, WarmPython
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -25,14 +25,8 @@ def start_group(python: WarmPython, command: Sequence[str], folder: Path) -> Ite
     Yields:
         The processes, by rank.
     """
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # the system chooses the port
-    group = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-    }
+    meeting = Path(tempfile.mkdtemp(dir=folder)) / "meeting"
+    group = {MEETING: str(meeting), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     script, *words = command
     program = f"import runpy; runpy.run_path({script!r}, run_name='__main__')"
     processes = [

@@ -9,11 +9,13 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from pcdet_poly.config.plugins import list_plugin_words
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.locks import lock_descriptor
+from pcdet_poly.signals.child_programs import MEETING
 
 PROGRAM = ("-m", "pcdet_poly")  # as an installed package has it, too
 
@@ -46,9 +48,21 @@ def build_train_command(folder: SweepFolder, name: str, *, num_gpus: int) -> lis
     """
     start = [sys.executable]
     if num_gpus > 1:
-        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={num_gpus}"]
+        meeting = f"{find_meeting(folder, name)}.torchrun"  # by itself torchrun opens a port to the whole network
+        start += ["-m", "torch.distributed.run", "--nnodes=1", f"--nproc_per_node={num_gpus}", "--local-addr=127.0.0.1"]
+        start += [
+            "--rdzv-backend=c10d",
+            "--rdzv-conf=store_type=file",
+            f"--rdzv-endpoint={meeting}",
+            f"--rdzv-id={name}",
+        ]
     words = ["train", str(folder.config_path(name)), "--name", name, "--runs-folder", str(folder.runs), "--resume"]
     return [*start, *PROGRAM, *words, "--device", "cuda" if num_gpus else "cpu", *list_plugin_words()]
+
+
+def find_meeting(folder: SweepFolder, name: str) -> Path:
+    """Find the path of the file by which the processes of a trial on several GPUs find each other."""
+    return folder.path / "locks" / f"{name}.meeting"
 
 
 def begin_trial(folder: SweepFolder, name: str) -> None:
@@ -79,8 +93,11 @@ def become_training(folder: SweepFolder, name: str, *, num_gpus: int) -> NoRetur
     """
     take_turn(folder, name)
     begin_trial(folder, name)
+    meeting = find_meeting(folder, name)
+    for path in (meeting, meeting.with_name(f"{meeting.name}.torchrun")):
+        path.unlink(missing_ok=True)  # of an earlier start: only its lock's holder gets here
     command = build_train_command(folder, name, num_gpus=num_gpus)
-    os.execv(command[0], command)
+    os.execve(command[0], command, os.environ | {MEETING: str(meeting), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"})
 
 
 def take_turn(folder: SweepFolder, name: str) -> None:
