@@ -25,7 +25,6 @@ WORDS = {
     "train": ["train", "tiny.yaml", "--runs-folder", "out", "--resume", "--device", "cpu"],
     "test": ["test", "runs/tiny", "--output", "out", "--device", "cpu"],
     "detect": ["detect", "runs/tiny", "cloud.npy", "--output", "out", "--device", "cpu"],
-    "build-bank": ["build-bank", "store", "--output", "out/bank"],
     "check": ["check", "store"],
 }
 
