@@ -58,7 +58,10 @@ def _find_meeting() -> dict[str, Any]:
     A port of torch's is open to all interfaces, whatever it is told.
     """
     path, rank, size = (os.environ.get(name, "") for name in (MEETING, "RANK", "WORLD_SIZE"))
-    return {"store": dist.FileStore(path, int(size)), "rank": int(rank), "world_size": int(size)} if path else {}
+    if not path:
+        return {}
+    store = dist.FileStore(path, int(size))  # type: ignore[attr-defined]
+    return {"store": store, "rank": int(rank), "world_size": int(size)}
 
 
 def _keep_to_loopback() -> None:
