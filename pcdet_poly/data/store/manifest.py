@@ -17,7 +17,7 @@ from pcdet_poly.structures import WAYMO_CLASSES
 FORMAT = "pcdet_poly frames"
 VERSION = 2  # 1 kept points as Parquet
 MANIFEST = "manifest.json"
-_MAKE_ONE = "; make a frame store with data_tools/ first"
+_MAKE_ONE = "; make a frame store with pcdet-poly preprocess first"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def read_manifest(folder: str | AnyPath) -> Manifest:
     if isinstance(folder, Path) and not folder.is_dir():
         raise UserError(f"{folder}: no such folder{suggest_path(folder) or _MAKE_ONE}")
     if not path.is_file():
-        raise UserError(f"{folder}: no {MANIFEST}, so not a frame store; make one with data_tools/preprocess_waymo.py")
+        raise UserError(f"{folder}: no {MANIFEST}, so not a frame store; make one with pcdet-poly preprocess")
     try:
         value = json.loads(path.read_bytes())
     except ValueError as error:
