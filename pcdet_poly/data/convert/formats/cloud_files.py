@@ -10,6 +10,7 @@ import numpy as np
 
 from pcdet_poly.array_files import load_npy
 from pcdet_poly.errors import UserError
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 KITTI_HEIGHT_M = 1.73  # of KITTI's LiDAR above the ground
 ARGOVERSE_HEIGHT_M = 0.33  # of Argoverse 2's vehicle frame, the rear axle, above the ground
@@ -115,7 +116,7 @@ def read_feather(path: Path, names: tuple[str, ...], texts: tuple[str, ...] = ()
     columns = {}
     for name in (*names, *texts):
         if name not in found:
-            raise UserError(f"{path}: no column {name}; it has {', '.join(found) or 'none'}")
+            raise UserError(f"{path}: no column {name}; it has {escape_for_terminal(', '.join(found)) or 'none'}")
         if empty := table[name].null_count:
             raise UserError(f"{path}: {empty} of {len(table)} rows have no {name}; fetch it again")
         columns[name] = table[name].to_numpy()

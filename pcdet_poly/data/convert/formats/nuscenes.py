@@ -118,6 +118,7 @@ def _join_tables(rows: Mapping[str, list[Row]]) -> Tables:
     for row in sorted(rows["sample_data"], key=lambda row: row["timestamp"]):
         if row["is_key_frame"] and sensors[row["calibrated_sensor_token"]]["sensor_token"] in roof:
             scene = by_token["scene"][by_token["sample"][row["sample_token"]]["scene_token"]]
+            Path(row["filename"])  # is there, and a text
             lidars[scene["name"]].append(row)
     boxes: dict[str, list[Row]] = defaultdict(list)
     for row in rows["sample_annotation"]:
