@@ -15,9 +15,10 @@ _MOST = 3
 def find_near_names(word: str, names: Iterable[str], *, most: int = _MOST) -> list[str]:
     """Find the names that `word` may stand for, the nearest first; none where all are far.
 
-    Near is a name with a letter too many, too few, wrong or in another's place, whatever the case; a name that begins
-    with `word`, and where a last letter alone is missing no longer one; one that has `word` for a part (`width` of `head_width`), or the same parts in another order; and one
-    whose parts begin with the letters of `word` (`lr` of `learning_rate`).
+    Near is a name with a letter too many, too few, wrong or in another's place, whatever the case; a name that
+    begins with `word`, and where a last letter alone is missing no longer one; one that has `word` for a part
+    (`width` of `head_width`), or the same parts in another order; and one whose parts begin with the letters of
+    `word` (`lr` of `learning_rate`).
 
     Args:
         word: what was written.
