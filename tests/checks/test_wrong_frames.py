@@ -11,6 +11,7 @@ import pytest
 
 from pcdet_poly.checks.findings import ALLOWABLE
 from pcdet_poly.checks.frame import find_frame_faults
+from pcdet_poly.checks.points import find_copied_points
 from pcdet_poly.data.check.check_store import check_store
 from pcdet_poly.data.convert.from_npz import read_npz_folder
 from pcdet_poly.data.store.checked_frames import SegmentError
@@ -210,6 +211,20 @@ def test_frames_in_a_row(name: str) -> None:
     assert passed == num_passed
     assert bool(errors) == is_error
     assert says in (errors or warnings)[0]
+
+
+@pytest.mark.parametrize("step_m", [0.0, 2.0**-4], ids=["as measured", "on a lattice"])
+@pytest.mark.parametrize("num_points", [100, 1000, 30000])
+def test_copied_points_are_said_from_a_fifth_on(num_points: int, step_m: float) -> None:
+    """Places of a lattice have low bits of zeros: their hashes meet more often, and nothing that is said changes."""
+    cloud = np.random.default_rng(0).permutation(np.mgrid[:32, :32, :32].reshape(3, -1).T)[:num_points]
+    cloud = cloud * np.float32(step_m) if step_m else cloud + np.random.default_rng(1).uniform(0, 0.5, cloud.shape)
+    for num_copies, says in ((0, False), (num_points // 5 - 1, False), (num_points // 5, True)):
+        with_copies = cloud.astype(np.float32)
+        with_copies[:num_copies] = with_copies[-1 : -1 - num_copies : -1]
+        finding = find_copied_points(with_copies)
+        assert (finding is not None) == says
+        assert finding is None or finding.text.startswith(f"{num_copies} of {num_points} points")
 
 
 # name -> a fault in all labels of a drive, what is said

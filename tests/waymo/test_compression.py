@@ -56,6 +56,9 @@ def test_the_limit_changes_nothing_below_it() -> None:
     for cut in (stream[:-1], stream[:-5], stream[:100]):
         with pytest.raises(UserError, match="bytes that do not decompress: incomplete"):
             compression.inflate(cut, len(DATA))
+    wrong_checksum = memoryview(bytes(stream[:-1]) + bytes([stream[-1] ^ 1]))
+    with pytest.raises(UserError, match=f"{len(stream)} bytes that do not decompress"):
+        compression.inflate(wrong_checksum, len(DATA))
 
 
 def test_writes_what_zlib_reads() -> None:
