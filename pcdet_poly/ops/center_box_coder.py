@@ -49,11 +49,13 @@ def decode_center_boxes(code: Tensor, cell: Tensor, grid: Grid) -> Tensor:
 
 def encode_sizes(size: Tensor, code: SizeCode) -> Tensor:
     """Encode lengths, widths and heights (..., 3) in metres as a head predicts them."""
+    check_shape("encode_sizes", "size", size, "... 3")
     return size.log() if code == "log" else size
 
 
 def decode_sizes(values: Tensor, code: SizeCode) -> Tensor:
     """Decode lengths, widths and heights (..., 3) in metres, the inverse of `encode_sizes`, cut to 7 mm to 148 m."""
+    check_shape("decode_sizes", "values", values, "... 3")
     if code == "log":
         return values.clamp(-LARGEST_LOG, LARGEST_LOG).exp()
     return values.clamp(math.exp(-LARGEST_LOG), math.exp(LARGEST_LOG))

@@ -143,6 +143,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
         {"code": torch.ones(3, 8), "cell": WHOLE, "grid": GRID},
         {"code": [BOXES, torch.ones(2, 8)], "cell": [WHOLE[:2], WHOLE[None]]},
     ),
+    "center_box_coder.encode_sizes": (
+        {"size": torch.ones(3, 3), "code": "log"},
+        {"size": [torch.ones(3, 2), BOXES, torch.tensor(1.0)]},
+    ),
+    "center_box_coder.decode_sizes": (
+        {"values": torch.ones(3, 3), "code": "metres"},
+        {"values": [torch.ones(3, 2), BOXES, torch.tensor(1.0)]},
+    ),
     "anchor_box_coder.encode_anchor_boxes": (
         {"box": BOXES, "anchor": BOXES},
         {"box": [BOXES[:, :6]], "anchor": [torch.ones(3, 8)]},
