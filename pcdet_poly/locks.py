@@ -26,6 +26,7 @@ else:
     import fcntl
 
 LOCK = ".lock"
+UNFINISHED = ".unfinished"  # marks a folder that is made anew where its writer was killed
 _OWNER = re.compile(r"process \d+ on [\w.-]+ since [\d:-]+ [\d:]+")  # nothing else in a lock's file is printed
 _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
@@ -86,8 +87,8 @@ def lock_file(path: Path, *, work: str, instead: str = "choose another --output"
 
 
 def is_empty(folder: Path) -> bool:
-    """Return whether a folder is missing, or holds nothing but a lock."""
-    return not folder.is_dir() or all(path.name == LOCK for path in folder.iterdir())
+    """Return whether a folder is missing, or holds nothing but a lock or a mark."""
+    return not folder.is_dir() or all(path.name in (LOCK, UNFINISHED) for path in folder.iterdir())
 
 
 def create_part_file(path: Path) -> int:

@@ -13,6 +13,7 @@ import torch
 from pcdet_poly.commands.main import main
 from pcdet_poly.config.load import load_config
 from pcdet_poly.engine.detector import Detector
+from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from tests.models.foreign import Blocks, CenterPointHead, Foreign, PcdetAnchorHead, PcdetHead, Vfe
 from tests.models.test_import_checkpoint import BACKBONE, CONFIG, SIZES, batch, foreign_maps
@@ -170,3 +171,39 @@ def test_voxel_means(words: list[str], max_points: int | None, command: Command,
     assert code == 0, printed
     assert load_config(tmp_path / "run/config.yaml").model.max_points == max_points
     assert build_recipe(load_config(tmp_path / "run/config.yaml")).model.max_points == max_points
+
+
+def test_what_a_killed_import_left_is_made_anew(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert command(openpcdet(20), "--encoder", "hard")[0] == 0
+    whole = {path.name for path in run.rglob("*")}
+    checkpoint = run / "checkpoints/step_00000000.pt"
+    weights = checkpoint.read_bytes()
+    for name in (".unfinished", ".lock", ".config.yaml.0123abcd.part", "checkpoints/.step_00000000.pt.0123abcd.part"):
+        (run / name).touch()
+    checkpoint.unlink()
+    (run / "config.yaml").write_text("train: {}")
+    assert command(openpcdet(20), "--encoder", "hard")[0] == 0
+    assert {path.name for path in run.rglob("*")} == whole
+    assert checkpoint.read_bytes() == weights
+    assert load_config(run / "config.yaml").model.encoder == "hard"
+
+
+@pytest.mark.parametrize("theirs", ["log.jsonl", "checkpoints/step_00000100.pt", "notes.txt"])
+def test_what_is_not_an_imports_stays(command: Command, tmp_path: Path, theirs: str) -> None:
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    for name in (".unfinished", theirs):
+        (tmp_path / "run" / name).touch()
+    code, printed = command(openpcdet(20), "--encoder", "hard")
+    assert code == 2
+    assert "already there; choose another --output" in printed
+    assert (tmp_path / "run" / theirs).exists()
+
+
+def test_an_import_that_fails_leaves_nothing(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise UserError("no room")
+
+    monkeypatch.setattr("pcdet_poly.engine.checkpoint.save_checkpoint", fail)
+    assert command(openpcdet(20), "--encoder", "hard")[0] == 2
+    assert not (tmp_path / "run").exists()

@@ -9,18 +9,21 @@ Example: pcdet-poly import-checkpoint theirs.pth --config centerpoint_pillar --e
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
-from pcdet_poly.locks import is_empty
+from pcdet_poly.locks import LOCK, UNFINISHED, is_empty, lock_folder
 from pcdet_poly.names.shown_names import escape_for_terminal, print_line, print_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from pcdet_poly.models.import_checkpoint import Conversion, Decision
 
 ENCODERS = ("hard", "dynamic")
+_WRITTEN = {"config.yaml", "environment.json", "checkpoints", "step_00000000.pt", LOCK, UNFINISHED}
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -59,8 +63,8 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.engine.state import build_seeded_recipe
     from pcdet_poly.models.import_checkpoint import convert, read_foreign_weights
 
-    if options.output and not is_empty(options.output):
-        raise UserError(f"{options.output}: already there; choose another --output")
+    if options.output:
+        _refuse_other_contents(options.output)
     path = find_config(options.config)
     config = load_config(path, options.overrides)
     theirs = read_foreign_weights(options.file, options.weights)
@@ -115,10 +119,46 @@ def _write_run(options: argparse.Namespace, config: Config, model: nn.Module) ->
     from pcdet_poly.engine.checkpoint import Checkpoint, config_values, save_checkpoint
     from pcdet_poly.engine.run import start_run
 
-    run = start_run(options.output, config, torch.device("cpu"), resume=False)
-    weights = model.state_dict()
-    save_checkpoint(run.checkpoint_path(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
-    print_line(f"{options.output}: config.yaml, checkpoints/; evaluate with: pcdet-poly test {options.output}")
+    with _make_whole(options.output):
+        run = start_run(options.output, config, torch.device("cpu"), resume=False)
+        weights = model.state_dict()
+        save_checkpoint(run.checkpoint_path(0), Checkpoint(0, 1, config_values(config), weights, {}, {}))
+        print_line(f"{options.output}: config.yaml, checkpoints/; evaluate with: pcdet-poly test {options.output}")
+
+
+def _refuse_other_contents(output: Path) -> None:
+    """Raise UserError where something is in the run's folder, unless a killed import left it there."""
+    if not is_empty(output) and not ((output / UNFINISHED).exists() and _list_names(output) <= _WRITTEN):
+        raise UserError(f"{output}: already there; choose another --output")
+
+
+def _list_names(output: Path) -> set[str]:
+    """List what lies in a run's folder and among its checkpoints, but for temporary files."""
+    paths = [*output.iterdir(), *(output / "checkpoints").glob("*")]
+    return {path.name for path in paths if path.suffix != ".part"}
+
+
+@contextmanager
+def _make_whole(output: Path) -> Iterator[None]:
+    """Lock the run's folder and mark it as unfinished while an import writes; an error leaves nothing there."""
+    with lock_folder(output, work="import"):
+        _refuse_other_contents(output)  # another one may have ended since we looked
+        try:
+            (output / UNFINISHED).touch()
+            _remove_written(output)
+            yield
+        except BaseException:
+            _remove_written(output)
+            raise
+        finally:
+            (output / UNFINISHED).unlink(missing_ok=True)
+
+
+def _remove_written(output: Path) -> None:
+    """Remove what an import has written."""
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    for name in ("config.yaml", "environment.json"):
+        (output / name).unlink(missing_ok=True)
 
 
 def _print_conversion(conversion: Conversion) -> None:
