@@ -124,7 +124,8 @@ def _look(
     """Count what a disturbed command has left, and with go_on what the same command then makes of it."""
     wrong = describe_half_written(writer, output, expected)
     outcome = Outcome.SILENTLY_WRONG if wrong else Outcome.EQUAL
-    if not wrong and go_on:
+    is_done = writer.keeps and not describe_difference(writer, output, expected)
+    if not wrong and go_on and not is_done:
         code = run_to_end(writer, inputs, output)
         wrong = f"exit code {code}" if code else describe_difference(writer, output, expected)
         outcome = Outcome.TRACEBACK if code else Outcome.SILENTLY_WRONG if wrong else Outcome.EQUAL

@@ -34,6 +34,7 @@ class Writer:
     varies: tuple[str, ...] = ()  # names, or folders, of files that say when and where it ran
     adds: tuple[str, ...] = ()  # folders in which a stop that is asked for leaves a whole file more: of what was done
     is_quick: bool = False  # takes some .05 s in a fork: the small count stops it, and starts it twice, as well
+    keeps: bool = False  # refuses to run again where it has ended: nothing is written over a finished one
     is_slow: bool = False  # takes a second or more: the small count leaves it out
 
 
@@ -57,7 +58,7 @@ WRITERS = (
     Writer("submit", lambda i, o: [i / "d.parquet", "--output", o / "predictions.bin"], is_quick=True),
     Writer("export", lambda i, o: [i / "runs/run", "--onnx", o / "model.onnx"], is_slow=True),
     Writer("import-checkpoint", lambda i, o: [i / "theirs.pth", "--config", i / "theirs.yaml", "--encoder", "hard",
-                                              "--output", o / "run"], varies=_RUN_VARIES, is_slow=True),
+                                              "--output", o / "run"], varies=_RUN_VARIES, keeps=True, is_slow=True),
     Writer("demo", lambda i, o: ["--output", o, "--workers", "1", "--device", "cpu"],
            grows=(*_CURVES, "manifest.json", "pictures"), varies=_RUN_VARIES, adds=("checkpoints",), is_slow=True),
     Writer("sweep", lambda i, o: [i / "study.yaml", "--output", o, "--workers", "1"], grows=_CURVES,
