@@ -98,7 +98,7 @@ def _check_rows(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> None
     check_lengths("scatter", values=values, voxel_of_point=voxel_of_point)
     if num_voxels < 0:
         raise ValueError(f"scatter: num_voxels = {num_voxels}; give 0 or more")
-    if num_voxels > _MOST_VOXELS:
+    if not torch.compiler.is_compiling() and num_voxels > _MOST_VOXELS:  # a graph cannot ask for a number's size
         raise ValueError(f"scatter: num_voxels = {num_voxels}; at most {_MOST_VOXELS} are told apart")
 
 
