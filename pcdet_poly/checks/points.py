@@ -10,9 +10,11 @@ from pcdet_poly.checks.findings import Finding
 
 MAX_MEDIAN_M = 400.0  # half of the points of any LiDAR are nearer
 _MIN_EXTENT_M = 2.0  # a cloud around a car is larger
+_LOW_M = 10.0  # a cloud that is no higher may stand anyhow
 _SATURATED = 3.0  # tanh of this is 0.995
 _MAX_ELONGATION = 4.0  # Waymo's reach 1.5
 _SAMPLE = 2048  # points that are looked at for scales
+_BLOCK = 16384  # points that are looked at in one go, so that what is said of each stays in the cache
 _COPIED = 0.2  # share of points that are not there twice by accident
 _FEW = 100  # points that say nothing of scales
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)  # odd, bits mixed
@@ -20,7 +22,8 @@ _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E377
 
 def has_finite_points(points: np.ndarray) -> bool:
     """Whether all numbers of points (P, C) are finite."""
-    return bool(np.isfinite(points).all())
+    blocks = (points[first : first + _BLOCK] for first in range(0, len(points), _BLOCK))
+    return all(bool(np.isfinite(block).all()) for block in blocks)
 
 
 def drop_broken_points(points: np.ndarray) -> np.ndarray:
@@ -85,8 +88,9 @@ def find_point_faults(points: np.ndarray, columns: Sequence[str]) -> Iterator[Fi
 
 
 def _find_place_faults(xyz: np.ndarray) -> Iterator[Finding]:
-    reach = np.abs(xyz).max(axis=1)
-    median = float(np.median(reach))
+    reach = np.abs(xyz.T.copy()).max(axis=0)
+    farthest = float(reach.max())
+    median = float(np.median(reach)) if farthest > MAX_MEDIAN_M else farthest
     if median > MAX_MEDIAN_M:
         yield Finding(
             "point place",
@@ -94,12 +98,14 @@ def _find_place_faults(xyz: np.ndarray) -> Iterator[Finding]:
             "millimetres? points are in metres in the vehicle frame",
         )
         return
-    if float(reach.max()) < _MIN_EXTENT_M:
-        text = f"all points lie within {float(reach.max()):g} m of the vehicle's origin: kilometres?"
+    if farthest < _MIN_EXTENT_M:
+        text = f"all points lie within {farthest:g} m of the vehicle's origin: kilometres?"
         yield Finding("small-cloud", f"{text} points are in metres in the vehicle frame")
+    if np.ptp(np.percentile(xyz[:, 2], (10, 90))) < 0.99 * _LOW_M:  # as in most clouds, whatever x and y are
+        return
     low, high = np.percentile(xyz, (10, 90), axis=0)
     spread = high - low
-    if spread[2] > 1.5 * min(spread[0], spread[1]) and spread[2] > 10:
+    if spread[2] > 1.5 * min(spread[0], spread[1]) and spread[2] > _LOW_M:
         text = (
             f"the cloud is {spread[2]:.0f} m high and {spread[0]:.0f} by {spread[1]:.0f} m wide: is z up? points are "
             "in the vehicle frame, x forward, y left, z up"
