@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -198,9 +199,15 @@ def describe_difference(writer: Writer, output: Path, expected: dict[str, bytes]
 
 
 def list_left_behind(output: Path) -> str:
-    """Name the first hidden file of a command that is no longer at work; "" where there is none."""
-    left = [path.name for path in output.rglob(".*") if ".part" in path.name or path.name.endswith(".lock")]
-    return sorted(left)[0] if left else ""
+    """Name the first hidden file of a command that is no longer at work; "" where there is none.
+
+    A killed sweep's trial may still be at work: its end is waited for.
+    """
+    for lock in output.rglob("*.lock"):
+        with suppress(FileNotFoundError), open(lock) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+    left = [path for path in output.rglob(".*") if ".part" in path.name or path.name.endswith(".lock")]
+    return min(path.relative_to(output).as_posix() for path in left) if left else ""
 
 
 def _is_hidden(name: str) -> bool:
