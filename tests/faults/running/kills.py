@@ -201,9 +201,9 @@ def describe_difference(writer: Writer, output: Path, expected: dict[str, bytes]
 def list_left_behind(output: Path) -> str:
     """Name the first hidden file of a command that is no longer at work; "" where there is none.
 
-    A killed sweep's trial may still be at work: its end is waited for.
+    Trials of a sweep that was killed alone may still be at work, or wait for one that is: their ends are waited for.
     """
-    for lock in output.rglob("*.lock"):
+    for lock in [*output.glob("locks/*"), *output.rglob("*.lock")]:
         with suppress(FileNotFoundError), open(lock) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
     left = [path for path in output.rglob(".*") if ".part" in path.name or path.name.endswith(".lock")]
