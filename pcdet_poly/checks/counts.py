@@ -118,7 +118,7 @@ def find_misplaced_frame(objects: GroundTruth, counted: np.ndarray, every: int) 
     Args:
         objects: N labels.
         counted: (N,) points in each box, of a part of all points.
-        every: which part: every so manieth point.
+        every: how many points there are to one of that part.
     """
     seen = objects.num_points >= _SEEN * every
     if seen.sum() < _FEW or counted[seen].any():

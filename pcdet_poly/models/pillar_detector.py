@@ -24,7 +24,7 @@ class PillarDetector(SharesInputs):
     `make_head` gets the backbone's width and gives a module from bird's-eye features to maps. `make_sparse` and
     `make_backbone` get the width of what is before them: the first may put sparse stages between pillars and the dense
     image, the second takes the place of the BevBackbone that `cfg` describes. Points have `point_channels` numbers:
-    x, y, z, tanh(intensity), elongation, and with several sweeps the age.
+    x, y, z, tanh(intensity), then the elongation and the age in seconds where the data section of the config has them.
     """
 
     sparse: SparsePillarBackbone | None

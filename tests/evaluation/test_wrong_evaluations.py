@@ -22,9 +22,11 @@ from pcdet_poly.engine.run import start_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import evaluate, read_detections, write_detections, write_labels, write_predictions
+from pcdet_poly.evaluation.checks.placement import find_confused_classes
 from pcdet_poly.evaluation.evaluation_meta import EvaluationMeta
 from pcdet_poly.evaluation.files.provenance import DataRecord, Provenance
 from pcdet_poly.evaluation.metrics_file import read_metrics
+from pcdet_poly.evaluation.tabulate import build_evaluation_set
 from pcdet_poly.structures import WAYMO_CLASSES, Detections, Frame, GroundTruth
 from tests.tiny import TINY, frame
 
@@ -494,6 +496,19 @@ def test_predictions_in_another_frame_of_reference_are_told(
         write_detections(tmp_path / "d.parquet", ids, found, WAYMO_CLASSES)
         code, _, err = call(capsys, "evaluate", tmp_path / "d.parquet", tmp_path / "labels.bin")
         assert (code, says in err) == (0, True), err
+
+
+def test_any_number_of_classes_is_looked_at_in_other_frames_of_reference() -> None:
+    names = tuple(f"KIND{number}" for number in range(12))
+    rng, found, truths = np.random.default_rng(0), [], []
+    for _ in range(24):
+        box = np.column_stack([rng.uniform(5, 40, (5, 2)), np.ones((5, 4)), np.zeros(5)]).astype(np.float32)
+        label, score = rng.integers(8, 12, 5), rng.random(5).astype(np.float32)
+        truths.append(replace(frame(0).ground_truth, box=box, label=label))
+        found.append(Detections(box * np.array([1, -1, 1, 1, 1, 1, 1], np.float32), label, score))
+    boxes = build_evaluation_set(found, truths, class_names=names, type_names=names)
+    (line,) = find_confused_classes(boxes, names)
+    assert "with the other sign of y" in line
 
 
 def test_errors_that_are_meant(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

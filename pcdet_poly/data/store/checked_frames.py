@@ -19,9 +19,9 @@ from pcdet_poly.ops.arrays.points_in_boxes import count_points
 from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame
 
-COUNT_EVERY = 10  # all points are counted in the boxes of every so manieth frame: that takes longer than all else
+COUNT_EVERY = 10  # frames to one in whose boxes all points are counted: that takes longer than all else
 _COUNT_FIRST = 3  # and of the first ones, for the sake of short segments
-_SAMPLE_EVERY = 8  # and every so manieth point in those of the others
+_SAMPLE_EVERY = 8  # points to one that is counted in the boxes of the others
 
 
 class SegmentError(UserError):

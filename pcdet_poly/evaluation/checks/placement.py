@@ -37,7 +37,7 @@ def find_confused_classes(
         text = f"predictions lie on objects of other classes: {pairs}: are the classes in another order?"
         if Finding("class-order", text).soften(allowed).is_error:
             raise UserError(Finding("class-order", text).soften(allowed).text)
-    yield from _find_turned_frame(boxes, int(nearest.sum()))
+    yield from _find_turned_frame(boxes, nearest)
     for kind, name in enumerate(type_names, 1):
         row = nearest[kind]
         other = int(row.argmax())
@@ -49,13 +49,14 @@ def find_confused_classes(
             )
 
 
-def _find_turned_frame(boxes: EvaluationSet, num_near: int) -> Iterator[str]:
+def _find_turned_frame(boxes: EvaluationSet, nearest: np.ndarray) -> Iterator[str]:
     """Yield a line where predictions lie on objects only in another frame of reference.
 
     Args:
         boxes: both sides.
-        num_near: predictions that lie on an object.
+        nearest: (T, T) predictions that lie on an object, by both types.
     """
+    num_near = int(nearest.sum())
     if num_near >= _ENOUGH or len(boxes.predictions) < _MANY:
         return
     box = boxes.predictions.box
@@ -67,7 +68,8 @@ def _find_turned_frame(boxes: EvaluationSet, num_near: int) -> Iterator[str]:
     ):
         turned = box.copy()
         turned[:, :2] = box[:, columns] * np.array(signs, np.float32)
-        found = int(count_nearest_types(replace(boxes, predictions=replace(boxes.predictions, box=turned)), 9).sum())
+        other = replace(boxes, predictions=replace(boxes.predictions, box=turned))
+        found = int(count_nearest_types(other, len(nearest)).sum())
         if found > max(5 * num_near, _ENOUGH, 0.1 * len(box)):
             yield f"{num_near} predictions lie on an object, and {found} do {text} boxes are x forward, y left, z up"
 

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
+
+from pcdet_poly.experiments.digits.network import ResidualBlock
 
 WIDTH = 8  # channels of the first stage: 22,684 parameters with 100 classes
-
-
-class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut: (B, C, H, W) -> (B, C', H / stride, W / stride)."""
-
-    def __init__(self, in_channels: int, channels: int, *, stride: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-        same = in_channels == channels and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Convolve an image (B, C, H, W) and add its shortcut."""
-        activated: Tensor = nn.functional.relu(self.layers(image) + self.shortcut(image))
-        return activated
 
 
 def build_network(num_classes: int, *, width: int = WIDTH) -> nn.Sequential:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 
-class DigitsBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """A residual block of two 3 x 3 convolutions: (B, C, H, W) -> (B, C', H / stride, W / stride)."""
 
     def __init__(self, in_channels: int, channels: int, *, stride: int = 1) -> None:
@@ -35,8 +35,8 @@ def build_residual_net(num_classes: int, *, width: int = 16) -> nn.Sequential:
         nn.Conv2d(1, width, 3, 1, 1, bias=False),
         nn.BatchNorm2d(width),
         nn.ReLU(),
-        DigitsBlock(width, width),
-        DigitsBlock(width, 2 * width, stride=2),
+        ResidualBlock(width, width),
+        ResidualBlock(width, 2 * width, stride=2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         last,
