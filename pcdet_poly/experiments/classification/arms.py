@@ -43,9 +43,8 @@ class Arm:
         if self.num_terms is not None:
             return drop_n_cross_entropy(logits, label, num_terms=self.num_terms)
         loss = poly1_cross_entropy(logits, label, epsilon=self.poly1)
-        if (
-            self.num_doubled is not None
-        ):  # poly_n_cross_entropy takes ten coefficients at most; the sum takes any number
+        if self.num_doubled is not None:
+            # As a sum, because poly_n_cross_entropy takes ten coefficients at most.
             loss = loss + drop_n_cross_entropy(logits, label, num_terms=self.num_doubled)
         return loss
 
