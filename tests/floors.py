@@ -82,7 +82,7 @@ DYNAMIC = ("commands/table.py", "config/plugins.py", "ops/dispatch.py", "ops/war
 # Libraries of requirements.txt, and what they bring, that have no home of their own.
 LIBRARIES = frozenset(
     {
-        *("torch", "numpy", "pydantic", "pydantic_core", "yaml", "shtab", "isal", "google", "google_crc32c"),
+        *("torch", "numpy", "pydantic", "pydantic_core", "yaml", "shtab", "deflate", "google", "google_crc32c"),
         *("matplotlib", "pyarrow", "rich", "scipy", "tensorboard", "PIL", "libusb_package"),
     }
 )

@@ -73,6 +73,6 @@ def _decode_lidar_scan(calibration: LidarCalibration, returns: Sequence[dict[int
 
 def _decode_image(compressed: memoryview, where: str, max_bytes: int) -> np.ndarray:
     try:
-        return read_float_matrix(memoryview(inflate(compressed, max_bytes)))
+        return read_float_matrix(memoryview(inflate(compressed, max_bytes)).toreadonly())
     except UserError as error:
         raise UserError(f"{where}: {error}") from error

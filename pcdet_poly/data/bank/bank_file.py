@@ -20,9 +20,9 @@ from pcdet_poly.data.store.arrow_points import STEPS_PER_M
 from pcdet_poly.errors import UserError
 
 try:
-    from isal.isal_zlib import crc32
+    from deflate import crc32
 except ImportError:  # no wheel for this machine
-    from zlib import crc32
+    from zlib import crc32  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import pyarrow as pa

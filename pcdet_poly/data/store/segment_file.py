@@ -25,9 +25,9 @@ from pcdet_poly.stage_timer import time_stage
 from pcdet_poly.structures import Frame
 
 try:
-    from isal.isal_zlib import crc32
+    from deflate import crc32
 except ImportError:  # no wheel for this machine: thirteen times slower, .2 ms a frame
-    from zlib import crc32
+    from zlib import crc32  # type: ignore[assignment]
 
 _AGAIN = "delete it and run the conversion again"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that ZIP knows: a file then depends on its frames only
