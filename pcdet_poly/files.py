@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import shutil
 import sys
 import time
 import zlib
@@ -29,7 +31,8 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never a part. The data is on disk before the rename. Temporary files of
     the same name that killed processes left behind are removed first.
-    Where `path` is a URL, the temporary file is a local one, and is uploaded on success.
+    Where `path` is a URL, the temporary file is a local one, and is uploaded on success. A device or a pipe, such as
+    /dev/null, is written into in the same way: nothing is renamed onto it.
     """
     path = parse_path(path)
     if isinstance(path, RemotePath):
@@ -37,6 +40,14 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
             yield Path(folder) / path.name
             path.upload(Path(folder) / path.name)
         return
+    if _is_device(path):
+        with TemporaryDirectory() as folder:
+            yield Path(folder) / "output"
+            with open(Path(folder) / "output", "rb") as whole, open(path, "wb") as device:
+                shutil.copyfileobj(whole, device)
+        return
+    if path.is_dir():  # each system has an error of its own for a file that is renamed onto a folder
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_part_files(path.parent, path.name)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -60,6 +71,11 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
         raise
     finally:
         release(lock)
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether a path is no file of the disk, or a name such as /dev/stdout of what the shell has opened."""
+    return not path.is_dir() and ((path.exists() and not path.is_file()) or path.parent == Path("/dev"))
 
 
 def _replace_file(temporary: Path, path: Path) -> None:

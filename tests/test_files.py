@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pcdet_poly import files
 from pcdet_poly.errors import UserError, run_command
 from pcdet_poly.files import atomic_path, read_checked_json, write_checked_json, write_json
 
@@ -26,6 +27,29 @@ def write_half(path: Path, error: type[BaseException]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text("half")
         raise error
+
+
+def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    """/dev/null would be gone otherwise, for all programs, where root writes into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, {"x": 1})
+    assert json.loads(os.read(reading, 1000)) == {"x": 1}
+    os.close(reading)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+    assert [files._is_device(Path(f"/dev/{name}")) for name in ("null", "stdout", "not-there")] == [True] * 3
+    assert not files._is_device(tmp_path)
+
+
+def test_a_link_gives_way_to_the_file_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    """Whoever can put a link into a folder of ours cannot have us write elsewhere."""
+    (tmp_path / "theirs.json").write_text("theirs")
+    (tmp_path / "ours.json").symlink_to(tmp_path / "theirs.json")
+    write_json(tmp_path / "ours.json", {"x": 1})
+    assert json.loads((tmp_path / "ours.json").read_text()) == {"x": 1}
+    assert (tmp_path / "theirs.json").read_text() == "theirs"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

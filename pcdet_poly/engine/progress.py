@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pcdet_poly.distributed import rank
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -52,7 +53,7 @@ def report_progress(title: str, first: int, total: int) -> Iterator[Reporter]:
         TimeRemainingColumn(table_column=_build_fixed_column()),
     )
     columns = (TextColumn("{task.description}"), BarColumn(16), count, left)
-    with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as bar:
+    with Progress(*columns, TextColumn("{task.fields[text]}", markup=False), console=console) as bar:
         task = bar.add_task(title, total=total, completed=first, text="")
         yield _Bar(bar, task)
 
@@ -111,4 +112,4 @@ class _PlainLines:
 
 
 def _format_values(values: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+    return "  ".join(f"{escape_for_terminal(name)} {value:.4g}" for name, value in values.items())

@@ -189,7 +189,7 @@ def test_what_a_killed_import_left_is_made_anew(command: Command, tmp_path: Path
     assert load_config(run / "config.yaml").model.encoder == "hard"
 
 
-@pytest.mark.parametrize("theirs", ["log.jsonl", "checkpoints/step_00000100.pt", "notes.txt"])
+@pytest.mark.parametrize("theirs", ["log.jsonl", "checkpoints/step_00000100.pt", "notes.txt", "checkpoints/a.part"])
 def test_what_is_not_an_imports_stays(command: Command, tmp_path: Path, theirs: str) -> None:
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     for name in (".unfinished", theirs):

@@ -9,16 +9,15 @@ Example: pcdet-poly import-checkpoint theirs.pth --config centerpoint_pillar --e
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pcdet_poly.commands.options import add_output, add_overrides, add_plugin, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
 from pcdet_poly.errors import UserError
-from pcdet_poly.locks import LOCK, UNFINISHED, is_empty, lock_folder
+from pcdet_poly.locks import LOCK, UNFINISHED, is_empty, lock_folder, remove_part_files
 from pcdet_poly.names.shown_names import escape_for_terminal, print_line, print_lines
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from pcdet_poly.models.import_checkpoint import Conversion, Decision
 
 ENCODERS = ("hard", "dynamic")
-_WRITTEN = {"config.yaml", "environment.json", "checkpoints", "step_00000000.pt", LOCK, UNFINISHED}
+_CHECKPOINT = "step_00000000.pt"
+_WRITTEN = {"config.yaml", "environment.json", "checkpoints", _CHECKPOINT, LOCK, UNFINISHED}
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -135,7 +135,7 @@ def _refuse_other_contents(output: Path) -> None:
 def _list_names(output: Path) -> set[str]:
     """List what lies in a run's folder and among its checkpoints, but for temporary files."""
     paths = [*output.iterdir(), *(output / "checkpoints").glob("*")]
-    return {path.name for path in paths if path.suffix != ".part"}
+    return {path.name for path in paths if not (path.name.startswith(".") and path.suffix == ".part")}
 
 
 @contextmanager
@@ -155,10 +155,12 @@ def _make_whole(output: Path) -> Iterator[None]:
 
 
 def _remove_written(output: Path) -> None:
-    """Remove what an import has written."""
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    for name in ("config.yaml", "environment.json"):
+    """Remove what an import has written, and nothing that somebody else has put there."""
+    for name in ("config.yaml", "environment.json", f"checkpoints/{_CHECKPOINT}"):
         (output / name).unlink(missing_ok=True)
+    with suppress(OSError):  # not there, or something else lies in it
+        remove_part_files(output / "checkpoints")
+        (output / "checkpoints").rmdir()
 
 
 def _print_conversion(conversion: Conversion) -> None:

@@ -13,6 +13,7 @@ import json
 
 from pcdet_poly.commands.options import parse_local_path
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_lines
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     for file in check_files(options.files):
         checked.append(file)
         if not options.json:
-            print("\n".join(describe_file(file)))
-    print(json.dumps([to_json(file) for file in checked], indent=2) if options.json else describe_total(checked))
+            print_lines(*describe_file(file))
+    text = json.dumps([to_json(file) for file in checked], indent=2) if options.json else describe_total(checked)
+    print_lines(*text.split("\n"))
     return 0 if all(file.holds for file in checked) else 1

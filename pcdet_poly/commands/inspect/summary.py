@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from pcdet_poly.commands.configs import add_config, read_config
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.names.shown_names import print_lines
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -25,4 +26,5 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.models.summary.model_size import format_summary, summarize
 
     summary = summarize(config)
-    print(json.dumps(asdict(summary), indent=2) if options.json else format_summary(summary))
+    text = json.dumps(asdict(summary), indent=2) if options.json else format_summary(summary)
+    print_lines(*text.split("\n"))

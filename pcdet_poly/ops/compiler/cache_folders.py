@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import stat
 import sys
 import tempfile
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -69,7 +69,15 @@ def remove_outdated(folder: Path, source: Path, compiler: str, current: Collecti
         if entry is not None and _is_outdated(entry, path, source, compiler, current):
             path.unlink(missing_ok=True)
         elif _FOLDER_OF_EARLIER_RELEASES.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+            _remove_folder_of_earlier_release(path)
+
+
+def _remove_folder_of_earlier_release(folder: Path) -> None:
+    """Remove numba's files of index and data, and the folder unless something else lies in it."""
+    with suppress(OSError):  # another process does the same
+        for path in [*folder.glob("*.nbi"), *folder.glob("*.nbc")] if not folder.is_symlink() else []:
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def _is_outdated(

@@ -72,12 +72,16 @@ def test_another_compile_option_compiles_again(compiled_package: SmallPackage) -
 
 def test_code_of_before_an_edit_is_removed_once_the_new_is_there(compiled_package: SmallPackage) -> None:
     folder = compiled_package.folder / "__pycache__"
-    earlier = folder / "pcdet_poly-0123456789ab"
-    earlier.mkdir()
+    earlier, theirs = folder / "pcdet_poly-0123456789ab", folder / "pcdet_poly-0123456789ac"
+    for one in (earlier, theirs):
+        one.mkdir()
+        (one / "kernel.nbi").touch()
+    (theirs / "notes.txt").touch()
     before = names(folder)
     compiled_package.edit("callee.py", "    return x\n", "    return x + 1\n")
     compiled_package.compile()
     after = names(folder)
+    assert [path.name for path in theirs.iterdir()] == ["notes.txt"]
     assert {name.split("-")[0] for name in before - after} == {"callee.unused", "pcdet_poly"}
     assert {name.split("-")[0] for name in after - before} == {"callee.unused"}
 
