@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_word
 from pcdet_poly.files import atomic_path
 from pcdet_poly.names.shown_names import escape_for_terminal
 
@@ -26,7 +26,9 @@ def parse_figure_formats(text: str) -> tuple[str, ...]:
     formats = tuple(dict.fromkeys(part.strip().lower().lstrip(".") for part in text.split(",") if part.strip()))
     unknown = [name for name in formats if name not in FIGURE_FORMATS]
     if unknown or not formats:
-        raise UserError(f"--picture-format {text}: formats are {', '.join(FIGURE_FORMATS)}, with commas between them")
+        nearest = suggest_word(unknown[0], FIGURE_FORMATS) if unknown else ""
+        every = f"formats are {', '.join(FIGURE_FORMATS)}, with commas between them"
+        raise UserError(f"--picture-format {text}: {every}{nearest}")
     return formats
 
 

@@ -24,8 +24,8 @@ def print_skipped(folder: AnyPath | str, skipped: Sequence[AnyPath]) -> None:
     if skipped:
         names = ", ".join(sorted(path.name for path in skipped)[:_NUM_SHOWN])
         more = ", ..." if len(skipped) > _NUM_SHOWN else ""
-        files = "file" if len(skipped) == 1 else "files"
-        text = f"{folder}: {len(skipped)} {files} skipped, which hold no data to read: {names}{more}"
+        files, hold = ("file", "holds") if len(skipped) == 1 else ("files", "hold")
+        text = f"{folder}: {len(skipped)} {files} skipped, which {hold} no data to read: {names}{more}"
         print(escape_for_terminal(text), file=sys.stderr)
 
 

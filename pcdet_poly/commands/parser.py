@@ -52,7 +52,18 @@ class CommandParser(argparse.ArgumentParser):
         nearest = ""
         if found := re.search(r"invalid choice: '?([^']*)'? \(choose from (.*)\)", message):
             nearest = suggest_word(found[1], [choice.strip(" '") for choice in found[2].split(",")])
-        raise UserError(message.removeprefix("argument ") + (nearest or f"; see {self.prog} -h"))
+        if not nearest and "; did you mean" not in message:
+            nearest = f"; see {self.prog} -h"
+        raise UserError(message.removeprefix("argument ") + nearest)
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Return what a word means; a `UserError` of the argument's type keeps its text, which argparse would drop."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            if isinstance(error.__context__, UserError):
+                raise error.__context__ from None
+            raise
 
     def _describe_unread(self, word: str) -> str:
         """Say what is wrong with a word that no argument takes."""

@@ -36,7 +36,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("test", "detectors.test", "evaluate a run: metrics, detections, pictures"),
         Command("detect", "detectors.detect", "detect objects in point cloud files"),
         Command("view", "detectors.view", "look at the frames of a run or a store"),
-        Command("export", "detectors.export", "write a run's network as an ONNX file"),
+        Command("export", "detectors.export", "write a run's network, or its whole detector, as an ONNX file"),
+        Command("detect-onnx", "detectors.detect_onnx", "detect objects by such a file, without torch"),
         Command(
             "import-checkpoint",
             "detectors.import_checkpoint",

@@ -81,7 +81,8 @@ def _describe_mistake(key: tuple[str, ...], mistake: _Mistake) -> str:
             reason = str(mistake.context["error"])
             return f"{name}: {reason}" if name else reason
         case "tuple_type":
-            return f"{name} = {mistake.value!r}: a list is needed, such as [{mistake.value}]"
+            example = f", such as [{mistake.value}]" if mistake.value is not None else "; nothing was given"
+            return f"{name} = {mistake.value!r}: a list is needed{example}"
     message = mistake.message[0].lower() + mistake.message[1:]
     words = re.findall("'([^']*)'", str(mistake.context.get("expected", "")))
     return f"{name} = {mistake.value!r}: {message}{suggest_word(str(mistake.value), words)}"

@@ -35,6 +35,8 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
         return
     path = Path(source).expanduser()
     if path.is_dir():
+        if not (path / "config.yaml").is_file():
+            raise UserError(f"train.initial_weights = {source}: not a run; name a run's folder or a checkpoint")
         path = Run(path, config, device).find_checkpoint("last")
     checkpoint = load_checkpoint(path)
     difference = find_changed_meaning(checkpoint.config, config)

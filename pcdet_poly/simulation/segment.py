@@ -22,6 +22,7 @@ from pcdet_poly.waymo.scan import LidarScan, Scan
 SIGHT_M = 82.0  # objects farther away are left out
 _FIRST_TIMESTAMP_US = 1_550_000_000_000_000
 _SEGMENTS_APART_US = 3_600_000_000
+LARGEST_SEED = 1_000_000_000  # times of frames are 64-bit numbers
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.simulation.segment import list_timestamps_us, simulate_segment
+from pcdet_poly.simulation.segment import LARGEST_SEED, list_timestamps_us, simulate_segment
 from pcdet_poly.waymo.decode import decode_scan
 from pcdet_poly.waymo.encode import encode_scan
 from pcdet_poly.waymo.scan import Scan
@@ -72,7 +72,7 @@ def list_jobs(
     _check(num_segments >= 1, "--segments", num_segments, "give at least 1")
     _check(num_frames >= 1, "--frames", num_frames, "give at least 1")
     _check(interval_s > 0, "--interval-s", interval_s, "give a positive number of seconds")
-    _check(seed >= 0, "--seed", seed, "give 0 or more")
+    _check(0 <= seed <= LARGEST_SEED, "--seed", seed, f"give 0 to {LARGEST_SEED}")
     _check(prefix != "" and "/" not in prefix, "--prefix", prefix, "give the start of a file name")
     if Path(folder).is_file():
         raise UserError(f"{folder}: a file; name a folder for the records")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
 import re
@@ -191,3 +192,14 @@ def test_a_stream_that_cannot_write_a_name_spells_it_out(monkeypatch: pytest.Mon
 def test_messages_name_commands_and_not_scripts() -> None:
     for path in PACKAGE.rglob("*.py"):
         assert not re.search(r"data_tools/|\b(train|test)\.py\b", path.read_text("utf-8")), path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_fixed_word_with_a_letter_too_many_is_answered_with_the_right_one(name: str) -> None:
+    parser = read_options(name)
+    for action in parser._actions:
+        for choice in [str(word) for word in action.choices or () if len(str(word)) > 1]:
+            with pytest.raises(argparse.ArgumentError) as wrong:
+                parser._check_value(action, choice + choice[-1])
+            with pytest.raises(UserError, match=rf"; did you mean .*'{choice}'.*\?$"):
+                parser.error(str(wrong.value))

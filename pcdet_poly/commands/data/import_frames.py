@@ -35,6 +35,8 @@ from pcdet_poly.errors import UserError
 if TYPE_CHECKING:
     from pcdet_poly.data.convert.formats.import_options import ImportOptions
 
+FORMATS = ("npz", "kitti", "nuscenes", "argoverse2", "openpcdet")
+
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly import-frames`."""
@@ -71,7 +73,7 @@ def add_arguments(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("npz", "kitti", "nuscenes", "argoverse2", "openpcdet"),
+        choices=FORMATS,
         default="npz",
         metavar="NAME",
         help="npz, kitti, nuscenes, argoverse2 or openpcdet (default: npz)",
@@ -110,6 +112,8 @@ def run(options: argparse.Namespace) -> None:
         "on_error": options.on_error,
         "allowed": options.allow,
     }
+    if options.reader in FORMATS and options.reader != "npz":
+        raise UserError(f"--reader {options.reader}: a format that we know; give --format {options.reader}")
     if options.reader != "npz":
         _refuse_with_reader(options)
         summary = convert_with_reader([str(folder)], output, options.reader, replace=options.replace, **work)

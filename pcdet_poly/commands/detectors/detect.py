@@ -35,6 +35,7 @@ from pcdet_poly.names.shown_names import print_line
 
 if TYPE_CHECKING:
     from pcdet_poly.config.schema import Config
+    from pcdet_poly.runtime import FoundBoxes
     from pcdet_poly.structures import Detections, Frame
 
 # The names of data/convert/formats/cloud_files.py, which is imported when clouds are read.
@@ -88,18 +89,18 @@ def run(options: argparse.Namespace) -> None:
     if missing := next((path for path in paths if not path.exists()), None):
         raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
     for path in paths:
-        with _print_warnings(path):
+        with print_warnings(path):
             cloud = read_cloud(path, bin_columns=options.bin_columns, format=options.cloud_format)
-            frame = _raise_points(cloud, options.up)
+            frame = raise_points(cloud, options.up)
             (found,) = detector.detect([frame])
         found = found[found.score >= options.min_score]
         _write_detections(options.output / path.name, frame, found, detector.config, options)
-        print_line(f"{path}: {len(frame.points):,} points, {_describe_counts(found, detector.class_names)}")
+        print_line(f"{path}: {len(frame.points):,} points, {describe_counts(found, detector.class_names)}")
     print_line(f"{options.output}: a picture and a .json for each of {len(paths)} clouds")
 
 
 @contextmanager
-def _print_warnings(path: Path) -> Iterator[None]:
+def print_warnings(path: Path) -> Iterator[None]:
     """Print the warnings of a block as one line each on stderr, with the file that they concern."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
@@ -136,9 +137,9 @@ def find_clouds(given: list[Path], cloud_format: str | None = None) -> list[Path
         if path.is_dir():
             files = [file for file in sorted(path.iterdir()) if file.is_file()]
             inside = [file for file in files if file.suffix.lower() in endings and not is_foreign(file, path)]
+            if not inside:
+                raise UserError(f"{path}: no point cloud in it; files end in {', '.join(endings)}")
             print_skipped(path, [file for file in files if file not in inside])
-        if not inside:
-            raise UserError(f"{path}: no point cloud in it; files end in {', '.join(endings)}")
         found += inside
     if twice := next((path for path in found if sum(path.name == other.name for other in found) > 1), None):
         raise UserError(
@@ -147,7 +148,8 @@ def find_clouds(given: list[Path], cloud_format: str | None = None) -> list[Path
     return found
 
 
-def _raise_points(frame: Frame, metres: float) -> Frame:
+def raise_points(frame: Frame, metres: float) -> Frame:
+    """Raise the points of a frame by so many metres."""
     from dataclasses import replace
 
     if not metres:
@@ -182,10 +184,10 @@ def _write_detections(path: Path, frame: Frame, found: Detections, config: Confi
         "classes": config.data.classes,
         **describe_detector(split_run(options.run, "last")[0].name, config).to_json(),
     }
-    write_json(path.with_name(path.name + ".json"), _describe_boxes(found, config.data.classes) | {"made_by": made_by})
+    write_json(path.with_name(path.name + ".json"), describe_boxes(found, config.data.classes) | {"made_by": made_by})
 
 
-def _describe_boxes(found: Detections, class_names: tuple[str, ...]) -> dict[str, Any]:
+def describe_boxes(found: Detections | FoundBoxes, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Return boxes in words: metres, radians, vehicle frame."""
     names = ("x", "y", "z", "length", "width", "height", "heading")
     rows = zip(found.box.tolist(), found.label.tolist(), found.score.tolist(), strict=True)
@@ -196,6 +198,7 @@ def _describe_boxes(found: Detections, class_names: tuple[str, ...]) -> dict[str
     return {"boxes": boxes}
 
 
-def _describe_counts(found: Detections, class_names: tuple[str, ...]) -> str:
+def describe_counts(found: Detections | FoundBoxes, class_names: tuple[str, ...]) -> str:
+    """Say how many objects of each class were found, in words."""
     counts = [f"{int((found.label == i).sum())} {name.lower()}" for i, name in enumerate(class_names)]
     return ", ".join(counts)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pcdet_poly.commands.options import add_output, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
+from pcdet_poly.errors import UserError
 from pcdet_poly.names.shown_names import print_line
 
 
@@ -23,6 +24,8 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Simulate the frame and draw it."""
+    if options.output.suffix.lower() != ".png":
+        raise UserError(f"--output {options.output}: a PNG; choose a name that ends in .png")
     from pcdet_poly.simulation.comparison.picture import draw_scan
     from pcdet_poly.simulation.segment import simulate_segment
 

@@ -20,7 +20,7 @@ from pcdet_poly.commands.detectors.demo import list_data_steps, run_step
 from pcdet_poly.commands.options import add_output, parse_local_path
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config
-from pcdet_poly.errors import suggest_word
+from pcdet_poly.errors import UserError, suggest_path, suggest_word
 from pcdet_poly.experiments.paper.rows import TASKS, Task
 from pcdet_poly.locks import lock_folder
 from pcdet_poly.names.shown_names import print_line
@@ -72,6 +72,8 @@ def parse_parts(text: str) -> tuple[Task, ...]:
 def run(options: argparse.Namespace) -> int:
     """Run every part, write the report, print what was written. Returns a step's exit code where one failed."""
     output, quick, parts = options.output, options.quick, options.parts
+    if missing := next((folder for folder in options.studies or () if not folder.is_dir()), None):
+        raise UserError(f"--studies {missing}: no such folder{suggest_path(str(missing))}")
     kept = f"{output}: what was trained is kept; run the same command again to go on"
     with lock_folder(output, work="paper report", instead="choose another --output"), explain_stop(lambda: kept):
         studies = list_image_studies(parts)

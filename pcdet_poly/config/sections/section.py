@@ -19,7 +19,12 @@ def parse_number(value: Any) -> Any:
 
 def split_names(value: Any) -> Any:
     """Return the names of a text such as `a,b`, and anything else as it is: shells read brackets as patterns."""
-    return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise ValueError(f"{value!r} has an empty name between its commas")
+    return names
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]

@@ -231,12 +231,10 @@ def _open_manifest(folder: AnyPath, settings: Mapping[str, str]) -> Manifest:
     if not (folder / MANIFEST).is_file():
         return Manifest(settings)
     manifest = read_manifest(folder)
-    for name in settings.keys() | manifest.settings.keys():
-        if settings.get(name) != manifest.settings.get(name):
-            raise UserError(
-                f"{folder}: made with {name} = {manifest.settings.get(name)}, now {settings.get(name)}; "
-                "use the same or another folder"
-            )
+    for name in sorted(settings.keys() | manifest.settings.keys()):
+        before, now = (each.get(name) or "nothing" for each in (manifest.settings, settings))
+        if before != now:
+            raise UserError(f"{folder}: made with {name} = {before}, now {now}; use the same or another folder")
     return manifest
 
 

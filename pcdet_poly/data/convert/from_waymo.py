@@ -109,7 +109,8 @@ def _search_folder(folder: AnyPath) -> list[AnyPath]:
     files = [(file, is_foreign(file, folder)) for file in list_files_below(folder)]
     named = [file for file, foreign in files if not foreign and (is_component(file) or _TFRECORD.search(file.name))]
     skipped = {file for file, foreign in files if foreign or file.suffix != ".parquet"}.difference(named)
-    print_skipped(folder, list(skipped))  # components that nobody reads, such as images, are nothing to tell
+    if named:  # otherwise the error says it
+        print_skipped(folder, list(skipped))  # components that nobody reads, such as images, are nothing to tell
     return named
 
 

@@ -58,7 +58,22 @@ def run_waymo_op(boxes: EvaluationSet, cfg: MetricsConfig, python: str | Path) -
             raise UserError(
                 f"{python}: Waymo's op ended with code {done.returncode} ({last}); see requirements-official.txt"
             )
-        return {name: OpResult(**result) for name, result in json.loads(target.read_text("utf-8")).items()}
+        if not target.is_file():
+            raise UserError(f"{python}: not an interpreter of Python; name one that has Waymo's package")
+        return read_results(target)
+
+
+def read_results(path: Path) -> dict[str, OpResult]:
+    """Read what run_op.py wrote. Raises UserError for what is no such file."""
+    try:
+        results = {name: OpResult(**result) for name, result in json.loads(path.read_bytes()).items()}
+        for result in results.values():
+            for row in result.rows.values():
+                for name in _NAMES.values():
+                    float(row[name])
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: not what Waymo's op gives ({error!r})") from error
+    return results
 
 
 def find_largest_difference(table: ApTable, results: Mapping[str, OpResult]) -> tuple[float, str]:

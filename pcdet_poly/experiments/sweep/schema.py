@@ -153,10 +153,24 @@ def read_sweep(path: Path) -> Sweep:
     try:
         return Sweep.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{path}: {place + ': ' if place else ''}{reason}") from None
+        raise UserError(f"{path}: {_describe_first(error, values)}") from None
+
+
+def _describe_first(error: ValidationError, values: Any) -> str:
+    """Say what is wrong with a sweep's file: an unknown key rather than one that is missing, which it may stand for."""
+    mistakes = error.errors(include_url=False)
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{place}: needed, and not given"
+    if first["type"] != "extra_forbidden":
+        return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+    if place in Config.model_fields and "models" not in values:
+        return (
+            f"{place}: of a config, and a sweep's file names configs under `models:`; run pcdet-poly train"
+        )
+    names = Sweep.model_fields if len(first["loc"]) == 1 else Arm.model_fields if first["loc"][0] == "arms" else ()
+    return f"{place}: no such key{suggest_word(str(first['loc'][-1]), names)}"
 
 
 def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[Trial]:

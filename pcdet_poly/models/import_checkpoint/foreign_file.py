@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ _INNER = ("module", "shadow", "shadow_params", *_KEYS)  # in an entry that holds
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel, AveragedModel and torch.compile
 
 _ZIP = b"PK"  # how files of torch 1.6 and later begin
+_PICKLE = b"\x80"  # and older ones
 Choice = Literal["raw", "ema"]
 
 
@@ -77,7 +79,8 @@ def has_averages(path: Path) -> bool:
 
 def _load(path: Path) -> Any:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; name a .pth checkpoint of OpenPCDet, CenterPoint or PillarNeXt")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{path}: {found}; name a .pth checkpoint of OpenPCDet, CenterPoint or PillarNeXt")
     data = path.read_bytes()
     if data.startswith(_ZIP) and (damage := find_zip_damage(data, "checkpoint")):  # torch looks at no checksum
         raise UserError(f"{path}: {damage}; fetch it again")
@@ -85,11 +88,19 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals(_STAND_INS):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if not data.startswith((_ZIP, _PICKLE)):
+            raise UserError(f"{path}: not a file that torch.save wrote; name a .pth checkpoint") from None
+        reason = _find_reason(str(error)) or type(error).__name__
         raise UserError(
             f"{path}: cannot be read without running code from it ({reason}); save its state dict alone with "
             "torch.save(model.state_dict(), FILE)"
         ) from None
+
+
+def _find_reason(message: str) -> str:
+    """Find what torch says of a file. Around it stands advice to let the file's code run: nobody should follow that."""
+    text = message.rpartition("WeightsUnpickler error: ")[2]
+    return re.split(r"\. |\n", text, maxsplit=1)[0].strip()
 
 
 def _find_entry(content: Any, keys: tuple[str, ...]) -> Mapping[Any, Any] | None:

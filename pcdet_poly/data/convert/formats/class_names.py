@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_word
 from pcdet_poly.structures import WAYMO_CLASSES
 
 DROPPED = -1  # label of a box to leave out
@@ -26,7 +26,8 @@ class ClassNames:
             raise UserError(f"--classes {','.join(self.classes)}: each class needs a name of its own")
         for name, to in self.renamed.items():
             if to not in self.classes:
-                raise UserError(f"--map {name}={to}: no such class; the classes are {', '.join(self.classes)}")
+                nearest = suggest_word(to, self.classes)
+                raise UserError(f"--map {name}={to}: no such class; the classes are {', '.join(self.classes)}{nearest}")
             if name in self.dropped:
                 raise UserError(f"--map {name}={to}: --drop leaves {name} out; give one of the two")
 
