@@ -4,16 +4,8 @@ Processors differ: in the order of a sum, in whether a product and a sum are rou
 the algorithm of a convolution. Whatever they do, a result is rounded after every operation by at most half a unit in
 the last place. All the rest follows from the number of operations and the size of what is added.
 
-Numbers that stand in tests without a name follow one of these arguments:
-
-- `rtol=1e-5`: a sum or mean in float32 of fewer than 80 terms of one sign, which loses at most one rounding (2**-24)
-  a term on either side; or a few functions (exp, log, sigmoid) that libraries round to within four units.
-- `rtol=1e-4`: the same where terms of both signs cancel all but a tenth, or for up to 800 terms.
-- `rtol=1e-12`, `1e-9`: the same in float64 (2**-53), with at least a thousand times as much room.
-- `atol=1e-6`: one rounding of a float32 below 16. `atol=2e-5`: three of a coordinate below 100 m.
-- `abs=1e-6` beside a number with six digits after the point: half of its last digit, and as much for a sum in float32
-  below 8, as Waymo's op computes it.
-- `atol=1 / 512`: half the step of 1/256 m in which a frame store keeps coordinates.
+A tolerance in a test is one of these names, a computation from them, or a number with its reason beside it
+(`tests/test_tolerances.py` holds this).
 
 Means and spreads of random draws may differ from what they estimate by four standard errors (`error_of_mean`,
 `error_of_spread`). The draws are fixed by a seed and made of integers, so that a test which passes does so everywhere.
@@ -24,6 +16,32 @@ from __future__ import annotations
 import math
 
 FLOAT32_ROUNDING = 2.0**-24
+
+# Relative: a value that takes a few float32 operations, or one function (exp, log, sigmoid) that libraries round to
+# within four units: sixteen roundings, those of both sides together.
+FLOAT32_VALUE = 16 * FLOAT32_ROUNDING  # 1e-6
+
+# The same as an error, of numbers below 16, of which one rounding is up to half a unit: 2**-21.
+FLOAT32_BELOW_16 = 1e-6
+
+# Relative: a sum or mean in float32 of fewer than 80 terms of one sign, which loses at most one rounding a term on
+# either side; also of a few hundred, whose roundings are as good as independent.
+FLOAT32_SUM = 1e-5
+
+# The same where terms of both signs cancel all but a tenth.
+FLOAT32_CANCELLED = 1e-4
+
+# The same two in float64 (2**-53), with at least a thousand times as much room.
+FLOAT64_SUM = 1e-12
+FLOAT64_CANCELLED = 1e-9
+
+# Three roundings of a float32 coordinate below 128 (m, or cells), each of up to 4e-6.
+COORDINATE_M = 2e-5
+
+# Beside a number with six digits after the point: half of its last digit, and as much for a sum in float32 below 8, as
+# Waymo's op computes it.
+SIX_DIGITS = 1e-6
+
 BFLOAT16_ROUNDING = 2.0**-8  # eight significant bits
 
 # Outputs and gradients of a network in float32, both sides computed by other kernels or in another grouping. An output

@@ -71,7 +71,8 @@ def turn_into_sector(heading_rad: Tensor, sector: Tensor, num_sectors: int, offs
     _check_sectors("turn_into_sector", num_sectors)
     width = 2 * math.pi / num_sectors
     inside = torch.remainder(heading_rad - offset_rad, width)
-    turned = inside + offset_rad + width * sector
+    number = sector.to(torch.promote_types(heading_rad.dtype, torch.float32))  # an integer times a float is float32
+    turned = inside + offset_rad + width * number
     return torch.remainder(turned + math.pi, 2 * math.pi) - math.pi
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from pcdet_poly.evaluation.ap_table import ApTable
 from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
+from tests.tolerances import SIX_DIGITS
 
 SIZES = np.array([[0, 0, 0], [4.5, 2, 1.7], [0.9, 0.9, 1.8], [0.5, 0.8, 0.8], [1.8, 0.8, 1.7]])
 PARTS = {"TYPE_3D": "3D", "TYPE_2D": "BEV"}
@@ -112,5 +113,5 @@ def find_differences(table: ApTable, part: str, official: dict[str, Any]) -> dic
         f"{name} {metric}": (table[part][name][ours], row[metric])
         for name, row in official.items()
         for metric, ours in METRICS.items()
-        if metric in row and ours in table[part][name] and not abs(table[part][name][ours] - row[metric]) <= 1e-6
+        if metric in row and ours in table[part][name] and not abs(table[part][name][ours] - row[metric]) <= SIX_DIGITS
     }

@@ -13,6 +13,7 @@ from pcdet_poly.evaluation import Evaluator, bootstrap, evaluate_set, paired_boo
 from pcdet_poly.evaluation.bootstrap import draw_segments, resample_metrics
 from pcdet_poly.evaluation.box_tables import EvaluationSet
 from tests.evaluation.random_sets import build_random_set, select_frames
+from tests.tolerances import FLOAT32_BELOW_16
 
 CFG = MetricsConfig(breakdowns=("OBJECT_TYPE",), box_types=("3D",))
 FRAMES = 12  # in three segments: frame i is of segment i % 3
@@ -42,7 +43,7 @@ def test_a_resampling_equals_evaluating_its_frames() -> None:
                 repeated.add(select_frames(boxes, frame, frame + 1))
         rows = repeated.compute()["3D"]
         np.testing.assert_allclose(
-            value[0, :, :, :2].ravel(), [v for row in rows.values() for v in row.values()], atol=1e-6
+            value[0, :, :, :2].ravel(), [v for row in rows.values() for v in row.values()], atol=FLOAT32_BELOW_16
         )
 
 

@@ -14,6 +14,7 @@ from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import Evaluator, evaluate
 from pcdet_poly.structures import Detections, GroundTruth
+from tests.tolerances import SIX_DIGITS
 
 CLASSES = ("CYCLIST", "VEHICLE")
 CAR = [10.0, 5.0, 0.0, 4.5, 2.0, 1.6, 0.3]
@@ -75,7 +76,7 @@ def test_heading_off_by_a_quarter_turn_halves_aph() -> None:
     square = [0, 0, 0, 2.0, 2.0, 2.0, 0.0]
     turned = [*square[:6], np.pi / 2]
     row = evaluate([found([turned], [1])], [labels([square], [1])], class_names=CLASSES)["3D"][VEHICLE_1]
-    assert row == pytest.approx({"ap": 1, "aph": 0.5}, abs=1e-6)
+    assert row == pytest.approx({"ap": 1, "aph": 0.5}, abs=SIX_DIGITS)
 
 
 def test_unmatched_detections_in_no_label_zones_are_ignored() -> None:

@@ -31,6 +31,7 @@ from pcdet_poly.evaluation.kernels.overlap import (
 )
 from tests.evaluation import naive
 from tests.evaluation.random_sets import build_random_set
+from tests.tolerances import FLOAT32_BELOW_16, FLOAT32_SUM, FLOAT64_SUM, SIX_DIGITS
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 EVERYTHING = np.zeros(5, np.float32)
@@ -64,10 +65,12 @@ def test_iou_equals_the_official_one() -> None:
 def test_iou_equals_shapely_s(seed: int) -> None:
     boxes = build_random_set(seed, frames=1)
     for a, b in zip(boxes.predictions.box[:10], boxes.objects.box[:10], strict=False):
-        assert iou_of(a, b, BOX_BEV) == pytest.approx(naive.compute_iou(a, b, with_height=False), abs=1e-6)
-        assert iou_of(a, b, BOX_3D) == pytest.approx(naive.compute_iou(a, b, with_height=True), abs=1e-6)
+        assert iou_of(a, b, BOX_BEV) == pytest.approx(naive.compute_iou(a, b, with_height=False), abs=FLOAT32_BELOW_16)
+        assert iou_of(a, b, BOX_3D) == pytest.approx(naive.compute_iou(a, b, with_height=True), abs=FLOAT32_BELOW_16)
         flat = np.array([[*a[:6], 0], [*b[:6], 0]], np.float32)
-        assert iou_of(a, b, BOX_AA_2D) == pytest.approx(naive.compute_iou(*flat, with_height=False), abs=1e-6)
+        assert iou_of(a, b, BOX_AA_2D) == pytest.approx(
+            naive.compute_iou(*flat, with_height=False), abs=FLOAT32_BELOW_16
+        )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,7 @@ def test_many_pairs_fit() -> None:
 @pytest.mark.parametrize("turns", [-3, -1, 0, 1, 2, 50])
 def test_headings_are_wrapped(turns: int) -> None:
     for heading in np.linspace(-np.pi, np.pi, 9)[:-1]:
-        assert wrap_heading(heading + 2 * np.pi * turns) == pytest.approx(heading, abs=1e-12)
+        assert wrap_heading(heading + 2 * np.pi * turns) == pytest.approx(heading, abs=FLOAT64_SUM)
     assert -np.pi <= wrap_heading(np.pi * (1 + 2 * turns)) < np.pi
 
 
@@ -139,7 +142,7 @@ def test_counts_equal_a_fresh_assignment_at_every_cutoff(seed: int, with_height:
         expected = naive.count_naively(boxes, kind, with_height=with_height)
         for name, column in (("tp", TP), ("fp", FP), ("fn_1", FN_1), ("fn_2", FN_2)):
             np.testing.assert_array_equal(ours[column], expected[name], err_msg=f"type {kind} {name}")
-        np.testing.assert_allclose(ours[HEADING] / FIXED_POINT, expected["heading"], atol=1e-5)
+        np.testing.assert_allclose(ours[HEADING] / FIXED_POINT, expected["heading"], atol=FLOAT32_SUM)
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -150,14 +153,14 @@ def test_average_precision_equals_the_plain_one(seed: int) -> None:
     precision = rng.random(num).astype(np.float32)
     delta = float(rng.choice([0.05, 0.1, 0.3, 1.0]))
     assert average_precision(precision, recall, delta) == pytest.approx(
-        naive.average_precision(precision, recall, delta), abs=1e-5
+        naive.average_precision(precision, recall, delta), abs=FLOAT32_SUM
     )
 
 
 def test_average_precision_by_hand() -> None:
     """1/5 found at precision 1, 2/5 at 2/3, 3/5 at 3/5: .09 + .031667 + .1 + .041667 + .2 with steps of .05."""
     ap = average_precision(np.array([0.6, 2 / 3, 1], np.float32), np.array([0.6, 0.4, 0.2], np.float32), 0.05)
-    assert ap == pytest.approx(0.463333, abs=1e-6)
+    assert ap == pytest.approx(0.463333, abs=SIX_DIGITS)
     assert average_precision(np.ones(3, np.float32), np.ones(3, np.float32), 0.05) == np.float32(1.0000001192)
     assert average_precision(np.ones(2, np.float32), np.zeros(2, np.float32), 0.05) == 0
 
@@ -192,8 +195,8 @@ def test_highest_cutoff() -> None:
 def test_estimated_cutoffs() -> None:
     scores = np.linspace(0.02, 1, 50, dtype=np.float32)
     assert estimate_cutoffs(scores, 1).tolist() == [0]
-    np.testing.assert_allclose(estimate_cutoffs(scores, 6), [0.02, 0.22, 0.42, 0.62, 0.82, 1], atol=1e-6)
-    np.testing.assert_allclose(estimate_cutoffs(scores[:3], 5), [0, 0.25, 0.5, 0.75, 1], atol=1e-6)
+    np.testing.assert_allclose(estimate_cutoffs(scores, 6), [0.02, 0.22, 0.42, 0.62, 0.82, 1], atol=FLOAT32_BELOW_16)
+    np.testing.assert_allclose(estimate_cutoffs(scores[:3], 5), [0, 0.25, 0.5, 0.75, 1], atol=FLOAT32_BELOW_16)
 
 
 def test_the_order_of_equal_scores() -> None:

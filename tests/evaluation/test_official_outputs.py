@@ -15,6 +15,7 @@ from pcdet_poly.evaluation.files.flat_arrays import build_set_of_arrays, read_fl
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
 from pcdet_poly.evaluation.kernels.outcome_counts import FN_1, FN_2, FP, TP
 from tests.evaluation.random_sets import PARTS, find_differences, read_json
+from tests.tolerances import SIX_DIGITS
 
 CASES = Path(__file__).resolve().parent.parent / "assets" / "metrics"
 DEFAULT = sorted(
@@ -89,7 +90,7 @@ def test_waymo_s_published_files(real_data: Path) -> None:
     predictions = read_prediction_file(real_data / "waymo" / "fake_predictions.bin")
     labels = read_label_file(real_data / "waymo" / "fake_ground_truths.bin")
     table, official = evaluate_set(EvaluationSet.join(predictions, labels)), read_json(folder / "official_fake.json.gz")
-    assert table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"]["ap"] == pytest.approx(0.209682, abs=1e-6)
+    assert table["3D"]["OBJECT_TYPE_TYPE_VEHICLE_LEVEL_1"]["ap"] == pytest.approx(0.209682, abs=SIX_DIGITS)
     assert {part: find_differences(table, ours, official[part]) for part, ours in PARTS.items()} == {
         "TYPE_3D": {},
         "TYPE_2D": {},
@@ -113,7 +114,7 @@ def test_published_let_metrics(real_data: Path, name: str, apl: float, ap: float
     labels = read_label_file(real_data / "waymo" / "fake_ground_truths.bin", camera_only=True)
     cfg = MetricsConfig(levels=(2,), breakdowns=("OBJECT_TYPE", "RANGE", "CAMERA"), box_types=("3D",), let={})
     row = evaluate_set(EvaluationSet.join(predictions, labels), cfg)["LET-3D"][f"{name}_LEVEL_2"]
-    assert row == pytest.approx({"apl": apl, "ap": ap, "aph": aph}, abs=1e-6)
+    assert row == pytest.approx({"apl": apl, "ap": ap, "aph": aph}, abs=SIX_DIGITS)
 
 
 def test_the_speed_case(real_data: Path) -> None:

@@ -22,6 +22,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import evaluate, read_detections
 from pcdet_poly.structures import Detections, Frame
 from tests.tiny import TINY, frame
+from tests.tolerances import SIX_DIGITS
 
 OWN = ("CAR", "TRUCK", "FORKLIFT")
 THRESHOLDS = {"CAR": 0.7, "TRUCK": 0.6, "FORKLIFT": 0.5}
@@ -101,7 +102,7 @@ def test_a_perfect_detector_of_own_classes_has_ap_1_and_its_threshold_counts() -
         found = Detections(box, truth.label, np.full(5, 0.9, np.float32))
         table = evaluate([found], [truth], cfg, class_names=OWN)
         values = [table["3D"][f"OBJECT_TYPE_TYPE_{name}_LEVEL_2"]["ap"] for name in OWN]
-        assert values == pytest.approx(expected, abs=1e-6)  # the official sum of a perfect curve is 1.00000012
+        assert values == pytest.approx(expected, abs=SIX_DIGITS)  # the official sum of a perfect curve is 1.00000012
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pcdet_poly.config.sections.evaluation import MetricsConfig
 from pcdet_poly.evaluation import Evaluator, evaluate_set
 from pcdet_poly.evaluation.box_tables import EvaluationSet, Objects, Predictions
 from tests.evaluation.random_sets import build_random_set, move_frames, select_frames
+from tests.tolerances import FLOAT32_SUM, SIX_DIGITS
 
 SEEDS = range(4)
 EVERY = MetricsConfig(breakdowns=("OBJECT_TYPE", "RANGE", "ONE_SHARD", "SIZE", "VELOCITY", "CAMERA"), let={})
@@ -78,7 +79,7 @@ def test_perfect_predictions_give_1(seed: int) -> None:
     for rows in evaluate_entries(boxes, TYPES).values():
         for name, row in rows.items():
             present = (objects.type == 1 + ["VEHICLE", "PEDESTRIAN", "SIGN", "CYCLIST"].index(name.split("_")[3])).any()
-            assert row == pytest.approx({"ap": float(present), "aph": float(present)}, abs=1e-6), name
+            assert row == pytest.approx({"ap": float(present), "aph": float(present)}, abs=SIX_DIGITS), name
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -112,7 +113,7 @@ def test_a_rigid_motion_of_everything_changes_nothing(seed: int, shift: tuple[fl
     after = evaluate_entries(replace(boxes, predictions=moved(boxes.predictions), objects=moved(boxes.objects)), TYPES)
     for part, rows in evaluate_entries(boxes, TYPES).items():
         for name, row in rows.items():
-            assert after[part][name] == pytest.approx(row, abs=1e-5), name
+            assert after[part][name] == pytest.approx(row, abs=FLOAT32_SUM), name
 
 
 def test_scores_above_every_cutoff_alone_decide() -> None:

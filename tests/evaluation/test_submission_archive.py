@@ -17,6 +17,7 @@ from pcdet_poly.evaluation.files.provenance import Provenance
 from pcdet_poly.evaluation.files.waymo_objects import read_prediction_file
 from pcdet_poly.protos.metrics import Submission
 from pcdet_poly.structures import Detections
+from tests.tolerances import FLOAT32_VALUE
 
 CLASSES = ("VEHICLE", "CYCLIST")
 IDS = [f"segment/{k}" for k in range(5)]
@@ -52,7 +53,7 @@ def test_the_archive_is_a_folder_of_submissions_and_its_bytes_follow_from_its_co
     objects = [one for part in parts.values() for one in part.inference_results.objects]
     assert [one.frame_timestamp_micros for one in objects] == [k for k in range(5) for _ in range(3)]
     scores = [rows.score[0] for rows in build_detections()]  # the first of each frame lies in a zone
-    assert [one.score for one in objects if one.overlap_with_nlz] == pytest.approx(scores, rel=1e-6)
+    assert [one.score for one in objects if one.overlap_with_nlz] == pytest.approx(scores, rel=FLOAT32_VALUE)
 
 
 def test_the_command_takes_past_frames_from_the_run_and_the_rest_from_options(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pcdet_poly import losses
 from pcdet_poly.config.sections.losses import SigmoidFocalConfig
 from pcdet_poly.config.sections.pointpillars import PointPillarsConfig
 from pcdet_poly.structures import AnchorMaps, AnchorTargets
+from tests.tolerances import FLOAT32_BELOW_16, FLOAT32_SUM
 
 NUM_FRAMES, NUM_ANCHORS, NUM_CLASSES = 3, 20, 2
 
@@ -80,9 +81,9 @@ def test_equals_sums_over_anchors(epsilon: float) -> None:
     criterion = losses.AnchorCriterion(SigmoidFocalConfig(epsilon=epsilon, weight=1.5), PointPillarsConfig())
     parts = criterion(maps, targets).parts
     expected = _expected(maps, targets, epsilon)
-    assert parts["class"].item() == pytest.approx(1.5 * expected["class"], rel=1e-5)
-    assert parts["box"].item() == pytest.approx(2 * expected["box"], rel=1e-5)
-    assert parts["direction"].item() == pytest.approx(0.2 * expected["direction"], rel=1e-5)
+    assert parts["class"].item() == pytest.approx(1.5 * expected["class"], rel=FLOAT32_SUM)
+    assert parts["box"].item() == pytest.approx(2 * expected["box"], rel=FLOAT32_SUM)
+    assert parts["direction"].item() == pytest.approx(0.2 * expected["direction"], rel=FLOAT32_SUM)
 
 
 def test_a_batch_is_the_mean_of_its_frames() -> None:
@@ -112,7 +113,7 @@ def test_weights_of_codes_and_losses() -> None:
 def test_half_turns_cost_nothing() -> None:
     code = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
     turned = code + torch.tensor([0, 0, 0, 0, 0, 0, math.pi])
-    assert losses.residual_difference(turned, code).abs().max() < 1e-6
+    assert losses.residual_difference(turned, code).abs().max() < FLOAT32_BELOW_16
     quarter = losses.residual_difference(code + torch.tensor([0, 0, 0, 0, 0, 0, math.pi / 2]), code)
     torch.testing.assert_close(quarter[:, 6], torch.ones(4))
 
@@ -146,9 +147,9 @@ def test_progress_and_numbers_per_class_reach_the_loss() -> None:
 
     plain = value()
     assert value(0.0, epsilon=2, schedule="linear") == plain
-    assert value(0.5, epsilon=2, schedule="linear") == pytest.approx((plain + value(epsilon=2)) / 2, rel=1e-5)
+    assert value(0.5, epsilon=2, schedule="linear") == pytest.approx((plain + value(epsilon=2)) / 2, rel=FLOAT32_SUM)
     per_class = value(epsilon=(1, 0)) + value(epsilon=(0, 1)) - plain
-    assert per_class == pytest.approx(value(epsilon=1), rel=1e-5)
+    assert per_class == pytest.approx(value(epsilon=1), rel=FLOAT32_SUM)
 
 
 def test_half_precision_maps_give_a_float32_loss() -> None:

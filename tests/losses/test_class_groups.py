@@ -12,6 +12,7 @@ from pcdet_poly.config.sections.losses import CenterBoxLossConfig, HeatmapFocalC
 from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.structures import CenterMaps, join_groups
 from tests.losses.test_center_criterion import GRID, SIZE, _maps, _targets
+from tests.tolerances import FLOAT32_BELOW_16, FLOAT32_CANCELLED, FLOAT32_SUM
 
 GROUPS = (0, 1, 0)  # the groups of three classes: not neighbours
 
@@ -55,7 +56,7 @@ def test_a_loss_is_the_sum_of_the_groups_losses(epsilon: float | tuple[float, ..
             sums[name] = sums.get(name, torch.tensor(0.0)) + loss
     assert whole.keys() == sums.keys() == {"heatmap", "box", "iou", "velocity", "iou_regression"}
     for name, loss in whole.items():
-        torch.testing.assert_close(loss, sums[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(loss, sums[name], rtol=FLOAT32_SUM, atol=FLOAT32_BELOW_16)
 
 
 def test_a_shared_peak_counts_once_or_for_each_object() -> None:
@@ -67,7 +68,9 @@ def test_a_shared_peak_counts_once_or_for_each_object() -> None:
     )
     p = maps.heatmap[0, 1, 2, 3].sigmoid()
     shared = (1 - p) ** 2 * (-p.log() + (1 - p))
-    torch.testing.assert_close(each.parts["heatmap"] - once.parts["heatmap"], shared / 3, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        each.parts["heatmap"] - once.parts["heatmap"], shared / 3, rtol=FLOAT32_CANCELLED, atol=FLOAT32_BELOW_16
+    )
 
 
 def test_velocity_is_a_mean_over_known_ones_or_over_all_objects() -> None:

@@ -13,6 +13,7 @@ from pcdet_poly.losses.center.criterion import CenterCriterion
 from pcdet_poly.losses.center.iou_regression import aligned_diou, overlap_rectangle, place_corners, rotated_diou
 from pcdet_poly.ops.iou import iou_3d_matched, iou_bev_matched
 from tests.losses.test_center_criterion import GRID, _maps, _targets
+from tests.tolerances import FLOAT32_BELOW_16, FLOAT64_CANCELLED, FLOAT64_SUM
 
 KINDS = (aligned_diou, rotated_diou)
 
@@ -37,7 +38,7 @@ def test_overlaps_are_those_of_the_exact_iou() -> None:
     iou = area / (box[:, 3] * box[:, 4] + target[:, 3] * target[:, 4] - area)
     wanted = iou_bev_matched(box.float(), target.float())
     assert ((wanted > 0.01) & (wanted < 0.99)).sum() > 200
-    torch.testing.assert_close(iou.float(), wanted, rtol=0, atol=1e-6)
+    torch.testing.assert_close(iou.float(), wanted, rtol=0, atol=FLOAT32_BELOW_16)
 
 
 def test_without_headings_both_are_the_exact_iou_less_the_distance() -> None:
@@ -48,13 +49,15 @@ def test_without_headings_both_are_the_exact_iou_less_the_distance() -> None:
     distance = (box[:, :3] - target[:, :3]).square().sum(1) / (high - low).square().sum(1)
     wanted = iou_3d_matched(box.float(), target.float()) - distance
     for kind in KINDS:
-        torch.testing.assert_close(kind(box, target), wanted, rtol=0, atol=1e-6, check_dtype=False)
+        torch.testing.assert_close(kind(box, target), wanted, rtol=0, atol=FLOAT32_BELOW_16, check_dtype=False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_boxes_have_1_and_distant_ones_approach_minus_1(kind) -> None:
     _, target = pairs()
-    torch.testing.assert_close(kind(target, target), torch.ones(400, dtype=torch.float64), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        kind(target, target), torch.ones(400, dtype=torch.float64), rtol=FLOAT64_SUM, atol=FLOAT64_SUM
+    )
     far = target + torch.tensor([1e4, 0, 0, 0, 0, 0, 0])
     assert ((kind(far, target) > -1) & (kind(far, target) < -0.99)).all()
 
@@ -63,6 +66,7 @@ def test_equal_boxes_have_1_and_distant_ones_approach_minus_1(kind) -> None:
 def test_gradients_are_differences_also_of_boxes_that_do_not_meet(kind) -> None:
     box, target = pairs(60)
     box[50:, 0] += 30
+    # Differences over 2e-6 lose 1e-10 to rounding, and 1e-12 times a third derivative, of boxes of 0.1 m below 1e6.
     assert torch.autograd.gradcheck(lambda each: kind(each, target), (box.requires_grad_(),), eps=1e-6, atol=1e-5)
     (slope,) = torch.autograd.grad(kind(box, target).sum(), box)
     assert (slope[:, :6].abs().sum(1) > 0).all()
@@ -82,7 +86,9 @@ def test_a_turned_pair_has_the_same_diou() -> None:
     box, target = pairs()
     turn = torch.tensor([[math.cos(1.0), -math.sin(1.0)], [math.sin(1.0), math.cos(1.0)]], dtype=torch.float64)
     turned = [torch.cat([each[:, :2] @ turn.T, each[:, 2:6], each[:, 6:] + 1], dim=1) for each in (box, target)]
-    torch.testing.assert_close(rotated_diou(*turned), rotated_diou(box, target), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        rotated_diou(*turned), rotated_diou(box, target), rtol=FLOAT64_CANCELLED, atol=FLOAT64_CANCELLED
+    )
 
 
 def test_the_criterion_takes_its_weighted_mean() -> None:

@@ -89,4 +89,4 @@ def test_soft_labels_of_a_softmax(epsilon: float, labels: tuple[float, ...]) -> 
             total = mpmath.fsum(mpmath.exp(x) for x in row)
             p = [mpmath.exp(x) / total for x in row]
             exact = mpmath.fsum(y * (-mpmath.log(p_k) + epsilon * (1 - p_k)) for y, p_k in zip(labels, p, strict=True))
-        assert value == pytest.approx(float(exact), rel=1e-11)
+        assert value == pytest.approx(float(exact), rel=1e-11)  # what the losses promise

@@ -7,6 +7,7 @@ import torch
 
 from pcdet_poly import losses
 
+ALLOWED = 1e-7  # fifty times what the losses promise
 EPSILONS = (-1.0, -0.4, 0.0, 0.5, 1.0, 2.0)
 
 
@@ -26,10 +27,10 @@ def _settle(chance: float, gamma: float, epsilon: float) -> float:
 def test_cross_entropy_settles_where_the_formula_says(chance: float, epsilon: float) -> None:
     """What is left of the formula is the slope over p (1 - p), which is 0.006 or more here.
 
-    The losses promise a slope to 1e-11, so 2e-9 is left; 1e-7 is allowed.
+    The losses promise a slope to 1e-11, so 2e-9 is left, of which fifty times as much is allowed.
     """
     p = _settle(chance, 0.0, epsilon)
-    assert (p - chance) / (p * (1 - p)) == pytest.approx(epsilon * (2 * chance - 1), abs=1e-7)
+    assert (p - chance) / (p * (1 - p)) == pytest.approx(epsilon * (2 * chance - 1), abs=ALLOWED)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 2.0])

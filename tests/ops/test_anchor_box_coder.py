@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pcdet_poly.ops.anchor_box_coder import decode_anchor_boxes, encode_anchor_boxes, find_sector, turn_into_sector
+from tests.tolerances import FLOAT32_VALUE, FLOAT64_SUM
 
 
 def pairs(count: int = 50) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,7 +32,7 @@ def test_equals_the_formula_box_by_box() -> None:
         diagonal = math.hypot(dxa, dya)
         wanted = [(x - xa) / diagonal, (y - ya) / diagonal, (z - za) / dza]
         wanted += [math.log(dx / dxa), math.log(dy / dya), math.log(dz / dza), r - ra]
-        assert found == pytest.approx(wanted, abs=1e-12)
+        assert found == pytest.approx(wanted, abs=FLOAT64_SUM)
 
 
 def test_decoding_undoes_encoding() -> None:
@@ -49,7 +50,7 @@ def test_the_anchor_itself_has_code_zero() -> None:
 def test_no_infinite_box_from_wild_codes() -> None:
     anchor = torch.tensor([0.0, 0, 0, 4.7, 2.1, 1.7, 0])
     box = decode_anchor_boxes(torch.tensor([0.0, 0, 0, 500, -500, 5, 0]), anchor)
-    np.testing.assert_allclose(box[3:6], [4.7 * math.exp(5), 2.1 * math.exp(-5), 1.7 * math.exp(5)], rtol=1e-6)
+    np.testing.assert_allclose(box[3:6], [4.7 * math.exp(5), 2.1 * math.exp(-5), 1.7 * math.exp(5)], rtol=FLOAT32_VALUE)
 
 
 @pytest.mark.parametrize("num_sectors", [2, 4])
@@ -80,7 +81,7 @@ def test_the_right_sector_brings_the_heading_back_from_any_half_turn(num_sectors
     heading = torch.linspace(-3.1, 3.1, 97, dtype=torch.float64)
     sector = find_sector(heading, num_sectors, math.pi / 4)
     found = turn_into_sector(heading + half_turns * math.pi, sector, num_sectors, math.pi / 4)
-    torch.testing.assert_close(found, heading)
+    torch.testing.assert_close(found, heading, rtol=0, atol=FLOAT64_SUM)
 
 
 def test_the_other_sector_turns_the_box_around() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pcdet_poly.ops.heading_bins import decode_heading, decode_heading_bin, decode_likeliest_heading, encode_heading_bin
+from tests.tolerances import FLOAT32_BELOW_16, FLOAT64_CANCELLED
 
 EDGES = [0.0, math.pi, -math.pi, math.pi / 2, -math.pi / 2, 3 * math.pi, -7.5, 1e-7, -1e-7]
 
@@ -27,8 +28,8 @@ def test_the_sector_is_the_one_whose_centre_is_nearest(num_bins):
     for heading, found, rest in zip(headings().tolist(), sector.tolist(), residual.tolist(), strict=True):
         nearest = min(gap(heading, k * width) for k in range(num_bins))
         assert 0 <= found < num_bins
-        assert gap(heading, found * width) == pytest.approx(nearest, abs=1e-9)
-        assert gap(heading, (found + rest) * width) < 1e-9
+        assert gap(heading, found * width) == pytest.approx(nearest, abs=FLOAT64_CANCELLED)
+        assert gap(heading, (found + rest) * width) < FLOAT64_CANCELLED
         assert abs(rest) <= 0.5 + 1e-12
 
 
@@ -36,7 +37,7 @@ def test_the_sector_is_the_one_whose_centre_is_nearest(num_bins):
 def test_there_and_back(num_bins):
     back = decode_heading_bin(*encode_heading_bin(headings(), num_bins), num_bins)
     assert back.abs().max() <= math.pi + 1e-12
-    assert max(map(gap, back.tolist(), headings().tolist())) < 1e-9
+    assert max(map(gap, back.tolist(), headings().tolist())) < FLOAT64_CANCELLED
 
 
 def test_the_likeliest_sectors_residual_counts():
@@ -44,7 +45,7 @@ def test_the_likeliest_sectors_residual_counts():
     channels[0, 1, 2], channels[0, 1, 4 + 2], channels[0, 1, 4 + 1] = 5.0, 0.25, 0.4
     heading = decode_likeliest_heading(channels)
     assert heading.shape == (2, 3)
-    assert gap(heading[0, 1].item(), 2.25 * math.pi / 2) < 1e-6
+    assert gap(heading[0, 1].item(), 2.25 * math.pi / 2) < FLOAT32_BELOW_16
     assert heading[1, 2] == 0
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from pcdet_poly.ops.heatmap import draw_heatmap
+from tests.tolerances import FLOAT32_VALUE
 
 
 def naive(columns: np.ndarray, shape: tuple[int, int, int, int]) -> np.ndarray:
@@ -35,7 +36,7 @@ def test_peaks_are_one_and_the_higher_wins(device: str) -> None:
     columns = torch.tensor([[0, 0], [0, 0], [2, 4], [1, 1], [2, 2]], device=device)
     line = draw_heatmap(*columns, (1, 1, 3, 8))[0, 0, 1].cpu()
     beside, two_away = np.exp(-1 / (2 * (5 / 6) ** 2)), np.exp(-4 / (2 * (5 / 6) ** 2))
-    np.testing.assert_allclose(line, [two_away, beside, 1, beside, 1, beside, two_away, 0], rtol=1e-6)
+    np.testing.assert_allclose(line, [two_away, beside, 1, beside, 1, beside, two_away, 0], rtol=FLOAT32_VALUE)
 
 
 def test_radius_zero_is_one_cell(device: str) -> None:

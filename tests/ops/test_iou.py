@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pcdet_poly.ops.iou import iou_3d, iou_3d_matched, iou_bev, iou_bev_matched
 from tests.ops.references import random_boxes, shapely_iou
+from tests.tolerances import FLOAT32_ROUNDING, FLOAT32_VALUE, FLOAT64_CANCELLED
 
 Box = tuple[float, float, float, float, float, float, float]
 HALF_PI = math.pi / 2
@@ -64,7 +65,8 @@ def test_fuzz_any_heading_equals_shapely(device: str, num_trials: int) -> None:
     a, b = random_boxes(rng, num_trials, spread_m=4.0), random_boxes(rng, num_trials, spread_m=4.0)
     bev = iou_bev_matched(torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)).cpu().numpy()
     expected = [shapely_iou(*pair) for pair in zip(a, b, strict=True)]
-    np.testing.assert_allclose(bev, expected, rtol=3e-7, atol=1e-9)
+    # The sum is one of float64, and rounded to float32 once.
+    np.testing.assert_allclose(bev, expected, rtol=2 * FLOAT32_ROUNDING, atol=FLOAT64_CANCELLED)
 
 
 def test_official_values(device: str, oracle: Path) -> None:
@@ -80,9 +82,9 @@ def test_official_values(device: str, oracle: Path) -> None:
     nested = pairs["kind"][valid] == "nested_shared_edges"
     defect = nested & (b[:, 3] < a[:, 3]) & (pairs["iou_2d"][valid] == 1)
     assert defect.sum() == 4
-    np.testing.assert_allclose(bev[defect], (b[:, 3] / a[:, 3])[defect], rtol=1e-6)
+    np.testing.assert_allclose(bev[defect], (b[:, 3] / a[:, 3])[defect], rtol=FLOAT32_VALUE)
     assert len(bev) > 2000
-    np.testing.assert_allclose(bev[~defect], pairs["iou_2d"][valid][~defect], rtol=0, atol=1e-7)
+    np.testing.assert_allclose(bev[~defect], pairs["iou_2d"][valid][~defect], rtol=0, atol=2 * FLOAT32_ROUNDING)
     # The centre's z, rounded to float32 from the oracle's bottom, moves a 3D IoU by up to 2e-7.
     np.testing.assert_allclose(full[~defect], pairs["iou_3d"][valid][~defect], rtol=0, atol=3e-7)
 
@@ -110,7 +112,8 @@ def test_touching_boxes_do_not_overlap(device: str) -> None:
     for heading in np.linspace(-3, 3, 7 if device == "cpu" else 100):
         ahead = row((4 * math.cos(heading), 4 * math.sin(heading), 0.0, 4.0, 2.0, 1.5, heading)).to(device)
         here = row((0.0, 0.0, 0.0, 4.0, 2.0, 1.5, heading)).to(device)
-        assert iou_bev(here, ahead).item() < 1e-6
+        # Centre and headings are off by a rounding below 4, and the length of 4 m by as much.
+        assert iou_bev(here, ahead).item() < 4 * FLOAT32_ROUNDING
     corner = row((2.0, 1.0, 0.0, 2.0, 1.0, 1.0, 0.0)).to(device)
     assert iou_bev(corner, row((0.0, 0.0, 0.0, 2.0, 1.0, 1.0, 0.0)).to(device)).item() == 0.0
     above = row((0.0, 0.0, 1.5, 4.0, 2.0, 1.5, 0.3)).to(device)
@@ -142,6 +145,7 @@ def test_thin_and_large_boxes(device: str) -> None:
     thin = row((50.0, 50.0, 0.0, 20.0, 1e-6, 1.0, 0.7)).to(device)
     large = row((50.0, 50.0, 0.0, 1e6, 1e6, 1.0, 0.2)).to(device)
     assert iou_bev(thin, thin).item() == 1.0
+    # The large one's corners are in float64 1e-10 m apart, a ten-thousandth of the thin one's width.
     assert iou_bev(thin, large).item() == pytest.approx(2e-17, rel=1e-4)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pcdet_poly.structures import Grid
+from tests.tolerances import COORDINATE_M, FLOAT32_BELOW_16
 
 from .anchor_cases import CLASSES, lattice
 
@@ -28,7 +29,7 @@ def test_boxes_by_row_column_class_and_yaw(anchors_at: str) -> None:
     assert len(anchors) == len(expected) == 32 * 16 * 6
     found = anchors.build_boxes(torch.arange(len(anchors)))
     assert found.dtype == torch.float32
-    np.testing.assert_allclose(found, np.array(expected), atol=1e-6)
+    np.testing.assert_allclose(found, np.array(expected), atol=FLOAT32_BELOW_16)
 
 
 def test_any_shape_of_numbers() -> None:
@@ -41,7 +42,7 @@ def test_any_shape_of_numbers() -> None:
 def test_the_published_lattice_touches_the_edges_of_the_grid() -> None:
     waymo = lattice(Grid((-74.88, -74.88, -2.0), (74.88, 74.88, 4.0), (0.32, 0.32, 6.0)))
     ends = waymo.build_boxes(torch.tensor([0, len(waymo) - 1]))[:, :2]
-    np.testing.assert_allclose(ends, [[-74.88, -74.88], [74.88, 74.88]], atol=1e-4)
+    np.testing.assert_allclose(ends, [[-74.88, -74.88], [74.88, 74.88]], atol=COORDINATE_M)
 
 
 def test_one_cell() -> None:

@@ -11,6 +11,7 @@ from pcdet_poly.config.sections.output import TargetsConfig
 from pcdet_poly.ops.center_box_coder import encode_center_boxes
 from pcdet_poly.structures import Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
+from tests.tolerances import COORDINATE_M, FLOAT32_BELOW_16, FLOAT32_SUM
 
 GRID = Grid((-16.0, -9.6, -2.0), (16.0, 9.6, 4.0), (0.64, 0.32, 6.0))  # 50 x 60 cells
 
@@ -80,11 +81,11 @@ def test_equals_a_loop_over_objects(radius, max_objects):
     targets = CenterAssigner(GRID, 3, cfg)(frames)
     heatmap, rows = naive_targets(frames, GRID, 3, cfg)
     frame, cell, label, code = zip(*rows, strict=True)
-    np.testing.assert_allclose(targets.heatmap.numpy(), heatmap, atol=1e-6)
+    np.testing.assert_allclose(targets.heatmap.numpy(), heatmap, atol=FLOAT32_BELOW_16)
     assert targets.frame.tolist() == list(frame)
     assert targets.cell.tolist() == list(cell)
     assert targets.label.tolist() == list(label)
-    np.testing.assert_allclose(targets.code.numpy(), code, atol=2e-5)
+    np.testing.assert_allclose(targets.code.numpy(), code, atol=COORDINATE_M)
 
 
 def test_velocity_is_the_speed_in_the_vehicle_frame_of_the_objects_that_stay():
@@ -104,7 +105,7 @@ def test_velocity_is_the_speed_in_the_vehicle_frame_of_the_objects_that_stay():
             if all(low <= value < high for low, value, high in zip(GRID.lower, box[:3], GRID.upper, strict=True)):
                 wanted.append((turn[b].numpy() @ [*rows.speed[n].tolist(), 0.0])[:2])
     assert 0 < len(wanted) < 15
-    np.testing.assert_allclose(targets.velocity.numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(targets.velocity.numpy(), wanted, rtol=FLOAT32_SUM)
 
 
 def test_two_objects_on_one_cell_are_two_targets_with_one_peak():
@@ -147,8 +148,8 @@ def test_offset_at_the_border_is_cut_to_half_a_cell_where_the_rule_says_so():
         border: CenterAssigner(GRID, 1, TargetsConfig(border=border))([boxes]).code[:, :2].tolist()
         for border in ("exact", "cut", "pull_in")
     }
-    np.testing.assert_allclose(offsets["exact"], [[0.8, 0.25], [0.3, 0.9]], atol=1e-4)  # 1e-6 of 60 cells, in float32
-    np.testing.assert_allclose(offsets["cut"], [[0.5, 0.25], [0.3, 0.5]], atol=1e-4)
+    np.testing.assert_allclose(offsets["exact"], [[0.8, 0.25], [0.3, 0.9]], atol=COORDINATE_M)
+    np.testing.assert_allclose(offsets["cut"], [[0.5, 0.25], [0.3, 0.5]], atol=COORDINATE_M)
     assert offsets["pull_in"] == offsets["cut"]
 
 
@@ -157,4 +158,4 @@ def test_objects_beyond_the_map_are_pulled_to_its_border_by_one_rule_only():
     assert len(CenterAssigner(GRID, 1, TargetsConfig(border="cut"))([boxes]).cell) == 0
     pulled = CenterAssigner(GRID, 1, TargetsConfig(border="pull_in"))([boxes])
     assert pulled.cell.tolist() == [30 * 50 + 49, 25]
-    np.testing.assert_allclose(pulled.code[:, :2], [[0.5, 0.3125], [0.15625, 0]], atol=1e-4)
+    np.testing.assert_allclose(pulled.code[:, :2], [[0.5, 0.3125], [0.15625, 0]], atol=COORDINATE_M)
