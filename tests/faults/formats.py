@@ -44,6 +44,7 @@ from tests.experiments.conftest import frame as street
 from tests.faults import clouds
 from tests.faults.damage import Format
 from tests.faults.data_sets import DATA_SETS, raise_error
+from tests.faults.study_files import STUDY_FILES
 from tests.tiny import TINY, frame
 from tests.waymo.v2.segments_v2 import SEGMENT, write_made_up
 
@@ -260,4 +261,5 @@ FORMATS = (
     *(Format(f"cloud: {name}", _ZIP if name == "npz" else "", make, lambda folder: [
            read_cloud(path) for path in sorted(folder.iterdir())]) for name, make in clouds.MAKERS.items()),
     *DATA_SETS,
+    *STUDY_FILES,
 )  # fmt: skip

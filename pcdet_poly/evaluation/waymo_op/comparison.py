@@ -52,7 +52,7 @@ def run_waymo_op(boxes: EvaluationSet, cfg: MetricsConfig, python: str | Path) -
         source, target = Path(folder) / "input.npz", Path(folder) / "output.json"
         np.savez(source, **flatten_set(boxes) | {"settings": np.array(json.dumps(settings))})  # type: ignore[arg-type]
         command = [str(python), "-I", run_op.__file__, str(source), str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 import sys
 import time
@@ -15,10 +14,11 @@ from typing import Any
 
 import torch
 
+from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.classification.arms import Arm
 from pcdet_poly.experiments.classification.gradients import GradientRecord
 from pcdet_poly.experiments.classification.train import LEARNING_RATES, TrainingSettings, TrialResult, train_arm
-from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.files import atomic_path, read_checked_json, write_checked_json
 from pcdet_poly.names.shown_names import print_line
 
 SCORES = tuple(field.name for field in fields(TrialResult) if field.name != "records")
@@ -60,7 +60,9 @@ def run_trials(folder: Path, trials: Sequence[Trial], settings: TrainingSettings
     started = time.perf_counter()
     for number, trial in enumerate(missing, start=1):
         result = train_arm(trial.arm, trial.seed, settings)
-        write_json(folder / trial.file_name, {"trial": describe_trial(trial, settings), "result": asdict(result)})
+        write_checked_json(
+            folder / trial.file_name, {"trial": describe_trial(trial, settings), "result": asdict(result)}
+        )
         results[trial] = result
         left_s = (time.perf_counter() - started) / number * (len(missing) - number)
         told = f"{trial.arm.data}, {trial.arm.name}, seed {trial.seed}: {100 * result.accuracy:.1f} %"
@@ -82,16 +84,20 @@ def read_result(path: Path, expected: Mapping[str, Any]) -> TrialResult | None:
         expected: what `describe_trial` says of the trial.
 
     Returns:
-        The result; None where there is no file, or one of other settings, or none that can be read.
+        The result; None where there is no file, or one of other settings, or a damaged one, of which is told on stderr.
     """
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_checked_json(path)
         if found.pop("trial") != expected:
             return None
         scores = found.pop("result")
         records = tuple(GradientRecord(**record) for record in scores.pop("records"))
         return TrialResult(**scores, records=records)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        told = str(error).partition(";")[0] if isinstance(error, UserError) else f"{path}: not a trial's result"
+        print_line(f"{told}; it is trained again", file=sys.stderr)
         return None
 
 

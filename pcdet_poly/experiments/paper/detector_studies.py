@@ -63,14 +63,21 @@ def read_study_rows(path: Path) -> list[PaperRow]:
 
 
 def _read_points(path: Path) -> Points:
-    points: Points = {}
-    with open(path, encoding="utf-8", newline="") as file:
-        heads, *lines = csv.reader(file)
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            heads, *lines = list(csv.reader(file)) or [[]]
+    except (ValueError, csv.Error) as error:  # no UTF-8, or a cell without an end
+        raise UserError(f"{path}: not a table ({error}); write the report of the study again") from error
     if tuple(heads) != _HEADS:
         raise UserError(f"{path}: not a report's table of runs; its columns are {', '.join(_HEADS)}")
-    for model, arm, seed, class_name, *cell, value in lines:
-        if tuple(cell) == _CELL and class_name in CLASSES.values():
-            points.setdefault((model, class_name), {}).setdefault(arm, {})[seed] = float(value)
+    points: Points = {}
+    for number, line in enumerate(lines, start=2):
+        try:
+            model, arm, seed, class_name, *cell, value = line
+            if tuple(cell) == _CELL and class_name in CLASSES.values():
+                points.setdefault((model, class_name), {}).setdefault(arm, {})[seed] = float(value)
+        except ValueError as error:
+            raise UserError(f"{path}: line {number}: {error}; write the report of the study again") from error
     return points
 
 

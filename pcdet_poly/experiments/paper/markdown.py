@@ -100,4 +100,4 @@ def _list_extras(part: Path, folder: Path) -> list[str]:
     """Figures of a part, and its notes."""
     figures = [f"![{path.stem}]({path.relative_to(folder).as_posix()})" for path in sorted(part.glob("*.png"))]
     notes = part / "notes.md"
-    return [*figures, *([notes.read_text("utf-8").strip()] if notes.is_file() else [])]
+    return [*figures, *([notes.read_text("utf-8", "replace").strip()] if notes.is_file() else [])]

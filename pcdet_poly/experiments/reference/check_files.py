@@ -37,6 +37,8 @@ def check_files(files: Iterable[Path]) -> Iterator[CheckedFile]:
             outputs = tuple(ADAPTERS[kind](arrays))
         except KeyError as error:
             raise UserError(f"{file}: no array {error} in it, which a file of kind {kind} has") from error
+        except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
+            raise UserError(f"{file}: its arrays are not those of a file of kind {kind} ({error})") from error
         yield CheckedFile(file, kind, outputs)
 
 

@@ -136,3 +136,16 @@ def test_a_short_training_is_scored(detector: str, tmp_path: Path) -> None:
     for name in ("box_ap", "box_ar", "found", "false_boxes"):
         assert np.isfinite(getattr(found[0].scores, name)), name
     assert np.isfinite(found[0].scores.mask_ar) == has_masks
+
+
+def test_a_table_of_before_there_were_checksums_is_read_and_a_row_that_lost_its_own_is_not(tmp_path: Path) -> None:
+    path, keys = tmp_path / "trials.csv", [TrialKey("retinanet", Arm(0.0), seed, 7) for seed in range(2)]
+    write_trials(path, {key: invent_scores(key) for key in keys})
+    found = read_trials(path)
+    heads, *lines = path.read_text().splitlines()
+    shorter = [line.rpartition(",")[0] for line in lines]
+    path.write_text("\n".join([heads.removesuffix(",crc32"), *shorter]))
+    assert repr(read_trials(path)) == repr(found)
+    path.write_text("\n".join([heads, *shorter]))
+    with pytest.raises(UserError, match="checksum of its row 1"):
+        read_trials(path)
