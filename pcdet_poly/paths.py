@@ -141,7 +141,7 @@ def parse_path(name: str | AnyPath) -> AnyPath:
     if isinstance(name, RemotePath):
         return name
     text = str(name)
-    if "://" not in text:
+    if "://" not in text or text[1:4] == "://":  # no kind of URL has a name of one letter, and a drive has
         return Path(os.path.expanduser(text))
     if text.startswith("file://"):
         path = text.removeprefix("file://")

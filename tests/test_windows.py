@@ -19,6 +19,8 @@ import pytest
 
 import pcdet_poly
 from pcdet_poly import errors, paths, workers
+from pcdet_poly.config.find import find_config
+from pcdet_poly.config.load import load_config
 from pcdet_poly.errors import run_command
 from pcdet_poly.experiments.sweep.folder import SweepFolder
 from pcdet_poly.experiments.sweep.local_executor import LocalExecutor
@@ -224,6 +226,44 @@ def test_a_url_of_a_file_may_name_a_drive(monkeypatch: pytest.MonkeyPatch) -> No
     assert str(paths.parse_path("file:///srv/data")) == "/srv/data"
 
 
+@pytest.mark.parametrize("name", [r"C:\data", "C:/data", "C://data", r"\\server\share"])
+def test_a_drive_is_no_url(name: str) -> None:
+    assert isinstance(paths.parse_path(name), Path)
+
+
+@pytest.mark.parametrize(
+    ("written", "stores"),
+    [
+        (r"C:\x,D:\new", (r"C:\x", r"D:\new")),
+        (r"[C:\x, D:\new]", (r"C:\x", r"D:\new")),
+        (r"['C:\x', 'D:\new']", (r"C:\x", r"D:\new")),
+        ("C:\\x\\", ("C:\\x\\",)),
+        (r"\\server\share\a", (r"\\server\share\a",)),
+        ("file:///C:/x,C:/y", ("file:///C:/x", "C:/y")),
+    ],
+)
+def test_lists_of_folders_with_drives(written: str, stores: tuple[str, ...], tmp_path: Path) -> None:
+    assert load_config(find_config("quick"), [f"data.train={written}"]).data.train == stores
+    (tmp_path / "a.yaml").write_text(f"data:\n  train: {written}\n")
+    assert load_config(tmp_path / "a.yaml").data.train == stores
+
+
+def test_backslashes_in_double_quotes_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text('paste:\n  bank: "D:\\objects.arrow"\n')
+    with pytest.raises(
+        errors.UserError, match=r"a\.yaml:2: .*'o'; inside double quotes \\ .* write single quotes, or /"
+    ):
+        load_config(tmp_path / "a.yaml")
+    with pytest.raises(errors.UserError, match=r"the value is not YAML; inside double quotes .* write single quotes"):
+        load_config(find_config("quick"), [r'data.train=["D:\objects"]'])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_configs_may_be_what_windows_editors_and_shells_write(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes("train:\r\n  epochs: 7  # größer\r\n".encode(encoding))
+    assert load_config(tmp_path / "a.yaml").train.epochs == 7
+
+
 _TEXT_CALLS = {"read_text", "write_text"}
 _PACKAGE = Path(pcdet_poly.__file__).parent
 
@@ -231,6 +271,16 @@ _PACKAGE = Path(pcdet_poly.__file__).parent
 def test_text_files_are_utf_8_whatever_the_system_prefers() -> None:
     for path in _PACKAGE.rglob("*.py"):
         source = path.read_text("utf-8")
-        for call in ast.walk(ast.parse(source)) if re.search(r"\.(read|write)_text\(", source) else ():
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _TEXT_CALLS:
+        for call in ast.walk(ast.parse(source)) if re.search(r"\.(read|write)_text\(|\bopen\(", source) else ():
+            if isinstance(call, ast.Call) and is_of_text(call):
                 assert any(word in ast.unparse(call) for word in ("'utf-8'", "'ascii'")), f"{path}:{call.lineno}"
+
+
+def is_of_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a text file: `read_text`, `write_text`, or `open` with a mode of text."""
+    modes = re.findall("'([rwax]b?[+]?)'", ast.unparse(call))
+    if isinstance(call.func, ast.Name):
+        return call.func.id == "open" and not any("b" in mode for mode in modes)
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    is_opened = name == "open" and (any("b" not in mode for mode in modes) or "newline" in ast.unparse(call))
+    return name in _TEXT_CALLS or (is_opened and "tarfile" not in ast.unparse(call.func))

@@ -127,8 +127,10 @@ def _parse_override(text: str) -> Settings:
     try:
         node = compose_yaml(written, "")
         value: Any = None if node is None else construct_value(node, "")
-    except UserError:
-        raise UserError(f"{text!r}: the value is not YAML; quote it, for example data.train='[a, b]'") from None
+    except UserError as error:
+        advice = str(error).partition("unknown escape character")[2].partition("; ")[2]
+        advice = advice or "quote it, for example data.train='[a, b]'"
+        raise UserError(f"{text!r}: the value is not YAML; {advice}") from None
     origins = {key: COMMAND_LINE}
     for name in reversed(key):
         value = {name: value}

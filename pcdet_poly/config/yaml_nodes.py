@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ def read_yaml_file(path: Path) -> yaml.Node | None:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UserError(f"{path}: more than {MAX_BYTES >> 20} MB; a config is a text of a few pages")
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # what `>` of Windows' PowerShell writes
     try:
-        return compose_yaml(data.decode("utf-8"), str(path))
+        return compose_yaml(data.decode("utf-16" if is_utf_16 else "utf-8"), str(path))
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not YAML: {error}") from None
 
@@ -95,4 +97,7 @@ def _find_position(error: Exception, place: str) -> str:
 
 
 def _describe(error: Exception) -> str:
-    return " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())[:200]
+    if "unknown escape character" in problem:  # a path of Windows
+        problem += "; inside double quotes \\ begins an escape: write single quotes, or / for \\"
+    return problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import Counter
 from dataclasses import replace
@@ -16,6 +17,7 @@ import torch
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
+from pcdet_poly.data.load import loader
 from pcdet_poly.data.load.batch_workers import BatchDataset
 from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.load.loader import (
@@ -100,6 +102,19 @@ def test_pasting_and_sweeps_depend_on_nothing_but_the_place(everything: Any, wor
     again = load_training_batches(with_everything(settings, workers), dataset, epoch=1, first_step=first_step)
     assert_same_batches(whole[first_step:], list(again))
     assert sum((rows.track == "pasted").sum() for batch in whole for rows in batch.ground_truth) > 5
+
+
+def test_what_makes_batches_can_go_to_processes_that_start_afresh(
+    everything: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows and macOS workers are no forks: the dataset, the bank and the config are pickled for them."""
+    dataset, settings = everything
+    made: list[Any] = []
+    monkeypatch.setattr(loader, "load_batches", lambda make, numbers, workers: made.append(make) or ())
+    cfg = with_everything(settings, 1)
+    assert not [*load_training_batches(cfg, dataset, epoch=1), *load_evaluation_batches(cfg, dataset)]
+    for make in made:
+        assert_same_batches([make(0)], [pickle.loads(pickle.dumps(make))(0)])
 
 
 def test_pasting_stops_and_leaves_the_augmentation_as_it_is(everything: Any) -> None:
