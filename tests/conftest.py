@@ -34,6 +34,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to run the tests that were skipped because there is no browser."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "Chromium" in str(report.longrepr)]
+    if skipped:
+        files = " ".join(sorted({report.nodeid.partition("::")[0] for report in skipped}))
+        terminalreporter.write_line(
+            f"{len(skipped)} tests of pages and their accessibility were skipped: they need a browser. To run them: "
+            f"apt-get install chromium (or any Chrome), then .venv/bin/python -m pytest {files}"
+        )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_foreign_listeners() -> Iterator[None]:
     """Whatever tests start listens on this machine's own address alone."""
