@@ -97,7 +97,7 @@ def test_centerpoint_gives_the_same_boxes() -> None:
     angle = torch.atan2(theirs["rot"][:, 0], theirs["rot"][:, 1])  # theirs, clockwise from -y
     heading = torch.atan2(maps.heading[:, 0], maps.heading[:, 1])
     turn = torch.remainder(heading - (-angle - math.pi / 2) + math.pi, 2 * math.pi) - math.pi
-    assert turn.abs().max() < 1e-3
+    assert turn.abs().max() < NETWORK["atol"] / 0.1  # an angle is off by the outputs' error over their length
 
 
 def test_anchor_head() -> None:

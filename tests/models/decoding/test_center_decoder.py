@@ -14,6 +14,7 @@ from pcdet_poly.models.decoding.center_decoder import CenterDecoder, find_candid
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
 from pcdet_poly.structures import CenterMaps, Grid, GroundTruth
 from pcdet_poly.targets import CenterAssigner
+from tests.tolerances import COORDINATE_M, FLOAT32_BELOW_16, FLOAT32_SUM
 
 GRID = Grid((-8.0, -6.0, -2.0), (8.0, 6.0, 4.0), (0.5, 0.75, 6.0))  # 32 x 16 cells
 
@@ -132,9 +133,12 @@ def test_equals_loops_over_cells(cfg):
     for frame, found in enumerate(CenterDecoder(GRID, cfg)(maps)):
         expected = naive_decode(maps, frame, GRID, cfg)
         assert found.label.tolist() == [k for _, k, _, _ in expected]
-        np.testing.assert_allclose(found.score, [score for score, _, _, _ in expected], rtol=1e-5)
-        np.testing.assert_allclose(found.box, np.stack([box for _, _, box, _ in expected]), atol=1e-4)
-        np.testing.assert_allclose(found.velocity, np.stack([velocity for *_, velocity in expected]), atol=1e-6)
+        np.testing.assert_allclose(found.score, [score for score, _, _, _ in expected], rtol=FLOAT32_SUM)
+        wanted = np.stack([box for _, _, box, _ in expected])
+        np.testing.assert_allclose(found.box, wanted, rtol=FLOAT32_SUM, atol=COORDINATE_M)
+        np.testing.assert_allclose(
+            found.velocity, np.stack([velocity for *_, velocity in expected]), atol=FLOAT32_BELOW_16
+        )
 
 
 def test_every_way_to_compete_tells_other_boxes_apart():
@@ -250,5 +254,5 @@ def test_decoding_the_targets_gives_the_boxes_back(num_bins):
     assert len(found) == count
     nearest = np.abs(found.box.numpy()[:, None] - box[None]).sum(2).argmin(1)
     assert sorted(nearest) == list(range(count))
-    np.testing.assert_allclose(found.box.numpy(), box[nearest], atol=1e-4)
+    np.testing.assert_allclose(found.box.numpy(), box[nearest], atol=COORDINATE_M)
     assert found.label.tolist() == label[nearest].tolist()
