@@ -60,7 +60,7 @@ class PillarDetector(SharesInputs):
 
     @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
     def make_image(self, batch: Batch) -> Tensor:
-        """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
+        """Bird's-eye image (B, C, ny, nx) of the batch: float32, or what sparse layers compute in inside autocast."""
         points = batch.points[:, : self.point_channels]
         # Coordinates reach 75 m: bfloat16 would round them to half a metre.
         with torch.autocast(points.device.type, enabled=False):
@@ -72,7 +72,7 @@ class PillarDetector(SharesInputs):
             features = self.encoder(points, voxels)  # (V, C)
             if self.sparse is None:
                 return to_bev(features, voxels, channels_last=self.channels_last)
-            nx, ny, _ = self.grid.shape
-            pillars = SparseTensor(features, Sites(voxels.cell, (1, ny, nx), batch.size))
-            image: Tensor = self.sparse(pillars, channels_last=self.channels_last)
-            return image
+        nx, ny, _ = self.grid.shape
+        pillars = SparseTensor(features, Sites(voxels.cell, (1, ny, nx), batch.size))
+        image: Tensor = self.sparse(pillars, channels_last=self.channels_last)
+        return image

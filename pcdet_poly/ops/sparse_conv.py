@@ -1,9 +1,7 @@
-"""Convolution of features on active cells, by its rulebook: gather, multiply, add, one kernel element at a time."""
+"""Convolution of features on active cells, by its rulebook."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -21,7 +19,8 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
     """Convolve features on active cells, without bias.
 
     Equal to torch's conv3d of the dense tensor that is zero elsewhere, at the rulebook's output cells.
-    Differentiable once; the order of all sums is fixed.
+    Differentiable once; the order of all sums is fixed. Inside autocast features and weight are rounded to its type, as
+    torch's convolutions round theirs, and so is the result.
 
     Args:
         features: (V, C) of the rulebook's input cells.
@@ -46,6 +45,7 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
         theirs = find_back_end("sparse_conv", features).convolve_by_spconv(features, weight, rulebook)
         if theirs is not None:
             return SparseTensor(theirs, rulebook.sites)
+    features, weight = _cast_for_autocast(features.contiguous(), weight)
     by_element = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (K, C, C')
     result: Tensor = _SparseConv.apply(features, by_element, rulebook)  # type: ignore[no-untyped-call]
     return SparseTensor(result, rulebook.sites)
@@ -63,64 +63,33 @@ def sparse_to_bev(tensor: SparseTensor, *, channels_last: bool = False) -> Tenso
     return image if channels_last else image.contiguous()
 
 
+def _cast_for_autocast(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Cast to what torch's own convolutions would compute in: bfloat16 or float16 inside autocast.
+
+    A CPU has no products of float16 worth the name; there float16 stays float32.
+    """
+    kind = features.device.type
+    dtype = torch.get_autocast_dtype(kind)
+    if not torch.is_autocast_enabled(kind) or features.dtype == torch.float64:
+        return features, weight
+    if kind == "cpu" and dtype == torch.float16:
+        dtype = torch.float32
+    return features.to(dtype), weight.to(dtype)
+
+
 class _SparseConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.rulebook = rulebook
-        add_rows, longest = _plan_tiles(rulebook)
-        if rulebook.centre is None:
-            result = features.new_zeros(len(rulebook.sites), weight.shape[2])
-        else:
-            result = torch.mm(features, weight[rulebook.centre])
-        gathered, products = (features.new_empty(longest, width) for width in weight.shape[1:])
-        for k, inputs, outputs in _iterate_tiles(rulebook, longest):
-            values = _gather_rows(features, inputs, gathered)
-            add_rows(result, outputs, torch.mm(values, weight[k], out=products[: len(values)]))
+        result: Tensor = find_back_end("sparse_conv", features).convolve(features, weight, rulebook)
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, to_result: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, to_result: Tensor) -> tuple[Tensor | None, Tensor, None]:
         features, weight = ctx.saved_tensors
-        rulebook: Rulebook = ctx.rulebook
-        add_rows, longest = _plan_tiles(rulebook)
-        to_weight = torch.zeros_like(weight)
-        if rulebook.centre is None:
-            to_features = torch.zeros_like(features)
-        else:
-            to_features = torch.mm(to_result, weight[rulebook.centre].T)
-            torch.mm(features.T, to_result, out=to_weight[rulebook.centre])
-        gathered, products = (features.new_empty(longest, features.shape[1]) for _ in range(2))
-        upstream = to_result.new_empty(longest, to_result.shape[1])
-        for k, inputs, outputs in _iterate_tiles(rulebook, longest):
-            gradient = _gather_rows(to_result, outputs, upstream)
-            to_weight[k].addmm_(_gather_rows(features, inputs, gathered).T, gradient)
-            if ctx.needs_input_grad[0]:
-                add_rows(to_features, inputs, torch.mm(gradient, weight[k].T, out=products[: len(gradient)]))
+        to_features, to_weight = find_back_end("sparse_conv", features).compute_gradients(
+            to_result.contiguous(), features, weight, ctx.rulebook, with_features=ctx.needs_input_grad[0]
+        )
         return to_features, to_weight, None
-
-
-def _plan_tiles(rulebook: Rulebook) -> tuple[Any, int]:
-    """Find the back end's `add_rows`, and how many pairs the longest tile has."""
-    back_end = find_back_end("sparse_conv", rulebook.input)
-    longest = max(end - begin for begin, end in pairwise(rulebook.start))
-    return back_end.add_rows, max(min(longest, back_end.PAIRS_PER_TILE), 1)
-
-
-def _iterate_tiles(rulebook: Rulebook, longest: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield a kernel element, and input rows and output rows of up to `longest` pairs of it.
-
-    The centre of a submanifold kernel is left out.
-    """
-    for k, (begin, end) in enumerate(pairwise(rulebook.start)):
-        if k == rulebook.centre:
-            continue
-        for first in range(begin, end, longest):
-            pairs = slice(first, min(first + longest, end))
-            yield k, rulebook.input[pairs], rulebook.output[pairs]
-
-
-def _gather_rows(values: Tensor, rows: Tensor, room: Tensor) -> Tensor:
-    """Copy the chosen rows to the beginning of `room`."""
-    return torch.index_select(values, 0, rows, out=room[: len(rows)])

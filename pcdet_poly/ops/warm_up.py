@@ -84,7 +84,10 @@ def _run_sparse_operations() -> None:
         build_submanifold_rulebook(sites, (3, 3, 3)),
         build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
     ):
-        torch.autograd.grad(sparse_conv(features, torch.rand(2, 3, 3, 3, 2), rulebook).features.sum(), features)
+        for is_half in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+                result = sparse_conv(features, torch.rand(2, 3, 3, 3, 2), rulebook).features
+            torch.autograd.grad(result.sum(), features)
 
 
 def _run_loader_kernels(points: np.ndarray, box: np.ndarray) -> None:

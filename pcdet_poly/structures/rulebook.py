@@ -36,6 +36,27 @@ class Rulebook:
     centre: int | None  # of a submanifold kernel: the element with the pairs (0, 0), (1, 1), ... of all rows
 
     @cached_property
+    def neighbours(self) -> Tensor:
+        """The input row that each output row reads through each kernel element, -1 for none: (V', K) int32."""
+        return self._make_table(self.output, self.input, len(self.sites))
+
+    @cached_property
+    def readers(self) -> Tensor:
+        """The output row that reads each input row through each kernel element, -1 for none: (V, K) int32."""
+        return self._make_table(self.input, self.output, self.num_inputs)
+
+    def _make_table(self, rows: Tensor, values: Tensor, num_rows: int) -> Tensor:
+        """Write value i, of kernel element k, to [row i, k]."""
+        import torch
+
+        num_elements = len(self.start) - 1
+        count = torch.tensor(self.start, device=rows.device).diff()
+        place = rows.long() * num_elements
+        place += torch.arange(num_elements, device=rows.device).repeat_interleave(count)
+        table = values.new_full((num_rows * num_elements,), -1)
+        return table.index_copy_(0, place, values).view(num_rows, num_elements)
+
+    @cached_property
     def indice_pairs(self) -> IndicePairs:
         """The same pairs as spconv takes them."""
         import torch
