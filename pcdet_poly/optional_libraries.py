@@ -51,3 +51,35 @@ def import_rerun() -> Any:
     except ImportError as error:
         raise UserError("--rerun: Rerun is not installed; run: pip install 'rerun-sdk==0.41.0'") from error
     return rerun
+
+
+def import_onnxruntime() -> Any:
+    """Return the module onnxruntime, without its telemetry, which also warns where the home folder cannot be written.
+
+    Raises UserError where it is not installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError("onnxruntime is not installed; pip install onnxruntime") from error
+    return onnxruntime
+
+
+def import_openvino() -> Any:
+    """Return the module openvino, without its telemetry. Raises UserError where it is not installed."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise UserError("openvino is not installed; pip install openvino") from error
+    return openvino
+
+
+def import_quantization() -> Any:
+    """Return the module onnxruntime.quantization. Raises UserError where onnxruntime or onnx is not installed."""
+    import_onnxruntime()
+    try:
+        from onnxruntime import quantization
+    except ImportError as error:
+        raise UserError(f"{error.name} is not installed; pip install onnx onnxruntime onnxscript") from error
+    return quantization

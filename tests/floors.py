@@ -34,7 +34,7 @@ TOOLS = (
 )
 FLOORS: dict[str, int] = {
     **dict.fromkeys((*TOOLS, "structures", "config", "protos"), 0),
-    **dict.fromkeys(("ops", "checks"), 1),
+    **dict.fromkeys(("ops", "checks", "runtime"), 1),
     **dict.fromkeys(("waymo", "losses", "targets", "evaluation", "visualization"), 2),
     **dict.fromkeys(("data", "simulation", "models"), 3),
     "engine": 4,
@@ -52,8 +52,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "ray": ("optional_libraries.py",),
     "rerun": ("optional_libraries.py",),
     "onnx": ("models/export/",),
-    "onnxruntime": ("models/export/",),
+    "onnxruntime": ("optional_libraries.py",),
     "onnxscript": ("models/export/",),
+    "openvino": ("optional_libraries.py",),
     "wandb": ("engine/trackers.py",),
     "mlflow": ("engine/trackers.py",),
     "fsspec": ("paths.py",),

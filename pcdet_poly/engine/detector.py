@@ -36,8 +36,9 @@ class Detector:
         self.config = config
         self.device = device
         self.class_names = config.data.classes
+        self.recipe = recipe
         self.model = recipe.model.eval()  # Batch -> maps
-        self._recipe = replace(recipe, model=fuse_for_inference(recipe.model))
+        self._fused = replace(recipe, model=fuse_for_inference(recipe.model))
 
     @classmethod
     def load(cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto") -> Detector:
@@ -87,7 +88,7 @@ class Detector:
     def detect_batch(self, batch: Batch) -> tuple[Detections, ...]:
         """Detect in each frame of a batch that was made for this config."""
         return detect(
-            self._recipe,
+            self._fused,
             batch,
             self.device,
             mixed_precision=self.config.train.mixed_precision,

@@ -16,7 +16,6 @@ from pcdet_poly.data.convert.cloud_rows import (
     split_lines,
     view_binary_rows,
 )
-from pcdet_poly.data.convert.lzf import MAX_RATIO, decompress_lzf
 from pcdet_poly.errors import UserError
 
 _KINDS = {("I", 1), ("I", 2), ("I", 4), ("I", 8), ("U", 1), ("U", 2), ("U", 4), ("U", 8), ("F", 4), ("F", 8)}
@@ -127,6 +126,8 @@ def _read_compressed(body: memoryview, header: _Header, path: Path) -> dict[str,
     """All values of the first field, then all of the second, compressed together."""
     if len(body) < _SIZES.size:
         raise make_cut_error(str(path), f"{_SIZES.size} bytes", f"{len(body)} bytes")
+    from pcdet_poly.data.convert.lzf import MAX_RATIO, decompress_lzf  # a kernel, which only such files take
+
     num_compressed, num_bytes = _SIZES.unpack_from(body)
     compressed = body[_SIZES.size : _SIZES.size + num_compressed]
     if len(compressed) < num_compressed:

@@ -11,8 +11,6 @@ import numpy as np
 from pcdet_poly.array_files import load_npy, load_npz
 from pcdet_poly.checks.points import drop_broken_points
 from pcdet_poly.data.convert.formats.cloud_files import read_named_cloud, suggest_formats
-from pcdet_poly.data.convert.formats.import_options import ImportOptions
-from pcdet_poly.data.convert.from_npz import make_npz_frame
 from pcdet_poly.data.convert.pcd_file import read_pcd
 from pcdet_poly.data.convert.ply_file import read_ply
 from pcdet_poly.errors import UserError
@@ -76,6 +74,9 @@ def _read_npz_cloud(path: Path) -> Frame:
     arrays = load_npz(path)
     if "points" in arrays and "boxes" not in arrays:
         return _make_frame(_pad_columns(arrays["points"], path), path)
+    from pcdet_poly.data.convert.formats.import_options import ImportOptions  # with labels, which take kernels
+    from pcdet_poly.data.convert.from_npz import make_npz_frame
+
     return make_npz_frame(path, arrays, path.stem, 0, ImportOptions())
 
 

@@ -28,12 +28,19 @@ class AnchorDecoder:
     @torch.no_grad()
     def __call__(self, maps: AnchorMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
+        return tuple(self._suppress(Detections(*frame)) for frame in zip(*self.find_boxes(maps), strict=True))
+
+    def find_boxes(self, maps: AnchorMaps) -> tuple[Tensor, Tensor, Tensor]:
+        """Find the boxes of the best anchors, before scores, places and suppression select among them.
+
+        Returns:
+            Boxes (B, k, 7), labels (B, k) and scores (B, k).
+        """
         logit, label = maps.logit.float().max(dim=2)  # (B, N)
         assert self.cfg.top_k is not None  # the config sees to it
         best, anchor = logit.topk(min(self.cfg.top_k, logit.shape[1]), dim=1)  # (B, k)
         box = self._decode_boxes(maps, anchor)  # (B, k, 7)
-        found = zip(box, label.gather(1, anchor), best.sigmoid(), strict=True)
-        return tuple(self._suppress(Detections(*frame)) for frame in found)
+        return box, label.gather(1, anchor), best.sigmoid()
 
     def _decode_boxes(self, maps: AnchorMaps, anchor: Tensor) -> Tensor:
         code = _gather_anchors(maps.code, anchor).float()

@@ -38,11 +38,7 @@ class CenterDecoder:
     @torch.no_grad()
     def __call__(self, maps: CenterMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
-        groups = [
-            self._find_boxes(group, classes)
-            for group, classes in zip(maps.split_groups(), maps.list_groups(), strict=True)
-        ]
-        box, label, ranked, score, velocity = (torch.cat(parts, dim=1) for parts in zip(*groups, strict=True))
+        box, label, ranked, score, velocity = self.find_boxes(maps)
         return tuple(
             select_detections(
                 Detections(box[b], label[b], ranked[b], None if maps.velocity is None else velocity[b]),
@@ -52,7 +48,13 @@ class CenterDecoder:
             for b in range(len(box))
         )
 
-    def _find_boxes(self, maps: CenterMaps, classes: Sequence[int]) -> FoundBoxes:
+    def find_boxes(self, maps: CenterMaps) -> FoundBoxes:
+        """Find the boxes of all groups, before scores, places and suppression select among them."""
+        groups = zip(maps.split_groups(), maps.list_groups(), strict=True)
+        found = [self._find_group_boxes(group, classes) for group, classes in groups]
+        return FoundBoxes(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
+
+    def _find_group_boxes(self, maps: CenterMaps, classes: Sequence[int]) -> FoundBoxes:
         """Find the boxes of one group's maps, whose classes have these numbers."""
         peaks = self.cfg.peaks
         rules = peaks if isinstance(peaks, str) else tuple(peaks[k] for k in classes)
@@ -135,7 +137,9 @@ def _count_candidates(logit: Tensor, cfg: DecodeConfig) -> int:
     """How many of the logits (..., N) to take: `cfg.top_k`, or as many as have the score at most."""
     if cfg.top_k is not None:
         return min(cfg.top_k, logit.shape[-1])
-    return int(pass_score(logit.sigmoid(), cfg).sum(dim=-1).max())
+    count = pass_score(logit.sigmoid(), cfg).sum(dim=-1).max().item()  # torch.export takes no int() of a tensor
+    assert isinstance(count, int | torch.SymInt)
+    return count
 
 
 def max_of_neighbours(image: Tensor) -> Tensor:

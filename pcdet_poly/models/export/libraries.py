@@ -1,11 +1,9 @@
-"""The libraries that an export needs: whether they are installed, and that they say nothing about it to anybody."""
+"""The libraries that an export needs: whether they are installed."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
 from pcdet_poly.errors import UserError
+from pcdet_poly.optional_libraries import import_onnxruntime
 
 
 def check_onnx_installed() -> None:
@@ -13,13 +11,6 @@ def check_onnx_installed() -> None:
     try:
         import_onnxruntime()
         import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"{error.name} is not installed; pip install onnx onnxruntime onnxscript") from None
-
-
-def import_onnxruntime() -> Any:
-    """Import onnxruntime without its telemetry, which also warns where the home folder cannot be written."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    return onnxruntime
+    except (ImportError, UserError) as error:
+        missing = getattr(error, "name", "onnxruntime")
+        raise UserError(f"{missing} is not installed; pip install onnx onnxruntime onnxscript") from None

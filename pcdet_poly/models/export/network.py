@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,24 @@ class ExportedNetwork(nn.Module):
         Returns:
             The tensors of the head's maps, in the order of its fields.
         """
+        pillars = self.encode_pillars(points, pillar_of_point, cell_of_pillar)
+        image = pillars.new_zeros(self.ny * self.nx, pillars.shape[1])
+        image = image.index_copy(0, cell_of_pillar, pillars).T.reshape(1, -1, self.ny, self.nx)
+        maps = self.compute_maps(image)
+        return tuple(value for field in fields(maps) if isinstance(value := getattr(maps, field.name), Tensor))
+
+    def compute_maps(self, image: Tensor) -> Any:
+        """Compute the head's maps of a bird's-eye image (1, C, H, W)."""
+        return self.head(self.backbone(image))
+
+    def encode_pillars(self, points: Tensor, pillar_of_point: Tensor, cell_of_pillar: Tensor) -> Tensor:
+        """Encode pillars as features (V, width); the arguments are those of `forward`.
+
+        Args:
+            points: (K, C) float32.
+            pillar_of_point: (K,) int64 in [0, V).
+            cell_of_pillar: (V,) int64, y * nx + x.
+        """
         num_points = torch.zeros_like(cell_of_pillar).scatter_add(0, pillar_of_point, torch.ones_like(pillar_of_point))
         features = self._decorate_points(points, pillar_of_point, cell_of_pillar)[:, : self.num_inputs]
         empty = torch.zeros_like(features[:1])  # a row without a point, of every pillar that has one
@@ -65,10 +83,7 @@ class ExportedNetwork(nn.Module):
                 highest = torch.where(num_points[:, None] < self.max_points, torch.maximum(highest, empty), highest)
             features = torch.cat([values, highest[pillar_of_point]], dim=1)
             empty = torch.cat([empty.expand(highest.shape[0], -1), highest], dim=1)
-        image = highest.new_zeros(self.ny * self.nx, highest.shape[1])
-        image = image.index_copy(0, cell_of_pillar, highest).T.reshape(1, -1, self.ny, self.nx)
-        maps = self.head(self.backbone(image))
-        return tuple(value for field in fields(maps) if isinstance(value := getattr(maps, field.name), Tensor))
+        return highest
 
     def _decorate_points(self, points: Tensor, pillar: Tensor, cell: Tensor) -> Tensor:
         """Append to the columns the offsets from the mean of the pillar's points and from its centre: (K, C + 6)."""
@@ -103,7 +118,7 @@ def _fold_norm(layer: PillarLayer) -> nn.Linear:
 
 
 @contextmanager
-def _silence_exporter() -> Iterator[None]:
+def silence_exporter() -> Iterator[None]:
     """Hide what the exporter says about packages that are not needed and about its own inner parts."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
@@ -139,7 +154,7 @@ def export_onnx(model: nn.Module, path: Path) -> list[str]:
     cell = torch.arange(11) * 5
     names = list_map_names(model)
     many, some = torch.export.Dim("points", min=1), torch.export.Dim("pillars", min=1)
-    with atomic_path(path) as temporary, _silence_exporter():
+    with atomic_path(path) as temporary, silence_exporter():
         torch.onnx.export(
             network,
             (points, pillar, cell),
