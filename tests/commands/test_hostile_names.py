@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pcdet_poly
 from pcdet_poly.commands.main import main
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.evaluation import write_detections, write_labels
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
+from tests.data.records import write_segment_records
+from tests.faults.running.small_studies import write_detector_study
 from tests.tiny import TINY, frame
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names with any bytes are Linux's")
 HOSTILE = "-a\x1b[31m[bold]\u202e$HOME%d {x} \nerror: b" + os.fsdecode(b"\xff")
 SEGMENT = "a\x1b[31m[bold][/x]\u202e$HOME%d {x} \nerror: b"
 OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+PEERS = Path(__file__).parents[1] / "assets/peers"
+STUDY = {"baseline": "a", "models": {"tiny": "tiny.yaml"}, "arms": [{"name": "a", "overrides": {}}], "seeds": [0]}
 LONG = "n" * 300  # longer than any file system's names
 # What the command writes is below out/, whose name is hostile, too.
 COMMANDS = {
@@ -34,8 +41,20 @@ COMMANDS = {
     "view": "view in/store --html out/page.html --frame 0",
     "evaluate": "evaluate in/d.parquet in/labels.bin --output out/m.json --workers 1",
     "submit": "submit in/d.parquet --output out/predictions.bin",
+    "preprocess": "preprocess in/records --output out/store",
+    "paper": "paper --parts vehicles --studies in/studies --output out/paper",
     "config": "config show in/tiny.yaml",
+    "config copy": "config copy in/tiny.yaml out/mine.yaml",
     "summary": "summary in/tiny.yaml",
+    "reference": "reference in/pillarnext_schedule_A.npz",
+}
+# What a name that is too long ends at once, before anything is computed.
+MORE_WRITERS = {
+    "simulate": "simulate --segments 1 --frames 1 --output out",
+    "demo": "demo --output out --data-only",
+    "sweep": "sweep in/study.yaml --output out",
+    "loss-lab": "loss-lab --output out",
+    "digits": "digits --quick --output out",
 }
 
 
@@ -54,12 +73,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = [Detections(t.box, t.label, np.ones(len(t.box), np.float32)) for t in truths]
     write_detections(folder / "d.parquet", ids, found, WAYMO_CLASSES)
     write_labels(folder / "labels.bin", ids, truths, WAYMO_CLASSES)
-    os.symlink(
-        "store", folder / "link"
-    )  # YAML cannot hold a name that is no UTF-8: the config names the store from here
+    # YAML cannot hold a name that is no UTF-8: the config names the store from here.
+    os.symlink("store", folder / "link")
     data = TINY["data"] | {"train": ["link"], "val": ["link"]}
     train = TINY["train"] | {"epochs": 1}
     (folder / "tiny.yaml").write_text(json.dumps(TINY | {"data": data, "train": train}))
+    (folder / "study.yaml").write_text(json.dumps(STUDY))
+    write_segment_records(folder / "records", "s", 1, rows=16, columns=90)
+    write_detector_study(folder / "studies")
+    shutil.copy(PEERS / "pillarnext_schedule_A.npz", folder)
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -91,15 +113,49 @@ def test_names_are_shown_and_not_obeyed(
     assert any(output.iterdir()) == ("out" in COMMANDS[name] and code == 0)
 
 
-@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if "out" in command])
+@pytest.mark.parametrize("name", [name for name, command in (COMMANDS | MORE_WRITERS).items() if "out" in command])
 def test_a_name_that_is_too_long_is_one_line(
     name: str, place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(place)
-    code, said = call(COMMANDS[name], place, LONG, capfd)
+    code, said = call((COMMANDS | MORE_WRITERS)[name], place, LONG, capfd)
     assert code == 2, said
+    assert "name too long" in said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1, said
     assert "Traceback" not in said
     assert OBEYED.search(said) is None, said
     assert not Path(LONG[:255]).exists()
+
+
+COLD = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+from pcdet_poly.commands.main import main
+print("\\n" + json.dumps({name: main(words) for name, words in json.loads(sys.argv[1]).items()}))
+"""
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+
+
+def test_without_a_home_in_a_read_only_package_and_with_few_descriptors(place: Path, tmp_path: Path) -> None:
+    """One program that has imported nothing yet, as a service's user in a container runs it."""
+    os.symlink(place, tmp_path / "in")
+    words = {
+        name: [
+            re.sub(r"^in/", f"{tmp_path}/in/", re.sub(r"^out(?=/|$)", f"{tmp_path}/{name}", word))
+            for word in command.split()
+        ]
+        for name, command in COMMANDS.items()
+    }
+    command = [sys.executable, "-c", COLD, json.dumps(words)]
+    package = Path(pcdet_poly.__file__).parent
+    mount = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(package)]
+    if subprocess.run([*mount, "true"], capture_output=True).returncode == 0:
+        command = mount + command
+    environment = {"PATH": os.environ["PATH"], "HOME": "/dev/null", "PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        command, cwd=place, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, errors="replace"
+    )
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == dict.fromkeys(COMMANDS, 0), done.stderr[-3000:]

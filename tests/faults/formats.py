@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pcdet_poly.data.store.frame_store import Store, write_store
 from pcdet_poly.engine import evaluation_folder, run, trackers
 from pcdet_poly.engine.checkpoint import Checkpoint, config_values, load_checkpoint, save_checkpoint
 from pcdet_poly.engine.run import read_log_file
+from pcdet_poly.errors import UserError
 from pcdet_poly.evaluation import read_detections, write_detections, write_labels, write_predictions
 from pcdet_poly.evaluation.files.flat_arrays import flatten_set, read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_label_file, read_prediction_file
@@ -33,6 +35,7 @@ from pcdet_poly.experiments.sweep.pairing import Pairing
 from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
 from pcdet_poly.files import write_json
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
+from pcdet_poly.ops.compiler.disk_cache import _add_checksum, _read
 from pcdet_poly.simulation.comparison.statistics import measure_real_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
 from pcdet_poly.waymo import read_frames
@@ -48,6 +51,7 @@ from tests.faults.study_files import STUDY_FILES
 from tests.tiny import TINY, frame
 from tests.waymo.v2.segments_v2 import SEGMENT, write_made_up
 
+_KERNEL = (("float64", 2), ("kernel", bytes(range(256)) * 8))  # types of arguments, and what stands for code
 _ZIP = "each member's CRC-32, by ZIP"
 
 
@@ -225,6 +229,18 @@ def _read_records(folder: Path) -> Any:
     )
 
 
+def _make_machine_code(folder: Path) -> list[Path]:
+    (folder / "a.nbc").write_bytes(_add_checksum(pickle.dumps(_KERNEL)))
+    return [folder / "a.nbc"]
+
+
+def _read_machine_code(folder: Path) -> Any:
+    found = _read(folder / "a.nbc", _KERNEL[0])
+    if found is None:
+        raise UserError(f"{folder}: compiled again")
+    return found
+
+
 def _read_logs(folder: Path) -> Any:
     sweep = SweepFolder(folder / "sweep")
     runs = [sweep.run_path(trial.name) for trial in read_description(sweep).trials]
@@ -254,6 +270,7 @@ FORMATS = (
     Format("environment.json, tracker.json of a run", "", _make_records_of_starts, _read_records_of_starts),
     Format("frames to compare with (.bin)", "", _make_real_frame,
            lambda folder: measure_real_frame(folder / "real.bin")),
+    Format("kernels' machine code (.nbc)", "CRC-32 of the file", _make_machine_code, _read_machine_code),
     Format("Waymo Objects (.bin)", "", _make_objects, lambda folder: (
            read_prediction_file(folder / "predictions.bin"), read_label_file(folder / "labels.bin"))),
     Format("config (YAML)", "", _make_configs, lambda folder: load_config(folder / "child.yaml")),

@@ -13,6 +13,7 @@ import argparse
 from pcdet_poly.commands.options import add_figure_formats, add_output, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
+from pcdet_poly.locks import lock_folder
 from pcdet_poly.names.shown_names import print_lines
 
 
@@ -30,6 +31,6 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--seeds {options.seeds}: an interval needs at least 2 seeds")
     from pcdet_poly.experiments.digits.study import run_study
 
-    print_lines(
-        *run_study(options.output, num_seeds=options.seeds, quick=options.quick, formats=options.formats).split("\n")
-    )
+    with lock_folder(options.output, work="study of digits", instead="choose another --output"):
+        table = run_study(options.output, num_seeds=options.seeds, quick=options.quick, formats=options.formats)
+    print_lines(*table.split("\n"))

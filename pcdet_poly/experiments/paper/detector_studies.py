@@ -13,6 +13,7 @@ import numpy as np
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.paper.compare import ComparedArm, ComparedStudy, compare_arms
 from pcdet_poly.experiments.paper.rows import PaperRow, Role, Task
+from pcdet_poly.names.shown_names import escape_for_terminal
 
 CLASSES: dict[Task, str] = {"vehicles": "VEHICLE", "pedestrians": "PEDESTRIAN"}
 BASELINE = "focal"
@@ -53,7 +54,8 @@ def read_study_rows(path: Path) -> list[PaperRow]:
     rows: list[PaperRow] = []
     for (model, class_name), by_arm in _read_points(path).items():
         (task,) = (task for task, name in CLASSES.items() if name == class_name)
-        study = ComparedStudy(task, f"detector {model}, study {folder.name}", METRIC, str(path))
+        system = escape_for_terminal(f"detector {model}, study {folder.name}")
+        study = ComparedStudy(task, system, METRIC, escape_for_terminal(str(path)))
         arms = _list_complete_arms(by_arm)
         if len(arms) > 1:
             seeds = list(by_arm[BASELINE])
@@ -93,7 +95,7 @@ def _list_complete_arms(by_arm: dict[str, dict[str, float]]) -> Sequence[str]:
 def _describe_arm(name: str) -> ComparedArm:
     found = _EPSILON_ARM.fullmatch(name)
     if found is None:
-        return ComparedArm(name, "control" if name in _CONTROLS else "other", 0.0 if name == BASELINE else None)
+        return ComparedArm(escape_for_terminal(name), "control" if name in _CONTROLS else "other", 0.0 if name == BASELINE else None)
     epsilon = float(found[1])
     role: Role = "paper" if epsilon in PAPER_EPSILONS and found[3] is None else "other"
     return ComparedArm(name, "matched" if found[3] in _MATCHED and epsilon in PAPER_EPSILONS else role, epsilon)

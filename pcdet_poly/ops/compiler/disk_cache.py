@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,8 @@ from pcdet_poly.ops.compiler.fingerprint import compute_fingerprint, name_compil
 from pcdet_poly.ops.compiler.progress import report_compiled, report_compiling
 from pcdet_poly.ops.compiler.registry import find_source_file, list_kernels
 
+_MARK = b"\ncrc32 "  # before the checksum that ends a file
+_NUM_END = len(_MARK) + 4
 _rebuild: Any = compiler.CompileResult._rebuild
 _serialise: Any = dumps
 _normalise: Any = normalize_signature
@@ -82,7 +85,7 @@ class DiskCache(_Cache):
             if folder is None:
                 raise OSError("no folder can be written")
             with atomic_path(folder / self._build_file_name(sig, data.codegen)) as temporary:
-                temporary.write_bytes(_serialise((_list_argument_types(sig), data._reduce())))
+                temporary.write_bytes(_add_checksum(_serialise((_list_argument_types(sig), data._reduce()))))
             kernels = list_kernels(source)
             current = {(_name_kernel(kernel), compute_fingerprint(kernel)) for kernel in kernels}
             remove_outdated(folder, source, _name_compiler(), current)
@@ -130,10 +133,25 @@ def _is_on_disk(kernel: Dispatcher) -> bool:
 
 def _read(path: Path, argument_types: tuple[Any, ...]) -> tuple[Any, ...] | None:
     try:
-        types, data = pickle.loads(path.read_bytes())
-    except Exception:  # not there, not readable, cut short by a crash: whatever it is, compiling mends it
+        types, data = pickle.loads(_check(path.read_bytes()))
+    except Exception:  # not there, not readable, damaged, cut short by a crash: whatever it is, compiling mends it
         return None
     return data if types == argument_types else None
+
+
+def _add_checksum(data: bytes) -> bytes:
+    """Append a CRC-32: one wrong bit in machine code may be a wrong number, or a program that dies without a word."""
+    return data + _MARK + zlib.crc32(data).to_bytes(4, "little")
+
+
+def _check(data: bytes) -> bytes:
+    """Return what `_add_checksum` was given, or a file of before there were checksums, which ends as a pickle does."""
+    content, end = data[:-_NUM_END], data[-_NUM_END:]
+    if end == _MARK + zlib.crc32(content).to_bytes(4, "little"):
+        return content
+    if end.startswith(_MARK) or not data.endswith(pickle.STOP):
+        raise ValueError("damaged")
+    return data
 
 
 def _list_argument_types(sig: Any) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from tests.data.records import write_segment_records
 from tests.experiments.conftest import MODEL, SWEEP
 from tests.experiments.conftest import frame as street
 from tests.faults.running.forks import fork, wait
+from tests.faults.running.small_studies import write_detector_study
 from tests.models.test_import_checkpoint import CONFIG
 from tests.models.test_import_command import openpcdet
 
@@ -66,6 +67,10 @@ WRITERS = (
     Writer("report", lambda i, o: [i / "sweep", "--output", o, "--resamples", "5", "--frames", "1", "--points", "50",
                                    "--histogram-frames", "1"], is_slow=True),
     Writer("loss-lab", lambda i, o: ["--output", o], is_slow=True),
+    Writer("paper", lambda i, o: ["--quick", "--studies", i / "studies", "--output", o], grows=("trials.csv",),
+           is_slow=True),
+    Writer("digits", lambda i, o: ["--quick", "--seeds", "2", "--output", o], is_slow=True),
+    Writer("config", lambda i, o: ["copy", "quick", o / "mine.yaml"], keeps=True, is_slow=True),
     Writer("draw-simulation", lambda i, o: ["--output", o / "frame.png"], is_slow=True),
     Writer("compare-simulation", lambda i, o: [i / "real.bin", "--frames", "1", "--output", o / "both.png"],
            is_slow=True),
@@ -110,6 +115,7 @@ def _make_slow_inputs(folder: Path, train: dict[str, Any]) -> None:
     torch.save({"model_state": network.state_dict()}, folder / "theirs.pth")
     (folder / "theirs.yaml").write_text(json.dumps(CONFIG))
     street("a", 0).points[:, :5].tofile(folder / "real.bin")
+    write_detector_study(folder / "studies")
     wide = {"lower": [-51.2, -51.2, -3], "upper": [51.2, 51.2, 5], "cell": [1.6, 1.6, 8]}
     config = MODEL | {"grid": wide, "train": train | {"epochs": 1, "batch_size": 1}}
     find_small_config(folder).write_text(json.dumps(config))

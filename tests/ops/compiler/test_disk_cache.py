@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -189,3 +190,16 @@ def test_without_numba_kernels_are_plain_functions(small_package: SmallPackage) 
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": f"{ROOT}:{small_package.folder.parent}"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "506 function\n"
+
+
+def test_a_file_with_any_byte_changed_or_cut_anywhere_is_compiled_again_or_was_not_harmed(tmp_path: Path) -> None:
+    path, types, code = tmp_path / "a.nbc", (1, 2), ("kernel", bytes(range(90)))
+    sound = disk_cache._add_checksum(pickle.dumps((types, code)))
+    path.write_bytes(sound)
+    assert disk_cache._read(path, types) == code
+    changed = [sound[:i] + bytes([sound[i] ^ bit]) + sound[i + 1 :] for i in range(len(sound)) for bit in (1, 128)]
+    for data in (*changed, *(sound[:end] for end in range(len(sound)))):
+        path.write_bytes(data)
+        assert disk_cache._read(path, types) in (None, code)
+    path.write_bytes(pickle.dumps((types, code)))  # as written before there were checksums
+    assert disk_cache._read(path, types) == code
