@@ -95,7 +95,9 @@ def _list_complete_arms(by_arm: dict[str, dict[str, float]]) -> Sequence[str]:
 def _describe_arm(name: str) -> ComparedArm:
     found = _EPSILON_ARM.fullmatch(name)
     if found is None:
-        return ComparedArm(escape_for_terminal(name), "control" if name in _CONTROLS else "other", 0.0 if name == BASELINE else None)
+        return ComparedArm(
+            escape_for_terminal(name), "control" if name in _CONTROLS else "other", 0.0 if name == BASELINE else None
+        )
     epsilon = float(found[1])
     role: Role = "paper" if epsilon in PAPER_EPSILONS and found[3] is None else "other"
     return ComparedArm(name, "matched" if found[3] in _MATCHED and epsilon in PAPER_EPSILONS else role, epsilon)
