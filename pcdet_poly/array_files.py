@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import explain_limit, find_limit
+from pcdet_poly.limits import explain_limit, find_limit, refuse_device
 
 MAX_NPZ_BYTES = find_limit("NPZ")  # that an .npz may hold decompressed
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -49,6 +49,7 @@ def load_npy(path: Path) -> np.ndarray:
     Raises:
         UserError: if the file is damaged or of another format.
     """
+    refuse_device(path)
     with _translate_errors(path, "numpy.save"), path.open("rb") as file:
         return _read_array(file, path.stat().st_size)
 
@@ -59,6 +60,7 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: if the file is damaged or of another format, or its arrays take more than MAX_NPZ_BYTES.
     """
+    refuse_device(path)
     with _translate_errors(path, "numpy.savez"), path.open("rb") as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         check_num_members(file, len(entries))

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import refuse_device
 from pcdet_poly.locks import create_part_file, release, remove_part_files
 from pcdet_poly.paths import AnyPath, RemotePath, parse_path
 from pcdet_poly.signals import hold_stop_signals
@@ -111,6 +112,7 @@ def read_checked_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: where the file is no mapping in JSON, or its checksum is wrong.
     """
+    refuse_device(path)
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError):

@@ -20,6 +20,7 @@ from pcdet_poly.engine.environment import describe_environment
 from pcdet_poly.engine.trackers import Tracker, open_tracker
 from pcdet_poly.errors import UserError, suggest_path, suggest_word
 from pcdet_poly.files import atomic_path, write_json
+from pcdet_poly.limits import refuse_device
 from pcdet_poly.locks import is_empty, lock_folder, remove_part_files
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Run:
 
 def read_log_file(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a log.jsonl so far; not a half-written last one. Raises UserError at a damaged one."""
+    refuse_device(path)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     return [_parse_line(line, f"{path}: line {i}") for i, line in enumerate(lines, start=1) if line.endswith(b"\n")]
 

@@ -26,6 +26,15 @@ def find_limit(name: str) -> int:
     return int(text)
 
 
+def refuse_device(path: str | os.PathLike[str]) -> None:
+    """Raise UserError where a path is a device, a pipe or a socket, which may have no end, or make us wait for ever.
+
+    An archive of a stranger's data set may hold such things, or links to them.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise UserError(f"{os.fspath(path)}: a device, a pipe or a socket, where a file is needed")
+
+
 def explain_limit(name: str, num_bytes: int) -> str:
     """Say that no more than `num_bytes`, the limit `name`, are read, and which variable raises that."""
     return f"at most {num_bytes} are read; set {_name_variable(name)} to more if it is meant"

@@ -1,4 +1,4 @@
-"""Small files that ask for much: headers that claim terabytes, zip bombs, nested messages, endless aliases.
+"""Small files that ask for much: headers that claim terabytes, zip bombs, nested messages, endless aliases, devices.
 
 Each is read with MEMORY_BYTES more than the process has; a reader must refuse it in one line, without asking for more.
 """
@@ -6,6 +6,7 @@ Each is read with MEMORY_BYTES more than the process has; a reader must refuse i
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -17,16 +18,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from pcdet_poly.array_files import load_npz
 from pcdet_poly.config.load import load_config
 from pcdet_poly.data.bank.object_bank import ObjectBank
 from pcdet_poly.data.convert.point_clouds import read_cloud
 from pcdet_poly.engine.checkpoint import load_checkpoint
+from pcdet_poly.engine.run import read_log_file
 from pcdet_poly.evaluation import read_detections
 from pcdet_poly.evaluation.files.flat_arrays import read_flat_arrays
 from pcdet_poly.evaluation.files.waymo_objects import read_prediction_file
 from pcdet_poly.experiments.sweep.schema import read_sweep
+from pcdet_poly.files import read_checked_json
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
 from pcdet_poly.waymo import read_frames, write_records
 from tests.faults.damage import judge_in_child, judge_reading, name_death
@@ -92,7 +96,29 @@ def _write_arrow_claim(path: Path) -> None:
 
 
 _Read = Callable[[Path], Any]
+
+
 # What it is, the file's name, its content (or what writes it), and its reader.
+class _Program:
+    """An object whose pickle ends the program that reads it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.abort, ()
+
+
+_READERS: tuple[tuple[str, _Read], ...] = (
+    *((f"a.{ending}", read_cloud) for ending in ("npy", "npz", "bin", "ply", "pcd")),
+    ("evaluated.npz", read_flat_arrays),
+    ("predictions.bin", read_prediction_file),
+    ("detections.parquet", read_detections),
+    ("step_00000004.pt", load_checkpoint),
+    ("theirs.pth", read_foreign_weights),
+    ("s.tfrecord", lambda path: list(read_frames(path))),
+    ("log.jsonl", read_log_file),
+    ("metrics.json", read_checked_json),
+)
+
+
 HOSTILE: list[tuple[str, str, bytes | Callable[[Path], None], _Read]] = [
     ("npy that claims 12 terabytes", "a.npy", _npy((_TERA, 3)), read_cloud),
     ("npy of 10^18 rows of nothing", "a.npy", _npy((10**18, 0)), read_cloud),
@@ -127,6 +153,10 @@ HOSTILE: list[tuple[str, str, bytes | Callable[[Path], None], _Read]] = [
     ("YAML that asks for Python", "a.yaml", b"train: !!python/object/apply:os.system ['true']\n", load_config),
     ("sweep of 10^9 aliases", "a.yaml", ("a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n"
      for i in range(1, 10))).encode(), read_sweep),
+    ("weights that run a program", "a.pth", lambda p: torch.save({"model_state": _Program()}, p), read_foreign_weights),
+    ("checkpoint that runs a program", "a.pt", lambda p: torch.save({"step": _Program()}, p), load_checkpoint),
+    *((f"device without an end as {name}", name, lambda p: p.symlink_to("/dev/zero"), read) for name, read in _READERS),
+    *((f"pipe that nobody fills as {name}", name, os.mkfifo, read) for name, read in _READERS),
 ]  # fmt: skip
 
 

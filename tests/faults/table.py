@@ -49,7 +49,8 @@ def build_tables(results: dict[str, Any]) -> str:
     hostile = [outcome for outcome, _ in results["hostile"].values()]
     refused = hostile.count(Outcome.CLEAN_ERROR.value)
     counted = f"{len(hostile)}. Refused in one line within 1 GiB: {refused}; the others may be meant."
-    lines += ["", f"Hostile files (headers that claim terabytes, ZIP bombs, nested messages, aliases): {counted}"]
+    kinds = "headers that claim terabytes, ZIP bombs, nested messages, aliases, devices"
+    lines += ["", f"Hostile files ({kinds}): {counted}"]
     return "\n".join(lines)
 
 

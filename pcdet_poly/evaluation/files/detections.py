@@ -32,7 +32,7 @@ from pcdet_poly.evaluation.files.parquet_columns import (
 )
 from pcdet_poly.evaluation.files.provenance import UNKNOWN, Provenance
 from pcdet_poly.files import atomic_path
-from pcdet_poly.limits import explain_limit, find_limit
+from pcdet_poly.limits import explain_limit, find_limit, refuse_device
 from pcdet_poly.limits.parquet_sizes import count_unpacked_bytes
 from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.structures import Detections
@@ -119,6 +119,7 @@ def read_detections(path: str | Path) -> DetectionsFile:
     """Read a file that `write_detections` wrote. Raises UserError where it is another file, or damaged."""
     import pyarrow.parquet as pq
 
+    refuse_device(path)
     with open(path, "rb") as file:  # a missing file is no damage
         try:
             if (size := sum(count_unpacked_bytes(file))) > MAX_BYTES:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import refuse_device
 from pcdet_poly.ops.compiler.kernel import kernel
 
 _TAG_OF_FIELD_1 = 0x0A  # field 1, length-delimited
@@ -53,6 +54,7 @@ def read_message_chunks(path: str | Path) -> Iterator[tuple[int, bytes]]:
 
     Yields the number of the first message and the serialised messages. Raises UserError where the file is damaged.
     """
+    refuse_device(path)
     data = np.fromfile(path, np.uint8)
     if len(data) and data[0] not in (_TAG_OF_FIELD_1, _TAG_OF_FIELD_2):
         raise UserError(f"{path}: not a Waymo Objects file (starts with byte {data[0]:#04x}); is it compressed?")

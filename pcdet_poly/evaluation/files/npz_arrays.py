@@ -20,7 +20,7 @@ import numpy as np
 
 from pcdet_poly.array_files import check_num_members
 from pcdet_poly.errors import UserError
-from pcdet_poly.limits import explain_limit, find_limit
+from pcdet_poly.limits import explain_limit, find_limit, refuse_device
 
 MAX_BYTES = find_limit("EVALUATION")  # of all arrays, uncompressed
 _DAMAGE = (
@@ -42,6 +42,7 @@ _DAMAGE = (
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz by name. Raises UserError where the file is none, or is damaged."""
+    refuse_device(path)
     with open(path, "rb") as file:  # a missing file is no damage
         try:
             with zipfile.ZipFile(file) as archive:

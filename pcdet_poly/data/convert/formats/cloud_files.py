@@ -10,6 +10,7 @@ import numpy as np
 
 from pcdet_poly.array_files import load_npy
 from pcdet_poly.errors import UserError
+from pcdet_poly.limits import refuse_device
 from pcdet_poly.names.shown_names import escape_for_terminal
 
 KITTI_HEIGHT_M = 1.73  # of KITTI's LiDAR above the ground
@@ -145,6 +146,7 @@ def read_named_cloud(path: Path, name: str) -> np.ndarray:
 
 def _read_rows(path: Path, num_columns: int) -> np.ndarray:
     """Read rows of float32."""
+    refuse_device(path)
     num_bytes = path.stat().st_size
     if num_bytes % (4 * num_columns):
         raise UserError(
