@@ -70,6 +70,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("train tiny.yaml data.train=store,,store", "'store,,store' has an empty name between its commas"),
     ("train tiny.yaml data.train=", "data.train = None: a list is needed; nothing was given"),
     ("train tiny.yaml train.initial_weights=store --name new", "train.initial_weights = store: not a run"),
+    ("train tiny.yaml train.batch_size=true", "train.batch_size: true: a number needed"),
     ("train tiny.yaml train=3", "command line: train = 3: input should be a valid dictionary"),
     ("train tiny.yaml =3", "an override is written section.key=value"),
     ("train tiny.yaml --plugin nosuch", "--plugin nosuch: no such module"),
@@ -169,6 +170,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("submit detections.parquet --output s.bin --account a@b.c", "unique_method_name"),
     ("submit detections.parquet --output s.bin --max-boxes 0", "a whole number, at least 1, needed"),
     ("submit detections.parquet --output s.bin --min-score nan", "a finite number needed"),
+    ("submit detections.parquet --output s.bin --min-score 2", "a score is from 0 to 1"),
     ("submit detections.parquet --output empty", "error: empty: Is a directory; name a file, not a folder"),
     ("submit not_boxes.json --output s.bin", "not_boxes.json: not a readable Parquet file"),
     # reference

@@ -16,6 +16,7 @@ from pcdet_poly.commands.options import (
     parse_natural_int,
     parse_number,
     parse_positive_int,
+    parse_score,
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.names.shown_names import print_line
@@ -34,7 +35,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--max-boxes", metavar="N", type=parse_positive_int, default=default.max_boxes, help="boxes per frame"
     )
     parser.add_argument(
-        "--min-score", metavar="S", type=parse_number, default=default.min_score, help="smallest score written"
+        "--min-score", metavar="S", type=parse_score, default=default.min_score, help="smallest score written"
     )
     parser.add_argument("--account", metavar="E-MAIL", default="", help="account registered with Waymo")
     parser.add_argument("--method", metavar="NAME", default="", help="name of the method, at most 25 characters")

@@ -7,8 +7,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
+def refuse_truth_value(value: Any) -> Any:
+    """Return anything but `true` and `false`, which would be 1 and 0. Raises ValueError for these."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()}: a number needed")
+    return value
+
+
 def parse_number(value: Any) -> Any:
-    """Return the number that a text stands for, and anything else as it is: PyYAML reads `1e-3` as text."""
+    """Return the number that a text stands for, and other numbers as they are: PyYAML reads `1e-3` as text."""
+    refuse_truth_value(value)
     if isinstance(value, str):
         try:
             return float(value)
@@ -33,7 +41,7 @@ Positive = Annotated[float, BeforeValidator(parse_number), Field(gt=0)]
 NotNegative = Annotated[float, BeforeValidator(parse_number), Field(ge=0)]
 Fraction = Annotated[float, BeforeValidator(parse_number), Field(ge=0, le=1)]
 Decay = Annotated[float, BeforeValidator(parse_number), Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, BeforeValidator(refuse_truth_value), Field(ge=1)]
 
 
 class Section(BaseModel):
