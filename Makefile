@@ -4,6 +4,7 @@
 # make faults  damage, kills, hostile files and places at full count, about 25 minutes of CPU time on two cores; writes the table of docs/reliability.md
 # make lint   ruff and mypy alone
 # make environment      .venv with the libraries and the command pcdet-poly (environment-dev: and the tests' tools)
+# make gpu    what a GPU computes and takes, under 12 minutes: equal kernels, operations, training, inference, memory; a section of benchmarks/RESULTS.md
 # make docs   the documentation as a site, in site/ (strict: a broken link is an error)
 # make clean  remove what make demo wrote (the environment stays)
 
@@ -16,7 +17,7 @@ WORKERS ?= $(shell $(PYTHON) -c "import os; print(len(os.sched_getaffinity(0)) i
 # Idle OpenMP threads sleep instead of spinning: on a busy machine this is up to 20 times faster.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo demo-data mini-study test faults lint style types types-windows kernels docs clean environment environment-dev
+.PHONY: demo demo-data mini-study test faults gpu lint style types types-windows kernels docs clean environment environment-dev
 .DELETE_ON_ERROR:
 
 environment: $(VENV)/installed
@@ -77,6 +78,9 @@ test: style
 
 faults: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(RUN) -m tests.faults.suite --count 2000 --table docs/reliability.md
+
+gpu: $(VENV)/installed
+	$(RUN) -m pcdet_poly gpu-check --output benchmarks/RESULTS.md
 
 docs: requirements-docs.txt
 	$(PYTHON) -m venv $(VENV)-docs

@@ -1,9 +1,10 @@
-"""Every operation on a CUDA device: equal to the CPU's first, then the tables of all benchmarks.
+"""Every operation on a CUDA device: equal to the CPU's first, then the tables of all benchmarks, with their peers.
 
     python -m benchmarks.bench_gpu [--json]
 
 Under three minutes, of which the first half compiles kernels. Ends with exit code 1 if any result
-differs from the CPU's, or a time is above the bar set for it.
+differs from the CPU's, or a time is above the bar set for it. `pcdet-poly gpu-check` needs no clone, and has what
+training and inference take, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import torch
 
 from benchmarks import bench_heatmap, bench_iou, bench_nms, bench_points_in_boxes, bench_scatter, bench_voxelize
 from benchmarks.common import Row, report
-from tests.ops.device_cases import CASES, same
+from pcdet_poly.experiments.gpu_check.checks import compare_operation
+from pcdet_poly.experiments.gpu_check.operations import OPERATIONS
+from pcdet_poly.experiments.gpu_check.place import Place
 
 BARS_MS = {
     "pillars: ours, all points, GPU time without the wait": 0.060,
@@ -27,17 +30,16 @@ BENCHMARKS = (bench_voxelize, bench_scatter, bench_iou, bench_nms, bench_points_
 
 
 def check_equality() -> list[str]:
-    """Print which cases are equal on both devices; the names of those that are not."""
+    """Print which operations are equal on both devices; the names of those that are not."""
     different = []
-    for name, case in CASES.items():
+    for operation in OPERATIONS:
         begin = time.perf_counter()
-        first, again, on_cpu = case("cuda"), case("cuda"), case("cpu")
-        verdict = "equal to the CPU's" if same(first, on_cpu) else "DIFFERENT from the CPU's"
-        if not same(first, again):
-            verdict += ", and NOT THE SAME in a second run"
-        print(f"{name}: {verdict} ({time.perf_counter() - begin:.1f} s)", file=sys.stderr, flush=True)
-        if verdict != "equal to the CPU's":
-            different.append(name)
+        found = compare_operation(operation, Place("cuda"))
+        print(
+            f"{operation.name}: {found['verdict']} ({time.perf_counter() - begin:.1f} s)", file=sys.stderr, flush=True
+        )
+        if found["fault"]:
+            different.append(operation.name)
     return different
 
 

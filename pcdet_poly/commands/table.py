@@ -62,6 +62,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("reference", "inspect.reference", "compare our code with numbers of other projects' own code"),
         Command("compare-simulation", "inspect.compare_simulation", "compare simulated with real frames"),
         Command("draw-simulation", "inspect.draw_simulation", "draw one simulated frame"),
+        Command("gpu-check", "inspect.gpu_check", "check a GPU: kernels, speed, memory, several GPUs"),
         Command("completion", "inspect.completion", "print shell completion for bash, zsh or fish"),
     ),
 }

@@ -11,15 +11,19 @@ names and arguments. Neither is imported before its first use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+_IS_INTERPRETED: ContextVar[bool] = ContextVar("is_interpreted", default=False)
 _LIBRARY = torch.library.Library("pcdet_poly", "DEF")  # type: ignore[no-untyped-call]
 
 
@@ -40,6 +44,8 @@ def define_operation(schema: str, *, file: str, fake: Callable) -> None:
     name = schema[: schema.index("(")]
 
     def compute_on_cpu(*arguments: Any) -> Any:
+        if _IS_INTERPRETED.get():
+            return compute_on_gpu(*arguments)
         arrays = (x.detach().numpy() if isinstance(x, Tensor) else x for x in arguments)
         result = find_function("cpu", file, name)(*arrays)
         return tuple(map(torch.from_numpy, result)) if isinstance(result, tuple) else torch.from_numpy(result)
@@ -51,6 +57,20 @@ def define_operation(schema: str, *, file: str, fake: Callable) -> None:
     _LIBRARY.impl(name, compute_on_cpu, "CPU")  # type: ignore[no-untyped-call]
     _LIBRARY.impl(name, compute_on_gpu, "CUDA")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pcdet_poly::{name}", fake, lib=_LIBRARY)
+
+
+@contextmanager
+def interpret_kernels() -> Iterator[None]:
+    """Compute operations that are one kernel by the GPU's kernels on CPU tensors, in Triton's interpreter.
+
+    TRITON_INTERPRET=1 must have been set before Triton was imported.
+    """
+    token = _IS_INTERPRETED.set(True)
+    try:
+        with np.errstate(all="ignore"):  # NaN and infinity are among the inputs
+            yield
+    finally:
+        _IS_INTERPRETED.reset(token)
 
 
 def define_gradient(name: str, *, save: Callable, backward: Callable) -> None:
