@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -21,6 +22,7 @@ from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.names.shown_names import print_line
 
+Kind = TypeVar("Kind", bound=Hashable)
 KINDS: tuple[Arithmetic, ...] = (False, "bf16")
 WARM_UP = 2  # steps of each kind that count for nothing
 MIN_STEPS = 3  # of each kind
@@ -81,22 +83,28 @@ def choose_precision(config: Config, frames: FrameDataset, device: torch.device)
 
 
 def measure_in_turns(
-    steps: dict[Arithmetic, Callable[[], None]], *, clock: Callable[[], float] = time.perf_counter
-) -> dict[Arithmetic, float]:
+    steps: dict[Kind, Callable[[], None]],
+    *,
+    warm_up: int = WARM_UP,
+    min_steps: int = MIN_STEPS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[Kind, float]:
     """Return the least seconds that each step takes: steps take turns, so that a busy machine slows all alike.
 
     Several processes take equally many steps, because some losses are summed over processes.
 
     Args:
         steps: what to measure.
+        warm_up: steps of each kind that count for nothing.
+        min_steps: of each kind that count.
         clock: seconds.
     """
     for step in steps.values():
-        for _ in range(WARM_UP):
+        for _ in range(warm_up):
             step()
-    found: dict[Arithmetic, list[float]] = {kind: [] for kind in steps}
+    found: dict[Kind, list[float]] = {kind: [] for kind in steps}
     begin_s, num_turns = clock(), 0
-    while num_turns < MIN_STEPS or (world_size() == 1 and clock() - begin_s < BUDGET_S):
+    while num_turns < min_steps or (world_size() == 1 and clock() - begin_s < BUDGET_S):
         for kind, step in steps.items():
             start_s = clock()
             step()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from pcdet_poly.models import Recipe
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.structures import Batch, Detections, Frame, GroundTruth
 
+if TYPE_CHECKING:
+    from pcdet_poly.engine.runtimes import Runtime
+
 
 class Detector:
     """A detector ready to use.
@@ -39,28 +43,51 @@ class Detector:
         self.recipe = recipe
         self.model = recipe.model.eval()  # Batch -> maps
         self._fused = replace(recipe, model=fuse_for_inference(recipe.model))
+        self._mixed_precision = config.train.mixed_precision
 
     @classmethod
-    def load(cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto") -> Detector:
+    def load(
+        cls, run: str | Path, *, checkpoint: str = "last", device: str = "auto", runtime: Runtime = "torch"
+    ) -> Detector:
         """Load the detector that a training left in a folder.
 
         Args:
             run: folder of the run.
             checkpoint: `last`, `best`, or a file.
             device: `auto`, `cpu` or `cuda`.
+            runtime: what runs the network on a CPU; see `open_network`.
 
         Raises:
-            UserError: where there is no run or no checkpoint.
+            UserError: where there is no run or no checkpoint, or the runtime is not installed.
         """
-        return cls.from_run(open_run(Path(run), [], pick_device(device)), checkpoint=checkpoint)
+        return cls.from_run(open_run(Path(run), [], pick_device(device)), checkpoint=checkpoint, runtime=runtime)
 
     @classmethod
-    def from_run(cls, run: Run, *, checkpoint: str) -> Detector:
-        """Load the detector of a run that is open, with the settings it was opened with."""
+    def from_run(cls, run: Run, *, checkpoint: str, runtime: Runtime = "torch") -> Detector:
+        """Load the detector of a run that is open, with the settings it was opened with.
+
+        Args:
+            run: the run.
+            checkpoint: `last`, `best`, or a file.
+            runtime: what runs the network on a CPU; see `open_network`.
+        """
         path = run.find_checkpoint(checkpoint)
         recipe = build_seeded_recipe(run.config, run.device)
         load_model(recipe.model, load_checkpoint(path), path, run.config)
-        return cls(recipe, run.config, run.device)
+        detector = cls(recipe, run.config, run.device)
+        if runtime != "torch":
+            detector._use_runtime(runtime, path)
+        return detector
+
+    def _use_runtime(self, runtime: Runtime, checkpoint: Path) -> None:
+        from pcdet_poly.engine.runtimes import open_network
+
+        kind = self.config.train.mixed_precision
+        network = open_network(
+            self.recipe.model, runtime, checkpoint=checkpoint, mixed_precision=kind, device=self.device
+        )
+        self._fused = replace(self.recipe, model=network.model)
+        self._mixed_precision = network.mixed_precision
 
     def __call__(self, points: np.ndarray) -> Detections:
         """Detect in one cloud.
@@ -91,7 +118,7 @@ class Detector:
             self._fused,
             batch,
             self.device,
-            mixed_precision=self.config.train.mixed_precision,
+            mixed_precision=self._mixed_precision,
             flips=self.config.evaluation.test_time_flips,
         )
 

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from pcdet_poly.runtime import FoundBoxes
     from pcdet_poly.structures import Detections, Frame
 
-# The names of data/convert/formats/cloud_files.py, which is imported when clouds are read.
+# The names of data/convert/formats/cloud_files.py and engine/runtimes.py, which are imported when clouds are read.
 CLOUD_FORMATS = ("kitti", "nuscenes", "openpcdet", "waymo-npy", "waymo-tanh", "argoverse2")
+RUNTIMES = ("torch", "onnxruntime", "openvino", "int8", "auto")
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -71,6 +72,13 @@ def add_arguments(parser: CommandParser) -> None:
     add_figure_formats(parser, with_old_name=False)
     add_theme(parser)
     add_device(parser)
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="torch",
+        help="what runs the network on a CPU: torch, onnxruntime, openvino, int8 (see export --int8), or auto, the "
+        "fastest here, measured once (default: torch)",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -85,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.data.convert.point_clouds import read_cloud
     from pcdet_poly.engine.detector import Detector
 
-    detector = Detector.load(folder, checkpoint=checkpoint, device=options.device)
+    detector = Detector.load(folder, checkpoint=checkpoint, device=options.device, runtime=options.runtime)
     if missing := next((path for path in paths if not path.exists()), None):
         raise UserError(f"{missing}: no such file{suggest_path(missing) or '; check the path'}")
     for path in paths:

@@ -14,7 +14,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pcdet_poly.commands.options import add_checkpoint, add_run, parse_local_path, split_run
+from pcdet_poly.commands.options import (
+    add_checkpoint,
+    add_run,
+    parse_local_path,
+    parse_path_or_url,
+    parse_positive_int,
+    split_run,
+)
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 from pcdet_poly.names.shown_names import print_line
@@ -37,10 +44,30 @@ def add_arguments(parser: CommandParser) -> None:
         const="",
         required=True,
         metavar="FILE",
-        help="write ONNX (default FILE: RUN/model.onnx, with --whole RUN/detector.onnx)",
+        help="write ONNX (default FILE: RUN/model.onnx, with --whole RUN/detector.onnx, with --int8 "
+        "RUN/network_int8.onnx)",
     )
     parser.add_argument(
         "--whole", action="store_true", help="from points to boxes, for pcdet_poly.runtime; else from pillars to maps"
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="the network from bird's-eye image to maps in 8-bit integers, for `detect --runtime int8`",
+    )
+    parser.add_argument(
+        "--calibrate",
+        nargs="+",
+        type=parse_path_or_url,
+        metavar="STORE",
+        help="with --int8: frame stores that say how large activations are (default: the run's data.train)",
+    )
+    parser.add_argument(
+        "--calibration-frames",
+        type=parse_positive_int,
+        default=32,
+        metavar="N",
+        help="with --int8: frames to calibrate on, evenly spaced (default: 32)",
     )
     add_checkpoint(parser, "default: last")
 
@@ -48,7 +75,12 @@ def add_arguments(parser: CommandParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the network, and remove it again where onnxruntime computes something else."""
     folder, checkpoint = split_run(options.run, options.checkpoint)
-    default = folder / ("detector.onnx" if options.whole else "model.onnx")
+    if options.int8 and options.whole:
+        raise UserError("--int8: the file holds the network alone; leave --whole out")
+    if options.calibrate and not options.int8:
+        raise UserError("--calibrate: calibrates --int8; give that too")
+    name = "network_int8.onnx" if options.int8 else "detector.onnx" if options.whole else "model.onnx"
+    default = folder / name
     path = parse_local_path(options.onnx) if options.onnx else default
     from pcdet_poly.models.export.libraries import check_onnx_installed
 
@@ -56,7 +88,9 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.engine.detector import Detector
 
     detector = Detector.load(folder, checkpoint=checkpoint, device="cpu")
-    if options.whole:
+    if options.int8:
+        _export_int8(detector, options.calibrate, options.calibration_frames, path)
+    elif options.whole:
         _export_whole(detector, folder.name, path)
     else:
         _export_network(detector, path)
@@ -78,6 +112,23 @@ def _export_network(detector: Detector, path: Path) -> None:
         f"{path}: opset {OUTPUT_OPSET}, outputs {', '.join(names)}; onnxruntime and PyTorch differ by "
         f"{difference:.1e} of a map's range at most"
     )
+
+
+def _export_int8(detector: Detector, stores: list[Path | str] | None, num_frames: int, path: Path) -> None:
+    from tempfile import TemporaryDirectory
+
+    from pcdet_poly.engine.calibration_images import load_calibration_images
+    from pcdet_poly.models.export.dense_part import export_dense_part, has_dense_part
+    from pcdet_poly.models.export.quantize import quantize_dense_part
+
+    model = detector.model
+    if not has_dense_part(model):
+        raise UserError(f"{type(model).__name__}: has no network from image to maps; pillar and voxel detectors have")
+    images = load_calibration_images(model, detector.config, stores, num_frames)
+    with TemporaryDirectory() as folder:
+        export_dense_part(model, Path(folder) / "network.onnx")
+        quantize_dense_part(Path(folder) / "network.onnx", path, images)
+    print_line(f"{path}: 8-bit integers, {path.stat().st_size / 1e6:,.1f} MB; use it by `detect --runtime int8`")
 
 
 def _export_whole(detector: Detector, run_name: str, path: Path) -> None:
