@@ -1,7 +1,11 @@
-"""The smallest true effects that the report's rules find with 80 % power: of the rules themselves, by simulation."""
+"""The smallest true effects that the report's rules find with 80 % power: of the rules themselves, by simulation.
+
+Where arms spread unequally a rule takes an arm's own error, and what it finds follows from that error.
+"""
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -10,13 +14,15 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from pcdet_poly.experiments.arm_tests import (
+    OWN_ERROR_FROM,
     ArmTable,
     MeanAndError,
     estimate_contrast,
     estimate_planned_contrast,
     find_unlike_spreads,
+    pool_variance,
 )
-from pcdet_poly.experiments.many_arms import compute_scales, find_dunnett_limit
+from pcdet_poly.experiments.many_arms import ManyDifferences, compute_scales, find_dunnett_limit
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
 
 POWER = 0.8
@@ -40,6 +46,62 @@ def find_detectable_effect(limit: float, freedom: float, power: float = POWER) -
 def find_t_limit(freedom: float) -> float:
     """Find the ratio from which on a two-sided t test's p is at most LEVEL."""
     return float(student.ppf(1 - LEVEL / 2, freedom))
+
+
+def find_detectable_for(one: MeanAndError, limit: float) -> float:
+    """Find the true effect that a t test with an error as large as a measured one finds with POWER.
+
+    Args:
+        one: the measured mean, whose variance and degrees of freedom count.
+        limit: a difference is found where it is more than `limit` times its error.
+
+    Returns:
+        The effect, in the unit of the mean.
+    """
+    return find_detectable_effect(limit, float(one.freedom)) * math.sqrt(float(one.variance))
+
+
+def find_detectable_arms(table: ArmTable, many: ManyDifferences) -> tuple[float, ...]:
+    """Find the true difference of each arm from the baseline that `compare_with_baseline` finds with POWER.
+
+    Args:
+        table: one study.
+        many: what `compare_with_baseline` made of it.
+
+    Returns:
+        One number for each of `many.arms`, in the metric's unit: the same for all, unless arms spread unequally; NaN
+        for fewer than MIN_SEEDS seeds.
+    """
+    if table.num_seeds < MIN_SEEDS:
+        return tuple(math.nan for _ in many.arms)
+    if many.method == "Holm":
+        return tuple(find_detectable_for(one, limit) for one, limit in zip(many.each, many.limits, strict=True))
+    variance, _ = pool_variance(table)
+    deviation = math.sqrt(float(variance) * table.num_seeds)
+    return tuple(find_detectable_difference(table.num_seeds, table.num_arms) * deviation for _ in many.arms)
+
+
+def find_detectable_planned(table: ArmTable, weights: np.ndarray, num_tests: int) -> float:
+    """Find the true effect that the test of a planned contrast finds with POWER, in the metric's unit.
+
+    Args:
+        table: one study.
+        weights: of the contrast, (A,).
+        num_tests: planned contrasts, over which p is adjusted.
+
+    Returns:
+        The effect: of the contrast's own error where that is the test's, and at least of the error that all arms have
+        in common where the test may take either; NaN for fewer than MIN_SEEDS seeds.
+    """
+    if table.num_seeds < MIN_SEEDS:
+        return math.nan
+    one = estimate_planned_contrast(table, weights)
+    own = find_detectable_for(one, float(student.ppf(1 - LEVEL / 2 / num_tests, one.freedom)))
+    if table.num_seeds >= OWN_ERROR_FROM:
+        return own
+    factor = find_detectable_contrast(table.num_seeds, table.num_arms, tuple(weights.tolist()), num_tests)
+    variance, _ = pool_variance(table)
+    return max(own, factor * math.sqrt(float(variance) * table.num_seeds))
 
 
 @cache

@@ -27,6 +27,7 @@ class ManyDifferences:
 
 
 _CORRELATION = 0.5  # of two arms' differences from one baseline, all with as many seeds
+_RARE, _DEEPEST = 1e-4, -700.0  # shares of tables: below the first by their logarithm, down to exp of the second
 
 
 def compare_with_baseline(table: ArmTable, baseline: int) -> ManyDifferences:
@@ -109,6 +110,17 @@ def _compute_chance(ratio: float, num_arms: int, freedom: float) -> float:
 
 @cache
 def compute_scales(freedom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Compute nodes of a measured deviation divided by the true one, and their weights."""
+    """Compute nodes of a measured deviation divided by the true one, and their weights.
+
+    A very small chance comes from the rare tables whose measured deviation is far too small. So these have nodes of
+    their own, evenly over the logarithm of how rare they are.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(300)
-    return np.sqrt(chi2.ppf((nodes + 1) / 2, freedom) / freedom), weights / 2
+    usual = (1 + _RARE + (1 - _RARE) * nodes) / 2
+    far_nodes, far_weights = np.polynomial.legendre.leggauss(200)
+    depth = (math.log(_RARE) - _DEEPEST) / 2
+    rare = np.exp(_DEEPEST + depth * (far_nodes + 1))
+    levels = np.concatenate([rare, usual])
+    return np.sqrt(chi2.ppf(levels, freedom) / freedom), np.concatenate(
+        [far_weights * depth * rare, weights / 2 * (1 - _RARE)]
+    )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pcdet_poly.experiments.arm_tests import ArmTable, pool_error
-from pcdet_poly.experiments.detectable import find_detectable_difference
+from pcdet_poly.experiments.arm_tests import ArmTable
+from pcdet_poly.experiments.detectable import find_detectable_arms
 from pcdet_poly.experiments.many_arms import compare_with_baseline
 from pcdet_poly.experiments.paper.rows import PaperRow, Role, Task
-from pcdet_poly.experiments.statistics import MIN_SEEDS
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,6 @@ def compare_arms(study: ComparedStudy, arms: Sequence[ComparedArm], points: np.n
     if table.num_arms != len(arms) or len(arms) < 2:
         raise ValueError(f"a table of shape {points.shape} for {len(arms)} arms: one column each, at least two")
     many = compare_with_baseline(table, 0)
-    detectable = math.nan
-    if table.num_seeds >= MIN_SEEDS:
-        error, _ = pool_error(table.points)
-        detectable = find_detectable_difference(table.num_seeds, table.num_arms) * math.sqrt(float(error))
     return [
         PaperRow(
             task=study.task,
@@ -80,5 +74,5 @@ def compare_arms(study: ComparedStudy, arms: Sequence[ComparedArm], points: np.n
             epsilon=arms[column].epsilon,
             question=study.question,
         )
-        for column, one in zip(many.arms, many.adjusted, strict=True)
+        for column, one, detectable in zip(many.arms, many.adjusted, find_detectable_arms(table, many), strict=True)
     ]

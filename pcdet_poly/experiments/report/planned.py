@@ -10,24 +10,21 @@ import numpy as np
 from pcdet_poly.experiments.arm_tests import (
     ArmTable,
     Equality,
-    MeanAndError,
     estimate_contrast,
     estimate_planned_contrast,
-    pool_error,
-    pool_variance,
     test_equality,
 )
 from pcdet_poly.experiments.detectable import (
-    find_detectable_contrast,
-    find_detectable_difference,
-    find_detectable_effect,
+    find_detectable_arms,
+    find_detectable_for,
+    find_detectable_planned,
     find_t_limit,
 )
 from pcdet_poly.experiments.many_arms import ManyDifferences, compare_with_baseline
 from pcdet_poly.experiments.report.epsilon_choice import find_trend_arms
 from pcdet_poly.experiments.report.learning import list_learnt_classes
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric
-from pcdet_poly.experiments.statistics import MIN_SEEDS, Estimate, adjust_by_holm
+from pcdet_poly.experiments.statistics import Estimate, adjust_by_holm
 from pcdet_poly.experiments.sweep.questions import Contrast
 
 _DEFAULT_TREND = "classification.epsilon"
@@ -66,7 +63,7 @@ class Answers:
     contrasts: tuple[ContrastAnswer, ...]
     trend: TrendAnswer | None
     many: ManyDifferences
-    detectable: float  # smallest true difference of one arm that `many` finds with 80 % power; NaN for too few seeds
+    detectable: tuple[float, ...]  # of each arm of `many`: smallest true difference found with 80 % power, or NaN
 
 
 def choose_main_metric(metrics: DetectorMetrics) -> RankingMetric:
@@ -115,9 +112,6 @@ def answer_in_metric(
         The answers.
     """
     table, arms = metrics.build_table(ranking, classes, low_iou=low_iou), tuple(metrics.complete_arms)
-    error, _ = pool_error(table.points)
-    enough = table.num_seeds >= MIN_SEEDS
-    smallest = find_detectable_difference(table.num_seeds, table.num_arms) if enough else math.nan
     many = compare_with_baseline(table, arms.index(metrics.detector.baseline))
     return Answers(
         f"{ranking}{' at a low IoU' if low_iou else ''}",
@@ -128,7 +122,7 @@ def answer_in_metric(
         _answer_contrasts(metrics, table, arms),
         _answer_trend(metrics, table, arms),
         many,
-        smallest * math.sqrt(float(error)) * _widen(table),
+        find_detectable_arms(table, many),
     )
 
 
@@ -144,7 +138,7 @@ def _answer_contrasts(metrics: DetectorMetrics, table: ArmTable, arms: tuple[str
             question,
             None if one is None else one.estimate,
             float(each),
-            _find_smallest(question, table, one, arms, len(questions)),
+            math.nan if one is None else find_detectable_planned(table, _weigh_arms(question, arms), len(questions)),
         )
         for question, one, each in zip(questions, found, p, strict=True)
     )
@@ -152,24 +146,6 @@ def _answer_contrasts(metrics: DetectorMetrics, table: ArmTable, arms: tuple[str
 
 def _weigh_arms(contrast: Contrast, arms: tuple[str, ...]) -> np.ndarray:
     return np.array([float(contrast.weights.get(arm, 0)) for arm in arms])
-
-
-def _find_smallest(
-    question: Contrast, table: ArmTable, one: MeanAndError | None, arms: tuple[str, ...], num_tests: int
-) -> float:
-    if one is None or table.num_seeds < MIN_SEEDS:
-        return math.nan
-    weights = _weigh_arms(question, arms)
-    factor = find_detectable_contrast(table.num_seeds, table.num_arms, tuple(weights.tolist()), num_tests)
-    error, _ = pool_error(table.points)
-    return factor * math.sqrt(float(error)) * _widen(table)
-
-
-def _widen(table: ArmTable) -> float:
-    """How much larger the choice of segments makes an error that comes from seeds alone."""
-    error, _ = pool_error(table.points)
-    variance, _ = pool_variance(table)
-    return math.sqrt(float(variance) * table.num_seeds / float(error)) if error > 0 else 1.0
 
 
 def _answer_trend(metrics: DetectorMetrics, table: ArmTable, arms: tuple[str, ...]) -> TrendAnswer | None:
@@ -183,5 +159,5 @@ def _answer_trend(metrics: DetectorMetrics, table: ArmTable, arms: tuple[str, ..
     freedom = float(one.freedom)
     smallest = math.nan
     if math.isfinite(freedom):
-        smallest = find_detectable_effect(find_t_limit(freedom), freedom) * math.sqrt(float(one.variance))
+        smallest = find_detectable_for(one, find_t_limit(freedom))
     return TrendAnswer(setting, tuple(values), one.estimate, smallest)

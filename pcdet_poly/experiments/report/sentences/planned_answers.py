@@ -135,8 +135,9 @@ def _describe_many(main: Answers, baseline: str) -> str:
 
 
 def _describe_detectable(main: Answers) -> str:
-    many, trend = main.detectable, main.trend
-    parts = [f"{many:.2f} points of one arm's difference (by {main.many.method}'s test)"]
+    least, most, trend = min(main.detectable), max(main.detectable), main.trend
+    many = f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
+    parts = [f"{many} points of one arm's difference (by {main.many.method}'s test)"]
     if trend is not None and math.isfinite(trend.detectable):
         parts.append(f"a slope of {trend.detectable:.2f} per unit of {trend.setting}")
     return (
