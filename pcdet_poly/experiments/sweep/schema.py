@@ -29,6 +29,7 @@ def _check_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Overrides = dict[str, Any]  # "section.key" -> value, as on the command line
+_MISTAKE: tuple[Literal["type", "loc", "msg"], ...] = ("type", "loc", "msg")  # of pydantic's description
 
 
 class Arm(Section):
@@ -158,19 +159,17 @@ def read_sweep(path: Path) -> Sweep:
 
 def _describe_first(error: ValidationError, values: Any) -> str:
     """Say what is wrong with a sweep's file: an unknown key rather than one that is missing, which it may stand for."""
-    mistakes = error.errors(include_url=False)
-    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
-    place = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
+    mistakes = [tuple(one[name] for name in _MISTAKE) for one in error.errors(include_url=False)]
+    kind, where, message = next((one for one in mistakes if one[0] == "extra_forbidden"), mistakes[0])
+    place = ".".join(map(str, where))
+    if kind == "missing":
         return f"{place}: needed, and not given"
-    if first["type"] != "extra_forbidden":
-        return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+    if kind != "extra_forbidden":
+        return f"{place + ': ' if place else ''}{message.removeprefix('Value error, ')}"
     if place in Config.model_fields and "models" not in values:
-        return (
-            f"{place}: of a config, and a sweep's file names configs under `models:`; run pcdet-poly train"
-        )
-    names = Sweep.model_fields if len(first["loc"]) == 1 else Arm.model_fields if first["loc"][0] == "arms" else ()
-    return f"{place}: no such key{suggest_word(str(first['loc'][-1]), names)}"
+        return f"{place}: of a config, and a sweep's file names configs under `models:`; run pcdet-poly train"
+    names = Sweep.model_fields if len(where) == 1 else Arm.model_fields if where[0] == "arms" else ()
+    return f"{place}: no such key{suggest_word(str(where[-1]), names)}"
 
 
 def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[Trial]:
