@@ -164,8 +164,8 @@ def _find_common_features(stores: Sequence[Store]) -> tuple[str, ...]:
 def _make_parts_folder(output: Path) -> Iterator[Path]:
     """Make a folder for parts beside the bank, which is locked, and remove those that killed processes left."""
     for leftover in output.parent.glob(f".{escape(output.name)}.????????.parts"):
-        with suppress(OSError):  # something else lies in it
-            for path in leftover.glob("[0-9]*.arrow"):
+        with suppress(OSError):  # something else lies in it, or it is a link
+            for path in () if leftover.is_symlink() else leftover.glob("[0-9]*.arrow"):
                 path.unlink()
             leftover.rmdir()
     with TemporaryDirectory(prefix=f".{output.name}.", suffix=".parts", dir=output.parent) as folder:

@@ -42,10 +42,16 @@ def _build_block(block: str, folder: Path) -> str:
         return f"<h{level}>{_format_inline(block[level:].strip())}</h{level}>"
     if block.startswith("|"):
         return _build_table(block.split("\n"))
-    if found := _IMAGE.fullmatch(block):
-        data = base64.b64encode((folder / found[2]).read_bytes()).decode()
+    if (found := _IMAGE.fullmatch(block)) and (picture := _find_picture(folder, found[2])):
+        data = base64.b64encode(picture.read_bytes()).decode()
         return f'<p><img alt="{escape(found[1])}" src="data:image/png;base64,{data}"></p>'
     return f"<p>{_format_inline(block)}</p>"
+
+
+def _find_picture(folder: Path, name: str) -> Path | None:
+    """Find a PNG in the report's folder. Notes that somebody else put there take no other file into the page."""
+    path = (folder / name).resolve()
+    return path if path.suffix == ".png" and path.is_file() and path.is_relative_to(folder.resolve()) else None
 
 
 def _build_table(lines: list[str]) -> str:

@@ -246,8 +246,11 @@ def test_leftovers_of_killed_builds_go_and_two_builds_at_once_do_not(stores: lis
         folder.mkdir()
         (folder / "0.arrow").touch()
     (mine / "notes.txt").touch()
+    link = tmp_path / ".a.arrow.11111111.parts"
+    link.symlink_to(other)
     build_object_bank(stores, tmp_path / "a.arrow")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.arrow", mine.name, other.name}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.arrow", mine.name, other.name, link.name}
+    assert (other / "0.arrow").exists()
     with (
         lock_file(tmp_path / "a.arrow", work="build-bank"),
         pytest.raises(UserError, match=r"a\.arrow: another build-bank is writing it \(process"),

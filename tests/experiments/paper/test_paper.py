@@ -198,3 +198,14 @@ def test_the_command_loads_nothing_of_images_before_it_runs() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     heavy = ("mlxtend", "sklearn", "torchvision", "faster_coco_eval", "pandas", "matplotlib", "torch", "scipy")
     assert [name for name in heavy if f"'{name}'" in loaded] == []
+
+
+def test_a_page_takes_no_file_from_elsewhere(tmp_path: Path) -> None:
+    """Notes in the folder may be a stranger's, and the page is passed on."""
+    (tmp_path / "secret.png").write_text("secret")
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    (folder / "notes.txt").write_text("no picture")
+    for name in ("../secret.png", str(tmp_path / "secret.png"), "link.png", "notes.txt", "not-there.png"):
+        assert "base64" not in build_page(f"![a]({name})\n", folder)
