@@ -22,8 +22,8 @@ TITLES: dict[Task, str] = {
 _ABOUT = (
     "The paper's numbers are of large networks on large data sets, one training each, without intervals. Ours are of "
     "small ones, trained for minutes, paired by seed, with intervals that hold for all arms of a family at once "
-    "(Dunnett; where arms spread unequally p is Holm's and the intervals are the wider ones of Bonferroni, so that one of "
-    "them may reach 0 where p is below .05). The last column says what was seen; where nothing was, it names "
+    "(Dunnett; where arms spread unequally p is Holm's and the intervals are Bonferroni's, which are wider: one "
+    "may reach 0 where p is below .05). The last column says what was seen; where nothing was, it names "
     "the smallest true difference that such a study finds in 80 % of cases. Differences as small as the paper's are "
     "neither confirmed nor refuted where that number is larger. Each table is a family of its own; intervals of 3D "
     "rows are about other seeds, on the study's own frames."
