@@ -58,7 +58,7 @@ def write_section(path: Path, machine: Mapping[str, Any], found: Found) -> None:
         machine: what it was found on.
         found: by part and item.
     """
-    before = path.read_text() if path.is_file() else ""
+    before = path.read_text("utf-8") if path.is_file() else ""
     section = f"{_BEGIN}\n{format_section(machine, found)}{_END}\n"
     if _BEGIN in before and _END in before:
         head, _, rest = before.partition(_BEGIN)
