@@ -33,7 +33,7 @@ def read_found(path: Path, machine: Mapping[str, Any]) -> Found:
     if not path.is_file():
         return {}
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text("utf-8"))
         return kept["found"] if kept["machine"] == dict(machine) else {}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise UserError(f"{path}: no results of gpu-check, or damaged ones; remove it") from error
@@ -66,7 +66,7 @@ def write_section(path: Path, machine: Mapping[str, Any], found: Found) -> None:
     else:
         text = f"{before.rstrip()}\n\n{section}" if before.strip() else section
     with atomic_path(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, "utf-8", newline="\n")
 
 
 def format_section(machine: Mapping[str, Any], found: Found) -> str:
