@@ -32,7 +32,7 @@ def compare_processes(place: Place) -> dict[str, Any]:
             sum_gradients(0, count, folder, place.device)
         else:
             spawn(sum_gradients, (count, folder, place.device), nprocs=count)  # type: ignore[no-untyped-call]
-        found: dict[str, Any] = json.loads((Path(folder) / "found.json").read_text())
+        found: dict[str, Any] = json.loads((Path(folder) / "found.json").read_text("utf-8"))
     return found
 
 
@@ -63,6 +63,6 @@ def sum_gradients(rank: int, count: int, folder: str, device: str) -> None:
         ms = 1e3 * (time.perf_counter() - begin_s) / 5
         if rank == 0:
             found = {"processes": count, "is_right": is_right, "ms": ms, "mb": values.nbytes / 1e6}
-            (Path(folder) / "found.json").write_text(json.dumps(found))
+            (Path(folder) / "found.json").write_text(json.dumps(found), "utf-8")
     finally:
         dist.destroy_process_group()
