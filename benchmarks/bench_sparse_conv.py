@@ -4,12 +4,14 @@ python -m benchmarks.bench_sparse_conv [--device cuda] [--threads N] [--json]
 
 One frame of 180,000 points in voxels of .1 x .1 x .15 m, and in pillars of .075 m. Dense is torch's conv3d on a
 crop, and what the same would take on the whole grid. spconv's CPU code is wrong with more than one thread and cannot
-go backward, so its rows are forward on one thread, with the pairs found beforehand as for ours.
+go backward, so its rows are forward on one thread, with the pairs found beforehand as for ours. The rows of a layer
+take turns, by CPU time where it is one, and a forward and backward pass counts as three forward ones.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import statistics
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -17,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bench_voxelize import FINE, draw_cloud
-from benchmarks.common import Row, main, median_ms
+from benchmarks.common import Row, main, median_ms, together_cpu_ms
 from pcdet_poly.config.sections.backbone import SparseBackboneConfig
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
@@ -87,23 +89,40 @@ def measure_pillars(points: Tensor, device: str) -> Iterator[Row]:
 
 
 def measure_layer(name: str, rulebook: Rulebook, channels: int, width: int, device: str) -> Iterator[Row]:
-    """Forward, forward and backward, and spconv's forward."""
+    """Forward, and forward and backward, in float32 and bfloat16, beside spconv's forward; on a CPU they take turns."""
     features = torch.randn(rulebook.num_inputs, channels, device=device, requires_grad=True)
     weight = torch.randn(width, *rulebook.kernel, channels, device=device, requires_grad=True)
     gflop = 2e-9 * len(rulebook.input) * channels * width
-    with torch.no_grad():
-        ours = median_ms(lambda: sparse_conv(features, weight, rulebook), device)
-    yield Row(f"{name}: ours", ours, f"{gflop:.2f} GFLOP, {1e3 * gflop / ours:.0f} GFLOP/s")
-
-    def step() -> object:
-        result = sparse_conv(features, weight, rulebook).features
-        return torch.autograd.grad(result, [features, weight], torch.ones_like(result))
-
-    yield Row(f"{name}: ours, forward and backward", median_ms(step, device))
+    calls = {
+        f"ours, {kind}{', forward and backward' * backward}": partial(
+            convolve, features, weight, rulebook, is_half=kind == "bfloat16", backward=backward
+        )
+        for kind in ("float32", "bfloat16")
+        for backward in (False, True)
+    }
     if peer := _prepare_spconv(features.detach(), weight.detach(), rulebook):
         torch.testing.assert_close(peer(), sparse_conv(features, weight, rulebook).features, atol=1e-3, rtol=1e-3)
-        theirs = median_ms(peer, device)
-        yield Row(f"{name}: spconv", theirs, f"{theirs / ours:.2f} x ours")
+        calls["spconv"] = peer
+    if device == "cpu":
+        times = [statistics.median(turns) for turns in zip(*together_cpu_ms([*calls.values()], 5), strict=True)]
+    else:
+        times = [median_ms(call, device) for call in calls.values()]
+    for what, ms in zip(calls, times, strict=True):
+        passes = 3 if "backward" in what else 1
+        note = f"{1e3 * passes * gflop / ms:.0f} GFLOP/s"
+        if peer:
+            note += f", {passes * times[-1] / ms:.2f} x spconv's forward"
+        yield Row(f"{name}: {what}", ms, note)
+
+
+def convolve(features: Tensor, weight: Tensor, rulebook: Rulebook, *, is_half: bool, backward: bool) -> None:
+    """Convolve as inside a network, where features of a bfloat16 layer come in bfloat16."""
+    device = features.device.type
+    given = features.detach().to(torch.bfloat16 if is_half else torch.float32).requires_grad_(backward)
+    with torch.autocast(device, torch.bfloat16, enabled=is_half), torch.set_grad_enabled(backward):
+        result = sparse_conv(given, weight, rulebook).features
+    if backward:
+        torch.autograd.grad(result, [given, weight], torch.ones_like(result))
 
 
 def measure_dense(sites: Sites, device: str) -> Iterator[Row]:

@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -34,6 +33,7 @@ from pcdet_poly.models.export.libraries import check_onnx_installed
 from pcdet_poly.models.export.sessions import open_in_onnxruntime, open_in_openvino
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.names.shown_names import print_line
+from pcdet_poly.optional_libraries import import_openvino
 
 Runtime = Literal["torch", "onnxruntime", "openvino", "int8", "auto"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
@@ -149,9 +149,10 @@ def _is_here(kind: str) -> bool:
     try:
         if kind == "bf16":
             check_precision(CPU, "bf16")
-        elif kind in OPENERS:
+        if kind in OPENERS:
             check_onnx_installed()
-            return find_spec(kind) is not None
+        if kind == "openvino":
+            import_openvino()
     except UserError:
         return False
     return True

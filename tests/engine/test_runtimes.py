@@ -64,7 +64,9 @@ def test_other_libraries_find_the_same_boxes(folder: Path, library: runtimes.Run
     assert file.stat().st_mtime_ns == before  # not written again
 
 
-def test_eight_bits_keep_the_maps(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eight_bits_keep_the_maps(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     """Within a tenth of a map's spread.
 
     A layer's rounding is uniform in a step of 1/255 of a range that is some six standard deviations: .7 % of these,
@@ -75,6 +77,7 @@ def test_eight_bits_keep_the_maps(folder: Path, capsys: pytest.CaptureFixture[st
         detect(folder, "int8")
     assert main(["export", str(folder), "--onnx", "--int8", "--calibration-frames", "2"]) == 0
     assert "8-bit integers" in capsys.readouterr().out
+    assert not caplog.records  # onnxruntime's advice, which we follow already
     model = Detector.load(folder, device="cpu").model
     image = make_image(model, torch.from_numpy(frame(0).points[:, : model.point_channels]))
     found = open_in_onnxruntime(folder / runtimes.INT8_NAME, 1)(image.numpy())

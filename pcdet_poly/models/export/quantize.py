@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def quantize_dense_part(path: Path, output: Path, images: Iterable[np.ndarray]) 
     quantization, images = import_quantization(), iter(images)
     if (first := next(images, None)) is None:
         raise UserError("--calibrate: no frame to calibrate on; name a store with frames")
-    with atomic_path(output) as temporary:
+    with atomic_path(output) as temporary, _silence_advice():
         quantization.quantize_static(
             str(path),
             str(temporary),
@@ -53,6 +55,17 @@ def quantize_dense_part(path: Path, output: Path, images: Iterable[np.ndarray]) 
             per_channel=True,
             nodes_to_exclude=_list_last_nodes(path),
         )
+
+
+@contextmanager
+def _silence_advice() -> Iterator[None]:
+    """Hide the advice to prepare the file: its norms are folded, and its shapes known."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _chain(first: np.ndarray, others: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
