@@ -66,7 +66,8 @@ def run_in_place(writer: Writer, inputs: Path, folder: Path, limit: str, expecte
             if code not in (0, 2) or "Traceback" in said or (code and len(lines) != 1):
                 return Outcome.TRACEBACK, f"exit code {code}: {said.strip()[-300:]!r}"
             widen()
-            if again := run_to_end(writer, inputs, output):
+            is_done = writer.keeps and not code  # it would be refused
+            if not is_done and (again := run_to_end(writer, inputs, output)):
                 return Outcome.TRACEBACK, f"run again: exit code {again}"
             if what := describe_difference(writer, output, expected):
                 return Outcome.SILENTLY_WRONG, f"run again: {what}"
