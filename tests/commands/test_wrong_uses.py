@@ -134,6 +134,11 @@ WRONG_USES: list[tuple[str, str]] = [
     ("view store --html empty", "error: empty: Is a directory; name a file, not a folder"),
     ("view store --rerun a.rdr", "recordings are .rrd files; choose a name that ends in .rrd"),
     ("view store --checkpoint last --html h.html", "is for runs, and this is a store of frames"),
+    # detect-onnx and gpu-check
+    ("detect-onnx junk.bin", "the following arguments are required: CLOUD"),
+    ("detect-onnx none.onnx clouds", "none.onnx: no such file; `pcdet-poly export RUN --onnx --whole` writes one"),
+    ("detect-onnx junk.bin clouds", "junk.bin: not an ONNX file that onnxruntime can run"),
+    ("gpu-check --dry-run --parts equality,trainig", "--parts trainig: no such part; did you mean 'training'?"),
     # export and import-checkpoint
     ("export runs/tiny", "the following arguments are required: --onnx"),
     ("export runs/tinny --onnx", "not a run"),
