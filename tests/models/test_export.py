@@ -94,7 +94,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     return export
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["hard", "any height"])  # the command exports the other
 def test_equal_on_other_sizes_than_the_exported(name: str, exported: Callable) -> None:
     model, names, path = exported(name)
     assert ("iou" in names) == (name == "hard")
@@ -103,7 +103,7 @@ def test_equal_on_other_sizes_than_the_exported(name: str, exported: Callable) -
 
 
 def test_a_changed_weight_is_noticed(exported: Callable) -> None:
-    model, _, path = exported("centerpoint_pillar")
+    model, _, path = exported("hard")
     changed = deepcopy(model)
     with torch.no_grad():
         changed.encoder.layers[0].norm.running_var.mul_(2)

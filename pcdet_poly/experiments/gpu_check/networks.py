@@ -133,4 +133,5 @@ def _compile(network: torch.nn.Module, compiled: bool, place: Place) -> Callable
     """Compile the network; in a dry run it is traced, which takes most of the ways to fail, and run as it is."""
     if not compiled:
         return network
+    torch.compiler.reset()  # what was compiled for others holds memory
     return torch.compile(network, backend="eager" if place.is_dry else "inductor")
