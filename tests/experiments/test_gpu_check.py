@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from pcdet_poly.commands.main import main
 from pcdet_poly.experiments.gpu_check import checks
-from pcdet_poly.experiments.gpu_check.checks import PARTS, Part, run_part
+from pcdet_poly.experiments.gpu_check.checks import PARTS, Item, Part, run_part
 from pcdet_poly.experiments.gpu_check.networks import DETECTORS, LONG, describe_fault
 from pcdet_poly.experiments.gpu_check.operations import OPERATIONS, measure_difference
 from pcdet_poly.experiments.gpu_check.place import Place
@@ -72,10 +73,23 @@ def test_what_fails_is_a_fault_and_the_rest_goes_on() -> None:
     assert found == {"a": {"fault": "RuntimeError: out of memory"}, "b": {"verdict": "c"}}
     assert len(lines) == 2
     assert dict(run_part(part, DRY, found, lines.append)) == {"a": found["a"]}  # what failed is tried again
-    late = Part("Things", -1.0, (), part.list_items)
+
+
+def test_what_finds_no_memory_or_no_time_is_left_out_until_another_run() -> None:
+    def ask_for_more(place: Place) -> dict:
+        raise torch.OutOfMemoryError("too much")
+
+    def list_items(place: Place) -> Iterator[Item]:
+        return iter([("a", ask_for_more), ("b", lambda place: {"verdict": "c"})])
+
+    lines: list[str] = []
+    part, late = (Part("Things", budget_s, (), list_items) for budget_s in (100.0, -1.0))
+    found = dict(run_part(part, DRY, {}, lines.append))
+    assert found == {"a": {"left_out": "for want of memory"}, "b": {"verdict": "c"}}
+    assert list_faults({"equality": found}) == []
     cut = dict(run_part(late, DRY, {}, lines.append))
-    assert set(cut["b"]) == {"left_out"}
-    assert dict(run_part(part, DRY, cut, lines.append)) == found  # and so is what was left out
+    assert {key for item in cut.values() for key in item} == {"left_out"}
+    assert dict(run_part(part, DRY, cut, lines.append)) == found
 
 
 def test_faults_are_seen() -> None:

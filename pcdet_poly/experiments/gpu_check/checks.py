@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.gpu_check.networks import (
     DETECTORS,
@@ -147,7 +149,10 @@ def run_part(
         started_s = time.perf_counter()
         try:
             found = check(place)
+        except torch.OutOfMemoryError:  # no fault of the GPU's
+            found = {"left_out": "for want of memory"}
         except Exception as error:  # the next item may work all the same
             found = {"fault": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-        tell(f"{part.title}: {name}: {found.get('fault') or 'done'} ({time.perf_counter() - started_s:.1f} s)")
+        outcome = found.get("fault") or found.get("left_out") or "done"
+        tell(f"{part.title}: {name}: {outcome} ({time.perf_counter() - started_s:.1f} s)")
         yield name, found

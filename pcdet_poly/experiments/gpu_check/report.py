@@ -34,7 +34,7 @@ def read_found(path: Path, machine: Mapping[str, Any]) -> Found:
         return {}
     try:
         kept = json.loads(path.read_text("utf-8"))
-        return kept["found"] if kept["machine"] == dict(machine) else {}
+        return kept.get("found", {}) if kept.get("machine") == dict(machine) else {}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise UserError(f"{path}: no results of gpu-check, or damaged ones; remove it") from error
 
