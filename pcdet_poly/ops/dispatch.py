@@ -32,6 +32,18 @@ def find_back_end(file: str, tensor: Tensor) -> Any:
     return _import_back_end("cpu" if tensor.device.type == "cpu" else "gpu", file)
 
 
+def find_autocast_dtype(tensor: Tensor) -> torch.dtype:
+    """Find the type that torch's own convolutions would compute in: inside autocast that of the context, else as given.
+
+    A CPU has no products of float16 worth the name; there float16 stays float32.
+    """
+    kind = tensor.device.type
+    if not torch.is_autocast_enabled(kind) or tensor.dtype == torch.float64:
+        return tensor.dtype
+    dtype = torch.get_autocast_dtype(kind)
+    return torch.float32 if kind == "cpu" and dtype == torch.float16 else dtype
+
+
 def define_operation(schema: str, *, file: str, fake: Callable) -> None:
     """Declare an operation that is one kernel.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pcdet_poly.ops.dispatch import check_shape, find_back_end
+from pcdet_poly.ops.dispatch import check_shape, find_autocast_dtype, find_back_end
 from pcdet_poly.structures import SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 
@@ -45,7 +45,8 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
         theirs = find_back_end("sparse_conv", features).convolve_by_spconv(features, weight, rulebook)
         if theirs is not None:
             return SparseTensor(theirs, rulebook.sites)
-    features, weight = _cast_for_autocast(features.contiguous(), weight)
+    dtype = find_autocast_dtype(features)
+    features, weight = features.contiguous().to(dtype), weight.to(dtype)
     by_element = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (K, C, C')
     result: Tensor = _SparseConv.apply(features, by_element, rulebook)  # type: ignore[no-untyped-call]
     return SparseTensor(result, rulebook.sites)
@@ -61,20 +62,6 @@ def sparse_to_bev(tensor: SparseTensor, *, channels_last: bool = False) -> Tenso
     image = image.index_put((row, torch.arange(num_channels, device=row.device)[:, None], z), features.T)
     image = image.view(tensor.sites.num_frames, ny, nx, num_channels * nz).permute(0, 3, 1, 2)
     return image if channels_last else image.contiguous()
-
-
-def _cast_for_autocast(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Cast to what torch's own convolutions would compute in: bfloat16 or float16 inside autocast.
-
-    A CPU has no products of float16 worth the name; there float16 stays float32.
-    """
-    kind = features.device.type
-    dtype = torch.get_autocast_dtype(kind)
-    if not torch.is_autocast_enabled(kind) or features.dtype == torch.float64:
-        return features, weight
-    if kind == "cpu" and dtype == torch.float16:
-        dtype = torch.float32
-    return features.to(dtype), weight.to(dtype)
 
 
 class _SparseConv(torch.autograd.Function):
