@@ -5,7 +5,8 @@ Greedy, by descending score, ties by position: a box goes if one that was kept b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -33,29 +34,49 @@ class FoundBoxes:
         return FoundBoxes(self.box[rows], self.label[rows], self.score[rows], velocity)
 
 
-def select_boxes(found: FoundBoxes, score: Array, settings: dict[str, Any]) -> FoundBoxes:
+@dataclass(frozen=True)
+class Rules:
+    """Which boxes become detections: what suppression needs of the section `decode` of a run's settings."""
+
+    score: float
+    score_rule: str
+    centre_limits: Sequence[float] | None
+    nms: str
+    nms_iou: float | Sequence[float]
+    circle_radius_m: float | Sequence[float] | None
+    nms_top_k: int | None
+    max_detections: int
+    limits: str
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Rules:
+        """Read the section; settings that suppression does not need are left out."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls)})
+
+
+def select_boxes(found: FoundBoxes, score: Array, rules: Rules) -> FoundBoxes:
     """Select the detections of a frame among the boxes found in it.
 
     Args:
         found: N boxes with the scores that they compete with.
         score: (N,) their classification scores, which the smallest score is about.
-        settings: the section `decode` of the run's settings.
+        rules: of the detector.
 
     Returns:
         Detections by descending score.
     """
-    smallest = np.float32(settings["score"])
-    wanted = score > smallest if settings["score_rule"] == "above" else score >= smallest
-    if settings["centre_limits"] is not None:
-        limits = np.array(settings["centre_limits"], np.float32)
+    smallest = np.float32(rules.score)
+    wanted = score > smallest if rules.score_rule == "above" else score >= smallest
+    if rules.centre_limits is not None:
+        limits = np.array(rules.centre_limits, np.float32)
         wanted &= ((found.box[:, :3] >= limits[:3]) & (found.box[:, :3] <= limits[3:])).all(axis=1)
     found = found[wanted]
     found = found[np.argsort(-found.score, kind="stable")]
-    per_class = settings["limits"] == "per_class"
-    if settings["nms_top_k"] is not None:
-        found = found[_mark_first(found.label, settings["nms_top_k"], per_class)]
-    found = found[_suppress(found, settings)]
-    return found[_mark_first(found.label, settings["max_detections"], per_class)]
+    per_class = rules.limits == "per_class"
+    if rules.nms_top_k is not None:
+        found = found[_mark_first(found.label, rules.nms_top_k, per_class)]
+    found = found[_suppress(found, rules)]
+    return found[_mark_first(found.label, rules.max_detections, per_class)]
 
 
 def _mark_first(label: Array, count: int, per_class: bool) -> Array:
@@ -67,13 +88,13 @@ def _mark_first(label: Array, count: int, per_class: bool) -> Array:
     return place <= count
 
 
-def _suppress(found: FoundBoxes, settings: dict[str, Any]) -> Array:
+def _suppress(found: FoundBoxes, rules: Rules) -> Array:
     """Mark the boxes, sorted by descending score, that suppression leaves."""
-    rule = settings["nms"]
+    rule = rules.nms
     if rule == "none":
         return np.ones(len(found), bool)
     find_rivals = _find_near if rule == "circle" else _find_overlapping
-    limit = np.asarray(settings["circle_radius_m"] if rule == "circle" else settings["nms_iou"], np.float32)
+    limit = np.asarray(rules.circle_radius_m if rule == "circle" else rules.nms_iou, np.float32)
     limits = limit[found.label] if limit.ndim else np.full(len(found), limit)
     group = np.zeros_like(found.label) if rule == "class_agnostic" else found.label
     boxes = prepare_boxes(found.box)

@@ -55,7 +55,7 @@ def train_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) ->
         place: where.
 
     Returns:
-        Steps taken, milliseconds of a step, first and last loss, peak memory in GB.
+        Steps taken, milliseconds of a step, first and last loss, peak memory in GB, and what is wrong with the losses.
     """
     cfg, batch, recipe = _prepare(name, place)
     device = torch.device(place.device)
@@ -82,7 +82,9 @@ def train_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) ->
     taken = num_steps - min(_WARM_UP, num_steps - 1)
     ms = 1e3 * (time.perf_counter() - begin_s) / taken
     first, last = float(losses[0]), float(torch.stack(losses[-10:]).mean())
-    return {"steps": num_steps, "ms": ms, "first": first, "last": last, "gb": place.read_peak_memory_gb()}
+    fault = describe_fault(num_steps, first, last)
+    gb = place.read_peak_memory_gb()
+    return {"steps": num_steps, "ms": ms, "first": first, "last": last, "gb": gb, "fault": fault}
 
 
 def run_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) -> dict[str, Any]:
@@ -112,12 +114,18 @@ def run_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) -> d
     return {"ms": ms, "network_ms": network_ms, "gb": place.read_peak_memory_gb()}
 
 
-def describe_fault(found: dict[str, Any]) -> str | None:
-    """Say what is wrong with a training: a loss that is no number, or that 200 steps on one batch did not lower."""
-    if not math.isfinite(found["last"]):
-        return f"loss {found['last']}"
-    if found["steps"] >= LONG and found["last"] >= found["first"]:
-        return f"loss {found['first']:.2f} to {found['last']:.2f} in {found['steps']} steps"
+def describe_fault(steps: int, first: float, last: float) -> str | None:
+    """Say what is wrong with a training: a loss that is no number, or that 200 steps on one batch did not lower.
+
+    Args:
+        steps: that were taken.
+        first: loss.
+        last: loss.
+    """
+    if not math.isfinite(last):
+        return f"loss {last}"
+    if steps >= LONG and last >= first:
+        return f"loss {first:.2f} to {last:.2f} in {steps} steps"
     return None
 
 

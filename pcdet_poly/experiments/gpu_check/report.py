@@ -35,7 +35,7 @@ def read_found(path: Path, machine: Mapping[str, Any]) -> Found:
     try:
         kept = json.loads(path.read_text("utf-8"))
         return kept.get("found", {}) if kept.get("machine") == dict(machine) else {}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, AttributeError) as error:
         raise UserError(f"{path}: no results of gpu-check, or damaged ones; remove it") from error
 
 
@@ -72,7 +72,11 @@ def write_section(path: Path, machine: Mapping[str, Any], found: Found) -> None:
 def format_section(machine: Mapping[str, Any], found: Found) -> str:
     """Format what was found as Markdown: a table for each part."""
     lines = [f"## A GPU (`pcdet-poly gpu-check`): {machine['device']}", ""]
-    lines += [", ".join(f"{name} {value}" for name, value in machine.items() if name != "device"), ""]
+    versions = {**machine, **machine.get("packages", {})}
+    lines += [
+        ", ".join(f"{name} {value}" for name, value in versions.items() if name not in ("device", "packages")),
+        "",
+    ]
     for name, items in found.items():
         part = PARTS[name]
         columns = [column for column in part.columns if any(column in item for item in items.values())]
