@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdet_poly.runtime.model_file import open_session
-from pcdet_poly.runtime.suppress import FoundBoxes, select_boxes
+from pcdet_poly.runtime.suppress import FoundBoxes, Rules, select_boxes
 
 
 class Detector:
@@ -21,6 +21,7 @@ class Detector:
     def __init__(self, path: str | Path, *, num_threads: int | None = None) -> None:
         self._session, self.description = open_session(Path(path), num_threads)
         self.class_names = self.description.classes
+        self._rules = Rules.from_settings(self.description.decode)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def detect(self, points: np.ndarray) -> FoundBoxes:
@@ -38,7 +39,7 @@ class Detector:
             ValueError: `points` is no table of three columns or more.
         """
         found, score = self.find_candidates(points)
-        return select_boxes(found, score, self.description.decode)
+        return select_boxes(found, score, self._rules)
 
     def find_candidates(self, points: np.ndarray) -> tuple[FoundBoxes, np.ndarray]:
         """Run the network alone.

@@ -46,7 +46,7 @@ def test_a_dry_run_goes_through_every_part(
 
 
 def test_a_compiled_network_is_trained_and_run() -> None:
-    for check in (checks.train, checks.run_detector):
+    for check in (checks.train_detector, checks.run_detector):
         found = check("centerpoint_pillar", False, True, DRY)
         assert found["ms"] > 0
 
@@ -93,10 +93,9 @@ def test_what_finds_no_memory_or_no_time_is_left_out_until_another_run() -> None
 
 
 def test_faults_are_seen() -> None:
-    good = {"first": 9.0, "last": 1.0, "steps": LONG}
-    assert describe_fault(good) is None
-    assert describe_fault(good | {"last": float("nan")}) == "loss nan"
-    assert describe_fault(good | {"last": 10.0}) == "loss 9.00 to 10.00 in 200 steps"
+    assert describe_fault(LONG, 9.0, 1.0) is None
+    assert describe_fault(LONG, 9.0, float("nan")) == "loss nan"
+    assert describe_fault(LONG, 9.0, 10.0) == "loss 9.00 to 10.00 in 200 steps"
     ones = (torch.ones(3),)
     assert measure_difference(ones, ones) == 0
     assert measure_difference((torch.tensor([1.0, 1, 1.5]),), ones) == 0.5

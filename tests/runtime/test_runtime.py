@@ -22,7 +22,7 @@ from pcdet_poly.models.decoding.suppress import select_detections
 from pcdet_poly.models.export.compare_onnx import match_boxes
 from pcdet_poly.runtime import Detector, FoundBoxes
 from pcdet_poly.runtime.model_file import FileDescription, parse_description
-from pcdet_poly.runtime.suppress import select_boxes
+from pcdet_poly.runtime.suppress import Rules, select_boxes
 from pcdet_poly.structures import Detections
 from tests.models.test_export import SPARSE, WHOLE, set_statistics
 
@@ -152,7 +152,7 @@ def test_suppression_is_that_of_detect(name: str) -> None:
     cfg = DecodeConfig.model_validate(RULES[name])
     given = Detections(*map(torch.from_numpy, (box, label, score)))
     wanted = select_detections(given, given.score, cfg)
-    found = select_boxes(FoundBoxes(box, label, score), score, cfg.model_dump(mode="json"))
+    found = select_boxes(FoundBoxes(box, label, score), score, Rules.from_settings(cfg.model_dump(mode="json")))
     assert 10 < len(wanted) < 600
     for ours, theirs in ((found.box, wanted.box), (found.label, wanted.label), (found.score, wanted.score)):
         np.testing.assert_array_equal(ours, theirs.numpy())

@@ -83,5 +83,4 @@ def describe_machine(place: Place) -> dict[str, Any]:
     from pcdet_poly.engine.environment import describe_environment
 
     known = describe_environment(torch.device(place.device), 0)
-    packages = {name: known["packages"].get(name, "none") for name in ("torch", "triton", "spconv")}
-    return {"device": place.name, "pcdet_poly": known["pcdet_poly"], "commit": known["git"], **packages}
+    return {"device": place.name, **{name: known[name] for name in ("pcdet_poly", "git", "packages")}}

@@ -13,7 +13,6 @@ import torch
 from pcdet_poly.errors import UserError
 from pcdet_poly.experiments.gpu_check.networks import (
     DETECTORS,
-    describe_fault,
     list_variants,
     run_detector,
     train_detector,
@@ -63,19 +62,6 @@ def time_operation(operation: Operation, place: Place) -> dict[str, Any]:
     return {"ms": ms, "cpu_ms": cpu_ms, "times": cpu_ms / ms, "gb": place.read_peak_memory_gb()}
 
 
-def train(name: str, kind: Any, compiled: bool, place: Place) -> dict[str, Any]:
-    """Train a detector, and judge its losses.
-
-    Args:
-        name: of the detector.
-        kind: arithmetic.
-        compiled: whether the network is compiled.
-        place: where.
-    """
-    found = train_detector(name, kind, compiled, place)
-    return {**found, "fault": describe_fault(found)}
-
-
 def compare_with_spconv(place: Place) -> dict[str, Any]:
     """Compare our sparse convolutions with spconv's, results and time."""
     ours = prepare_sparse_layer(place.device, place.sizes)
@@ -111,7 +97,7 @@ def _list_networks(check: Callable[..., dict[str, Any]], place: Place) -> Iterat
 PARTS: dict[str, Part] = {
     "equality": Part("Kernels", 90, ("verdict",), partial(_list_operations, compare_operation)),
     "operations": Part("Operations", 60, ("ms", "cpu_ms", "times", "gb"), partial(_list_operations, time_operation)),
-    "training": Part("Training", 240, ("steps", "ms", "first", "last", "gb"), partial(_list_networks, train)),
+    "training": Part("Training", 240, ("steps", "ms", "first", "last", "gb"), partial(_list_networks, train_detector)),
     "inference": Part("Inference", 180, ("ms", "network_ms", "gb"), partial(_list_networks, run_detector)),
     "processes": Part(
         "Several GPUs",
