@@ -23,7 +23,7 @@ class StudySize:
 
 
 FULL = StudySize(ARMS, 6, {"mask_rcnn": TrainingSchedule(900), "retinanet": TrainingSchedule(800)}, 100)
-QUICK = StudySize(QUICK_ARMS, 3, {"mask_rcnn": TrainingSchedule(300), "retinanet": TrainingSchedule(300)}, 60)
+QUICK = StudySize(QUICK_ARMS, 3, {"mask_rcnn": TrainingSchedule(250), "retinanet": TrainingSchedule(250)}, 60)
 
 
 def list_trials(size: StudySize) -> list[TrialKey]:

@@ -29,7 +29,6 @@ def _check_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Overrides = dict[str, Any]  # "section.key" -> value, as on the command line
-_MISTAKE: tuple[Literal["type", "loc", "msg"], ...] = ("type", "loc", "msg")  # of pydantic's description
 
 
 class Arm(Section):
@@ -159,8 +158,9 @@ def read_sweep(path: Path) -> Sweep:
 
 def _describe_first(error: ValidationError, values: Any) -> str:
     """Say what is wrong with a sweep's file: an unknown key rather than one that is missing, which it may stand for."""
-    mistakes = [tuple(one[name] for name in _MISTAKE) for one in error.errors(include_url=False)]
-    kind, where, message = next((one for one in mistakes if one[0] == "extra_forbidden"), mistakes[0])
+    mistakes = error.errors(include_url=False)
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
+    kind, where, message = first["type"], first["loc"], first["msg"]
     place = ".".join(map(str, where))
     if kind == "missing":
         return f"{place}: needed, and not given"

@@ -59,9 +59,10 @@ class WholeDetector(nn.Module):
 
     def _make_image(self, pillars: Tensor, cell: Tensor) -> Tensor:
         if self.sparse is not None:
-            return self.sparse(pillars, cell)  # type: ignore[no-any-return]
-        image = pillars.new_zeros(self.network.ny * self.network.nx, pillars.shape[1])
-        return image.index_copy(0, cell, pillars).T.reshape(1, -1, self.network.ny, self.network.nx)
+            image: Tensor = self.sparse(pillars, cell)
+            return image
+        cells = pillars.new_zeros(self.network.ny * self.network.nx, pillars.shape[1])
+        return cells.index_copy(0, cell, pillars).T.reshape(1, -1, self.network.ny, self.network.nx)
 
 
 def export_detector(recipe: Recipe, path: Path, metadata: Mapping[str, str]) -> WholeDetector:

@@ -72,7 +72,7 @@ def test_a_grid_is_every_combination() -> None:
         ({"seeds": [1, 1]}, "has one of them twice"),
         ({"gpus": 1.5}, "neither a whole number"),
         ({"gpus": 2, "lockstep": True}, "a process has one GPU"),
-        ({"armz": []}, "Extra inputs"),
+        ({"armz": []}, "armz: no such key.*'arms'"),
     ],
 )
 def test_mistakes_in_a_sweep_file_name_the_file_and_the_key(
