@@ -34,6 +34,7 @@ from pcdet_poly.models.export.sessions import open_in_onnxruntime, open_in_openv
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.optional_libraries import import_openvino
+from pcdet_poly.runtime.checksum import read_own_file
 
 Runtime = Literal["torch", "onnxruntime", "openvino", "int8", "auto"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
@@ -104,7 +105,7 @@ def _open_fastest(model: nn.Module, checkpoint: Path) -> Network:
     kinds = [kind for kind in ("float32", "bf16", "onnxruntime", "openvino") if _is_here(kind)]
     about = f"{name_processor()}, {torch.get_num_threads()} threads: {', '.join(kinds)}"
     path = _name_beside(model, checkpoint, ".json")
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = _read_choices(path)
     if (kept := known.get(about)) in kinds:
         return _open_kind(model, str(kept), checkpoint)
     networks = {kind: _open_kind(model, kind, checkpoint) for kind in kinds}
@@ -163,11 +164,29 @@ def _prepare_file(model: nn.Module, checkpoint: Path) -> Path:
     assert has_dense_part(model)
     check_onnx_installed()
     path = _name_beside(model, checkpoint, ".onnx")
-    if not path.is_file():
+    if not _is_whole(path):
         if not os.access(path.parent, os.W_OK):
             path = Path(tempfile.mkdtemp(prefix="pcdet_poly-")) / path.name
         export_dense_part(model, path)
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file that may be made again is there and undamaged."""
+    try:
+        read_own_file(path)
+    except UserError:
+        return False
+    return True
+
+
+def _read_choices(path: Path) -> dict[str, str]:
+    """Read what was fastest before, by processor; nothing where the file is not there, or damaged: it is made again."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _name_beside(model: nn.Module, checkpoint: Path, ending: str) -> Path:

@@ -35,9 +35,10 @@ def warm_start(model: nn.Module, config: Config, folder: Path) -> None:
         return
     path = Path(source).expanduser()
     if path.is_dir():
-        if not (path / "config.yaml").is_file():
+        run = Run(path, config, device)
+        if not (path / "config.yaml").is_file() and not run.list_checkpoints():
             raise UserError(f"train.initial_weights = {source}: not a run; name a run's folder or a checkpoint")
-        path = Run(path, config, device).find_checkpoint("last")
+        path = run.find_checkpoint("last")
     checkpoint = load_checkpoint(path)
     difference = find_changed_meaning(checkpoint.config, config)
     if difference is not None and difference[0] == "data.classes" and sorted(difference[1]) == sorted(difference[2]):

@@ -9,6 +9,7 @@ from typing import Any
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.optional_libraries import import_onnxruntime
+from pcdet_poly.runtime.checksum import read_with_checksum
 
 KEY = "pcdet_poly"  # of the file's metadata, whose value is JSON
 FORMAT = 1  # of that JSON; raised with any change that an older program would read wrongly
@@ -57,20 +58,23 @@ def open_session(path: Path, num_threads: int | None) -> tuple[Any, FileDescript
         The session, and what the file says of itself.
 
     Raises:
-        UserError: where the file is missing, no ONNX file, or not of a whole detector.
+        UserError: where the file is missing, damaged, no ONNX file, or not of a whole detector.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; `pcdet-poly export RUN --onnx --whole` writes one")
+    data, has_checksum = read_with_checksum(path)
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if num_threads is not None:
         options.intra_op_num_threads = num_threads
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        text = session.get_modelmeta().custom_metadata_map.get(KEY)
     except Exception as error:  # onnxruntime's own errors have no common class
         raise UserError(f"{path}: not an ONNX file that onnxruntime can run ({str(error).splitlines()[0]})") from error
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
     if text is None:
         raise UserError(f"{path}: no whole detector; export it with `pcdet-poly export RUN --onnx --whole`")
+    if not has_checksum:
+        raise UserError(f"{path}: damaged or cut, its checksum is missing; export the run again")
     return session, parse_description(text, str(path))

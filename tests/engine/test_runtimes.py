@@ -62,6 +62,11 @@ def test_other_libraries_find_the_same_boxes(folder: Path, library: runtimes.Run
     before = file.stat().st_mtime_ns
     assert_alike(detect(folder, library), wanted)
     assert file.stat().st_mtime_ns == before  # not written again
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file.write_bytes(damaged)
+    assert_alike(detect(folder, library), wanted)  # made again
+    assert file.read_bytes() != damaged
 
 
 def test_eight_bits_keep_the_maps(
@@ -87,6 +92,11 @@ def test_eight_bits_keep_the_maps(
         wanted = getattr(maps, name).numpy()
         assert 0 < (ours - wanted).std() < 0.1 * wanted.std(), name
     assert len(detect(folder, "int8")) > 10
+    file = folder / runtimes.INT8_NAME
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"network_int8\.onnx: damaged or cut"):
+        detect(folder, "int8")
+    file.unlink()
 
 
 @pytest.mark.parametrize(("slow", "chosen"), [("bf16", "float32"), ("float32", "bf16")])
@@ -121,6 +131,11 @@ def test_the_fastest_is_chosen_said_and_kept(
     monkeypatch.setattr(runtimes, "choose_fastest", None)  # nothing is measured again
     detect(folder, "auto")
     assert capsys.readouterr().err == ""
+    monkeypatch.setattr(runtimes, "choose_fastest", lambda passes: choose(passes, clock=lambda: now_s[0]))
+    (choices,) = (folder / "checkpoints").glob("*.json")
+    choices.write_text("{")
+    detect(folder, "auto")
+    assert f"--runtime auto: {chosen}" in capsys.readouterr().err
 
 
 def test_a_real_pass_is_measured(

@@ -36,6 +36,8 @@ from pcdet_poly.experiments.sweep.schema import list_trials, read_sweep
 from pcdet_poly.files import write_json
 from pcdet_poly.models.import_checkpoint.foreign_file import read_foreign_weights
 from pcdet_poly.ops.compiler.disk_cache import _add_checksum, _read
+from pcdet_poly.runtime.checksum import add_checksum
+from pcdet_poly.runtime.model_file import KEY, FileDescription, open_session
 from pcdet_poly.simulation.comparison.statistics import measure_real_frame
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
 from pcdet_poly.waymo import read_frames
@@ -247,6 +249,27 @@ def _read_logs(folder: Path) -> Any:
     return [(read_log_file(run / "log.jsonl"), load_config(run / "config.yaml")) for run in runs]
 
 
+def _make_onnx(folder: Path) -> list[Path]:
+    import onnx
+    from onnx import TensorProto, helper
+
+    points = helper.make_tensor_value_info("points", TensorProto.FLOAT, ["N", 3])
+    box = helper.make_tensor_value_info("box", TensorProto.FLOAT, ["N", 3])
+    offset = helper.make_tensor("offset", TensorProto.FLOAT, [3], [0.5, 1.5, 2.5])
+    graph = helper.make_graph([helper.make_node("Add", ["points", "offset"], ["box"])], "g", [points], [box], [offset])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    about = FileDescription(("VEHICLE",), ("x", "y", "z"), {}, {}, {}).write_json()
+    helper.set_model_props(model, {KEY: about})
+    onnx.save(model, folder / "detector.onnx")
+    add_checksum(folder / "detector.onnx")
+    return [folder / "detector.onnx"]
+
+
+def _read_onnx(folder: Path) -> Any:
+    session, about = open_session(folder / "detector.onnx", 1)
+    return about, session.run(None, {"points": np.zeros((2, 3), np.float32)})
+
+
 FORMATS = (
     Format("Waymo v1 records", "CRC-32C of each record", _make_records,
            lambda folder: list(read_frames(folder / "s.tfrecord")), _find_record_ends),
@@ -271,6 +294,7 @@ FORMATS = (
     Format("frames to compare with (.bin)", "", _make_real_frame,
            lambda folder: measure_real_frame(folder / "real.bin")),
     Format("kernels' machine code (.nbc)", "CRC-32 of the file", _make_machine_code, _read_machine_code),
+    Format("detector in one file (.onnx)", "CRC-32 of the file", _make_onnx, _read_onnx),
     Format("Waymo Objects (.bin)", "", _make_objects, lambda folder: (
            read_prediction_file(folder / "predictions.bin"), read_label_file(folder / "labels.bin"))),
     Format("config (YAML)", "", _make_configs, lambda folder: load_config(folder / "child.yaml")),

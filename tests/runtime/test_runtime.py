@@ -115,6 +115,25 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, run_and_file: tuple
         Detector(file).detect(np.zeros((4, 2)))
 
 
+def test_a_damaged_file_is_refused(tmp_path: Path, run_and_file: tuple[Path, Path]) -> None:
+    """Any byte, among them those of weights, which no reader of ONNX could tell from others."""
+    import onnx
+
+    _, file = run_and_file
+    onnx.checker.check_model(onnx.load(file))  # the checksum is an entry of the metadata to others
+    data, damaged = file.read_bytes(), tmp_path / "damaged.onnx"
+    rng = np.random.default_rng(0)
+    changed = [*rng.integers(0, len(data), 20), len(data) - 1, len(data) - 9, len(data) - 30]
+    for place in changed:
+        damaged.write_bytes(data[:place] + bytes([data[place] ^ 0x21]) + data[place + 1 :])
+        with pytest.raises(UserError, match=r"damaged"):
+            Detector(damaged)
+    for length in (len(data) - 1, len(data) - 30):
+        damaged.write_bytes(data[:length])
+        with pytest.raises(UserError, match=r"damaged or cut|not an ONNX file"):
+            Detector(damaged)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [({"format": 2}, "written by a later version"), ({"grid": None, "classes": 3}, "damaged"), (None, "damaged")],

@@ -126,7 +126,7 @@ def _export_int8(detector: Detector, stores: list[Path | str] | None, num_frames
         raise UserError(f"{type(model).__name__}: has no network from image to maps; pillar and voxel detectors have")
     images = load_calibration_images(model, detector.config, stores, num_frames)
     with TemporaryDirectory() as folder:
-        export_dense_part(model, Path(folder) / "network.onnx")
+        export_dense_part(model, Path(folder) / "network.onnx", checksum=False)
         quantize_dense_part(Path(folder) / "network.onnx", path, images)
     print_line(f"{path}: 8-bit integers, {path.stat().st_size / 1e6:,.1f} MB; use it by `detect --runtime int8`")
 

@@ -17,6 +17,7 @@ from pcdet_poly.models.centerpoint_voxel import CenterPointVoxel
 from pcdet_poly.models.export.network import OUTPUT_OPSET, silence_exporter
 from pcdet_poly.models.fuse import fuse_for_inference
 from pcdet_poly.models.pillar_detector import PillarDetector
+from pcdet_poly.runtime.checksum import add_checksum
 from pcdet_poly.structures import Batch, GroundTruth
 
 Compute = Callable[[np.ndarray], list[np.ndarray]]  # image (1, C, H, W) float32 -> maps, in the order of their fields
@@ -42,8 +43,15 @@ def make_image(model: PillarDetector | CenterPointVoxel, points: Tensor | None =
     return model.make_image(Batch(points, frame, (GroundTruth.empty().to("cpu"),), ("frame/0",))).contiguous()
 
 
-def export_dense_part(model: PillarDetector | CenterPointVoxel, path: Path) -> None:
-    """Write the dense part with its norms folded, for one frame, whole or not at all; it leaves `model` as it was."""
+def export_dense_part(model: PillarDetector | CenterPointVoxel, path: Path, *, checksum: bool = True) -> None:
+    """Write the dense part with its norms folded, for one frame, whole or not at all.
+
+    Args:
+        model: the detector, which stays as it was.
+        path: of the ONNX file.
+        checksum: whether the file gets one, by which it is checked when it is opened; one that is changed further
+            gets it then.
+    """
     part, image = _DensePart(model).eval(), make_image(model)
     with atomic_path(path) as temporary, silence_exporter():
         torch.onnx.export(
@@ -57,6 +65,8 @@ def export_dense_part(model: PillarDetector | CenterPointVoxel, path: Path) -> N
             external_data=False,
             verbose=False,
         )
+        if checksum:
+            add_checksum(temporary)
 
 
 def replace_dense_part(model: PillarDetector | CenterPointVoxel, compute: Compute) -> nn.Module:

@@ -13,6 +13,7 @@ import numpy as np
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 from pcdet_poly.optional_libraries import import_quantization
+from pcdet_poly.runtime.checksum import add_checksum
 
 
 class _Images:
@@ -34,7 +35,7 @@ def quantize_dense_part(path: Path, output: Path, images: Iterable[np.ndarray]) 
     convolution of each map stays float32: it costs next to nothing, and centimetres of boxes hang on it.
 
     Args:
-        path: the ONNX file in float32.
+        path: the ONNX file in float32, without a checksum.
         output: the file to write.
         images: (1, C, H, W) float32 each, as the network meets them; one by one, so that a generator will do.
 
@@ -55,6 +56,7 @@ def quantize_dense_part(path: Path, output: Path, images: Iterable[np.ndarray]) 
             per_channel=True,
             nodes_to_exclude=_list_last_nodes(path),
         )
+        add_checksum(temporary)
 
 
 @contextmanager

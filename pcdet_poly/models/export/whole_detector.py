@@ -19,6 +19,7 @@ from pcdet_poly.models.export.sparse_stages import PlainSparseStages
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.pillar_detector import PillarDetector
 from pcdet_poly.models.recipe import Recipe
+from pcdet_poly.runtime.checksum import add_checksum
 
 OUTPUTS = ("box", "label", "ranked", "score", "velocity")
 
@@ -104,4 +105,5 @@ def export_detector(recipe: Recipe, path: Path, metadata: Mapping[str, str]) -> 
     program.model.metadata_props.update(metadata)
     with atomic_path(path) as temporary:
         program.save(temporary)
+        add_checksum(temporary)
     return network
