@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tests.tolerances import FLOAT64_CANCELLED, FLOAT64_SUM
+
 FOLDER = Path(__file__).resolve().parent.parent / "examples" / "one_line"
 
 
@@ -50,10 +52,12 @@ def test_openpcdets_anchor_loss() -> None:
     target = F.one_hot(torch.tensor([[0, 1, 2, 0, 1]] * 2), 3).double()
     weights = torch.tensor([[1, 1, 0, 2, 1]] * 2, dtype=torch.float64)
     plain = openpcdets_focal(logits, target, weights)
-    torch.testing.assert_close(loss()(logits, target, weights), plain, rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss()(logits, target, weights), plain, rtol=FLOAT64_SUM, atol=0)
     p = torch.sigmoid(logits)
     added = torch.where(target == 1, 0.25 * (1 - p) ** 3, 0.75 * p**3) * weights[..., None]
-    torch.testing.assert_close(loss(epsilon=-1.0)(logits, target, weights), plain - added, rtol=1e-10, atol=1e-15)
+    torch.testing.assert_close(
+        loss(epsilon=-1.0)(logits, target, weights), plain - added, rtol=FLOAT64_CANCELLED, atol=0
+    )
 
 
 @pytest.mark.parametrize("num_peaks", [0, 2])
@@ -66,7 +70,7 @@ def test_openpcdets_center_loss(num_peaks: int, is_masked: bool) -> None:
     heatmap[0, 0, 0, :num_peaks] = 1
     mask = torch.arange(32).reshape(2, 4, 4) % 5 != 1 if is_masked else None
     plain = openpcdets_center_focal(logits, heatmap, mask)
-    torch.testing.assert_close(loss()(logits, heatmap, mask), plain, rtol=1e-12, atol=0)
+    torch.testing.assert_close(loss()(logits, heatmap, mask), plain, rtol=FLOAT64_SUM, atol=0)
     assert loss(epsilon=1.0)(logits, heatmap, mask) > plain
 
 
@@ -81,10 +85,10 @@ def test_timms_loss(epsilon: float, monkeypatch: pytest.MonkeyPatch) -> None:
     q = 1 - logits.softmax(-1)
     smooth = 0.9 * F.one_hot(labels, 10).double() + 0.01
     wanted = F.cross_entropy(logits, labels, label_smoothing=0.1) + epsilon * (smooth * q).sum(-1).mean()
-    torch.testing.assert_close(example.compute_loss(logits, labels), wanted, rtol=1e-12, atol=0)
+    torch.testing.assert_close(example.compute_loss(logits, labels), wanted, rtol=FLOAT64_SUM, atol=0)
     mixed = 0.7 * F.one_hot(labels, 10).double() + 0.3 * F.one_hot(labels + 1, 10)
     wanted = F.cross_entropy(logits, mixed) + epsilon * (mixed * q).sum(-1).mean()
-    torch.testing.assert_close(example.compute_loss(logits, mixed), wanted, rtol=1e-12, atol=0)
+    torch.testing.assert_close(example.compute_loss(logits, mixed), wanted, rtol=FLOAT64_SUM, atol=0)
 
 
 def test_timms_loop_learns() -> None:

@@ -19,6 +19,7 @@ from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.train import train
 from pcdet_poly.evaluation import Evaluator
 from pcdet_poly.structures import Detections, GroundTruth
+from tests.tolerances import FLOAT32_VALUE
 
 CPU = torch.device("cpu")
 CLASSES = ("VEHICLE", "PEDESTRIAN")
@@ -54,9 +55,9 @@ def test_curves_hold_the_counts_at_every_threshold(tmp_path: Path, cutoffs: tupl
     np.testing.assert_array_equal(true, (thresholds <= 0.9).astype(int) + (thresholds <= 0.6))
     np.testing.assert_array_equal(false, (thresholds <= 0.75).astype(int))
     np.testing.assert_array_equal(missed, 3 - true)
-    np.testing.assert_allclose(recall, true / 3, rtol=1e-6)
+    np.testing.assert_allclose(recall, true / 3, rtol=FLOAT32_VALUE)
     seen = true > 0
-    np.testing.assert_allclose(precision[seen], true[seen] / (true + false)[seen], rtol=1e-6)
+    np.testing.assert_allclose(precision[seen], true[seen] / (true + false)[seen], rtol=FLOAT32_VALUE)
     assert (precision[~seen] == 1).all()
 
 

@@ -23,6 +23,7 @@ def test_dunnett_agrees_with_scipy() -> None:
     """scipy's p comes from quasi-random numbers and is good to about 1e-3."""
     x = np.random.default_rng(0).standard_normal((4, 6))
     theirs = stats.dunnett(*x[1:], control=x[0])
+    # Twice what scipy's is good to.
     assert adjust_by_dunnett(theirs.statistic, 3, 20.0) == pytest.approx(theirs.pvalue, abs=2e-3)
 
 
@@ -31,17 +32,21 @@ def test_dunnett_agrees_with_scipy() -> None:
 def test_small_chances_have_right_digits(ratio: float, freedom: float) -> None:
     """With one arm it is Student's t, whose far tail scipy has to all digits; no p is shown with more than four."""
     chance = adjust_by_dunnett(np.array([ratio]), 1, freedom)[0]
+    # Half of the last of four digits.
     assert chance == pytest.approx(2 * stats.t.sf(ratio, freedom), rel=1e-4, abs=0)
 
 
 def test_dunnett_limits_are_those_of_tables() -> None:
     """Two-sided, 5 %: Dunnett 1964."""
+    # Half of the last digit of a table with three.
     assert find_dunnett_limit(1, 10.0) == pytest.approx(stats.t.ppf(0.975, 10), abs=1e-4)
+    # Half of the last digit of the table.
     assert find_dunnett_limit(3, 12.0) == pytest.approx(2.68, abs=0.005)
 
 
 def test_a_detectable_effect_of_one_t_test() -> None:
     effect = find_detectable_effect(find_t_limit(4.0), 4.0) / np.sqrt(5)
+    # Power is integrated by quadrature here and a series there: four digits are shown at most.
     assert effect == pytest.approx(detectable_difference(1.0, 5), rel=1e-4)
 
 

@@ -79,6 +79,7 @@ def test_boxes_are_those_of_detect(run_and_file: tuple[Path, Path]) -> None:
             assert match_boxes(one, other, metres=1e-3, score=1e-5).mean() > 0.98
         if wanted.velocity is not None:
             assert found.velocity is not None
+            # m/s: a map is good to 1e-6 of its range, some tens.
             assert np.abs(found.velocity[:5] - wanted.velocity[:5]).max() < 1e-4
 
 

@@ -14,6 +14,7 @@ from pcdet_poly.structures import Detections, GroundTruth
 from pcdet_poly.visualization.bev import draw_bev
 from pcdet_poly.visualization.boxes import bev_corners
 from pcdet_poly.visualization.palette import THEMES, choose_class_colours, parse_rgb
+from tests.tolerances import FLOAT64_CANCELLED
 
 CLASSES = ("VEHICLE", "PEDESTRIAN", "CYCLIST")
 CLASS_COLOURS = choose_class_colours(CLASSES)
@@ -112,7 +113,7 @@ def test_corners_equal_a_rotation_matrix_by_hand() -> None:
         x, y, _, length, width, _, heading = box
         rotation = np.array([[np.cos(heading), -np.sin(heading)], [np.sin(heading), np.cos(heading)]])
         own = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * [length / 2, width / 2]
-        np.testing.assert_allclose(corners, own @ rotation.T + [x, y], atol=1e-9)
+        np.testing.assert_allclose(corners, own @ rotation.T + [x, y], atol=FLOAT64_CANCELLED)
 
 
 def test_zones_are_hatched_where_they_are(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_rerun_reads_the_frames_that_were_asked_for(tmp_path: Path) -> None:
         turn = np.array(found["Boxes3D:quaternions"])  # x y z w
         np.testing.assert_array_equal(turn[:, :2], 0)
         half = view.detections.box[:, 6] / 2
+        # Sines and cosines of one float32 angle, by two libraries: units in the last place.
         np.testing.assert_allclose(turn[:, 2:], np.stack([np.sin(half), np.cos(half)], 1), rtol=1e-6)
         red, green, blue = parse_rgb(choose_class_colours(CLASSES)[1])
         assert found["Boxes3D:colors"] == [red << 24 | green << 16 | blue << 8 | 255] * 2

@@ -94,6 +94,7 @@ def test_page_holds_points_codes_and_boxes() -> None:
     assert [frame["id"] for frame in data["frames"]] == [views.frame_ids[1], views.frame_ids[0]]
     assert (data["mode"], data["classes"], data["detects"]) == ("score", list(CLASSES), True)
     view, frame = views.load_view(1), data["frames"][0]
+    # m: the page has whole centimetres, and float32 rounds.
     np.testing.assert_allclose(unpack(frame["points"], "<i2").reshape(-1, 3) / 100, view.xyz, atol=0.00501)
     assert set(frame["codes"]) == set(COLOUR_MODES) - {"height"}, "the page sees the height itself"
     for mode, codes in frame["codes"].items():
@@ -104,6 +105,7 @@ def test_page_holds_points_codes_and_boxes() -> None:
         )
     (_, _, _, *_, label, points), _ = frame["labels"]
     assert (label, points >= 1) == (0, True)
+    # The page has three digits after the point.
     np.testing.assert_allclose(np.array(frame["detections"])[:, :7], view.detections.box, atol=1e-3)
     assert [row[9] for row in frame["detections"]] == [0.9, 0.4]
 
@@ -165,6 +167,7 @@ def test_geometry_of_the_window() -> None:
     assert np.asarray(labels.lines).shape == (2 * 13, 2)
     points, lines = np.asarray(detections.points), np.asarray(detections.lines)
     lengths = np.linalg.norm(points[lines[:, 0]] - points[lines[:, 1]], axis=1)
+    # m: distances of float32 corners, some roundings of 2e-7.
     np.testing.assert_allclose(sorted(lengths[:13]), sorted([4] * 4 + [2] * 9), atol=1e-5)
     assert len(build_geometries(view, "class", labels=False)) == 2
     assert len(build_geometries(make_view(detects=False), "class")) == 2

@@ -56,6 +56,7 @@ def test_equals_the_plain_version(returns: tuple[int, ...], size: tuple[int, int
     points, expected = convert_range_images(scan, returns), plain_points(scan, returns)
     assert points.dtype == np.float32
     assert points.shape == expected.shape
+    # Both in float64 and then float32: half a unit of a coordinate, whichever way it falls.
     np.testing.assert_allclose(points[:, :3], expected[:, :3], rtol=1e-6, atol=2e-6)
     np.testing.assert_array_equal(points[:, 3:], expected[:, 3:].astype(np.float32))
 
@@ -80,6 +81,7 @@ def test_an_image_without_measurements_between_others() -> None:
     scan = replace(make_scan(0), lidars=tuple(lidars))
     points = convert_range_images(scan)
     assert set(points[:, 7]) == {1, 3}
+    # The same: coordinates below 128 m have roundings of 4e-6 m.
     np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], atol=1e-5)
 
 
@@ -91,6 +93,7 @@ def test_any_share_of_filled_pixels(share: float) -> None:
             image[..., 0] = np.where(np.arange(100).reshape(10, 10) < 100 * share, 5.0, -1.0)
     points = convert_range_images(scan)
     assert len(points) == round(2 * 5 * 100 * share)
+    # As above.
     np.testing.assert_allclose(points[:, :3], plain_points(scan, (1, 2))[:, :3], rtol=1e-6, atol=2e-6)
 
 

@@ -59,6 +59,7 @@ def test_boxes_hold_their_points_in_the_vehicle_frame(name: str, tmp_path: Path)
         np.testing.assert_allclose(objects.box[:, :3], CENTER, atol=ATOL_M, rtol=0)
         np.testing.assert_allclose(objects.box[:, 3:6], SIZE, atol=ATOL_M, rtol=0)
         turned = np.angle(np.exp(1j * (objects.box[:, 6] - HEADING)))
+        # Headings through float32 quaternions and matrices: some roundings of 2e-7.
         np.testing.assert_allclose(turned, 0, atol=1e-5)
         assert [frame.class_names[label] for label in objects.label] == ["VEHICLE", "PEDESTRIAN", "CYCLIST"]
         np.testing.assert_allclose(frame.points[:, :3], SCENE.xyz, atol=ATOL_M, rtol=0)  # the point behind is gone
@@ -68,7 +69,9 @@ def test_boxes_hold_their_points_in_the_vehicle_frame(name: str, tmp_path: Path)
 
 def test_poses_put_the_frames_into_the_world(tmp_path: Path) -> None:
     first, second = import_one("nuscenes", tmp_path)
+    # float64 all the way: coordinates near 1,200 m have roundings of 1e-13 m.
     np.testing.assert_allclose(first.world_from_vehicle[:3, 3], [411.3, 1180.9, 0.3], atol=1e-9)
+    # The same.
     np.testing.assert_allclose(second.world_from_vehicle[:2, 3] - first.world_from_vehicle[:2, 3], [1, 1], atol=1e-9)
     assert first.ground_truth.track.tolist() == ["i0", "i1", "i2"]
 
@@ -80,6 +83,7 @@ def test_detect_reads_the_same_cloud(name: str, tmp_path: Path) -> None:
     clouds = [path for path in sorted((tmp_path / "data").rglob(f"*.{ending}")) if path.stem[:3] not in ("ann", "cit")]
     points = read_cloud(clouds[0], format=name).points[: len(SCENE.xyz)]
     np.testing.assert_allclose(points[:, :3], SCENE.xyz, atol=ATOL_M, rtol=0)
+    # Intensities below 1 in float32, in one format divided by 255: two roundings of 6e-8.
     np.testing.assert_allclose(points[:, 3], SCENE.intensity, atol=1e-6, rtol=0)
 
 

@@ -150,7 +150,9 @@ def test_what_open3d_writes_is_read(ending: str, ascii_: bool, compressed: bool,
     path = tmp_path / f"a.{ending}"
     library.t.io.write_point_cloud(str(path), cloud, write_ascii=ascii_, compressed=compressed)
     found = read_cloud(path).points
+    # Whole numbers, which text and float32 hold exactly.
     np.testing.assert_allclose(found[:, :3], values, rtol=1e-6)
+    # Text has six digits: half of the last is 5e-6 of a value at most.
     np.testing.assert_allclose(found[:, 3], cloud.point["intensity"].numpy()[:, 0], rtol=1e-5)
 
 

@@ -40,6 +40,7 @@ def test_ply_and_pcd(ending: str, binary: bool, tmp_path: Path) -> None:
     path = tmp_path / f"a.{ending}"
     (write_ply if ending == "ply" else write_pcd)(path, points(), binary=binary)
     found = read_cloud(path).points
+    # Text has six digits: half of the last is 5e-6 of a value at most.
     np.testing.assert_allclose(found[:, :4], points()[:, :4], rtol=1e-5)
     assert not found[:, 4].any()
 
@@ -48,6 +49,7 @@ def test_ply_without_intensity_and_with_another_name(tmp_path: Path) -> None:
     write_ply(tmp_path / "a.ply", points(), None)
     assert not read_cloud(tmp_path / "a.ply").points[:, 3].any()
     write_ply(tmp_path / "b.ply", points(), "reflectance")
+    # As above.
     np.testing.assert_allclose(read_cloud(tmp_path / "b.ply").points[:, 3], points()[:, 3], rtol=1e-5)
 
 

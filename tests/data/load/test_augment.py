@@ -22,6 +22,7 @@ from pcdet_poly.data.load.augment import (
 )
 from pcdet_poly.structures import Frame
 from tests.data.frames import assert_same_frame, make_frame
+from tests.tolerances import COORDINATE_M
 
 NOTHING = AugmentConfig(flip_x=False, flip_y=False, rotation_rad=0, scale=(1, 1), translation_m=0, shuffle=False)
 
@@ -62,10 +63,11 @@ def test_equals_the_plain_version(kind: str) -> None:
     frame = make_frame(1)
     points, box = plain(frame, kind, value)
     moved = transform_frame(frame, matrix)
-    np.testing.assert_allclose(moved.points[:, :3], points, atol=2e-5)
+    np.testing.assert_allclose(moved.points[:, :3], points, atol=COORDINATE_M)
     np.testing.assert_array_equal(moved.points[:, 3:], frame.points[:, 3:])
-    np.testing.assert_allclose(moved.ground_truth.box[:, :6], box[:, :6], atol=2e-5)
+    np.testing.assert_allclose(moved.ground_truth.box[:, :6], box[:, :6], atol=COORDINATE_M)
     turned = (moved.ground_truth.box[:, 6] - box[:, 6] + math.pi) % (2 * math.pi) - math.pi
+    # Headings below 4 in float32: two sums, each rounded by 1.2e-7.
     np.testing.assert_allclose(turned, 0, atol=1e-6)
 
 
@@ -99,10 +101,12 @@ def test_the_world_stays_where_it_is(seed: int) -> None:
     def world(f: Frame) -> np.ndarray:
         return f.points[:, :3] @ f.world_from_vehicle[:3, :3].T + f.world_from_vehicle[:3, 3]
 
+    # m: three changes, after each of which coordinates are rounded to float32 (4e-6), and as much room again for ten.
     np.testing.assert_allclose(world(moved), world(frame), atol=1e-3)
     np.testing.assert_array_equal(moved.ground_truth.speed, frame.ground_truth.speed)
     for a, b in zip(moved.calibrations, frame.calibrations, strict=True):
         placed = moved.world_from_vehicle @ a.vehicle_from_lidar
+        # float64 all the way: places of some km have roundings of 1e-12 m.
         np.testing.assert_allclose(placed, frame.world_from_vehicle @ b.vehicle_from_lidar, atol=1e-9)
 
 
@@ -118,6 +122,7 @@ def test_an_objects_velocity_turns_with_its_box() -> None:
         world = np.concatenate([moved.ground_truth.speed, np.zeros((len(box), 1))], axis=1)
         seen = world @ np.linalg.inv(moved.world_from_vehicle[:3, :3]).T
         heading = moved.ground_truth.box[:, 6]
+        # Directions of speeds and headings, each of some float32 operations: roundings of 2.4e-7.
         np.testing.assert_allclose(np.arctan2(seen[:, 1], seen[:, 0]), heading, atol=1e-5)
 
 
@@ -126,8 +131,9 @@ def test_a_change_and_its_inverse_give_the_frame_back(kind: str) -> None:
     frame = make_frame(4)
     matrix, _ = CHANGES[kind]
     back = transform_frame(transform_frame(frame, matrix), np.linalg.inv(matrix))
-    np.testing.assert_allclose(back.points, frame.points, atol=2e-5)
-    np.testing.assert_allclose(back.ground_truth.box, frame.ground_truth.box, atol=2e-5)
+    np.testing.assert_allclose(back.points, frame.points, atol=COORDINATE_M)
+    np.testing.assert_allclose(back.ground_truth.box, frame.ground_truth.box, atol=COORDINATE_M)
+    # Matrices of numbers about 1 in float64, inverted and multiplied: some roundings of 1e-16.
     np.testing.assert_allclose(back.world_from_vehicle, frame.world_from_vehicle, atol=1e-12)
 
 
@@ -142,6 +148,7 @@ def test_no_change_asked_for_is_no_change() -> None:
     frame = make_frame(6)
     same = augment(frame, np.random.default_rng(0), NOTHING)
     np.testing.assert_array_equal(same.points, frame.points)
+    # A heading is brought into its range anew: float32 roundings of 1.2e-7.
     np.testing.assert_allclose(same.ground_truth.box, frame.ground_truth.box, atol=1e-6)
     np.testing.assert_array_equal(same.world_from_vehicle, frame.world_from_vehicle)
 

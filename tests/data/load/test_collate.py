@@ -12,6 +12,7 @@ from pcdet_poly.data.load.augment import FLIP_X, rotation_matrix, scaling_matrix
 from pcdet_poly.data.load.collate import collate, move_zones_to_vehicle
 from pcdet_poly.errors import UserError
 from tests.data.frames import make_frame
+from tests.tolerances import FLOAT32_VALUE
 
 CLASSES = ("CYCLIST", "VEHICLE")
 
@@ -25,7 +26,7 @@ def test_points_are_scaled_and_in_frame_order() -> None:
     rows = [row for frame in frames for row in frame.points]
     for row, got in zip(rows, batch.points.tolist(), strict=True):
         wanted = [row[0], row[1], row[2], np.tanh(row[3]), row[4]]
-        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+        np.testing.assert_allclose(got, wanted, rtol=FLOAT32_VALUE)
     assert batch.frame_ids == tuple(frame.frame_id for frame in frames)
 
 
@@ -49,9 +50,11 @@ def test_speeds_in_the_world_turn_mirror_and_scale_with_the_frame() -> None:
     change = scaling_matrix(1.05) @ rotation_matrix(0.7) @ FLIP_X
     plain, changed = collate([frame, transform_frame(frame, change)], CLASSES).vehicle_from_world.numpy()
     before = speed @ np.linalg.inv(frame.world_from_vehicle[:3, :3]).T
+    # Speeds below 32 m/s times a float32 matrix, three products each: roundings of 2e-6 m/s.
     np.testing.assert_allclose(speed @ plain.T, before, atol=1e-4)
     x, y, z = before[:, 0], -before[:, 1], before[:, 2]
     turned = [x * np.cos(0.7) - y * np.sin(0.7), x * np.sin(0.7) + y * np.cos(0.7), z]
+    # The same, with two matrices more.
     np.testing.assert_allclose(speed @ changed.T, 1.05 * np.stack(turned, axis=1), atol=1e-4)
 
 
@@ -94,7 +97,9 @@ def test_zones_come_into_the_vehicle_frame_and_follow_its_changes() -> None:
         make_frame(0), world_from_vehicle=pose, no_label_zones=(np.array([[100.0, 53], [98, 53], [98, 55]]),)
     )
     (zone,) = move_zones_to_vehicle(frame)
+    # float64 all the way: 100 m have roundings of 1e-14 m.
     np.testing.assert_allclose(zone, [[3, 0], [3, 2], [5, 2]], atol=1e-9)
     turned = transform_frame(frame, rotation_matrix(0.3))
+    # The same.
     np.testing.assert_allclose(move_zones_to_vehicle(turned)[0], zone @ rotation_matrix(0.3)[:2, :2].T, atol=1e-9)
     assert len(collate([frame, frame], CLASSES).no_label_zones) == 2

@@ -60,6 +60,7 @@ def expected_image(scan: Scan) -> np.ndarray:
 def test_gives_back_the_image_that_points_came_from(seed: int, beams: bool) -> None:
     scan = a_scan(seed, beams=beams)
     images = make_range_images([add_pixel_columns(frame_of(scan), SIZE)], SIZE)
+    # Channels below 1: a quotient and a rounding in float32, 6e-8 each.
     np.testing.assert_allclose(images.image[0].numpy(), expected_image(scan), atol=1e-6)
     true_pixel = np.flatnonzero(scan.lidars[0].returns[0][..., 0] > 0)  # the order that points are made in
     assert images.pixel_of_point[: len(true_pixel)].tolist() == true_pixel.tolist()
@@ -86,6 +87,7 @@ def test_frames_follow_each_other() -> None:
     assert images.image.shape == (3, 3, ROWS, COLUMNS)
     assert not images.image[1].any()
     for position, scan in ((0, scans[0]), (2, scans[1])):
+        # The same.
         np.testing.assert_allclose(images.image[position].numpy(), expected_image(scan), atol=1e-6)
     own = make_range_images([frames[1]], SIZE).pixel_of_point
     later = images.pixel_of_point[len(frames[0].points) :]
@@ -105,10 +107,12 @@ def test_each_sweep_has_an_image() -> None:
     images = make_range_images([joined, frame], SIZE)
     assert images.image.shape[0] == 4
     for image, scan in zip(images.image, (*scans, scans[0]), strict=True):
+        # The same.
         np.testing.assert_allclose(image.numpy(), expected_image(scan), atol=1e-6)
     age = joined.points[:, joined.columns.index("age")]
     sweep = images.pixel_of_point.numpy()[: len(age)] // (ROWS * COLUMNS)
     seen = sweep >= 0
+    # Seconds below 1 in float32.
     np.testing.assert_allclose(age[seen], sweep[seen] * 0.1, atol=1e-6)
 
 

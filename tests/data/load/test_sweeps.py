@@ -40,8 +40,10 @@ def test_landmarks_far_from_the_origin_of_the_world_line_up() -> None:
     merged = add_past_sweeps(frames[0], frames[1:])
     for i in range(4):
         rows = merged.points[300 * i : 300 * (i + 1)]
+        # Coordinates below 256 m, rounded to float32 before and after a change in float64: 8e-6 m each, on three axes.
         np.testing.assert_allclose(rows[:, :3], frames[0].points[:, :3], atol=5e-5)
         np.testing.assert_array_equal(rows[:, 3:-1], frames[i].points[:, 3:])
+        # Seconds below 1 in float32.
         np.testing.assert_allclose(rows[:, -1], 0.1 * i, atol=1e-6)
     assert merged.columns == (*frames[0].columns, AGE)
     assert merged.ground_truth is frames[0].ground_truth

@@ -24,6 +24,7 @@ from pcdet_poly.experiments.digits.train import (
     measure_first_share,
     train_arm,
 )
+from tests.tolerances import FLOAT64_SUM
 
 SHORT = TrainingSchedule(num_train=200, epochs=2)
 
@@ -48,9 +49,9 @@ def test_the_share_of_the_first_polynomial_is_p_t() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]])
     p_t = logits.double().softmax(-1)[:, 0]
     share = measure_first_share(logits, torch.tensor([0, 0]))
-    assert share.measured == pytest.approx(((1 - p_t) * p_t).sum().item() / (1 - p_t).sum().item(), rel=1e-12)
-    assert share.expected == pytest.approx(share.measured, rel=1e-12)
-    assert share.largest_error < 1e-12
+    assert share.measured == pytest.approx(((1 - p_t) * p_t).sum().item() / (1 - p_t).sum().item(), rel=FLOAT64_SUM)
+    assert share.expected == pytest.approx(share.measured, rel=FLOAT64_SUM)
+    assert share.largest_error < FLOAT64_SUM
 
 
 def test_one_seed_is_one_outcome() -> None:
@@ -90,8 +91,10 @@ def test_differences_are_paired_by_seed() -> None:
 def test_interval_and_power_against_tables() -> None:
     differences = np.array([1.0, 2.0, 3.0, 4.0, 5.0])  # sd 1.5811, error 0.7071
     interval = estimate_difference(differences)
+    # Tables have seven digits.
     assert (interval.mean, interval.half_width) == pytest.approx((3, 2.776445 * 0.707107), rel=1e-5)
     assert str(interval) == "+3.00 [+1.04, +4.96]"
+    # Tables have seven digits.
     assert estimate_detectable(differences) == pytest.approx((2.776445 + 0.940965) * 0.707107, rel=1e-5)
 
 

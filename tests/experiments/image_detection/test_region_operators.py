@@ -47,6 +47,7 @@ def test_pooling_equals_torchvision(sampling_ratio: int, aligned: bool) -> None:
     weight = torch.rand(found.shape, generator=generator, dtype=torch.float64)
     (found * weight).sum().backward()
     (wanted * weight).sum().backward()
+    # As above.
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-12)
 
 

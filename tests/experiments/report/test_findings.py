@@ -123,6 +123,7 @@ def test_size_explains_the_arms_or_not(metrics: DetectorMetrics) -> None:
     other = {"focal": ArmSize(1.0, False), "drop1": small, "epsilon1": ArmSize(0.25, True)}
     line = find_one(find_sentences(made, other), "Size curve")
     left = line.partition("what it leaves between arms: p = ")[2].split()[0]
+    # A chance, no tolerance: arms of one size were made ten points apart.
     assert float(left) < 1e-6
 
 

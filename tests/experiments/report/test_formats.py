@@ -66,11 +66,13 @@ def test_markdown_and_csv(written: Path, metrics: DetectorMetrics) -> None:
     where = {"part": "BEV", "level": "1", "metric": "ap"}
     (run,) = _rows(written / "runs.csv", arm="drop1", seed="1", **where, **{"class": "VEHICLE"})
     assert float(run["points"]) == pytest.approx(
-        metrics.get_points("drop1", TableCell("VEHICLE", "BEV", 1, "ap"))[1], abs=1e-6
+        metrics.get_points("drop1", TableCell("VEHICLE", "BEV", 1, "ap"))[1],
+        abs=1e-6,  # the table has six digits after the point
     )
     assert len(_rows(written / "differences.csv")) == 2 * 4 * 2 * 2 * 2
     (one,) = _rows(written / "differences.csv", arm="drop1", **where, **{"class": MEAN})
     expected = metrics.compare_arm("drop1", TableCell(MEAN, "BEV", 1, "ap"))
+    # The table has at least five digits.
     assert float(one["seeds_low"]) == pytest.approx(float(expected.over_seeds.low), rel=1e-4)
 
 
@@ -94,7 +96,8 @@ def test_the_page_stands_alone(written: Path) -> None:
 def test_the_page_holds_the_numbers(written: Path, detector: DetectorRuns, metrics: DetectorMetrics) -> None:
     (shown,) = _data((written / "report.html").read_text())["models"]
     assert shown["values"]["VEHICLE|3D|2|aph"]["drop1"] == pytest.approx(
-        metrics.get_points("drop1", TableCell("VEHICLE", *MAIN)), rel=1e-4
+        metrics.get_points("drop1", TableCell("VEHICLE", *MAIN)),
+        rel=1e-4,  # the page has five digits
     )
     points = np.frombuffer(base64.b64decode(shown["scenes"][0]["points"]), "<i2").reshape(-1, 3) / 100
     index = detector.labels.frame_ids.index(shown["scenes"][0]["frame"])

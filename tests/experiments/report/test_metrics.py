@@ -38,6 +38,7 @@ def test_values_are_those_of_metrics_json(detector: DetectorRuns, metrics: Detec
         written = [json.loads((r.run.folder / "metrics.json").read_text()) for r in runs.values()]
         for name, part, level, metric in metrics.list_cells("VEHICLE", "PEDESTRIAN"):
             expected = [100 * table[part][f"OBJECT_TYPE_TYPE_{name}_LEVEL_{level}"][metric] for table in written]
+            # Points, of APs that agree to 1e-6.
             assert metrics.get_points(arm, TableCell(name, part, level, metric)) == pytest.approx(expected, abs=1e-4)
     classes = [metrics.get_points("focal", TableCell(kind, *MAIN)) for kind in detector.config.data.classes]
     assert metrics.get_points("focal", TableCell(MEAN, *MAIN)) == pytest.approx(np.mean(classes, axis=0))
@@ -65,6 +66,7 @@ def test_a_draw_is_an_evaluation_of_the_frames_it_draws(detector: DetectorRuns, 
     ours = metrics.compute_points(trained, draw)[0]
     for kind in detector.config.data.classes:
         expected = 100 * table["3D"][f"OBJECT_TYPE_TYPE_{kind}_LEVEL_2"]["aph"]
+        # Points, of APs that agree to 1e-6.
         assert metrics.select_cell(ours, TableCell(kind, *MAIN)) == pytest.approx(expected, abs=1e-4)
 
 

@@ -22,4 +22,5 @@ def test_curves_add_the_seeds_counts(detector: DetectorRuns) -> None:
     counted = sum(int(((d.label == 0) & (d.score >= curve.cutoff[-1])).sum()) for d in found)
     objects = 2 * sum(int((t.label == 0).sum()) for t in detector.labels.ground_truth)
     right = curve.recall[-1] * objects
+    # Whole numbers, by way of shares in float32.
     assert right / counted == pytest.approx(curve.precision[-1], rel=1e-4)
