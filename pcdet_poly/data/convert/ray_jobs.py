@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,6 +103,20 @@ def _cancel_tasks(ray: Any, pending: Sequence[Any]) -> None:
         ray.wait(list(pending), num_returns=len(pending), timeout=_UNWIND_S)
 
 
+def _give_token_without_home() -> None:
+    """Let a cluster of our own have a token by the environment where Ray cannot keep one in the home folder."""
+    if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return
+    try:
+        folder = Path("~/.ray").expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        can_keep = (folder / "auth_token").exists() or os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):  # the second where nobody knows of a home
+        can_keep = False
+    if not can_keep:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 @contextmanager
 def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[None]:
     """Connect to a Ray cluster for the length of a block; an existing connection is used and left open.
@@ -124,6 +139,7 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
     options: dict[str, Any] = {"address": address, "runtime_env": {"env_vars": {"PYTHONPATH": here}}}
     if address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _give_token_without_home()
         options = {
             "address": "local",  # without it, Ray would join whatever cluster was last started on this machine
             "num_cpus": workers,
@@ -135,7 +151,7 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
     with _keep_to_loopback(ray) if address is None else contextlib.nullcontext():
         try:
             ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise UserError(
                 f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"

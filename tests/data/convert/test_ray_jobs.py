@@ -114,3 +114,17 @@ def test_a_missing_ray_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"^--executor ray: Ray is not installed; run: pip install 'ray==2\.60\.0'$"):
         on_ray(square, range(2))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_cluster_has_a_token_where_the_home_folder_cannot_keep_one(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")  # so that what the test adds goes with it
+        monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path if kept else tmp_path / "file" / "home"))
+    ray_jobs._give_token_without_home()
+    assert ("RAY_AUTH_TOKEN" in os.environ) is not kept
