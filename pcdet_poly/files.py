@@ -41,7 +41,7 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
             yield Path(folder) / path.name
             path.upload(Path(folder) / path.name)
         return
-    if _is_device(path):
+    if is_device(path):
         with TemporaryDirectory() as folder:
             yield Path(folder) / "output"
             with open(Path(folder) / "output", "rb") as whole, open(path, "wb") as device:
@@ -74,7 +74,7 @@ def atomic_path(path: str | AnyPath) -> Iterator[Path]:
         release(lock)
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
     """Return whether a path is no file of the disk, or a name such as /dev/stdout of what the shell has opened."""
     return not path.is_dir() and ((path.exists() and not path.is_file()) or path.parent == Path("/dev"))
 

@@ -39,8 +39,8 @@ def test_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
     os.close(reading)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
-    assert [files._is_device(Path(f"/dev/{name}")) for name in ("null", "stdout", "not-there")] == [True] * 3
-    assert not files._is_device(tmp_path)
+    assert [files.is_device(Path(f"/dev/{name}")) for name in ("null", "stdout", "not-there")] == [True] * 3
+    assert not files.is_device(tmp_path)
 
 
 def test_a_link_gives_way_to_the_file_and_what_it_leads_to_stays(tmp_path: Path) -> None:

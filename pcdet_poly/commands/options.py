@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pcdet_poly.errors import UserError
@@ -102,6 +103,7 @@ def add_output(
     help: str,
     *,
     metavar: str = "DIR",
+    parse: Callable[[str], Path] = parse_local_path,
     required: bool = False,
     default: Path | None = None,
 ) -> None:
@@ -111,12 +113,11 @@ def add_output(
         parser: the command's parser.
         help: what is written there.
         metavar: DIR for a folder, FILE for a file.
+        parse: type of the argument: of a file one of `file_kinds`.
         required: whether the command refuses to run without it.
         default: where it is written otherwise.
     """
-    parser.add_argument(
-        "--output", metavar=metavar, type=parse_local_path, required=required, default=default, help=help
-    )
+    parser.add_argument("--output", metavar=metavar, type=parse, required=required, default=default, help=help)
 
 
 def add_workers(parser: argparse.ArgumentParser, help: str = "processes that share the work") -> None:

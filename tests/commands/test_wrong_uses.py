@@ -164,7 +164,10 @@ WRONG_USES: list[tuple[str, str]] = [
     ("evaluate others.parquet labels.bin", "no frame has labels"),
     ("evaluate junk.bin labels.bin", "junk.bin"),
     ("evaluate junk.npz", "junk.npz"),
-    ("evaluate detections.parquet labels.bin --output table.txt", "must end in .json, .csv or .md"),
+    (
+        "evaluate detections.parquet labels.bin --output table.txt",
+        "choose a name that ends in .json, .csv or .md",
+    ),
     ("evaluate detections.parquet labels.bin --breakdowns SIZES", "did you mean 'SIZE'?"),
     ("evaluate detections.parquet labels.bin --bootstrap -5", "a whole number, at least 0, needed"),
     ("evaluate detections.parquet labels.bin --config quik", "did you mean 'quick'?"),
@@ -272,7 +275,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("completion bsh", "did you mean 'bash'?"),
     ("config copy quick tiny.yaml", "tiny.yaml"),
     ("config list quick", "takes no further words"),
-    ("draw-simulation --output a.gif", "--output a.gif: a PNG; choose a name that ends in .png"),
+    ("draw-simulation --output a.gif", "a.gif: this picture is a PNG; choose a name that ends in .png"),
     ("demo --workers two", "a whole number, at least 1, needed"),
 ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 
+from pcdet_poly.commands.file_kinds import BANK
 from pcdet_poly.commands.options import add_output, add_workers, parse_path_or_url, parse_positive_int
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.names.shown_names import print_line
@@ -17,7 +18,7 @@ from pcdet_poly.names.shown_names import print_line
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly build-bank`."""
     parser.add_argument("stores", metavar="STORE", nargs="+", type=parse_path_or_url, help="folder of a frame store")
-    add_output(parser, "the bank's file, for example objects.arrow", metavar="FILE", required=True)
+    add_output(parser, "the bank's file, for example objects.arrow", metavar="FILE", parse=BANK, required=True)
     parser.add_argument(
         "--every",
         metavar="N",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 
-from pcdet_poly.commands.options import add_workers, parse_local_path, parse_path_or_url
+from pcdet_poly.commands.file_kinds import PAGE
+from pcdet_poly.commands.options import add_workers, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
 
@@ -18,7 +19,7 @@ from pcdet_poly.errors import UserError
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly check`."""
     parser.add_argument("store", metavar="STORE", type=parse_path_or_url, help="folder of the store")
-    parser.add_argument("--html", metavar="FILE", type=parse_local_path, help="write the report as a page there, too")
+    parser.add_argument("--html", metavar="FILE", type=PAGE, help="write the report as a page there, too")
     add_workers(parser)
 
 

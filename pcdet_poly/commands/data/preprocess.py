@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 
+from pcdet_poly.commands.file_kinds import JSON
 from pcdet_poly.commands.options import (
     add_allow,
     add_on_error,
     add_precision,
     add_replace,
     add_workers,
-    parse_local_path,
     parse_path_or_url,
 )
 from pcdet_poly.commands.parser import CommandParser
@@ -51,9 +51,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_on_error(parser)
     add_replace(parser)
     add_allow(parser)
-    parser.add_argument(
-        "--json", metavar="FILE", type=parse_local_path, help="write the numbers of the summary there, too"
-    )
+    parser.add_argument("--json", metavar="FILE", type=JSON, help="write the numbers of the summary there, too")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,9 +46,7 @@ RUNTIMES = ("torch", "onnxruntime", "openvino", "int8", "auto")
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly detect`."""
     add_run(parser)
-    parser.add_argument(
-        "clouds", metavar="CLOUD", nargs="+", type=parse_local_path, help="point cloud files, or folders of them"
-    )
+    add_clouds(parser, parse_format=_refuse_picture_formats)
     add_output(parser, "folder for the pictures and boxes", default=Path("detections"))
     add_checkpoint(parser, "default: last")
     add_min_score(parser, "smallest score written and drawn", default=0.3)
@@ -57,17 +55,6 @@ def add_arguments(parser: CommandParser) -> None:
         type=parse_positive_int,
         metavar="N",
         help="numbers per point in .bin files, the fifth being the elongation (default: 4); rather name the --format",
-    )
-    parser.add_argument(
-        "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
-    )
-    parser.add_argument(
-        "--format",
-        dest="cloud_format",
-        metavar="NAME",
-        type=_refuse_picture_formats,
-        choices=CLOUD_FORMATS,
-        help=f"of the clouds: {', '.join(CLOUD_FORMATS)} (default: by their ending)",
     )
     add_figure_formats(parser, with_old_name=False)
     add_theme(parser)
@@ -78,6 +65,29 @@ def add_arguments(parser: CommandParser) -> None:
         default="torch",
         help="what runs the network on a CPU: torch, onnxruntime, openvino, int8 (see export --int8), or auto, the "
         "fastest here, measured once (default: torch)",
+    )
+
+
+def add_clouds(parser: CommandParser, *, parse_format: Callable[[str], str] = str) -> None:
+    """Add CLOUD, what is looked at, with --up and --format, how it is read.
+
+    Args:
+        parser: the command's parser.
+        parse_format: type of --format.
+    """
+    parser.add_argument(
+        "clouds", metavar="CLOUD", nargs="+", type=parse_local_path, help="point cloud files, or folders of them"
+    )
+    parser.add_argument(
+        "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
+    )
+    parser.add_argument(
+        "--format",
+        dest="cloud_format",
+        metavar="NAME",
+        type=parse_format,
+        choices=CLOUD_FORMATS,
+        help=f"of the clouds: {', '.join(CLOUD_FORMATS)} (default: by their ending)",
     )
 
 

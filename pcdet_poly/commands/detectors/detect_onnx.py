@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from warnings import warn
 
 from pcdet_poly.commands.detectors.detect import (
-    CLOUD_FORMATS,
+    add_clouds,
     describe_boxes,
     describe_counts,
     find_clouds,
@@ -25,7 +25,6 @@ from pcdet_poly.commands.options import (
     add_min_score,
     add_output,
     parse_local_path,
-    parse_number,
     parse_positive_int,
 )
 from pcdet_poly.commands.parser import CommandParser
@@ -39,21 +38,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly detect-onnx`."""
     parser.add_argument("file", metavar="FILE", type=parse_local_path, help="ONNX file of a whole detector")
-    parser.add_argument(
-        "clouds", metavar="CLOUD", nargs="+", type=parse_local_path, help="point cloud files, or folders of them"
-    )
+    add_clouds(parser)
     add_output(parser, "folder for the boxes", default=Path("detections"))
     add_min_score(parser, "smallest score written", default=0.3)
-    parser.add_argument(
-        "--up", type=parse_number, default=0.0, metavar="M", help="raise points by this, so that ground is at 0"
-    )
-    parser.add_argument(
-        "--format",
-        dest="cloud_format",
-        metavar="NAME",
-        choices=CLOUD_FORMATS,
-        help=f"of the clouds: {', '.join(CLOUD_FORMATS)} (default: by their ending)",
-    )
     parser.add_argument("--threads", metavar="N", type=parse_positive_int, help="of a frame (default: one per core)")
 
 

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pcdet_poly.commands.file_kinds import NETWORK
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_run,
-    parse_local_path,
     parse_path_or_url,
     parse_positive_int,
     split_run,
@@ -41,7 +41,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--onnx",
         nargs="?",
-        const="",
+        type=NETWORK,
         required=True,
         metavar="FILE",
         help="write ONNX (default FILE: RUN/model.onnx, with --whole RUN/detector.onnx, with --int8 "
@@ -80,8 +80,7 @@ def run(options: argparse.Namespace) -> None:
     if options.calibrate and not options.int8:
         raise UserError("--calibrate: calibrates --int8; give that too")
     name = "network_int8.onnx" if options.int8 else "detector.onnx" if options.whole else "model.onnx"
-    default = folder / name
-    path = parse_local_path(options.onnx) if options.onnx else default
+    path = options.onnx or folder / name
     from pcdet_poly.models.export.libraries import check_onnx_installed
 
     check_onnx_installed()

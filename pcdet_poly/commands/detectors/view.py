@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pcdet_poly.commands.file_kinds import PAGE, PICTURE, RECORDING
 from pcdet_poly.commands.options import (
     add_checkpoint,
     add_device,
@@ -27,7 +28,6 @@ from pcdet_poly.commands.options import (
 )
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError
-from pcdet_poly.figure_files import find_figure_format
 from pcdet_poly.names.file_names import simplify_file_name
 from pcdet_poly.names.shown_names import print_line, print_lines
 
@@ -51,26 +51,22 @@ def add_arguments(parser: CommandParser) -> None:
     add_checkpoint(parser, "run the detector (default: the run's detections.parquet)", default=None)
     add_min_score(parser, "smallest score of a detection", default=0.3)
     parser.add_argument("--colour", "--color", choices=_COLOURS, default="class", help="of points and boxes")
-    parser.add_argument("--html", type=parse_local_path, metavar="FILE", help="write a page for the browser")
+    parser.add_argument("--html", type=PAGE, metavar="FILE", help="write a page for the browser")
     parser.add_argument(
         "--picture",
         "--png",
-        type=parse_local_path,
+        type=PICTURE,
         metavar="FILE",
         help="write pictures, in perspective and from above: .png, .svg or .pdf",
     )
     add_theme(parser)
-    parser.add_argument("--rerun", type=parse_local_path, metavar="FILE", help="write a recording for Rerun, .rrd")
+    parser.add_argument("--rerun", type=RECORDING, metavar="FILE", help="write a recording for Rerun, .rrd")
     add_device(parser)
     add_plugin(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Open the frames and show them."""
-    if options.picture:
-        find_figure_format(options.picture)  # before anything is read
-    if options.rerun and options.rerun.suffix.lower() != ".rrd":
-        raise UserError(f"--rerun {options.rerun}: recordings are .rrd files; choose a name that ends in .rrd")
     from pcdet_poly.engine.views import open_views
 
     source, checkpoint = options.source, options.checkpoint

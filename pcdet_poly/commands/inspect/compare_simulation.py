@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pcdet_poly.commands.file_kinds import PNG_PICTURE
 from pcdet_poly.commands.options import (
     add_output,
     parse_local_path,
@@ -42,7 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=parse_natural_int, default=500, help="seed of the first simulated segment"
     )
-    add_output(parser, "picture to write", metavar="FILE", default=Path("simulation_vs_real.png"))
+    add_output(parser, "picture to write", metavar="FILE", parse=PNG_PICTURE, default=Path("simulation_vs_real.png"))
 
 
 def run(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 
+from pcdet_poly.commands.file_kinds import FileKind
 from pcdet_poly.commands.options import parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.commands.table import COMMANDS, HIDDEN
@@ -43,6 +44,6 @@ def build_parser() -> CommandParser:
             own = commands.add_parser(command.name, help=command.help, description=command.help)
             command.load().add_arguments(own)
             for action in own._actions:
-                if action.type in (parse_local_path, parse_path_or_url):
+                if action.type in (parse_local_path, parse_path_or_url) or isinstance(action.type, FileKind):
                     action.complete = shtab.FILE  # type: ignore[attr-defined]
     return parser

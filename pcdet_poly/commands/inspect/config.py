@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pcdet_poly.commands.file_kinds import CONFIG
 from pcdet_poly.commands.options import add_overrides, add_plugin, parse_local_path, parse_path_or_url
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.config.find import find_config, list_configs
@@ -58,4 +59,5 @@ def _copy(name: str, targets: list[str]) -> None:
         raise UserError(f"config copy: {targets[1]!r}: one FILE at most; see pcdet-poly config -h")
     from pcdet_poly.config.copy import copy_config
 
-    print_line(copy_config(name, parse_local_path(targets[0]) if targets else None))
+    target = parse_local_path(targets[0]) if targets else None
+    print_line(copy_config(name, target if target is None or target.is_dir() else CONFIG(targets[0])))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pcdet_poly.commands.file_kinds import PNG_PICTURE
 from pcdet_poly.commands.options import add_output, parse_natural_int
 from pcdet_poly.commands.parser import CommandParser
-from pcdet_poly.errors import UserError
 from pcdet_poly.names.shown_names import print_line
 
 
@@ -19,13 +19,11 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=parse_natural_int, default=5, help="segment of which the first frame is drawn"
     )
-    add_output(parser, "picture to write", metavar="FILE", default=Path("simulation_frame.png"))
+    add_output(parser, "picture to write", metavar="FILE", parse=PNG_PICTURE, default=Path("simulation_frame.png"))
 
 
 def run(options: argparse.Namespace) -> None:
     """Simulate the frame and draw it."""
-    if options.output.suffix.lower() != ".png":
-        raise UserError(f"--output {options.output}: a PNG; choose a name that ends in .png")
     from pcdet_poly.simulation.comparison.picture import draw_scan
     from pcdet_poly.simulation.segment import simulate_segment
 

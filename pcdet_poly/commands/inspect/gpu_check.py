@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pcdet_poly.commands.file_kinds import MARKDOWN
 from pcdet_poly.commands.options import add_output
 from pcdet_poly.commands.parser import CommandParser
 from pcdet_poly.errors import UserError, suggest_word
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the options of `pcdet-poly gpu-check`."""
-    add_output(parser, "Markdown file for the tables", metavar="FILE", default=Path("gpu_check.md"))
+    add_output(parser, "Markdown file for the tables", metavar="FILE", parse=MARKDOWN, default=Path("gpu_check.md"))
     parser.add_argument(
         "--parts",
         metavar="P,P",

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import get_args
 
+from pcdet_poly.commands.file_kinds import TABLE
 from pcdet_poly.commands.options import (
     add_allow,
     add_figure_formats,
@@ -39,7 +39,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        type=_parse_output,
+        type=TABLE,
         help="also write the table: .json, .csv or .md; with --against also FILE_against and FILE_difference",
     )
     parser.add_argument(
@@ -120,9 +120,3 @@ def _parse_within(text: str) -> tuple[float, ...]:
     if len(limits) != 4 or not (limits[0] < limits[2] and limits[1] < limits[3]):
         raise argparse.ArgumentTypeError(f"{text!r}: write x0,y0,x1,y1 with x0 < x1 and y0 < y1, or all")
     return limits
-
-
-def _parse_output(name: str) -> Path:
-    if not name.endswith((".json", ".csv", ".md")):
-        raise argparse.ArgumentTypeError(f"{name!r} must end in .json, .csv or .md")
-    return parse_local_path(name)

@@ -96,9 +96,9 @@ def _write_tables(tables: list[ApTable], path: Path) -> None:
 
 
 def _write_table(table: ApTable, path: Path) -> None:
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         write_json(path, table.to_json())
         return
-    text = table.to_csv() if path.suffix == ".csv" else to_markdown(table)
+    text = table.to_csv() if path.suffix.lower() == ".csv" else to_markdown(table)
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8", newline="\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from pcdet_poly.commands.file_kinds import SUBMISSION
 from pcdet_poly.commands.options import (
     add_output,
     parse_local_path,
@@ -28,9 +29,8 @@ def add_arguments(parser: CommandParser) -> None:
 
     default = SubmissionConfig()
     parser.add_argument("run", metavar="RUN", type=parse_local_path, help="folder of a run, or a detections .parquet")
-    add_output(
-        parser, "file to write: predictions.bin, or NAME.tar.gz for the leaderboard", metavar="FILE", required=True
-    )
+    help = "file to write: predictions.bin, or NAME.tar.gz for the leaderboard"
+    add_output(parser, help, metavar="FILE", parse=SUBMISSION, required=True)
     parser.add_argument(
         "--max-boxes", metavar="N", type=parse_positive_int, default=default.max_boxes, help="boxes per frame"
     )
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
     from pcdet_poly.evaluation import read_detections, write_predictions, write_submission
     from pcdet_poly.evaluation.checks.rows import check_scores
     from pcdet_poly.evaluation.files.any_file import find_detections_file
+    from pcdet_poly.evaluation.files.submission import is_archive
 
     path = find_detections_file(options.run)
     file = read_detections(path)
@@ -76,8 +77,8 @@ def run(options: argparse.Namespace) -> None:
         method_link=options.link,
         past_frames=sweeps - 1 if options.past_frames is None else options.past_frames,
     )
-    is_archive = options.output.name.endswith((".tar.gz", ".tgz"))
-    write = write_submission if options.account or options.method or is_archive else write_predictions
+    of_method = options.account or options.method or is_archive(options.output)
+    write = write_submission if of_method else write_predictions
     zones = file.in_no_label_zone
     num = write(options.output, file.frame_ids, file.detections, file.class_names, cfg, in_no_label_zone=zones)
     print_line(f"{options.output}: {num} boxes of {len(file.frame_ids)} frames")

@@ -103,8 +103,7 @@ def write_submission(
             f"submission: unique_method_name {cfg.unique_method_name!r} has {len(cfg.unique_method_name)} characters; "
             f"Waymo takes at most {_LONGEST_METHOD}"
         )
-    is_archive = str(path).endswith((".tar.gz", ".tgz"))
-    step = _FRAMES_OF_PART if is_archive else max(len(frame_ids), 1)
+    step = _FRAMES_OF_PART if is_archive(path) else max(len(frame_ids), 1)
     parts = []
     for start in range(0, max(len(frame_ids), 1), step):
         part = slice(start, start + step)
@@ -112,11 +111,16 @@ def write_submission(
         objects = _build_objects_message(frame_ids[part], detections[part], class_names, cfg, zones)
         parts.append(_build_submission(objects, class_names, cfg))
     with atomic_path(path) as temporary:
-        if is_archive:
+        if is_archive(path):
             _write_archive(temporary, Path(path).name.partition(".")[0], [part.SerializeToString() for part in parts])
         else:
             temporary.write_bytes(parts[0].SerializeToString())
     return sum(len(part.inference_results.objects) for part in parts)
+
+
+def is_archive(path: str | Path) -> bool:
+    """Return whether the name of a submission says that it is an archive."""
+    return str(path).lower().endswith((".tar.gz", ".tgz"))
 
 
 def _build_submission(objects: Any, class_names: Sequence[str], cfg: SubmissionConfig) -> Any:
