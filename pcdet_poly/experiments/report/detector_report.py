@@ -112,7 +112,19 @@ def describe_report(sweep: FinishedSweep, report: DetectorReport) -> str:
     return (
         f"{detector.name}: {num_runs} of {num_trials} runs ({len(report.arms)} arms, seeds "
         f"{', '.join(map(str, seeds))}), {len(detector.labels.frame_ids)} frames of "
-        f"{_count_segments(report.metrics.segments)}{where}; baseline {detector.baseline}"
+        f"{_count_segments(report.metrics.segments)}{where}; baseline {detector.baseline}{_name_others(detector)}"
+    )
+
+
+def _name_others(detector: DetectorRuns) -> str:
+    """Say which arms are other detectors, whose pairs share less."""
+    names = [name for name in detector.other_detectors if name in detector.arms]
+    if not names:
+        return ""
+    many = len(names) > 1
+    return (
+        f"; {', '.join(names)}: {'other detectors' if many else 'another detector'}, paired by frames and their order "
+        "alone, not by first weights"
     )
 
 

@@ -50,6 +50,7 @@ class DetectorRuns:
     labels: ValidationLabels
     expected: Mapping[str, str]  # arm -> "worse" or "not worse", for controls
     questions: Questions = field(default_factory=Questions)
+    other_detectors: tuple[str, ...] = ()  # arms with a config of their own
 
     @property
     def config(self) -> Config:

@@ -41,6 +41,7 @@ def _read_detector(
     folder: SweepFolder, description: SweepDescription, name: str, excluded: list[ExcludedTrial]
 ) -> DetectorRuns:
     baseline, arms = description.baseline, description.arms
+    others = tuple(arm.name for arm in arms if arm.has_own_config)
     trials = [trial for trial in description.trials if trial.detector == name]
     configs = {trial.arm: load_config(folder.config_path(trial.name)) for trial in reversed(trials)}
     labels = read_labels(configs[baseline], description.pieces_per_segment)
@@ -49,14 +50,14 @@ def _read_detector(
         try:
             run = read_trial(folder, trial, labels)
             if trial.arm != baseline:
-                _check_comparable(run, runs[baseline].get(trial.seed))
+                _check_comparable(run, runs[baseline].get(trial.seed), same_network=trial.arm not in others)
         except UserError as problem:
             excluded.append(ExcludedTrial(trial.name, name, trial.arm, trial.seed, str(problem)))
         else:
             runs[trial.arm][trial.seed] = run
     expected = {arm.name: arm.expect for arm in arms if arm.expect}
     by_arm = {arm.name: configs[arm.name] for arm in arms}
-    return DetectorRuns(name, baseline, by_arm, runs, labels, expected, description.questions)
+    return DetectorRuns(name, baseline, by_arm, runs, labels, expected, description.questions, others)
 
 
 def read_trial(folder: SweepFolder, trial: TrialRecord, labels: ValidationLabels) -> FinishedRun:
@@ -134,10 +135,10 @@ def _check_metrics(ours: ApTable, written: ApTable) -> None:
             raise UserError(f"metrics.json and detections.parquet are not of one evaluation ({part} {breakdown})")
 
 
-def _check_comparable(run: FinishedRun, base: FinishedRun | None) -> None:
+def _check_comparable(run: FinishedRun, base: FinishedRun | None, *, same_network: bool) -> None:
     if base is None:
         raise UserError(f"no partner: the baseline's run with seed {run.seed} is missing or left out")
-    if mismatch := find_mismatch(run.pairing, base.pairing):
+    if mismatch := find_mismatch(run.pairing, base.pairing, same_network=same_network):
         raise UserError(f"not paired with the baseline: {mismatch}")
     here, there = run.detections.provenance.data_hash, base.detections.provenance.data_hash
     if None not in (here, there) and here != there:

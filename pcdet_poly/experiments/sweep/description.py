@@ -22,6 +22,7 @@ class ArmRecord(Record):
 
     name: str
     expect: Expectation | None = None  # for controls: what the study must find
+    has_own_config: bool = False  # another detector, which shares frames with the others, and no first weights
 
 
 class TrialRecord(Record):

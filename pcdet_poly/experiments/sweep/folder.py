@@ -148,7 +148,9 @@ def _describe_sweep(sweep: Sweep, trials: Sequence[Trial]) -> SweepDescription:
     return SweepDescription(
         baseline=sweep.baseline,
         detectors=tuple(sweep.models),
-        arms=tuple(ArmRecord(name=arm.name, expect=arm.expect) for arm in sweep.all_arms),
+        arms=tuple(
+            ArmRecord(name=arm.name, expect=arm.expect, has_own_config=arm.config is not None) for arm in sweep.all_arms
+        ),
         seeds=sweep.seeds,
         pieces_per_segment=sweep.pieces_per_segment,
         trials=tuple(TrialRecord(name=t.name, detector=t.detector, arm=t.arm, seed=t.seed) for t in trials),

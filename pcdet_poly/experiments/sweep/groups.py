@@ -44,7 +44,7 @@ def group_trials(trials: Sequence[Trial], largest: int) -> list[Group]:
 
     alike: dict[str, list[str]] = {}
     for trial in trials:
-        key = json.dumps([trial.detector, describe_shared_settings(trial.config)])
+        key = json.dumps([trial.network, describe_shared_settings(trial.config)])
         alike.setdefault(key, []).append(trial.name)
     return [group for names in alike.values() for group in _split_evenly(names, largest)]
 

@@ -54,10 +54,24 @@ def compute_pairing(config: Config, folder: Path) -> Pairing:
     return Pairing(seed=config.train.seed, weights=weights, batches=batches)
 
 
-def find_mismatch(ours: Pairing, theirs: Pairing) -> str | None:
-    """Say what two trainings that should be paired do not share; None where they share everything."""
+def find_mismatch(ours: Pairing, theirs: Pairing, *, same_network: bool = True) -> str | None:
+    """Say what two trainings that should be paired do not share.
+
+    Args:
+        ours: what the one starts from.
+        theirs: what the other starts from.
+        same_network: whether first weights, points and boxes must be equal, too. Two detectors share the frames and
+            their order, each with its own channels, augmentation and number of steps.
+
+    Returns:
+        None where they share everything.
+    """
     if ours.seed != theirs.seed:
         return f"seed {ours.seed} against {theirs.seed}"
+    if not same_network:
+        shared = [name for name in ours.batches if name in theirs.batches]
+        other = (name for name in shared if ours.batches[name]["frames"] != theirs.batches[name]["frames"])
+        return next((f"other frames in {name}" for name in other), None)
     for name in ours.weights.keys() & theirs.weights.keys():
         if ours.weights[name] != theirs.weights[name]:
             return f"other first weights ({name})"

@@ -11,7 +11,7 @@ from pcdet_poly.experiments.sweep.schema import Trial
 
 
 def fix_precisions(folder: SweepFolder, trials: Sequence[Trial], *, gpus: float) -> list[Trial]:
-    """Give all trials of a detector that say `auto` one arithmetic.
+    """Give all trials of a network that say `auto` one arithmetic.
 
     It is that of an earlier start of the sweep, or else the faster one on this machine.
 
@@ -24,22 +24,22 @@ def fix_precisions(folder: SweepFolder, trials: Sequence[Trial], *, gpus: float)
         return list(trials)
     from pcdet_poly.engine.choose_precision import read_fixed_precision, set_precision
 
-    chosen: dict[str, Arithmetic] = {}
+    chosen: dict[tuple[str, ...], Arithmetic] = {}
     fixed = []
     for trial in trials:
         if trial.config.train.mixed_precision != "auto":
             fixed.append(trial)
             continue
-        if trial.detector not in chosen:
+        if trial.network not in chosen:
             kept = [read_fixed_precision(folder.config_path(each.name)) for each in trials if _is_alike(each, trial)]
             known = [kind for kind in kept if kind is not None]
-            chosen[trial.detector] = known[0] if known else _measure(trial, gpus)
-        fixed.append(replace(trial, config=set_precision(trial.config, chosen[trial.detector])))
+            chosen[trial.network] = known[0] if known else _measure(trial, gpus)
+        fixed.append(replace(trial, config=set_precision(trial.config, chosen[trial.network])))
     return fixed
 
 
 def _is_alike(one: Trial, other: Trial) -> bool:
-    return one.detector == other.detector and one.config.train.mixed_precision == "auto"
+    return one.network == other.network and one.config.train.mixed_precision == "auto"
 
 
 def _measure(trial: Trial, gpus: float) -> Arithmetic:

@@ -105,7 +105,7 @@ def list_mismatches(folder: SweepFolder, trials: Sequence[Trial], baseline: str)
     lines = []
     for trial in trials:
         ours, base = read_pairing(trial.name), bases[trial.detector, trial.seed]
-        if ours and base and (mismatch := find_mismatch(ours, base)):
+        if ours and base and (mismatch := find_mismatch(ours, base, same_network=not trial.has_own_config)):
             lines.append(f"{trial.name}: not paired with {baseline}: {mismatch}")
     return lines
 

@@ -38,6 +38,9 @@ class Arm(Section):
     """Its name in tables and folders."""
     overrides: Overrides = Field(default_factory=dict)
     """Settings that make this arm: `classification.epsilon: 1`."""
+    config: str | None = None
+    """Config file of another detector, in place of the one under `models`, relative to the sweep's file or the name of
+    one of ours. The arm shares the frames and their order with the others, and no first weights."""
     expect: Literal["worse", "not worse"] | None = None
     """For controls: what the study must find if it can see anything; the report says whether it did."""
 
@@ -93,6 +96,7 @@ class Sweep(Section):
             raise ValueError(f"gpus: {self.gpus:g} is neither a whole number nor a part of one GPU")
         if self.gpus > 1 and self.lockstep is True:
             raise ValueError("lockstep: a process has one GPU; set gpus to 1 or less, or leave lockstep out")
+        self._check_configs()
         check_per_seed(self.per_seed, len(self.seeds))
         self.questions.check_arms(names)
         if self.halving:
@@ -100,6 +104,15 @@ class Sweep(Section):
             if self.per_seed or self.contrasts:
                 raise ValueError("halving: leave out per_seed and contrasts, the final comparison has its own")
         return self
+
+    def _check_configs(self) -> None:
+        own = [arm.name for arm in self.arms if arm.config is not None]
+        if own and len(self.models) > 1:
+            raise ValueError(f"arms: {own[0]!r} has a config of its own, and models names several; leave one of them")
+        if self.baseline in own:
+            raise ValueError(f"baseline: {self.baseline!r} has a config of its own; give that under models")
+        if own and self.halving:
+            raise ValueError(f"halving: it tunes the settings of one detector, and {own[0]!r} has a config of its own")
 
     @property
     def questions(self) -> Questions:
@@ -137,11 +150,17 @@ class Trial:
     arm: str
     seed: int
     config: Config
+    has_own_config: bool = False  # its arm is another detector than the others
 
     @property
     def name(self) -> str:
         """Name of its run folder."""
         return f"{self.detector}_{self.arm}_seed{self.seed}"
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """What the trials of one network share."""
+        return (self.detector, self.arm) if self.has_own_config else (self.detector,)
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -193,10 +212,10 @@ def list_trials(sweep: Sweep, folder: Path, extra: Sequence[str] = ()) -> list[T
         words = [*_format_overrides(sweep.overrides), *_format_overrides(arm.overrides)]
         words += [*extra, *_format_overrides(fixed)]
         try:
-            config = load_config(find_base(file, folder), words)
+            config = load_config(find_base(arm.config or file, folder), words)
         except UserError as error:
             raise UserError(f"arm {arm.name}: {error}") from None
-        trials.append(Trial(detector, arm.name, seed, config))
+        trials.append(Trial(detector, arm.name, seed, config, has_own_config=arm.config is not None))
     return trials
 
 

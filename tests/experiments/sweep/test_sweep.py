@@ -30,6 +30,8 @@ from pcdet_poly.experiments.sweep.trial import build_train_command
 from tests.experiments.conftest import SWEEP, train_here
 
 ROOT = Path(__file__).resolve().parents[3]
+PLAIN, VOXEL = {"name": "focal"}, {"name": "voxel", "config": "slim_voxel"}
+HALVING = {"steps": [8], "final_steps": 8, "final_seeds": [2, 3, 4]}
 
 
 def planned(sweep_file: Path, **changes: object) -> Sweep:
@@ -73,6 +75,10 @@ def test_a_grid_is_every_combination() -> None:
         ({"gpus": 1.5}, "neither a whole number"),
         ({"gpus": 2, "lockstep": True}, "a process has one GPU"),
         ({"armz": []}, "armz: no such key.*'arms'"),
+        ({"arms": [{"name": "focal", "config": "slim_voxel"}]}, "baseline: 'focal' has a config of its own"),
+        ({"models": {"a": "slim", "b": "slim"}, "arms": [PLAIN, VOXEL]}, "'voxel' has a config .* names several"),
+        ({"arms": [PLAIN, VOXEL], "halving": HALVING}, "halving: .* 'voxel' has a config of its own"),
+        ({"arms": [PLAIN, {"name": "voxel", "confg": "slim"}]}, "arms.1.confg: no such key.*'config'"),
     ],
 )
 def test_mistakes_in_a_sweep_file_name_the_file_and_the_key(
@@ -125,8 +131,11 @@ def test_pairing_sees_what_may_not_differ(sweep_file: Path, tmp_path: Path, chan
     sweep = read_sweep(sweep_file)
     base = list_trials(sweep, sweep_file.parent)[0].config
     ours = list_trials(sweep, sweep_file.parent, [change])[0].config
-    mismatch = find_mismatch(compute_pairing(ours, tmp_path), compute_pairing(base, tmp_path))
+    here, there = compute_pairing(ours, tmp_path), compute_pairing(base, tmp_path)
+    mismatch = find_mismatch(here, there)
     assert mismatch is None if says is None else says in str(mismatch)
+    between_detectors = find_mismatch(here, there, same_network=False)
+    assert between_detectors == (mismatch if says and "frames" in says else None)
 
 
 def test_a_sweep_does_not_go_on_with_other_settings(copied: Callable[[], SweepFolder], sweep_file: Path) -> None:

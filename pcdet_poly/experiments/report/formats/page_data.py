@@ -88,6 +88,8 @@ def describe_arm(detector: DetectorRuns, arm: str) -> str:
         key, _, value = difference
         changes.append(f"{key} = {value}")
         ignore.add(key)
+    if arm in detector.other_detectors:
+        return f"a config of its own, {len(changes)} settings are other ones"
     return ", ".join(changes)
 
 
