@@ -25,6 +25,7 @@ _ROOT = Path(__file__).resolve().parents[3]  # workers of a running cluster do n
 _REFRESH_S = 0.2
 _UNWIND_S = 10
 _CONNECT_S = 5
+_STARTS = 3
 _STORE_BYTES = 80_000_000  # the smallest object store that Ray accepts: results are a few kB
 
 
@@ -149,18 +150,37 @@ def connect_to_cluster(ray: Any, workers: int, address: str | None) -> Iterator[
         }
     _check_reachable(address)
     with _keep_to_loopback(ray) if address is None else contextlib.nullcontext():
-        try:
-            ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise UserError(
-                f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
-            ) from error
+        _start_ray(ray, options, address)
         try:
             take_signals_back()  # Ray would end this process at SIGTERM
             yield
         finally:
             ray.shutdown()
+
+
+def _start_ray(ray: Any, options: dict[str, Any], address: str | None) -> None:
+    """Start a cluster here, or join one. Raises UserError where that fails.
+
+    Ray gives its own processes 30 seconds to start, too little on a machine whose cores are all busy: we try again.
+    """
+    for attempt in range(_STARTS):
+        try:
+            ray.init(logging_level=logging.ERROR, configure_logging=True, **options)
+            return
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"Ray: no cluster at {address or 'this machine'}: {reason}; start one with: ray start"
+            ) from error
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise UserError(
+                    f"Ray: did not start in {_STARTS} attempts of 30 s, this machine is too busy; wait, or leave out "
+                    "--executor ray"
+                ) from error
 
 
 @contextmanager

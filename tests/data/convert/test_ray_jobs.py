@@ -128,3 +128,30 @@ def test_a_cluster_has_a_token_where_the_home_folder_cannot_keep_one(
         monkeypatch.setenv(name, str(tmp_path if kept else tmp_path / "file" / "home"))
     ray_jobs._give_token_without_home()
     assert ("RAY_AUTH_TOKEN" in os.environ) is not kept
+
+
+class SlowRay:
+    """Ray on a machine so busy that its first starts take longer than it allows itself."""
+
+    def __init__(self, slow_starts: int) -> None:
+        self.slow_starts, self.starts, self.cleared = slow_starts, 0, 0
+
+    def init(self, **_: object) -> None:
+        self.starts += 1
+        if self.starts <= self.slow_starts:
+            raise Exception("The current node timed out during startup. This could happen because ...")
+
+    def shutdown(self) -> None:
+        self.cleared += 1
+
+
+@pytest.mark.parametrize("slow_starts", [0, 1, 2, 3])
+def test_a_busy_machine_gets_three_attempts_to_start_ray(slow_starts: int) -> None:
+    slow = SlowRay(slow_starts)
+    if slow_starts < 3:
+        ray_jobs._start_ray(slow, {}, None)
+        assert slow.starts == slow_starts + 1
+    else:
+        with pytest.raises(UserError, match=r"did not start in 3 attempts of 30 s.* too busy"):
+            ray_jobs._start_ray(slow, {}, None)
+    assert slow.cleared == slow_starts
