@@ -79,14 +79,19 @@ def _run_pillar_operations(points: Tensor, voxels: Voxels) -> None:
 def _run_sparse_operations() -> None:
     """Run a sparse backbone's two kinds of convolution, forward and backward."""
     sites = Sites(torch.arange(8), (2, 2, 2), 1)
-    features = torch.rand(8, 2).requires_grad_()
+    for num_channels in (2, 16):  # these fill whole vector registers, which has kernels of its own
+        _run_sparse_convolutions(sites, num_channels)
+
+
+def _run_sparse_convolutions(sites: Sites, num_channels: int) -> None:
+    features = torch.rand(len(sites), num_channels).requires_grad_()
     for rulebook in (
         build_submanifold_rulebook(sites, (3, 3, 3)),
         build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
     ):
         for is_half in (False, True):
             with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
-                result = sparse_conv(features, torch.rand(2, 3, 3, 3, 2), rulebook).features
+                result = sparse_conv(features, torch.rand(num_channels, 3, 3, 3, num_channels), rulebook).features
             torch.autograd.grad(result.sum(), features)
 
 

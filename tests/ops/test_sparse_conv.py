@@ -15,7 +15,8 @@ from torch.nn.functional import conv3d
 
 from pcdet_poly.errors import UserError
 from pcdet_poly.ops import sparse_conv as entrance
-from pcdet_poly.ops.cpu import sparse_columns
+from pcdet_poly.ops.arrays.register_tiles import UNIT
+from pcdet_poly.ops.cpu import sparse_columns, sparse_tiles
 from pcdet_poly.ops.cpu import sparse_conv as in_blocks
 from pcdet_poly.ops.gpu import rulebook as searched
 from pcdet_poly.ops.gpu import sparse_conv as by_element
@@ -183,6 +184,52 @@ def value_and_gradients(given: list[Tensor], upstream: Tensor, rulebook: Ruleboo
     given = [x.clone().requires_grad_() for x in given]
     result = sparse_conv(*given, rulebook).features
     return (result.detach(), *torch.autograd.grad(result, given, upstream))
+
+
+TILES = [(64, 16), (16, 32), (32, 64)]  # one, two and four registers a row, and tiles of fewer than six channels left
+
+
+@pytest.mark.skipif(not UNIT.most_vectors, reason="needs AVX2")
+@pytest.mark.parametrize("num_threads", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("channels", "width"), TILES)
+def test_tiles_round_no_more_than_sums_in_float32(
+    channels: int, width: int, dtype: torch.dtype, num_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a sum's terms is rounded at most as often as there are terms, by 2 ** -24 of all terms' sizes.
+
+    Products of bfloat16 are exact in float32, and the sum is rounded once more at the end, by 2 ** -8.
+    """
+    if dtype == torch.bfloat16 and not UNIT.has_bfloat16:
+        pytest.skip("needs AVX-512 with products of bfloat16")
+    monkeypatch.setattr(sparse_tiles, "NUMBERS_PER_BLOCK", 10 * width)  # ten cells a block
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
+    for _, rulebook, _ in flat_rulebooks():
+        given = [torch.randn(rulebook.num_inputs, channels), torch.randn(width, 1, 3, 3, channels)]
+        given, upstream = [x.to(dtype) for x in given], torch.randn(len(rulebook.sites), width).to(dtype)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            found = value_and_gradients(given, upstream, rulebook)
+        wanted = value_and_gradients([x.double() for x in given], upstream.double(), rulebook)
+        sizes = value_and_gradients([x.double().abs() for x in given], upstream.double().abs(), rulebook)
+        most_terms = max(9 * channels, 9 * width, len(rulebook.sites)) + 1
+        allowed = most_terms * 2**-24 + (2**-8 if dtype == torch.bfloat16 else 0)
+        for ours, exact, size in zip(found, wanted, sizes, strict=True):
+            assert ours.dtype == dtype
+            assert ((ours.double() - exact).abs() <= allowed * size).all()
+
+
+@pytest.mark.skipif(not UNIT.most_vectors, reason="needs AVX2")
+def test_tiles_have_the_same_bits_with_any_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, rulebook, _ = [*flat_rulebooks()][-3]
+    given = [torch.randn(rulebook.num_inputs, 32), torch.randn(64, 1, 3, 3, 32)]
+    upstream = torch.randn(len(rulebook.sites), 64)
+    assert sparse_tiles.can_convolve(given[0], given[1].flatten(1, 3).permute(1, 2, 0))
+    monkeypatch.setattr(sparse_tiles, "NUMBERS_PER_BLOCK", 10 * 64)
+    results = []
+    for num_threads in (1, 2, 9, 1):
+        monkeypatch.setattr(torch, "get_num_threads", lambda number=num_threads: number)
+        results.append(value_and_gradients(given, upstream, rulebook))
+    assert all(torch.equal(a, b) for result in results for a, b in zip(result, results[0], strict=True))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

@@ -115,6 +115,7 @@ def _look_up(function: FunctionType, names: tuple[str, ...]) -> Any:
 
 
 def _describe_value(value: Any, functions: list[Any]) -> str:
+    value = getattr(value, "_defn", value)  # what writes the machine code of an `intrinsic`
     if isinstance(value, Dispatcher) or (isinstance(value, FunctionType) and not _is_of_numpy(value)):
         position = next((i for i, function in enumerate(functions) if function is value), len(functions))
         if position == len(functions):

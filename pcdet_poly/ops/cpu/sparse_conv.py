@@ -1,6 +1,7 @@
-"""Sparse convolution on the CPU: float32 by pairs, bfloat16 by columns, both in blocks of output cells.
+"""Sparse convolution on the CPU: by tiles in vector registers, or float32 by pairs and bfloat16 by columns.
 
-A block's rows of features and of the result stay in the processor's cache while all kernel elements pass over them.
+All go by blocks of cells, whose rows of features and of the result stay in the processor's cache while all kernel
+elements pass over them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu import sparse_columns
+from pcdet_poly.ops.cpu import sparse_columns, sparse_tiles
 from pcdet_poly.structures.rulebook import Rulebook
 
 NUMBERS_PER_BLOCK = 1 << 18  # of a block's result: 1 MiB of float32
@@ -37,6 +38,8 @@ def convolve(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
     Returns:
         (V', C') of the output's cells, of that type.
     """
+    if sparse_tiles.can_convolve(features, weight):
+        return sparse_tiles.convolve(features, weight, rulebook)
     if features.dtype == torch.bfloat16:
         return sparse_columns.convolve(features, weight, rulebook)
     result = features.new_zeros(len(rulebook.sites), weight.shape[2])
@@ -64,6 +67,8 @@ def compute_gradients(
     Returns:
         Gradients of the features (V, C), or None, and of the weight (K, C, C').
     """
+    if sparse_tiles.can_convolve(features, weight):
+        return sparse_tiles.compute_gradients(to_result, features, weight, rulebook, with_features=with_features)
     if features.dtype == torch.bfloat16:
         return sparse_columns.compute_gradients(to_result, features, weight, rulebook, with_features=with_features)
     to_weight, to_features = torch.zeros_like(weight), torch.zeros_like(features) if with_features else None

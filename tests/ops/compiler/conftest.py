@@ -35,6 +35,9 @@ def unused(x):
 ''',
     "caller.py": """
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from pcdet_poly.ops.compiler.kernel import kernel
 from small_package import constants
@@ -56,6 +59,17 @@ def alone(x):
     return x + constants.OTHER
 
 
+@intrinsic
+def seven(typing_context):
+    return types.int64(), lambda context, builder, signature, given: ir.Constant(ir.IntType(64), SEVEN)
+
+
+@kernel
+def written(x):
+    return x + seven()
+
+
+SEVEN = 7
 FACTOR = 100
 TABLE = np.arange(3)
 
@@ -65,7 +79,7 @@ def table(x):
     return x + TABLE[1]
 """,
 }
-KERNELS = ("callee.below", "callee.unused", "caller.twice", "caller.alone", "caller.table")
+KERNELS = ("callee.below", "callee.unused", "caller.twice", "caller.alone", "caller.table", "caller.written")
 
 
 class SmallPackage:

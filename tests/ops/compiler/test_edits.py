@@ -10,7 +10,14 @@ import pytest
 
 from tests.ops.compiler.conftest import SmallPackage
 
-BEFORE = {"callee.below": 3, "callee.unused": 5, "caller.twice": 506, "caller.alone": 9, "caller.table": 6}
+BEFORE = {
+    "callee.below": 3,
+    "callee.unused": 5,
+    "caller.twice": 506,
+    "caller.alone": 9,
+    "caller.table": 6,
+    "caller.written": 12,
+}
 
 
 @pytest.fixture
@@ -52,9 +59,21 @@ def test_what_changes_no_kernel_compiles_nothing(compiled_package: SmallPackage,
         ("caller.py", "FACTOR = 100", "FACTOR = 200", {"caller.twice": 1006}),
         ("caller.py", "x * FACTOR", "-x * FACTOR", {"caller.twice": -494}),
         ("caller.py", "np.arange(3)", "np.arange(3) + 1", {"caller.table": 7}),
+        ("caller.py", "SEVEN = 7", "SEVEN = 8", {"caller.written": 13}),
+        ("caller.py", "(64), SEVEN)", "(64), -SEVEN)", {"caller.written": -2}),
         ("callee.py", "    return x\n", "    return x + 0.5\n", {"callee.unused": 5.5}),
     ],
-    ids=["constant of a callee", "through a module", "callee", "constant below", "inlined", "array", "the kernel"],
+    ids=[
+        "constant of a callee",
+        "through a module",
+        "callee",
+        "constant below",
+        "inlined",
+        "array",
+        "of code written",
+        "code written",
+        "the kernel",
+    ],
 )
 def test_kernels_that_use_what_changes_are_compiled_again_and_no_others(
     compiled_package: SmallPackage, file: str, old: str, new: str, changed: dict[str, float]
