@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+# Triton decides at its first import, which torch may cause anywhere; `gpu-check` needs its interpreter here.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from tests.faults.damage import Tally, count_outcomes
 from tests.faults.formats import FORMATS

@@ -20,6 +20,7 @@ from tests.data.records import write_segment_records
 from tests.experiments.conftest import MODEL, SWEEP
 from tests.experiments.conftest import frame as street
 from tests.faults.running.forks import fork, wait
+from tests.faults.running.small_detector import write_small_detector
 from tests.faults.running.small_studies import write_detector_study
 from tests.models.test_import_checkpoint import CONFIG
 from tests.models.test_import_command import openpcdet
@@ -53,6 +54,8 @@ WRITERS = (
     Writer("test", lambda i, o: [i / "runs/run", "--output", o, "--device", "cpu", "evaluation.pictures=2"],
            grows=_CURVES),
     Writer("detect", lambda i, o: [i / "runs/run", i / "clouds", "--output", o, "--score", "0", "--device", "cpu"]),
+    Writer("detect-onnx", lambda i, o: [i / "detector.onnx", i / "clouds", "--output", o, "--min-score", "0",
+                                        "--threads", "1"], is_quick=True),
     Writer("view", lambda i, o: [i / "runs/run", "--html", o / "frames.html"], is_slow=True),
     Writer("evaluate", lambda i, o: [i / "d.parquet", i / "labels.bin", "--output", o / "m.json", "--workers", "1"],
            varies=("m.json",), is_quick=True),  # it holds the seconds that it took
@@ -74,6 +77,8 @@ WRITERS = (
     Writer("draw-simulation", lambda i, o: ["--output", o / "frame.png"], is_slow=True),
     Writer("compare-simulation", lambda i, o: [i / "real.bin", "--frames", "1", "--output", o / "both.png"],
            is_slow=True),
+    Writer("gpu-check", lambda i, o: ["--dry-run", "--parts", "equality", "--output", o / "gpu.md"],
+           grows=("gpu.json",), is_slow=True),
 )  # fmt: skip
 
 
@@ -84,6 +89,7 @@ def make_inputs(folder: Path, *, with_slow: bool) -> None:
     write_store(folder / "train", [street("train", number) for number in range(4)])
     write_store(folder / "val", [street(f"val{number}", 0) for number in range(2)])
     _make_clouds(folder)
+    write_small_detector(folder / "detector.onnx")
     data = MODEL["data"] | {"train": [str(folder / "train")], "val": [str(folder / "val")]}
     train = MODEL["train"] | {"epochs": 2, "log_every": 1, "save_every": 1, "threads": 1}
     (folder / "tiny.yaml").write_text(json.dumps(MODEL | {"data": data, "train": train}))
