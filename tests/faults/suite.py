@@ -29,7 +29,7 @@ from tests.faults.running.forks import fork_programs
 from tests.faults.running.kills import count_kills, count_stops, measure_time
 from tests.faults.running.pairs import count_pairs
 from tests.faults.running.places import LIMITS, expect, run_in_place
-from tests.faults.running.small_studies import shrink_studies
+from tests.faults.running.small_studies import shrink_simulation, shrink_studies
 from tests.faults.running.writers import WRITERS, Writer, call, find_small_config, make_inputs
 from tests.faults.table import write_table
 
@@ -77,7 +77,8 @@ def run_commands(count: int, folder: Path, results: Results) -> None:
     with fork_programs(find_small_config(inputs)), shrink_studies():
         make_inputs(inputs, with_slow=count >= _SLOW_FROM)
         for writer in writers:
-            _run_command(writer, inputs, folder / writer.name, count, results)
+            with shrink_simulation() if writer.name == "simulate" else contextlib.nullcontext():
+                _run_command(writer, inputs, folder / writer.name, count, results)
             results.save(folder / "so_far.json")
 
 

@@ -1,9 +1,10 @@
-"""Studies of images made small, for commands that train them: forty made-up digits, a step or two, few arms."""
+"""Studies of images and simulations made small: forty made-up digits, a step or two, few arms; few beams."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ from pcdet_poly.experiments.classification.train import TrainingSettings
 from pcdet_poly.experiments.digits.train import TrainingSchedule
 from pcdet_poly.experiments.image_detection.evaluate import DetectionScores
 from pcdet_poly.experiments.image_detection.trials import TrialKey, TrialScores
+from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.structures import WAYMO_CLASSES
 
 _EXPERIMENTS = "pcdet_poly.experiments"
@@ -35,6 +37,14 @@ def shrink_studies() -> Iterator[None]:
         patch(f"{_EXPERIMENTS}.digits.data._load_digits", lambda: (few, torch.arange(80) % 10)),
         patch(f"{_EXPERIMENTS}.digits.train.TrainingSchedule", lambda **given: schedule),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def shrink_simulation() -> Iterator[None]:
+    """Let `simulate` look with a tenth of the columns: its files are of the same kind, in a part of the time."""
+    small = partial(simulate_segment, top_shape=(16, 260), side_shape=(20, 60))
+    with patch("pcdet_poly.simulation.write.simulate_segment", small):
         yield
 
 
