@@ -104,7 +104,8 @@ def _correlate_pairs(features: Tensor, others: Tensor, rulebook: Rulebook) -> Te
     _, cuts = _cut_into_blocks(rulebook.output, rulebook.start, len(rulebook.sites), numbers_per_cell)
     given = (_view_words(features[:1]), _view_bits(features), _view_bits(others))
     pairs, most_pairs = (rulebook.input.numpy(), rulebook.output.numpy()), _count_most_pairs(cuts)
-    shares = np.array_split(np.arange(num_elements), min(torch.get_num_threads(), num_elements))
+    num_threads = min(torch.get_num_threads(), num_elements, max(len(cuts) - 1, 1))  # a block is not worth threads
+    shares = np.array_split(np.arange(num_elements), num_threads)
     _run_each(
         partial(
             _correlate_rows,
@@ -134,13 +135,20 @@ def _count_most_pairs(cuts: Array) -> int:
 
 def _run_each(tasks: Iterable[Callable[[], None]]) -> None:
     """Run tasks that write to different places, on as many threads as torch has."""
-    if torch.get_num_threads() == 1:
-        for task in tasks:
+    each, is_inference = tuple(tasks), torch.is_inference_mode_enabled()
+    num_threads = min(torch.get_num_threads(), len(each))
+    if num_threads < 2:
+        for task in each:
             task()
         return
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for running in [pool.submit(task) for task in tasks]:
+    with ThreadPoolExecutor(num_threads, initializer=lambda: _enter_mode(is_inference)) as pool:
+        for running in [pool.submit(task) for task in each]:
             running.result()
+
+
+def _enter_mode(is_inference: bool) -> None:
+    """Leave this thread in the mode of the one that started it: torch keeps it by thread."""
+    torch.inference_mode(is_inference).__enter__()
 
 
 def _view_words(tensor: Tensor) -> Array:
