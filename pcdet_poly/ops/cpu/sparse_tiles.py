@@ -135,20 +135,22 @@ def _count_most_pairs(cuts: Array) -> int:
 
 def _run_each(tasks: Iterable[Callable[[], None]]) -> None:
     """Run tasks that write to different places, on as many threads as torch has."""
-    each, is_inference = tuple(tasks), torch.is_inference_mode_enabled()
+    each = tuple(tasks)
     num_threads = min(torch.get_num_threads(), len(each))
     if num_threads < 2:
         for task in each:
             task()
         return
-    with ThreadPoolExecutor(num_threads, initializer=lambda: _enter_mode(is_inference)) as pool:
-        for running in [pool.submit(task) for task in each]:
+    is_inference = torch.is_inference_mode_enabled()
+    with ThreadPoolExecutor(num_threads) as pool:
+        for running in [pool.submit(_run_in_mode, task, is_inference) for task in each]:
             running.result()
 
 
-def _enter_mode(is_inference: bool) -> None:
-    """Leave this thread in the mode of the one that started it: torch keeps it by thread."""
-    torch.inference_mode(is_inference).__enter__()
+def _run_in_mode(task: Callable[[], None], is_inference: bool) -> None:
+    """Run a task in the mode of the thread that started this one: torch keeps it by thread."""
+    with torch.inference_mode(is_inference):
+        task()
 
 
 def _view_words(tensor: Tensor) -> Array:
