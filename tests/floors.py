@@ -48,6 +48,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "waymo_open_dataset": ("evaluation/waymo_op/run_op.py",),
     "open3d": ("optional_libraries.py",),
     "spconv": ("ops/gpu/",),
+    "spconv_triton": ("ops/gpu/",),
     "triton": ("ops/gpu/",),
     "ray": ("optional_libraries.py",),
     "rerun": ("optional_libraries.py",),

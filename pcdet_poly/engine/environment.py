@@ -18,7 +18,7 @@ from pcdet_poly.config.plugins import list_plugins
 from pcdet_poly.errors import UserError
 from pcdet_poly.version import __version__
 
-_PACKAGES = ("torch", "numpy", "numba", "scipy", "pydantic", "protobuf", "pyarrow", "triton", "spconv")
+_PACKAGES = ("torch", "numpy", "numba", "scipy", "pydantic", "protobuf", "pyarrow", "triton", "spconv", "spconv-triton")
 
 
 def pick_device(name: str) -> torch.device:

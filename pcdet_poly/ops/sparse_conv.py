@@ -12,7 +12,7 @@ from pcdet_poly.ops.dispatch import check_shape, find_autocast_dtype, find_back_
 from pcdet_poly.structures import SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 
-Backend = Literal["torch", "spconv"]
+Backend = Literal["torch", "spconv", "spconv_triton"]
 
 
 def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend: Backend = "torch") -> SparseTensor:
@@ -26,26 +26,28 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
         features: (V, C) of the rulebook's input cells.
         weight: (C', kz, ky, kx, C), as spconv stores it.
         rulebook: of the convolution.
-        backend: "spconv" runs that package's kernels on a GPU; on a CPU, where they are wrong, ours run all the same.
+        backend: "spconv" and "spconv_triton" run those packages' kernels on a GPU; on a CPU, where spconv's are wrong
+            and the other has none, ours run all the same.
 
     Returns:
         (V', C') on the output cells.
 
     Raises:
-        UserError: spconv is asked for and not installed.
+        UserError: a package is asked for and not installed.
         ValueError: features and weight do not fit each other or the rulebook.
     """
-    if backend not in ("torch", "spconv"):
-        raise ValueError(f"sparse_conv: backend {backend!r}; give torch or spconv")
+    if backend not in ("torch", "spconv", "spconv_triton"):
+        raise ValueError(f"sparse_conv: backend {backend!r}; give torch, spconv or spconv_triton")
     check_shape("sparse_conv", "weight", weight, " ".join(["C'", *map(str, rulebook.kernel), "C"]))
     check_shape("sparse_conv", "features", features, f"V {weight.shape[4]}")
     if len(features) != rulebook.num_inputs:
         raise ValueError(f"sparse_conv: {len(features)} rows of features for {rulebook.num_inputs} cells")
-    if backend == "spconv" and len(rulebook.input):
-        theirs = find_back_end("sparse_conv", features).convolve_by_spconv(features, weight, rulebook)
+    dtype = find_autocast_dtype(features)
+    if backend != "torch" and len(rulebook.input):
+        given = (features, weight) if backend == "spconv" else (features.to(dtype), weight.to(dtype))
+        theirs = find_back_end("sparse_conv", features).convolve_by_spconv(*given, rulebook, backend)
         if theirs is not None:
             return SparseTensor(theirs, rulebook.sites)
-    dtype = find_autocast_dtype(features)
     features, weight = features.contiguous().to(dtype), weight.to(dtype)
     by_element = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (K, C, C')
     result: Tensor = _SparseConv.apply(features, by_element, rulebook)  # type: ignore[no-untyped-call]

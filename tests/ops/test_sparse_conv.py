@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from pcdet_poly.ops.gpu import rulebook as searched
 from pcdet_poly.ops.gpu import sparse_conv as by_element
 from pcdet_poly.ops.gpu import spconv_convolution
 from pcdet_poly.ops.rulebook import Size3, build_strided_rulebook, build_submanifold_rulebook
-from pcdet_poly.ops.sparse_conv import sparse_conv, sparse_to_bev
+from pcdet_poly.ops.sparse_conv import Backend, sparse_conv, sparse_to_bev
 from pcdet_poly.structures import Sites, SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 from tests.tolerances import NETWORK
@@ -283,29 +282,71 @@ def test_equals_spconv() -> None:
             torch.testing.assert_close(theirs, sparse_conv(features, weight, rulebook).features, **NETWORK)
 
 
+@pytest.fixture
+def interpreted_spconv_triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let spconv-triton's kernels run through Triton's interpreter: CPU tensors, one tile size and no device."""
+    gemm = pytest.importorskip("spconv_triton.pytorch._impl.gemm")
+    from triton.runtime.autotuner import Autotuner
+    from triton.runtime.interpreter import InterpretedFunction
+
+    for kernel in vars(gemm).values():
+        if isinstance(kernel, Autotuner):
+            assert isinstance(kernel.fn, InterpretedFunction)
+            monkeypatch.setattr(kernel, "configs", kernel.configs[:1])
+    monkeypatch.setattr(gemm, "_multiprocessor_count", lambda device: 4)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+
+
+@pytest.mark.usefixtures("interpreted_spconv_triton")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_equals_spconv_triton_with_gradients(dtype: torch.dtype) -> None:
+    """Of the same rounded numbers; bfloat16 is more than Triton's interpreter can multiply."""
+    sites = random_sites(np.random.default_rng(6), 60)
+    drawn = [torch.randn(len(sites), 8).to(dtype), torch.randn(16, 3, 3, 3, 8).to(dtype)]
+    for rulebook in (
+        build_submanifold_rulebook(sites, (3, 3, 3)),
+        build_strided_rulebook(sites, (3, 3, 3), (2, 2, 2), (1, 1, 1)),
+    ):
+        given = [tensor.clone().requires_grad_() for tensor in drawn]
+        result = spconv_convolution.convolve_by_spconv(*given, rulebook, "spconv_triton")
+        assert result.dtype == dtype
+        theirs = [result, *torch.autograd.grad(result.float().square().sum(), given)]
+        given = [tensor.float().requires_grad_() for tensor in drawn]
+        result = sparse_conv(*given, rulebook).features
+        ours = [result, *torch.autograd.grad(result.square().sum(), given)]
+        # Sums of up to 27 x 8 products of normal numbers: of the order of 15. Gradients of their squares sum up to
+        # 27 x 16 products with 2 x 15: of the order of 600. Float16 rounds results, which go back, and gradients.
+        rounding = 0.0 if dtype == torch.float32 else 2 * 2.0**-11
+        for one, other, size in zip(ours, theirs, (15, 600, 600), strict=True):
+            allowed = NETWORK["rtol"] + rounding
+            torch.testing.assert_close(other.float(), one, rtol=allowed, atol=size * allowed)
+
+
 def test_a_cpu_never_runs_spconv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spconv_convolution, "convolve_by_spconv", None)
     sites = random_sites(np.random.default_rng(7), 30)
     rulebook = build_submanifold_rulebook(sites, (3, 3, 3))
     features, weight = torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4)
-    ours, same = (sparse_conv(features, weight, rulebook, backend=backend).features for backend in ("torch", "spconv"))
-    assert torch.equal(ours, same)
+    ours = sparse_conv(features, weight, rulebook).features
+    assert torch.equal(ours, sparse_conv(features, weight, rulebook, backend="spconv").features)
+    assert torch.equal(ours, sparse_conv(features, weight, rulebook, backend="spconv_triton").features)
 
 
-def test_spconv_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "spconv.core", None)
+@pytest.mark.parametrize("package", ["spconv", "spconv_triton"])
+def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, package: spconv_convolution.Package) -> None:
+    monkeypatch.setitem(sys.modules, f"{package}.core", None)
     sites = random_sites(np.random.default_rng(8), 30)
     rulebook = build_submanifold_rulebook(sites, (3, 3, 3))
-    with pytest.raises(UserError, match="spconv is not installed"):
-        spconv_convolution.convolve_by_spconv(torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4), rulebook)
+    with pytest.raises(UserError, match=f"{package.replace('_', '-')} is not installed"):
+        spconv_convolution.convolve_by_spconv(torch.randn(len(sites), 4), torch.randn(5, 3, 3, 3, 4), rulebook, package)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("backend", ["torch", "spconv"])
-def test_equals_the_cpu_on_a_gpu(backend: Literal["torch", "spconv"]) -> None:
-    if backend == "spconv":
-        pytest.importorskip("spconv")
+@pytest.mark.parametrize("backend", ["torch", "spconv", "spconv_triton"])
+def test_equals_the_cpu_on_a_gpu(backend: Backend) -> None:
+    if backend != "torch":
+        pytest.importorskip(backend)
     sites = random_sites(np.random.default_rng(9), 60)
     results = []
     for device in ("cpu", "cuda"):

@@ -71,8 +71,8 @@ class CenterPointPillarConfig(PillarsConfig, CenterHeadConfig):
     """Name of the detector."""
     sparse: SparseBackboneConfig | None = None
     """Sparse stages between pillars and the dense layers. null: pillars become a dense image at once."""
-    sparse_backend: Literal["torch", "spconv"] = "torch"
-    """Sparse convolutions on a GPU: our own, or the spconv package's. A CPU always runs our own; weights fit both."""
+    sparse_backend: Literal["torch", "spconv", "spconv_triton"] = "torch"
+    """Sparse convolutions on a GPU: our own, or the named package's. A CPU always runs our own; weights fit all."""
 
     @property
     def bev_stride(self) -> int:
@@ -147,8 +147,8 @@ class CenterPointVoxelConfig(CenterHeadConfig, DetectorSection):
     """Submanifold convolutions of each stage after its strided one; with `residual`, residual blocks."""
     out_channels: Count = 128
     """Width of a cell of the sparse output; the cells of a column are concatenated to the bird's-eye image."""
-    sparse_backend: Literal["torch", "spconv"] = "torch"
-    """Sparse convolutions on a GPU: our own, or the spconv package's. A CPU always runs our own; weights fit both."""
+    sparse_backend: Literal["torch", "spconv", "spconv_triton"] = "torch"
+    """Sparse convolutions on a GPU: our own, or the named package's. A CPU always runs our own; weights fit all."""
     backbone: BackboneConfig = BackboneConfig(
         layers=(5, 5), strides=(1, 2), channels=(128, 256), up_strides=(1, 2), up_channels=(256, 256)
     )

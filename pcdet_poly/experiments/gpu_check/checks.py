@@ -25,6 +25,7 @@ from pcdet_poly.experiments.gpu_check.operations import (
 )
 from pcdet_poly.experiments.gpu_check.place import Place
 from pcdet_poly.experiments.gpu_check.several_gpus import compare_processes
+from pcdet_poly.ops.sparse_conv import Backend
 
 Item = tuple[str, Callable[[Place], dict[str, Any]]]
 
@@ -62,17 +63,17 @@ def time_operation(operation: Operation, place: Place) -> dict[str, Any]:
     return {"ms": ms, "cpu_ms": cpu_ms, "times": cpu_ms / ms, "gb": place.read_peak_memory_gb()}
 
 
-def compare_with_spconv(place: Place) -> dict[str, Any]:
-    """Compare our sparse convolutions with spconv's, results and time."""
+def compare_with_spconv(package: Backend, place: Place) -> dict[str, Any]:
+    """Compare our sparse convolutions with a package's, results and time."""
     ours = prepare_sparse_layer(place.device, place.sizes)
-    theirs = prepare_sparse_layer(place.device, place.sizes, "spconv")
+    theirs = prepare_sparse_layer(place.device, place.sizes, package)
     try:
         apart = measure_difference(ours(), theirs())
     except UserError as error:
         return {"verdict": str(error)}
     ours_ms, theirs_ms = place.measure_ms(ours), place.measure_ms(theirs)
-    fault = f"differs from spconv's by {apart:.1e}" if apart > 1e-2 else None  # theirs multiplies in TF32
-    return {"verdict": fault or f"within {apart:.0e}", "ms": ours_ms, "spconv_ms": theirs_ms, "fault": fault}
+    fault = f"differs from {package}'s by {apart:.1e}" if apart > 1e-2 else None  # theirs multiplies in TF32
+    return {"verdict": fault or f"within {apart:.0e}", "ms": ours_ms, "their_ms": theirs_ms, "fault": fault}
 
 
 def sum_over_gpus(place: Place) -> dict[str, Any]:
@@ -94,6 +95,7 @@ def _list_networks(check: Callable[..., dict[str, Any]], place: Place) -> Iterat
             yield f"{name}, {how}", partial(check, name, kind, compiled)
 
 
+_PACKAGES: tuple[Backend, ...] = ("spconv", "spconv_triton")
 PARTS: dict[str, Part] = {
     "equality": Part("Kernels", 90, ("verdict",), partial(_list_operations, compare_operation)),
     "operations": Part("Operations", 60, ("ms", "cpu_ms", "times", "gb"), partial(_list_operations, time_operation)),
@@ -108,8 +110,8 @@ PARTS: dict[str, Part] = {
     "spconv": Part(
         "spconv",
         20,
-        ("verdict", "ms", "spconv_ms"),
-        lambda place: iter([("sparse convolution", compare_with_spconv)]),
+        ("verdict", "ms", "their_ms"),
+        lambda place: iter([(name, partial(compare_with_spconv, name)) for name in _PACKAGES]),
     ),
 }
 

@@ -20,7 +20,7 @@ _HEADS = {
     "times": "CPU / GPU",
     "gb": "peak GB",
     "network_ms": "network alone ms",
-    "spconv_ms": "spconv ms",
+    "their_ms": "the package's ms",
     "first": "first loss",
     "last": "last loss",
     "is_right": "right",

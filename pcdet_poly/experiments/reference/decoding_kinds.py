@@ -17,7 +17,9 @@ from pcdet_poly.models.decoding.center_decoder import CenterDecoder
 from pcdet_poly.structures import AnchorMaps, CenterMaps, Detections
 from pcdet_poly.targets import AnchorGrid
 
-SCORES, CENTER_BOXES, ANCHOR_BOXES = 1e-6, 1e-6, 1e-5  # allowed errors; boxes: in units of the largest value
+# Allowed errors; boxes: in units of the largest value. A sigmoid and its power, or a cell's place, a product and a sum:
+# a handful of float32 roundings of 6e-8. An anchor's box has exponentials and diagonals besides.
+SCORES, CENTER_BOXES, ANCHOR_BOXES = 1e-6, 1e-6, 1e-5
 DIRECTION_OFFSET_RAD = 0.78539  # pointpillar_1x's DIR_OFFSET
 
 

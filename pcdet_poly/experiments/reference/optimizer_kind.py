@@ -13,7 +13,9 @@ from pcdet_poly.experiments.reference.arrays import Arrays, select_arrays
 from pcdet_poly.experiments.reference.output import Output, compare, compare_array
 
 DECAY, CLIP = 0.1, 10.0  # of the steps in such a file
-RATES, PARAMETERS = 1e-12, 1e-6  # allowed errors, in units of the largest value
+# Allowed errors, in units of the largest value: rates are float64, and parameters take a few float32 steps, each small
+# beside them, of a handful of roundings of 6e-8.
+RATES, PARAMETERS = 1e-12, 1e-6
 
 
 def compare_one_cycle(arrays: Arrays) -> Iterator[Output]:

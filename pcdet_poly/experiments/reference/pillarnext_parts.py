@@ -18,7 +18,10 @@ from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
 from pcdet_poly.structures import Sites, SparseTensor
 
-OUTPUTS, TRAINED, NECK_GRADIENTS, GRADIENTS = 1e-6, 1e-5, 5e-5, 1e-4  # allowed errors, in units of the largest value
+# Allowed errors, in units of the largest value. An output is a sum of up to 3,456 float32 products (9 cells of 384
+# channels) after others like it: roundings of 6e-8 that add up like the square root of their number come to 4e-6.
+# Gradients go through statistics of batches, too, which divide by small deviations.
+OUTPUTS, TRAINED, NECK_GRADIENTS, GRADIENTS = 1e-5, 1e-5, 5e-5, 1e-4
 STEP_MOMENTUM = 0.1  # of the neck's norms in one run; a training step of PillarNeXt has two
 BRANCHES = {
     "hm": "heatmap",

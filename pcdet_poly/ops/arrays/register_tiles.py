@@ -9,10 +9,9 @@ from __future__ import annotations
 import platform
 from typing import Any, NamedTuple
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from llvmlite.binding import get_host_cpu_features  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils as untyped_cgutils
+from numba.core import codegen
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
@@ -21,6 +20,7 @@ WORD = 4  # bytes: a float32, or two bfloat16
 
 cgutils: Any = untyped_cgutils
 config: Any = numba_config
+ir: Any = cgutils.ir  # llvmlite's, which numba brings along
 
 
 class VectorUnit(NamedTuple):
@@ -33,14 +33,19 @@ class VectorUnit(NamedTuple):
 
 def find_vector_unit() -> VectorUnit:
     """Find what this machine's processor offers, as far as these products use it and numba is left to use it."""
-    nothing, features = VectorUnit(4, 0, has_bfloat16=False), get_host_cpu_features()
+    nothing, features = VectorUnit(4, 0, has_bfloat16=False), _list_features()
     is_told_otherwise = config.DISABLE_JIT or config.CPU_NAME or config.CPU_FEATURES or not config.ENABLE_AVX
     if is_told_otherwise or platform.machine().lower() not in ("x86_64", "amd64"):
         return nothing
-    if features.get("avx512f"):
+    if "+avx512f" in features:
         # With matrix units (AMX) libraries multiply bfloat16 several times as fast.
-        return VectorUnit(16, 4, has_bfloat16=bool(features.get("avx512bf16")) and not features.get("amx-bf16"))
-    return VectorUnit(8, 2, has_bfloat16=False) if features.get("avx2") and features.get("fma") else nothing
+        return VectorUnit(16, 4, has_bfloat16="+avx512bf16" in features and "+amx-bf16" not in features)
+    return VectorUnit(8, 2, has_bfloat16=False) if "+avx2" in features and "+fma" in features else nothing
+
+
+def _list_features() -> list[str]:
+    describe: Any = codegen.get_host_cpu_features
+    return describe().split(",")
 
 
 UNIT = find_vector_unit()

@@ -87,13 +87,14 @@ def compute_gradients(
     return to_features, to_weight
 
 
-def convolve_by_spconv(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor | None:
-    """Return None: spconv's kernels for the CPU are wrong, so that ours run.
+def convolve_by_spconv(features: Tensor, weight: Tensor, rulebook: Rulebook, package: str) -> Tensor | None:
+    """Return None, so that ours run: spconv's kernels for the CPU are wrong, and spconv-triton has none.
 
     Args:
         features: (V, C) of the input's cells.
         weight: (C', kz, ky, kx, C).
         rulebook: of the convolution.
+        package: whose kernels were asked for.
 
     Returns:
         None.

@@ -61,18 +61,21 @@ def compute_gradients(
     return to_features, to_weight
 
 
-def convolve_by_spconv(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor | None:
-    """Convolve by spconv's kernels; see spconv_convolution.py.
+def convolve_by_spconv(
+    features: Tensor, weight: Tensor, rulebook: Rulebook, package: spconv_convolution.Package
+) -> Tensor | None:
+    """Convolve by a package's kernels; see spconv_convolution.py.
 
     Args:
         features: (V, C) of the input's cells.
         weight: (C', kz, ky, kx, C).
         rulebook: of the convolution.
+        package: "spconv" or "spconv_triton".
 
     Returns:
         (V', C') of the output's cells.
     """
-    return spconv_convolution.convolve_by_spconv(features, weight, rulebook)
+    return spconv_convolution.convolve_by_spconv(features, weight, rulebook, package)
 
 
 def _widen(dtype: torch.dtype) -> torch.dtype:
