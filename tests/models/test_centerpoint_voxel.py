@@ -208,8 +208,10 @@ def test_what_cannot_be_is_refused(change: dict[str, dict[str, object]], message
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["centerpoint_voxel", "centerpoint_voxel_residual"])
-def test_training_step_at_full_size(name: str) -> None:
-    recipe = build_recipe(load_config(CONFIGS / f"{name}.yaml"))
+def test_training_step_at_full_width(name: str) -> None:
+    """On a quarter of the ground, which takes a third of the time."""
+    quarter = ("grid.lower=[-37.6,-37.6,-2]", "grid.upper=[37.6,37.6,4]")
+    recipe = build_recipe(load_config(CONFIGS / f"{name}.yaml", quarter))
     box, one = np.array([[10, 5, 1, 4.7, 2.1, 1.7, 0.3]], np.float32), np.ones(1, np.int64)
     truth = GroundTruth(box, 0 * one, one, one, np.array(["t"]), np.zeros((1, 2), np.float32)).to("cpu")
     batch = batch_of([lidar_cloud(60_000)], [truth])
