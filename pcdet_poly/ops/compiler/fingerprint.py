@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import hashlib
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,8 @@ from numba.core import config
 from numba.core.dispatcher import Dispatcher
 
 _DIGITS = 16  # of 64 bits: two of a thousand kernels meet with a probability below 1e-13
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 # Settings of numba, from its environment variables, that change the machine code it makes.
 _SETTINGS = (
@@ -129,8 +132,14 @@ def _describe_value(value: Any, functions: list[Any]) -> str:
         return f"module {value.__name__}"
     if isinstance(value, type) or callable(value):
         fields = getattr(value, "_fields", "")  # of a named tuple
-        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', None) or repr(value)}{fields}"
-    return f"{type(value).__qualname__} {value!r}"
+        name = getattr(value, "__qualname__", None) or _write_without_addresses(value)
+        return f"{getattr(value, '__module__', '')}.{name}{fields}"
+    return f"{type(value).__qualname__} {_write_without_addresses(value)}"
+
+
+def _write_without_addresses(value: Any) -> str:
+    """Write a value as Python shows it, but for addresses in memory, which differ between processes."""
+    return _ADDRESS.sub("", repr(value))
 
 
 def _is_of_numpy(function: FunctionType) -> bool:

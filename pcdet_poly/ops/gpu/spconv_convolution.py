@@ -41,7 +41,7 @@ def convolve_by_spconv(features: Tensor, weight: Tensor, rulebook: Rulebook, pac
         result: Tensor = convolve(features, weight, pairs.rows, pairs.per_element, num_outputs, algorithm)
         return result
     convolve, algorithm = _import_spconv_triton()
-    with torch.autocast(features.device.type, enabled=False):  # inside, it would round to float16
+    with torch.autocast("cuda", enabled=False):  # inside, it would round to float16
         result = convolve(features, weight, pairs.rows, pairs.per_element, num_outputs, algorithm)
     return result
 
