@@ -34,7 +34,7 @@ def draw_differences(report: DetectorReport) -> Figure:
             _draw_arm(axes, positions[arm], one, {"color": colours[arm], "marker": markers[arm]})
         axes.plot(positions[baseline], 0, "o", color=BASE_COLOUR, markersize=5)
         title = "mean over classes" if name == MEAN else name.lower()
-        finish_axes(axes, title=title, ylabel=f"{report.metrics.ranking} - {baseline}, points")
+        finish_axes(axes, title=title, ylabel=f"{report.metrics.ranking}, points\nminus that of {baseline}")
         axes.set_xticks([positions[arm] for arm in report.arms], report.arms, rotation=35, ha="right", fontsize=8)
     for axes in panels.flat[len(classes) :]:
         axes.set_visible(False)
