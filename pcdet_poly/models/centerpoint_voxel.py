@@ -8,6 +8,7 @@ from torch import Tensor
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.layers.eager import run_eagerly
 from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
 from pcdet_poly.models.layers.shared_inputs import SharesInputs
 from pcdet_poly.models.layers.voxel_backbone import VoxelBackbone
@@ -50,7 +51,7 @@ class CenterPointVoxel(SharesInputs):
         maps: CenterMaps = self.head(self.backbone(self.make_image(batch)))
         return maps
 
-    @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
+    @run_eagerly  # kernels of our own: torch.compile takes over from the image on
     def make_image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch, float32."""
         points = batch.points[:, : self.point_channels]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.sections.pillars import PillarsConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
+from pcdet_poly.models.layers.eager import run_eagerly
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
@@ -58,7 +59,7 @@ class PillarDetector(SharesInputs):
         """The head's maps."""
         return self.head(self.backbone(self.make_image(batch)))
 
-    @torch.compiler.disable  # kernels of our own: torch.compile takes over from the image on
+    @run_eagerly  # kernels of our own: torch.compile takes over from the image on
     def make_image(self, batch: Batch) -> Tensor:
         """Bird's-eye image (B, C, ny, nx) of the batch: float32, or what sparse layers compute in inside autocast."""
         points = batch.points[:, : self.point_channels]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.sections.rsn import RsnConfig
+from pcdet_poly.models.layers.eager import run_eagerly
 from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
 from pcdet_poly.models.layers.rsn_sparse_blocks import RsnSparseBlocks
 from pcdet_poly.models.layers.rsn_voxel_encoder import RsnVoxelEncoder
@@ -52,7 +53,7 @@ class Rsn(nn.Module):
         features = self.backbone(batch.range_images.image)  # (I, C, H, W)
         return self.compute_maps(features, batch)
 
-    @torch.compiler.disable  # kernels of our own, and sizes that differ from step to step
+    @run_eagerly  # kernels of our own, and sizes that differ from step to step
     def compute_maps(self, image: Tensor, batch: Batch) -> RsnMaps:
         """Compute the maps from the features (I, C, H, W) of all pixels, in float32."""
         assert batch.range_images is not None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from pcdet_poly.distributed import sum_over_processes
+from pcdet_poly.models.layers.eager import run_eagerly
 
 
 class _Normalize(torch.autograd.Function):
@@ -68,7 +69,7 @@ def _broadcast(channels: Tensor, values: Tensor) -> Tensor:
 
 
 class _Synchronized(nn.modules.batchnorm._BatchNorm):
-    @torch.compiler.disable  # the processes must meet here
+    @run_eagerly  # the processes must meet here
     def forward(self, values: Tensor) -> Tensor:
         if not self.training:
             return super().forward(values)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from pcdet_poly.config.sections.centerpoint import CenterPointVoxelConfig
+from pcdet_poly.models.layers.eager import run_eagerly
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SparseNorm, SubmanifoldConv
 from pcdet_poly.ops.rulebook import Size3, build_submanifold_rulebook
 from pcdet_poly.ops.sparse_conv import sparse_to_bev
@@ -62,7 +62,7 @@ class Stage(nn.Module):
         self.kernel = kernel
         self.layers = nn.ModuleList(layers)
 
-    @torch.compiler.disable  # kernels of our own, and another number of cells in every batch
+    @run_eagerly  # kernels of our own, and another number of cells in every batch
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """Compute the layers of a stage, which share their active cells."""
         rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)

@@ -16,7 +16,7 @@ from pcdet_poly.experiments.report.loss_behaviour import LossBehaviour
 from pcdet_poly.experiments.report.metrics import DetectorMetrics, RankingMetric, TableCell, adjust_p
 from pcdet_poly.experiments.report.planned import answer_questions
 from pcdet_poly.experiments.report.sentences.findings import Evidence, describe_order_of_p, write_findings
-from pcdet_poly.experiments.sweep.questions import Contrast, Questions
+from pcdet_poly.experiments.sweep.questions import Contrast, MainMetric, Questions
 
 MAIN = RankingMetric("3D", 2, "aph")
 ARMS = {"focal": 0.0, "drop1": -20.0, "epsilon1": 0.0}  # true differences from the baseline, points
@@ -59,7 +59,7 @@ def find_one(sentences: Sequence[str], start: str) -> str:
 
 def test_three_seeds_are_judged(metrics: DetectorMetrics) -> None:
     sentences = find_sentences(make_study(metrics, 3))
-    assert sentences[0].startswith("Main metric: BEV LEVEL_1 AP, mean over vehicle and pedestrian and cyclist; 3 seeds")
+    assert sentences[0].startswith("Main metric: BEV LEVEL_1 AP, mean over vehicle, pedestrian and cyclist; 3 seeds")
     assert "on these segments alone" in sentences[0]  # there are four
     assert "The arms are not all equal (F test of arm + seed, F(2, 4)" in sentences[1]
     first = find_one(sentences, "Different from focal")
@@ -70,6 +70,12 @@ def test_three_seeds_are_judged(metrics: DetectorMetrics) -> None:
     assert find_one(sentences, "Smallest true effects")
     assert len([line for line in sentences if line.startswith("Beside it, not decisive")]) == 2
     assert find_one(sentences, "Exploratory: 6 comparisons by class")
+
+
+def test_one_class_is_no_mean(metrics: DetectorMetrics) -> None:
+    made = make_study(metrics, 3)
+    made.detector = replace(made.detector, questions=Questions(main=MainMetric(classes=("VEHICLE",))))
+    assert find_sentences(made)[0].startswith("Main metric: BEV LEVEL_1 AP of vehicle; 3 seeds of 3 arms.")
 
 
 def test_a_control_that_shows_nothing_casts_doubt(metrics: DetectorMetrics) -> None:
@@ -96,6 +102,8 @@ def test_an_arm_with_two_seeds_is_in_no_planned_answer(metrics: DetectorMetrics)
     sentences = find_sentences(made)
     assert "Not tested, with fewer than 3 seeds: epsilon1." in sentences
     assert "3 seeds of 2 arms" in sentences[0]
+    assert find_one(sentences, "Different from focal (t test): drop1")  # with one arm there is nothing to correct for
+    assert find_one(sentences, "Smallest true effects").count("difference (by a t test)")
     assert "Arms without all seeds, which are 1, are in no planned answer." in sentences[0]
 
 

@@ -40,8 +40,9 @@ def describe_answers(answers: Sequence[Answers], baseline: str, num_incomplete: 
 
 
 def _describe_scope(main: Answers, num_incomplete: int) -> str:
-    table, classes = main.table, " and ".join(name.lower() for name in main.classes)
-    start = f"Main metric: {main.metric}, mean over {classes}; {table.num_seeds} seeds of {len(main.arms)} arms."
+    table, names = main.table, [name.lower() for name in main.classes]
+    of = f" of {names[0]}" if len(names) == 1 else f", mean over {', '.join(names[:-1])} and {names[-1]}"
+    start = f"Main metric: {main.metric}{of}; {table.num_seeds} seeds of {len(main.arms)} arms."
     count = float(table.num_segments)
     scope = (
         "Answers are about other seeds and other segments."
@@ -124,11 +125,17 @@ def _describe_trend(main: Answers) -> list[str]:
     ]
 
 
+def _name_test(main: Answers) -> str:
+    """Name the test of single arms; with one arm there is nothing to correct for."""
+    return main.many.method if len(main.many.arms) > 1 else "t test"
+
+
 def _describe_many(main: Answers, baseline: str) -> str:
     many = main.many
     pairs = list(zip(many.arms, many.adjusted, strict=True))
     listed = [f"{main.arms[arm]} ({format_gain(e)}, p = {format_p(float(e.p))})" for arm, e in pairs if e.p <= LEVEL]
-    test = f"{many.method} over {len(pairs)} arms" + (", which spread unequally" if many.method == "Holm" else "")
+    test = _name_test(main) + (f" over {len(pairs)} arms" if len(pairs) > 1 else "")
+    test += ", which spread unequally" if many.method == "Holm" and len(pairs) > 1 else ""
     if listed:
         return f"Different from {baseline} ({test}): {'; '.join(listed)}."
     return f"No single arm differs from {baseline} by more than chance explains ({test})."
@@ -137,7 +144,9 @@ def _describe_many(main: Answers, baseline: str) -> str:
 def _describe_detectable(main: Answers) -> str:
     least, most, trend = min(main.detectable), max(main.detectable), main.trend
     many = f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
-    parts = [f"{many} points of one arm's difference (by {main.many.method}'s test)"]
+    name = _name_test(main)
+    test = "a t test" if name == "t test" else f"{name}'s test"
+    parts = [f"{many} points of one arm's difference (by {test})"]
     if trend is not None and math.isfinite(trend.detectable):
         parts.append(f"a slope of {trend.detectable:.2f} per unit of {trend.setting}")
     return (
