@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from pcdet_poly.checks.points import drop_broken_points, find_point_faults
 from pcdet_poly.config.schema import Config
@@ -21,7 +22,7 @@ from pcdet_poly.engine.run import Run, open_run
 from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.fuse import fuse_for_inference, fuse_recipe
 from pcdet_poly.structures import Batch, Detections, Frame, GroundTruth
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Detector:
         self.class_names = config.data.classes
         self.recipe = recipe
         self.model = recipe.model.eval()  # Batch -> maps
-        self._fused = replace(recipe, model=fuse_for_inference(recipe.model))
+        self._fused = replace(recipe, model=self._fuse())
         self._mixed_precision = config.train.mixed_precision
 
     @classmethod
@@ -79,12 +80,23 @@ class Detector:
             detector._use_runtime(runtime, path)
         return detector
 
+    def _fuse(self) -> nn.Module:
+        """Make the network ready for inference; averages over mirror images need maps of all cells."""
+        if self.config.evaluation.test_time_flips == "none":
+            return fuse_recipe(self.recipe)
+        return fuse_for_inference(self.recipe.model)
+
     def _use_runtime(self, runtime: Runtime, checkpoint: Path) -> None:
         from pcdet_poly.engine.runtimes import open_network
 
         kind = self.config.train.mixed_precision
         network = open_network(
-            self.recipe.model, runtime, checkpoint=checkpoint, mixed_precision=kind, device=self.device
+            self.recipe.model,
+            runtime,
+            checkpoint=checkpoint,
+            mixed_precision=kind,
+            device=self.device,
+            fused=self._fused.model,
         )
         self._fused = replace(self.recipe, model=network.model)
         self._mixed_precision = network.mixed_precision

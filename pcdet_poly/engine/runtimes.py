@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -31,7 +31,7 @@ from pcdet_poly.models.export.dense_part import (
 )
 from pcdet_poly.models.export.libraries import check_onnx_installed
 from pcdet_poly.models.export.sessions import open_in_onnxruntime, open_in_openvino
-from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.layers.candidate_head import CandidateMaps
 from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.optional_libraries import import_openvino
 from pcdet_poly.runtime.checksum import read_own_file
@@ -39,6 +39,7 @@ from pcdet_poly.runtime.checksum import read_own_file
 Runtime = Literal["torch", "onnxruntime", "openvino", "int8", "auto"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 CPU = torch.device("cpu")
+MEASURED_CELLS = 500  # what `decode.top_k` is by default
 INT8_NAME = "network_int8.onnx"  # in a run's folder, see `pcdet-poly export --int8`
 OPENERS: dict[str, Callable[[Path, int], Compute]] = {"onnxruntime": open_in_onnxruntime, "openvino": open_in_openvino}
 
@@ -58,6 +59,7 @@ def open_network(
     checkpoint: Path,
     mixed_precision: MixedPrecision,
     device: torch.device,
+    fused: nn.Module,
 ) -> Network:
     """Make a trained network ready for inference.
 
@@ -69,29 +71,30 @@ def open_network(
         checkpoint: where the weights come from; files of other libraries and the choice are kept beside it.
         mixed_precision: arithmetic of torch's.
         device: where the network runs; libraries other than torch need the CPU.
+        fused: the network as torch runs it for inference.
 
     Raises:
         UserError: the runtime is not installed, or cannot run this network here.
     """
     if runtime == "torch" or (runtime == "auto" and (device.type != "cpu" or not has_dense_part(model))):
-        return Network(fuse_for_inference(model), mixed_precision)
+        return Network(fused, mixed_precision)
     if device.type != "cpu" or not has_dense_part(model):
         reason = "needs --device cpu" if device.type != "cpu" else f"cannot run {type(model).__name__}"
         raise UserError(f"--runtime {runtime}: {reason}; use torch or auto")
     if runtime == "auto":
-        return _open_fastest(model, checkpoint)
+        return _open_fastest(model, fused, checkpoint)
     if runtime == "int8":
         path = checkpoint.parents[1] / INT8_NAME
         if not path.is_file():
             raise UserError(f"{path}: no such file; write it by `pcdet-poly export RUN --int8 --calibrate STORE`")
         return _open_file(model, "onnxruntime", path)
-    return _open_kind(model, runtime, checkpoint)
+    return _open_kind(model, fused, runtime, checkpoint)
 
 
-def _open_kind(model: nn.Module, kind: str, checkpoint: Path) -> Network:
+def _open_kind(model: nn.Module, fused: nn.Module, kind: str, checkpoint: Path) -> Network:
     """Open one of `auto`'s choices."""
     if kind in ("float32", "bf16"):
-        return Network(fuse_for_inference(model), "bf16" if kind == "bf16" else False)
+        return Network(fused, "bf16" if kind == "bf16" else False)
     return _open_file(model, kind, _prepare_file(model, checkpoint))
 
 
@@ -100,15 +103,15 @@ def _open_file(model: nn.Module, library: str, path: Path) -> Network:
     return Network(replace_dense_part(model, OPENERS[library](path, torch.get_num_threads())), False)
 
 
-def _open_fastest(model: nn.Module, checkpoint: Path) -> Network:
+def _open_fastest(model: nn.Module, fused: nn.Module, checkpoint: Path) -> Network:
     """Open the network as it was fastest on this processor, and say so; it is measured once for each checkpoint."""
     kinds = [kind for kind in ("float32", "bf16", "onnxruntime", "openvino") if _is_here(kind)]
     about = f"{name_processor()}, {torch.get_num_threads()} threads: {', '.join(kinds)}"
     path = _name_beside(model, checkpoint, ".json")
     known = _read_choices(path)
     if (kept := known.get(about)) in kinds:
-        return _open_kind(model, str(kept), checkpoint)
-    networks = {kind: _open_kind(model, kind, checkpoint) for kind in kinds}
+        return _open_kind(model, fused, str(kept), checkpoint)
+    networks = {kind: _open_kind(model, fused, kind, checkpoint) for kind in kinds}
     best, seconds = choose_fastest({kind: _build_pass(network) for kind, network in networks.items()})
     times = ", ".join(f"{kind} {1e3 * seconds[kind]:.0f} ms" for kind in kinds)
     print_line(f"--runtime auto: {best} (from points to maps: {times})", file=sys.stderr)
@@ -140,9 +143,17 @@ def _build_pass(network: Network) -> Callable[[], None]:
 
     def infer() -> None:
         with torch.inference_mode(), autocast(CPU, network.mixed_precision):
-            model.head(model.backbone(make_image(model, points)))
+            _read_boxes(model.head(model.backbone(make_image(model, points))))
 
     return infer
+
+
+def _read_boxes(maps: Any) -> None:
+    """Compute the boxes of as many cells as may become some, where maps have not computed all of them."""
+    for group in maps.groups if isinstance(maps, CandidateMaps) else ():
+        num_frames, _, height, width = group.heatmap.shape
+        cell = torch.linspace(0, height * width - 1, MEASURED_CELLS).long().expand(num_frames, -1)
+        group.read_cells(cell, torch.ones_like(cell, dtype=torch.bool))
 
 
 def _is_here(kind: str) -> bool:

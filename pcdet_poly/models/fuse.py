@@ -8,6 +8,31 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils import fusion
 
+from pcdet_poly.models.centerpoint_pillar import CenterPointPillar
+from pcdet_poly.models.centerpoint_voxel import CenterPointVoxel
+from pcdet_poly.models.decoding.center_decoder import CenterDecoder
+from pcdet_poly.models.layers.candidate_head import CandidateHead
+from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.recipe import Recipe
+
+
+def fuse_recipe(recipe: Recipe) -> nn.Module:
+    """Copy a detector's network for inference by `recipe.decode` alone.
+
+    Args:
+        recipe: the detector, which stays as it was.
+
+    Returns:
+        What `fuse_for_inference` does; where the detector is one of ours with a centre head, with boxes of the cells
+        that may become some in place of maps of all cells. They are computed in float32, whatever the maps are.
+    """
+    fused = fuse_for_inference(recipe.model)
+    # A detector of the user's own may do something else with its maps.
+    is_ours = type(fused) in (CenterPointPillar, CenterPointVoxel) and type(recipe.decode) is CenterDecoder
+    if is_ours and type(head := fused.get_submodule("head")) is CenterHead:
+        fused.head = CandidateHead(head)
+    return fused
+
 
 def fuse_for_inference(model: nn.Module) -> nn.Module:
     """Copy `model` in evaluation mode, without batch norms after convolutions; `model` stays as it was.

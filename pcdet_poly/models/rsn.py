@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.models.layers.eager import run_eagerly
-from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
-from pcdet_poly.models.layers.rsn_sparse_blocks import RsnSparseBlocks
-from pcdet_poly.models.layers.rsn_voxel_encoder import RsnVoxelEncoder
+from pcdet_poly.models.layers.rsn.range_net import RsnRangeNet
+from pcdet_poly.models.layers.rsn.sparse_blocks import RsnSparseBlocks
+from pcdet_poly.models.layers.rsn.voxel_encoder import RsnVoxelEncoder
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels

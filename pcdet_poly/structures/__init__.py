@@ -4,7 +4,7 @@ from pcdet_poly.structures.batch import Batch
 from pcdet_poly.structures.boxes import WAYMO_CLASSES, Detections, GroundTruth
 from pcdet_poly.structures.frame import POINT_COLUMNS, TOP_LIDAR, Frame, LidarCalibration
 from pcdet_poly.structures.grid import Grid
-from pcdet_poly.structures.maps import AnchorMaps, CenterMaps, RsnMaps, join_groups
+from pcdet_poly.structures.maps import AnchorMaps, CellValues, CenterMaps, RsnMaps, join_groups
 from pcdet_poly.structures.range_images import RangeImages
 from pcdet_poly.structures.rows import Rows
 from pcdet_poly.structures.sparse import Sites, SparseTensor
@@ -18,6 +18,7 @@ __all__ = [
     "AnchorMaps",
     "AnchorTargets",
     "Batch",
+    "CellValues",
     "CenterMaps",
     "CenterTargets",
     "Detections",

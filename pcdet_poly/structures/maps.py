@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pcdet_poly.structures.sparse import Sites
+
+
+class CellValues(NamedTuple):
+    """What one group's branches say of N cells in each of B frames, float32."""
+
+    code: Tensor  # (B, N, 6 + C) offset, z, size and the C channels of heading, as their coder reads them
+    iou: Tensor | None  # (B, N, 1) 2 IoU - 1 of the cell's box, where the head has that branch
+    velocity: Tensor | None  # (B, N, 2) x, y in the vehicle frame, m/s, where the head has that branch
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,24 @@ class CenterMaps:
             CenterMaps(heatmap=self.heatmap[:, list(classes)], **dict(zip(given, part, strict=True)))
             for classes, part in zip(groups, parts, strict=True)
         )
+
+    def read_cells(self, cell: Tensor, wanted: Tensor) -> CellValues:
+        """Read what the branches of one group say of cells.
+
+        Args:
+            cell: (B, N) int64, y * W + x.
+            wanted: (B, N) bool, cells whose values are used; here all are read.
+
+        Returns:
+            The values, float32.
+        """
+
+        def read(values: Tensor) -> Tensor:
+            where = cell[:, None].expand(-1, values.shape[1], -1)
+            return values.flatten(2).gather(2, where).float().transpose(1, 2)
+
+        iou, velocity = (None if values is None else read(values) for values in (self.iou, self.velocity))
+        return CellValues(read(self.box_code()), iou, velocity)
 
     def box_code(self) -> Tensor:
         """Offset, z, size and the C channels of heading, of one group: (B, 6 + C, H, W), as its coder reads it."""

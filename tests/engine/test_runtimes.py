@@ -158,6 +158,7 @@ def test_what_cannot_run_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch)
             checkpoint=folder / "a.pt",
             mixed_precision=False,
             device=torch.device("cpu"),
+            fused=torch.nn.Linear(1, 1),
         )
 
 

@@ -21,9 +21,9 @@ from pcdet_poly.data.load.prepare_frame import prepare_frame
 from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.decoding.rsn_decoder import RsnDecoder, max_of_touching_voxels
-from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
-from pcdet_poly.models.layers.rsn_sparse_blocks import RsnGrowingLayer, RsnResidualBlock, RsnSparseBlocks
-from pcdet_poly.models.layers.rsn_voxel_encoder import describe_geometry
+from pcdet_poly.models.layers.rsn.range_net import RsnRangeNet
+from pcdet_poly.models.layers.rsn.sparse_blocks import RsnGrowingLayer, RsnResidualBlock, RsnSparseBlocks
+from pcdet_poly.models.layers.rsn.voxel_encoder import describe_geometry
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.ops.heading_bins import encode_heading_bin
 from pcdet_poly.ops.voxelize import voxelize

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,28 @@ from torch import Tensor, nn
 from pcdet_poly.config.sections.output import DecodeConfig, PeakRule
 from pcdet_poly.models.decoding.suppress import pass_score, select_detections
 from pcdet_poly.ops.center_box_coder import decode_center_boxes
-from pcdet_poly.structures import CenterMaps, Detections, Grid
+from pcdet_poly.structures import CellValues, Detections, Grid
+
+
+class GroupMaps(Protocol):
+    """What a centre head says of the classes of one group: maps of all cells, or a way to compute some cells' boxes."""
+
+    @property
+    def heatmap(self) -> Tensor:
+        """(B, K, H, W) logits."""
+
+    def read_cells(self, cell: Tensor, wanted: Tensor) -> CellValues:
+        """Return what the branches say of cells (B, N), where they are `wanted` (B, N)."""
+
+
+class HeadMaps(Protocol):
+    """Output of a centre head with one group of classes or several."""
+
+    def list_groups(self) -> Sequence[Sequence[int]]:
+        """List the classes of each group, ascending."""
+
+    def split_groups(self) -> Sequence[GroupMaps]:
+        """Return the maps of each group."""
 
 
 class FoundBoxes(NamedTuple):
@@ -36,40 +57,41 @@ class CenterDecoder:
         self.cfg = cfg
 
     @torch.no_grad()
-    def __call__(self, maps: CenterMaps) -> tuple[Detections, ...]:
+    def __call__(self, maps: HeadMaps) -> tuple[Detections, ...]:
         """One Detections per frame, by descending score, tensors on the device of `maps`."""
         box, label, ranked, score, velocity = self.find_boxes(maps)
         return tuple(
             select_detections(
-                Detections(box[b], label[b], ranked[b], None if maps.velocity is None else velocity[b]),
+                Detections(box[b], label[b], ranked[b], velocity[b] if velocity.shape[2] else None),
                 score[b],
                 self.cfg,
             )
             for b in range(len(box))
         )
 
-    def find_boxes(self, maps: CenterMaps) -> FoundBoxes:
+    def find_boxes(self, maps: HeadMaps) -> FoundBoxes:
         """Find the boxes of all groups, before scores, places and suppression select among them."""
         groups = zip(maps.split_groups(), maps.list_groups(), strict=True)
         found = [self._find_group_boxes(group, classes) for group, classes in groups]
         return FoundBoxes(*(torch.cat(parts, dim=1) for parts in zip(*found, strict=True)))
 
-    def _find_group_boxes(self, maps: CenterMaps, classes: Sequence[int]) -> FoundBoxes:
+    def _find_group_boxes(self, maps: GroupMaps, classes: Sequence[int]) -> FoundBoxes:
         """Find the boxes of one group's maps, whose classes have these numbers."""
         peaks = self.cfg.peaks
         rules = peaks if isinstance(peaks, str) else tuple(peaks[k] for k in classes)
         logit, cell, place = find_candidates(maps.heatmap.float(), self.cfg.model_copy(update={"peaks": rules}))
-        box = decode_center_boxes(gather_peaks(maps.box_code(), cell), cell, self.grid)  # (B, N, 7)
-        velocity = box[..., :0] if maps.velocity is None else gather_peaks(maps.velocity, cell)  # (B, N, 2)
         label, score = torch.tensor(classes, device=cell.device)[place], logit.sigmoid()
-        return FoundBoxes(box, label, self._rank_boxes(score, maps.iou, cell, label), score, velocity)
+        code, iou, velocity = maps.read_cells(cell, pass_score(score, self.cfg))
+        box = decode_center_boxes(code, cell, self.grid)  # (B, N, 7)
+        ranked = self._rank_boxes(score, iou, label)
+        return FoundBoxes(box, label, ranked, score, box[..., :0] if velocity is None else velocity)
 
-    def _rank_boxes(self, score: Tensor, iou: Tensor | None, cell: Tensor, label: Tensor) -> Tensor:
+    def _rank_boxes(self, score: Tensor, iou: Tensor | None, label: Tensor) -> Tensor:
         """Return the scores (B, N) that boxes compete with."""
         if self.cfg.iou_weight is None:
             return score
         assert iou is not None
-        return weigh_by_iou(score, (gather_peaks(iou, cell)[..., 0] + 1) / 2, label, self.cfg.iou_weight)
+        return weigh_by_iou(score, (iou[..., 0] + 1) / 2, label, self.cfg.iou_weight)
 
 
 def weigh_by_iou(score: Tensor, iou: Tensor, label: Tensor, weight: float | Sequence[float]) -> Tensor:
@@ -87,12 +109,6 @@ def weigh_by_iou(score: Tensor, iou: Tensor, label: Tensor, weight: float | Sequ
     share = score.new_tensor(weight)
     share = share[label] if share.ndim else share
     return score ** (1 - share) * iou.clamp(0, 1) ** share
-
-
-def gather_peaks(values: Tensor, cell: Tensor) -> Tensor:
-    """Gather maps (B, C, H, W) at cells (B, N): (B, N, C) float32."""
-    wanted = cell[:, None].expand(-1, values.shape[1], -1)
-    return values.flatten(2).gather(2, wanted).float().transpose(1, 2)
 
 
 def find_candidates(heatmap: Tensor, cfg: DecodeConfig) -> tuple[Tensor, Tensor, Tensor]:

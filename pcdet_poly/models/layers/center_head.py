@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from torch import Tensor, nn
@@ -41,6 +42,12 @@ class CenterHead(nn.Module):
                 )
                 for size in sizes
             )
+
+    def list_groups(self) -> list[HeadGroup]:
+        """List the layers of each group of classes; without groups they are one, of the same layers."""
+        if "branches" in self._modules:
+            return [HeadGroup(nn.Sequential(), self.branches)]
+        return [cast(HeadGroup, group) for group in self.groups]
 
     def forward(self, bev: Tensor) -> CenterMaps:
         """Compute the maps of bird's-eye features (B, C, H, W)."""

@@ -13,7 +13,7 @@ from pcdet_poly.config.sections.centerpoint import CenterPointPillarConfig, Cent
 from pcdet_poly.config.sections.rsn import RsnConfig
 from pcdet_poly.models.layers.bev_backbone import BevBackbone
 from pcdet_poly.models.layers.pillarnext.aspp_neck import AsppNeck
-from pcdet_poly.models.layers.rsn_range_net import RsnRangeNet
+from pcdet_poly.models.layers.rsn.range_net import RsnRangeNet
 from pcdet_poly.models.recipe import build_recipe
 from pcdet_poly.models.rsn import IMAGE_CHANNELS
 
