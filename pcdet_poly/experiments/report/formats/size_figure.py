@@ -22,6 +22,9 @@ def draw_size_curve(report: DetectorReport) -> Figure:
     return draw_arms_by_size(arms, [report.sizes[arm] for arm in arms], means, curve, main.metric)
 
 
+WIDEST_LABEL, LABEL_HEIGHT = 0.25, 0.05  # shares of the figure's axes
+
+
 def draw_arms_by_size(
     arms: Sequence[str], sizes: Sequence[ArmSize], means: np.ndarray, curve: SizeCurve, metric: str
 ) -> Figure:
@@ -48,9 +51,18 @@ def draw_arms_by_size(
     ):
         kept = np.array([one.is_polynomial == wanted for one in sizes])
         axes.plot(log2_size[kept], means[kept], marker, color=colour, label=label)
-    for x, y, arm in zip(log2_size, means, arms, strict=True):
-        axes.annotate(arm, (float(x), float(y)), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    below = _find_labels_below(log2_size / np.ptp(ends), means / max(float(np.ptp(means)), 1e-9))
+    for x, y, arm, is_below in zip(log2_size, means, arms, below, strict=True):
+        place = (4, -11) if is_below else (4, 4)
+        axes.annotate(arm, (float(x), float(y)), xytext=place, textcoords="offset points", fontsize=8)
     title = f"r = {curve.correlation:.3f}"
     finish_axes(axes, title=title, xlabel="gradient size, doublings of the baseline's", ylabel=f"{metric}, points")
     axes.legend(fontsize=8)
     return figure
+
+
+def _find_labels_below(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mark the points (A,) whose label would lie over that of a point a little higher; axes are 1 long."""
+    right, up = x[None] - x[:, None], y[None] - y[:, None]  # from a row's point to a column's
+    is_higher = (up > 0) | ((up == 0) & (right > 0))
+    return (is_higher & (np.abs(right) < WIDEST_LABEL) & (up < LABEL_HEIGHT)).any(axis=1)
