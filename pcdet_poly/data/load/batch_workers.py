@@ -86,11 +86,19 @@ def load_batches(make: Callable[[int], Batch], numbers: Sequence[int], workers: 
 
 
 def _end_workers(ready: Iterator[BatchOrError]) -> None:
-    """End the workers now: `__del__` would lose a Ctrl-C that arrives meanwhile, and print a traceback."""
+    """End the workers now: `__del__` would lose a Ctrl-C that arrives meanwhile, and print a traceback.
+
+    torch asks them by a message, and ends those that do not answer by SIGTERM, which ours ignore: one whose message is
+    lost would live, and this process wait for it at its exit for ever.
+    """
     end = getattr(ready, "_shutdown_workers", None)  # torch has no public name; without workers there is none
     if end:
         with hold_stop_signals():
             end()
+            for worker in getattr(ready, "_workers", ()):
+                if worker.is_alive():
+                    worker.kill()
+                    worker.join()
 
 
 def _return_unchanged(made: Any) -> Any:

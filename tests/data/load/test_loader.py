@@ -199,6 +199,19 @@ def test_workers_are_gone_when_the_batches_are_let_go(store: Path) -> None:
     assert not any(process.is_alive() for process in started)
 
 
+def test_a_worker_that_is_not_told_to_end_is_gone_all_the_same(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's message to it may be lost; SIGTERM, by which torch would end it then, workers ignore."""
+    kind = torch.utils.data.dataloader._MultiProcessingDataLoaderIter
+    monkeypatch.setattr(kind, "_mark_worker_as_unavailable", lambda self, number, shutdown=False: None)
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+    batches = load_evaluation_batches(config(2), FrameDataset([store]))
+    next(batches)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    batches.close()  # type: ignore[attr-defined]
+    assert [worker for worker in workers if worker.is_alive()] == []
+
+
 @pytest.mark.parametrize(("workers", "first_step"), [(0, 1), (0, 3), (2, 2), (0, 4)])
 def test_a_resumed_epoch_goes_on_where_it_stopped(store: Path, workers: int, first_step: int) -> None:
     dataset = FrameDataset([store])
