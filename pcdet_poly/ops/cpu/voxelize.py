@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pcdet_poly.ops.arrays.coordinate_rows import split_coordinates
 from pcdet_poly.ops.compiler.kernel import kernel
 from pcdet_poly.ops.cpu.bitmap import build_bitmap, count_members_before, rank_member
 
@@ -85,15 +86,9 @@ def find_cells(
     x, y, z = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     for begin in range(0, len(points), CHUNK):
         end = min(begin + CHUNK, len(points))
-        _transpose_points(points[begin:end], x, y, z)
+        split_coordinates(points[begin:end], x, y, z)
         _find_cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, cell[begin:end])
     return cell
-
-
-@kernel
-def _transpose_points(points: Array, x: Array, y: Array, z: Array) -> None:
-    for p in range(len(points)):
-        x[p], y[p], z[p] = points[p, 0], points[p, 1], points[p, 2]
 
 
 @kernel
