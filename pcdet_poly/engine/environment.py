@@ -37,7 +37,7 @@ def describe_environment(device: torch.device, seed: int) -> dict[str, Any]:
         "pcdet_poly": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: found for name in _PACKAGES if (found := _find_version(name)) is not None},
+        "packages": {name: found for name in _PACKAGES if (found := find_package_version(name)) is not None},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -56,7 +56,8 @@ def read_git_commit() -> str | None:
         return None
 
 
-def _find_version(package: str) -> str | None:
+def find_package_version(package: str) -> str | None:
+    """Return the version of an installed package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

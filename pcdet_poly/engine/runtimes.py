@@ -18,7 +18,7 @@ from torch import nn
 
 from pcdet_poly.config.sections.train import MixedPrecision
 from pcdet_poly.engine.choose_precision import measure_in_turns
-from pcdet_poly.engine.environment import name_processor
+from pcdet_poly.engine.environment import find_package_version, name_processor
 from pcdet_poly.engine.precision import autocast, check_precision
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import write_json
@@ -35,6 +35,7 @@ from pcdet_poly.models.layers.candidate_head import CandidateMaps
 from pcdet_poly.names.shown_names import print_line
 from pcdet_poly.optional_libraries import import_openvino
 from pcdet_poly.runtime.checksum import read_own_file
+from pcdet_poly.version import __version__
 
 Runtime = Literal["torch", "onnxruntime", "openvino", "int8", "auto"]
 RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
@@ -104,9 +105,12 @@ def _open_file(model: nn.Module, library: str, path: Path) -> Network:
 
 
 def _open_fastest(model: nn.Module, fused: nn.Module, checkpoint: Path) -> Network:
-    """Open the network as it was fastest on this processor, and say so; it is measured once for each checkpoint."""
+    """Open the network as it is fastest here, and say so.
+
+    It is measured once for each checkpoint, processor, number of threads and set of libraries with their versions.
+    """
     kinds = [kind for kind in ("float32", "bf16", "onnxruntime", "openvino") if _is_here(kind)]
-    about = f"{name_processor()}, {torch.get_num_threads()} threads: {', '.join(kinds)}"
+    about = _describe_choice(kinds)
     path = _name_beside(model, checkpoint, ".json")
     known = _read_choices(path)
     if (kept := known.get(about)) in kinds:
@@ -118,6 +122,13 @@ def _open_fastest(model: nn.Module, fused: nn.Module, checkpoint: Path) -> Netwo
     if os.access(path.parent, os.W_OK):
         write_json(path, known | {about: best})
     return networks[best]
+
+
+def _describe_choice(kinds: list[str]) -> str:
+    """Say what a choice among `kinds` depends on, beside the network."""
+    versions = [f"pcdet_poly {__version__}", f"torch {torch.__version__}"]
+    versions += [f"{kind} {find_package_version(kind)}" for kind in kinds if kind in OPENERS]
+    return f"{name_processor()}, {torch.get_num_threads()} threads, {', '.join(versions)}: {', '.join(kinds)}"
 
 
 def choose_fastest(

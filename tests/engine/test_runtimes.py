@@ -132,6 +132,10 @@ def test_the_fastest_is_chosen_said_and_kept(
     detect(folder, "auto")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(runtimes, "choose_fastest", lambda passes: choose(passes, clock=lambda: now_s[0]))
+    with monkeypatch.context() as another:
+        another.setattr(torch, "__version__", "0.0.1")  # which may be as fast as it likes
+        detect(folder, "auto")
+        assert f"--runtime auto: {chosen}" in capsys.readouterr().err
     (choices,) = (folder / "checkpoints").glob("*.json")
     choices.write_text("{")
     detect(folder, "auto")

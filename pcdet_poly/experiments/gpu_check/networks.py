@@ -18,7 +18,7 @@ from pcdet_poly.engine.state import build_seeded_recipe
 from pcdet_poly.experiments.gpu_check.inputs import draw_batch
 from pcdet_poly.experiments.gpu_check.place import Place
 from pcdet_poly.models import Recipe
-from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.fuse import fuse_for_inference, fuse_recipe
 from pcdet_poly.structures import Batch
 
 DETECTORS = ("centerpoint_pillar", "pointpillars", "pillarnext", "centerpoint_voxel", "rsn_vehicle_s")
@@ -88,7 +88,7 @@ def train_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) ->
 
 
 def run_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) -> dict[str, Any]:
-    """Detect in one full frame.
+    """Detect in one full frame, as `Detector` does; a compiled network computes the boxes of all cells.
 
     Args:
         name: one of DETECTORS.
@@ -102,7 +102,7 @@ def run_detector(name: str, kind: Arithmetic, compiled: bool, place: Place) -> d
     _, batch, recipe = _prepare(name, place, num_frames=1)
     device = torch.device(place.device)
     place.start_memory_count()
-    network = _compile(fuse_for_inference(recipe.model), compiled, place)
+    network = _compile(fuse_for_inference(recipe.model) if compiled else fuse_recipe(recipe), compiled, place)
 
     @torch.no_grad()
     def compute_maps() -> Any:
