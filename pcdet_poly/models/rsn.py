@@ -13,6 +13,7 @@ from pcdet_poly.models.layers.rsn.range_net import RsnRangeNet
 from pcdet_poly.models.layers.rsn.sparse_blocks import RsnSparseBlocks
 from pcdet_poly.models.layers.rsn.voxel_encoder import RsnVoxelEncoder
 from pcdet_poly.models.layers.sparse_layers import SparseNorm
+from pcdet_poly.ops.scatter import take_rows
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Batch, Grid, RsnMaps, SparseTensor, Voxels
 from pcdet_poly.targets.rsn_assigner import find_points_with_pixel, mark_points_in_boxes
@@ -59,7 +60,7 @@ class Rsn(nn.Module):
         assert batch.range_images is not None
         pixel, point = batch.range_images.pixel_of_point, find_points_with_pixel(batch)
         with torch.autocast(image.device.type, enabled=False):
-            features = image.permute(0, 2, 3, 1).flatten(0, 2)[pixel[point]].float()  # (S, C)
+            features = take_rows(image.permute(0, 2, 3, 1).flatten(0, 2), pixel[point]).float()  # (S, C)
             logit = self.foreground(features)[:, 0]
             chosen = self._choose_points(logit.detach(), batch)
             tensor = self.blocks(self._encode(batch, point[chosen], features[chosen]))

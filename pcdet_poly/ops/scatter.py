@@ -1,4 +1,4 @@
-"""Features of points -> features of voxels -> a bird's-eye image, with gradients."""
+"""Features of pixels -> of points -> of voxels -> a bird's-eye image, with gradients."""
 
 from __future__ import annotations
 
@@ -62,6 +62,28 @@ def scatter_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tens
     _check_rows(values, voxel_of_point, num_voxels)
     highest = torch.ops.pcdet_poly.segment_max(values.float().contiguous(), to_int_row(voxel_of_point), num_voxels)
     return highest.to(values.dtype)
+
+
+def take_rows(values: Tensor, row: Tensor) -> Tensor:
+    """Take rows of a table: `values[row]`, which waits for memory ten times as long where rows are in random order.
+
+    The gradient of a row that is taken several times is added up in float32 in their order on every device, so the
+    result is the same to the bit.
+
+    Args:
+        values: (N, C).
+        row: (P,) int64 in [0, N).
+
+    Returns:
+        (P, C) of the values' dtype.
+
+    Raises:
+        ValueError: the shapes do not fit, or (on the CPU) a number in `row` is no row of `values`.
+    """
+    check_shape("take_rows", "values", values, "N C")
+    check_shape("take_rows", "row", row, "P", is_whole=True)
+    taken: Tensor = torch.ops.pcdet_poly.take_rows(values.float().contiguous(), to_int_row(row))
+    return taken.to(values.dtype)
 
 
 def to_bev(features: Tensor, voxels: Voxels, *, channels_last: bool = False) -> Tensor:
@@ -137,6 +159,24 @@ def _compute_max_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Non
     return torch.ops.pcdet_poly.share_among_highest(gradient.contiguous(), *ctx.saved_tensors), None, None
 
 
+def _take_fake(values: Tensor, row: Tensor) -> Tensor:
+    return values.new_empty(row.shape[0], values.shape[1])
+
+
+def _save_for_take(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+    ctx.num_rows = inputs[0].shape[0]
+
+
+def _compute_take_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    (row,) = ctx.saved_tensors
+    return torch.ops.pcdet_poly.segment_sum(gradient.contiguous(), row, ctx.num_rows), None
+
+
+def _sum_fake(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
+    return values.new_empty(num_voxels, values.shape[1])
+
+
 def _share_fake(gradient: Tensor, values: Tensor, highest: Tensor, voxel_of_point: Tensor) -> Tensor:
     return torch.empty_like(values)
 
@@ -154,5 +194,10 @@ define_operation(
     file="scatter",
     fake=_share_fake,
 )
+define_operation("take_rows(Tensor values, Tensor row) -> Tensor", file="scatter", fake=_take_fake)
+define_operation(
+    "segment_sum(Tensor values, Tensor voxel_of_point, SymInt num_voxels) -> Tensor", file="scatter", fake=_sum_fake
+)
+define_gradient("take_rows", save=_save_for_take, backward=_compute_take_gradient)
 define_gradient("segment_mean", save=_save_for_mean, backward=_compute_mean_gradient)
 define_gradient("segment_max", save=_save_for_max, backward=_compute_max_gradient)

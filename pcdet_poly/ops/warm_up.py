@@ -20,7 +20,7 @@ from pcdet_poly.ops.iou import iou_bev, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms
 from pcdet_poly.ops.points_in_boxes import count_points, points_in_boxes
 from pcdet_poly.ops.rulebook import build_strided_rulebook, build_submanifold_rulebook
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, take_rows
 from pcdet_poly.ops.sparse_conv import sparse_conv
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Sites, Voxels
@@ -54,7 +54,8 @@ def _run_every_operation() -> None:
     voxelize(points, frame, grid, 1, max_points=1, sample="random")
     highest = scatter_max(points, voxels.voxel_of_point, len(voxels))
     mean = scatter_mean(points, voxels.voxel_of_point, len(voxels))
-    torch.autograd.grad((highest + mean).sum(), points)
+    taken = take_rows(points, frame)
+    torch.autograd.grad((highest + mean).sum() + taken.sum(), points)
     _run_pillar_operations(points, voxelize(points, frame, grid, 1))
     _run_sparse_operations()
     iou_bev(box, box)

@@ -61,6 +61,7 @@ def main() -> None:
     scatter.segment_mean(points[:, :1].contiguous(), frame, 1)
     scatter.segment_mean(points, frame, 4)
     scatter.segment_mean(points, frame, 4, 5)
+    scatter.segment_sum(points, frame, 4)
     scatter.share_among_highest(points[:4], points, scatter.segment_max(points, frame, 4), frame)
     iou.matched_iou(box, box, True)
     for with_height in (False, True):

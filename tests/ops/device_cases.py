@@ -17,7 +17,7 @@ from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_3d, iou_3d_matched, iou_bev, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms, nms_per_class
 from pcdet_poly.ops.points_in_boxes import count_points, points_in_boxes
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, take_rows, to_bev
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Voxels
 
@@ -65,6 +65,9 @@ def _scattered(device: str) -> Results:
     points_mean = scatter_mean(points, voxels.voxel_of_point, len(voxels))
     first_mean = scatter_mean(values, voxels.voxel_of_point, len(voxels), max_points=5)
     to_first = torch.autograd.grad((first_mean * weights).sum(), values)[0]
+    inside = voxels.voxel_of_point.clamp(min=0)
+    taken = take_rows(mean, inside)
+    to_taken = torch.autograd.grad((taken * values.detach()).sum(), values)[0]
     return (
         highest.detach(),
         mean.detach(),
@@ -74,6 +77,8 @@ def _scattered(device: str) -> Results:
         points_mean,
         first_mean.detach(),
         to_first,
+        taken.detach(),
+        to_taken,
     )
 
 

@@ -90,6 +90,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "num_voxels": [-1, 0],
         },
     ),
+    "scatter.take_rows": (
+        {"values": POINTS, "row": WHOLE},
+        {"values": [POINTS[0], POINTS[:0]], "row": [WHOLE - 1, WHOLE + len(POINTS), MANY, ROW, WHOLE[None]]},
+    ),
     "scatter.to_bev": (
         {"features": torch.ones(2, 5), "voxels": VOXELS},
         {"features": [torch.ones(3, 5), torch.ones(2)], "voxels": [replace(VOXELS, grid=CORNERS)]},

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, take_rows, to_bev
 from pcdet_poly.structures import Grid, Voxels
 
 
@@ -55,6 +55,39 @@ def test_fuzz_mean(device: str, num_trials: int) -> None:
             torch.testing.assert_close(values.grad[first], (weights[v] / len(mine)).expand(len(mine), -1))
             assert not values.grad[beyond].any()
         assert not values.grad[voxel == -1].any()
+
+
+def test_fuzz_rows(device: str, num_trials: int) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(num_trials):
+        num_rows, num_taken, num_channels = rng.integers(1, 9), rng.integers(0, 40), rng.integers(1, 6)
+        table, weights = (
+            torch.from_numpy(rng.normal(size=(size, num_channels)).astype(np.float32)) for size in (num_rows, num_taken)
+        )
+        row = torch.from_numpy(rng.integers(0, num_rows, num_taken))
+        values = table.to(device).requires_grad_()
+        taken = take_rows(values, row.to(device))
+        (taken * weights.to(device)).sum().backward()
+        assert torch.equal(taken.cpu(), table[row])
+        total = np.zeros(table.shape, np.float32)
+        for r, weight in zip(row.tolist(), weights.numpy(), strict=True):  # in their order, float32
+            total[r] += weight
+        np.testing.assert_array_equal(values.grad.cpu().numpy(), total)
+
+
+def test_rows_of_another_dtype_and_layout(device: str) -> None:
+    table = torch.arange(12.0, device=device).view(3, 4).t().to(torch.bfloat16).requires_grad_()
+    taken = take_rows(table, torch.tensor([3, 0, 3], device=device))
+    taken.sum().backward()
+    assert taken.dtype == table.grad.dtype == torch.bfloat16
+    assert taken.tolist() == [[3, 7, 11], [0, 4, 8], [3, 7, 11]]
+    assert table.grad.tolist() == [[1] * 3, [0] * 3, [0] * 3, [2] * 3]
+
+
+@pytest.mark.parametrize("row", [-1, 3, 2**62])
+def test_rows_that_are_not_there_are_refused(row: int) -> None:
+    with pytest.raises(ValueError, match="no row of values"):
+        take_rows(torch.zeros(3, 2), torch.tensor([0, row]))
 
 
 def test_equal_gradients_on_ties(device: str) -> None:

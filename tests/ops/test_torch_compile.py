@@ -12,7 +12,7 @@ from pcdet_poly.ops.heatmap import draw_heatmap
 from pcdet_poly.ops.iou import iou_3d, iou_bev_matched
 from pcdet_poly.ops.nms import circle_nms, nms_per_class
 from pcdet_poly.ops.points_in_boxes import count_points, points_in_boxes
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, take_rows, to_bev
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid
 
@@ -34,6 +34,8 @@ OPERATIONS = {
     "keep_random": (VOXEL, torch.tensor([1, 2, 1]), 1, 5),
     "segment_mean": (values(), VOXEL, 3),
     "segment_max": (values(), VOXEL, 3),
+    "segment_sum": (torch.rand(5, 3), VOXEL, 3),
+    "take_rows": (values(), torch.tensor([4, 0, 0])),
     "share_among_highest": (torch.ones(3, 3), torch.rand(5, 3), torch.rand(3, 3), VOXEL),
     "pairwise_iou": (BOX, BOX[:4], True),
     "matched_iou": (BOX, BOX, False),
@@ -60,7 +62,8 @@ def pillar_image(points: Tensor, frame: Tensor) -> Tensor:
     highest = scatter_max(points * 2, voxels.voxel_of_point, len(voxels))
     mean = scatter_mean(points, voxels.voxel_of_point, len(voxels))
     first = scatter_mean(points, voxels.voxel_of_point, len(voxels), max_points=1)
-    return to_bev(torch.cat([highest, mean, first], 1), voxels, channels_last=True)
+    twice = take_rows(mean, torch.arange(len(voxels)) // 2)
+    return to_bev(torch.cat([highest, mean, first, twice], 1), voxels, channels_last=True)
 
 
 def kept_and_counted(points: Tensor, box: Tensor) -> tuple[Tensor, ...]:

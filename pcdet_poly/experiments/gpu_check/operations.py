@@ -16,7 +16,7 @@ from pcdet_poly.ops.nms import circle_nms, nms_per_class
 from pcdet_poly.ops.pillars import linear_max, sort_and_decorate
 from pcdet_poly.ops.points_in_boxes import count_points, points_in_boxes
 from pcdet_poly.ops.rulebook import build_strided_rulebook, build_submanifold_rulebook
-from pcdet_poly.ops.scatter import scatter_max, scatter_mean, to_bev
+from pcdet_poly.ops.scatter import scatter_max, scatter_mean, take_rows, to_bev
 from pcdet_poly.ops.sparse_conv import Backend, sparse_conv, sparse_to_bev
 from pcdet_poly.ops.voxelize import voxelize
 from pcdet_poly.structures import Grid, Sites, Voxels
@@ -98,7 +98,8 @@ def _scatter(device: str, sizes: Sizes) -> Callable[[], Results]:
     def compute() -> Results:
         highest = scatter_max(values, voxels.voxel_of_point, len(voxels))
         mean = scatter_mean(values, voxels.voxel_of_point, len(voxels))
-        gradient = torch.autograd.grad((highest + mean).sum(), values)[0]
+        taken = take_rows(mean, voxels.voxel_of_point.clamp(min=0))
+        gradient = torch.autograd.grad((highest + mean).sum() + (taken * values.detach()).sum(), values)[0]
         return highest.detach(), mean.detach(), gradient, to_bev(highest.detach(), voxels)
 
     return compute

@@ -1,4 +1,4 @@
-"""Means and maxima over the points of each voxel on the CPU, over numpy arrays."""
+"""Sums, means and maxima over the points of each voxel, and rows of a table, on the CPU, over numpy arrays."""
 
 from __future__ import annotations
 
@@ -45,6 +45,50 @@ def _average_first(values: Array, voxel_of_point: Array, num_voxels: int, max_po
         for c in range(values.shape[1]):
             mean[v, c] = mean[v, c] / count[v] if count[v] > 0 else np.nan
     return mean, count
+
+
+@kernel
+def segment_sum(values: Array, voxel_of_point: Array, num_voxels: int) -> Array:
+    """Sum of the values of each voxel's points, added up in the order of the points.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        (V, C) float32; a voxel without points has 0.
+    """
+    total = np.zeros((num_voxels, values.shape[1]), np.float32)
+    for p in range(len(values)):
+        v = voxel_of_point[p]
+        if v >= num_voxels:
+            raise ValueError("scatter: a number in voxel_of_point is not below num_voxels")
+        if v >= 0:
+            for c in range(values.shape[1]):
+                total[v, c] += values[p, c]
+    return total
+
+
+@kernel
+def take_rows(values: Array, row: Array) -> Array:
+    """Take rows of a table.
+
+    Args:
+        values: (N, C) float32.
+        row: (P,) int64 in [0, N).
+
+    Returns:
+        (P, C) float32.
+    """
+    taken = np.empty((len(row), values.shape[1]), np.float32)
+    for p in range(len(row)):
+        r = row[p]
+        if r < 0 or r >= len(values):
+            raise ValueError("take_rows: a number in row is no row of values")
+        for c in range(values.shape[1]):
+            taken[p, c] = values[r, c]
+    return taken
 
 
 @kernel

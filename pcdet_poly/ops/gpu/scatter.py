@@ -1,6 +1,6 @@
-"""Means and maxima over the points of each voxel in Triton.
+"""Sums, means and maxima over the points of each voxel in Triton, and rows of a table.
 
-Float sums depend on their order, so means add up in the order of the points, after a stable sort by
+Float sums depend on their order, so sums and means add up in the order of the points, after a stable sort by
 voxel, one lane per voxel and channel: the CPU's result to the bit. Maxima and the number of points that
 reach them do not depend on the order: atomics, on integers.
 """
@@ -31,18 +31,53 @@ def segment_mean(
     Returns:
         Means (V, C) and counts (V,), both float32.
     """
-    num_channels = values.shape[1]
-    mean, count = values.new_empty(num_voxels, num_channels), values.new_empty(num_voxels)
+    mean, count = values.new_empty(num_voxels, values.shape[1]), values.new_empty(num_voxels)
+    _add_up(values, voxel_of_point, mean, count, len(values) if max_points is None else max_points, is_mean=True)
+    return mean, count
+
+
+def segment_sum(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
+    """Sum of the values of each voxel's points, added up in the order of the points.
+
+    Args:
+        values: (P, C) float32.
+        voxel_of_point: (P,) int64 voxel of each point, or -1.
+        num_voxels: V.
+
+    Returns:
+        (V, C) float32; a voxel without points has 0.
+    """
+    total, count = values.new_empty(num_voxels, values.shape[1]), values.new_empty(num_voxels)
+    _add_up(values, voxel_of_point, total, count, len(values), is_mean=False)
+    return total
+
+
+def _add_up(values: Tensor, voxel_of_point: Tensor, result: Tensor, count: Tensor, most: int, *, is_mean: bool) -> None:
+    """Write sums or means (V, C), and how many points they are of (V,), at most the first `most` of each voxel."""
+    num_voxels, num_channels = result.shape
     voxel, order = torch.sort(voxel_of_point.to(torch.int32), stable=True)
     start = torch.searchsorted(voxel, torch.arange(num_voxels + 1, dtype=torch.int32, device=values.device))
     block_c = min(triton.next_power_of_2(max(num_channels, 1)), 64)
     block_v = 128 // block_c
-    most = len(values) if max_points is None else max_points
     if num_voxels and num_channels:
-        _average_in_order[(triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))](
-            values, order, start, mean, count, num_voxels, num_channels, most, BLOCK_V=block_v, BLOCK_C=block_c
+        blocks = (triton.cdiv(num_voxels, block_v), triton.cdiv(num_channels, block_c))
+        sizes = (num_voxels, num_channels, most)
+        _add_up_in_order[blocks](
+            values, order, start, result, count, *sizes, IS_MEAN=is_mean, BLOCK_V=block_v, BLOCK_C=block_c
         )
-    return mean, count
+
+
+def take_rows(values: Tensor, row: Tensor) -> Tensor:
+    """Take rows of a table.
+
+    Args:
+        values: (N, C) float32.
+        row: (P,) int64 in [0, N).
+
+    Returns:
+        (P, C) float32.
+    """
+    return values.index_select(0, row)
 
 
 def segment_max(values: Tensor, voxel_of_point: Tensor, num_voxels: int) -> Tensor:
@@ -94,8 +129,18 @@ def _count_programs(tensor: Tensor) -> tuple[int]:
 
 
 @triton.jit
-def _average_in_order(
-    values, order, start, mean, count, num_voxels, num_channels, most, BLOCK_V: tl.constexpr, BLOCK_C: tl.constexpr
+def _add_up_in_order(
+    values,
+    order,
+    start,
+    result,
+    count,
+    num_voxels,
+    num_channels,
+    most,
+    IS_MEAN: tl.constexpr,
+    BLOCK_V: tl.constexpr,
+    BLOCK_C: tl.constexpr,
 ):
     v = tl.program_id(0) * BLOCK_V + tl.arange(0, BLOCK_V)
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
@@ -110,9 +155,10 @@ def _average_in_order(
             mask = inside[:, None] & (c < num_channels)[None, :]
             total += tl.load(values + p[:, None] * num_channels + c[None, :], mask=mask, other=0.0)
     divisor = length.to(tl.float32)
-    result = tl.div_rn(total, tl.broadcast_to(divisor[:, None], (BLOCK_V, BLOCK_C)))
+    if IS_MEAN:
+        total = tl.div_rn(total, tl.broadcast_to(divisor[:, None], (BLOCK_V, BLOCK_C)))
     mask = (v < num_voxels)[:, None] & (c < num_channels)[None, :]
-    tl.store(mean + v[:, None].to(tl.int64) * num_channels + c[None, :], result, mask=mask)
+    tl.store(result + v[:, None].to(tl.int64) * num_channels + c[None, :], total, mask=mask)
     tl.store(count + v, divisor, mask=v < num_voxels)
 
 
