@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Studies": (
         Command("sweep", "studies.sweep", "train every model, arm and seed of a study"),
         Command("report", "studies.report", "write the report of a study"),
+        Command("answers", "studies.answers", "print the answers of several studies as one table"),
         Command("simulate-rules", "studies.simulate_rules", "print how often the report's rules err"),
         Command("loss-lab", "studies.loss_lab", "draw what a loss's coefficients do"),
         Command("paper", "studies.paper", "repeat the paper's comparisons at a small scale"),

@@ -1,6 +1,7 @@
 """Write the report of a study.
 
-It is report.html (one page that needs no network), report.md with a figure per model, runs.csv and differences.csv.
+It is report.html (one page that needs no network), report.md with figures, and tables: answers.csv, runs.csv,
+differences.csv and sizes.csv.
 
 Example: pcdet-poly report sweeps/poly_epsilon
 """

@@ -1,4 +1,4 @@
-"""A sweep's folder -> report.md with a figure per detector, report.html, runs.csv and differences.csv."""
+"""A sweep's folder -> report.md with a figure per detector, report.html and tables (CSV)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def write_report(folder: Path, output: Path, sizes: ReportSizes, *, formats: Seq
         UserError: `folder` is not a sweep's.
     """
     from pcdet_poly.experiments.report.detector_report import build_reports
+    from pcdet_poly.experiments.report.formats.answers_csv import NAME as ANSWERS
+    from pcdet_poly.experiments.report.formats.answers_csv import format_answers_csv
     from pcdet_poly.experiments.report.formats.csv_files import (
         format_differences_csv,
         format_runs_csv,
@@ -50,6 +52,7 @@ def write_report(folder: Path, output: Path, sizes: ReportSizes, *, formats: Seq
         "runs.csv": format_runs_csv(reports),
         "differences.csv": format_differences_csv(reports),
         "sizes.csv": format_sizes_csv(reports),
+        ANSWERS: format_answers_csv(reports),
     }
     for name, text in texts.items():
         with atomic_path(output / name) as temporary:
