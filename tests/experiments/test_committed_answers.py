@@ -1,4 +1,4 @@
-"""The studies at equal gradient size that are committed: their answers against their runs, and the docs against them."""
+"""Committed studies at equal gradient size: their answers against their runs, and the pages against the answers."""
 
 from __future__ import annotations
 
