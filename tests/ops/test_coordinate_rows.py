@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from pcdet_poly.ops.arrays.coordinate_rows import POINTS, split_coordinates
 
@@ -22,7 +23,21 @@ def test_rows_are_the_columns_bit_for_bit(num_columns: int) -> None:
 
 def test_part_of_a_cloud_and_of_its_columns() -> None:
     points = np.random.default_rng(0).random((100, 9), np.float32)
-    for part in (points[31:90], points[::3], points[5:77, 2:6]):
+    for part in (
+        points[31:90],
+        points[::3],
+        points[5:77, 2:6],
+        points[:, ::-1],
+        points[:, ::3],
+        np.asfortranarray(points),
+    ):
         x, y, z = np.empty((3, len(part)), np.float32)
         split_coordinates(part, x, y, z)
         assert np.array_equal(np.stack([x, y, z], 1), part[:, :3])
+
+
+def test_other_numbers_are_refused() -> None:
+    """Their bits would be read as float32."""
+    x, y, z = np.empty((3, 100), np.float32)
+    with pytest.raises(TypingError):
+        split_coordinates(np.zeros((100, 4)), x, y, z)

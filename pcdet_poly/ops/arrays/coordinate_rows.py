@@ -32,13 +32,14 @@ def split_coordinates(points: Array, x: Array, y: Array, z: Array) -> None:
     """Copy the coordinates of points into three rows.
 
     Args:
-        points: (P, 3+) float32; the numbers of a point lie side by side.
+        points: (P, 3+) float32; it takes longer where the numbers of a point do not lie side by side.
         x: (P or more,) float32, written, and so are `y` and `z`.
         y: as `x`.
         z: as `x`.
     """
     # The number after the last point's z may not be there, so that point is not read as a vector.
-    whole = max((len(points) - 1) // POINTS * POINTS, 0) if HAS_VECTORS else 0
+    is_dense = HAS_VECTORS and points.strides[1] == WORD
+    whole = max((len(points) - 1) // POINTS * POINTS, 0) if is_dense else 0
     for first in range(0, whole, POINTS):
         _split_eight(points, first, x, y, z)
     for p in range(whole, len(points)):
@@ -48,6 +49,8 @@ def split_coordinates(points: Array, x: Array, y: Array, z: Array) -> None:
 def _generate_split(typing_context: Any, points: Any, first: Any, x: Any, y: Any, z: Any) -> Any:
     """Generate code that copies the coordinates of the POINTS points from `first` on into rows, at the same place."""
     arguments = (points, first, x, y, z)
+    if any(array.dtype != types.float32 for array in (points, x, y, z)):
+        return None  # other numbers would be read as these
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         table = context.make_array(points)(context, builder, given[0])
