@@ -18,6 +18,7 @@ from pcdet_poly.experiments.image_detection.arms import Arm
 from pcdet_poly.experiments.image_detection.evaluate import DetectionScores
 from pcdet_poly.experiments.paper.detector_studies import read_study_rows
 from pcdet_poly.experiments.reference.check_files import check_files, describe_file
+from pcdet_poly.experiments.report.formats.answers_csv import Answer, read_answers
 from pcdet_poly.files import write_checked_json
 from tests.faults.damage import Format
 
@@ -57,6 +58,15 @@ def _make_runs(folder: Path) -> list[Path]:
     return [folder / "runs.csv"]
 
 
+def _make_planned(folder: Path) -> list[Path]:
+    """What a report writes of two contrasts, the second of which has no p."""
+    start = ("net", "BEV LEVEL_1 AP", "yes", "VEHICLE PEDESTRIAN", "40", "contrast")
+    numbers = [("-0.751", "-1.91", "0.41", "0.39", "1.93"), ("-0.64", *["nan"] * 4)]
+    lines = [Answer._fields, *((*start, f"question {k}", *row) for k, row in enumerate(numbers))]
+    (folder / "answers.csv").write_text("".join(f"{','.join(line)}\n" for line in lines))
+    return [folder / "answers.csv"]
+
+
 def _make_answer(folder: Path) -> list[Path]:
     rows = {f"OBJECT_TYPE_{i}_LEVEL_1": {"AP": 0.5, "APH": 0.4, "APL": 0.3, "tp": [1.0, 2.0]} for i in range(3)}
     answer = {"3D": {"seconds": 0.5, "cpu_seconds": 0.4, "rows": rows}}
@@ -80,6 +90,7 @@ STUDY_FILES = (
     Format("trials of image detection (.csv)", "CRC-32 of each row", _make_detected,
            lambda folder: detection.read_trials(folder / "trials.csv"), _find_row_ends),
     _build("a study's runs.csv, for `paper`", "", _make_runs, read_study_rows, "runs.csv"),
+    _build("a study's answers.csv", "", _make_planned, read_answers, "answers.csv"),
     _build("reference arrays (.npz)", "each member's CRC-32, by ZIP", _copy_reference,
            lambda path: [describe_file(one) for one in check_files([path])], "pillarnext_schedule_A.npz"),
     _build("numbers of Waymo's op (.json)", "", _make_answer, read_results, "output.json"),
