@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pcdet_poly
 from pcdet_poly.commands.main import main
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.evaluation import write_detections, write_labels
+from pcdet_poly.experiments.report.formats.answers_csv import Answer
 from pcdet_poly.structures import WAYMO_CLASSES, Detections
 from tests.data.records import write_segment_records
 from tests.faults.running.small_studies import write_detector_study
@@ -43,6 +45,7 @@ COMMANDS = {
     "submit": "submit in/d.parquet --output out/predictions.bin",
     "preprocess": "preprocess in/records --output out/store",
     "paper": "paper --parts vehicles --studies in/studies --output out/paper",
+    "answers": "answers in/report",  # of a study whose folder is the hostile one
     "config": "config show in/tiny.yaml",
     "config copy": "config copy in/tiny.yaml out/mine.yaml",
     "summary": "summary in/tiny.yaml",
@@ -81,6 +84,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "study.yaml").write_text(json.dumps(STUDY))
     write_segment_records(folder / "records", "s", 1, rows=16, columns=90)
     write_detector_study(folder / "studies")
+    (folder / "report").mkdir()
+    with open(folder / "report/answers.csv", "w", newline="") as file:
+        numbers = ["1"] * 5
+        csv.writer(file).writerows(
+            [Answer._fields, [SEGMENT, SEGMENT, "yes", SEGMENT, "3", "contrast", SEGMENT, *numbers]]
+        )
     shutil.copy(PEERS / "pillarnext_schedule_A.npz", folder)
     before = Path.cwd()
     os.chdir(folder)
