@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcdet_poly.config.find import find_config
-from pcdet_poly.experiments.report.formats.answers_csv import Answer, read_answers
+from pcdet_poly.experiments.report.formats.answers_csv import Answer, format_answers_table, read_answers
 from pcdet_poly.experiments.sweep.schema import read_sweep
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -48,6 +48,13 @@ def test_docs_quote_them(study: str) -> None:
         if name.startswith("polynomial"):
             assert write_shortly(one, 1) in losses
             assert write_shortly(one, 2) in studies
+
+
+def test_the_table_of_all_answers_is_what_the_command_prints() -> None:
+    """`pcdet-poly answers` of every study that has some, in the order of their names."""
+    page = (DOCS / "studies/README.md").read_text()
+    shown = page.partition("<!-- answers: begin -->\n")[2].partition("\n<!-- answers: end -->")[0]
+    assert shown == format_answers_table(sorted((DOCS / "studies").glob("*/answers.csv")))
 
 
 def write_shortly(one: Answer, digits: int) -> str:
