@@ -250,6 +250,7 @@ WRONG_USES: list[tuple[str, str]] = [
     ("report empty --resamples 0", "a whole number, at least 1, needed"),
     ("answers", "the following arguments are required: DIR"),
     ("answers nowhere", "nowhere: no such folder"),
+    ("answers stor", "did you mean 'store'?"),
     ("answers empty", "empty: no answers.csv; write the report of the study"),
     ("loss-lab", "the following arguments are required: --output"),
     ("loss-lab --output new --run runs/tinny", "not a run"),

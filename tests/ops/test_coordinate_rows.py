@@ -30,6 +30,8 @@ def test_part_of_a_cloud_and_of_its_columns() -> None:
         points[:, ::-1],
         points[:, ::3],
         np.asfortranarray(points),
+        points[::-1, :3],
+        np.broadcast_to(points[7, 3:6], (20, 3)),
     ):
         x, y, z = np.empty((3, len(part)), np.float32)
         split_coordinates(part, x, y, z)

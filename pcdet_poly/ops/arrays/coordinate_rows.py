@@ -37,9 +37,10 @@ def split_coordinates(points: Array, x: Array, y: Array, z: Array) -> None:
         y: as `x`.
         z: as `x`.
     """
-    # The number after the last point's z may not be there, so that point is not read as a vector.
-    is_dense = HAS_VECTORS and points.strides[1] == WORD
-    whole = max((len(points) - 1) // POINTS * POINTS, 0) if is_dense else 0
+    # The number after the last point's z may not be there, so that point is not read as a vector; nor is any where the
+    # next one does not lie behind it.
+    lies_in_order = HAS_VECTORS and points.strides[0] >= WORD and points.strides[1] == WORD
+    whole = max((len(points) - 1) // POINTS * POINTS, 0) if lies_in_order else 0
     for first in range(0, whole, POINTS):
         _split_eight(points, first, x, y, z)
     for p in range(whole, len(points)):

@@ -63,10 +63,10 @@ def test_what_is_written_is_read(small_report: DetectorReport, made: DetectorMet
 def test_the_table_says_what_the_report_says(
     small_report: DetectorReport, made: DetectorMetrics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of two studies, one by its sweep's folder and one by its report's; a name is printed once."""
+    """Of two studies, one by its sweep's folder and one by the file itself; a name is printed once."""
     write_answers(small_report, made, tmp_path / "first/report")
-    write_answers(small_report, made, tmp_path / "second")
-    assert call_command("answers", [str(tmp_path / "first"), str(tmp_path / "second")]) == 0
+    second = write_answers(small_report, made, tmp_path / "second")
+    assert call_command("answers", [str(tmp_path / "first"), str(second)]) == 0
     head, _, *lines = capsys.readouterr().out.splitlines()
     assert head == "| study | detector | metric | seeds | question | points | p | detectable |"
     harm, nothing = (one for one in answer_questions(made)[0].contrasts)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from pcdet_poly.errors import UserError
+from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.evaluation.table_text import format_markdown_table
 from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.statistics import Estimate
@@ -80,17 +80,16 @@ def _read_numbers(e: Estimate) -> tuple[float, float, float, float]:
 
 
 def find_answers(folder: Path) -> Path:
-    """Find answers.csv of a study, in the folder of its report or in the sweep's.
+    """Find answers.csv of a study, in the folder of its report or in the sweep's; the file itself will do, too.
 
     Raises:
         UserError: there is none.
     """
-    places = (folder / NAME, folder / "report" / NAME)
-    for path in places:
+    for path in (folder, folder / NAME, folder / "report" / NAME):
         if path.is_file():
             return path
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
+        raise UserError(f"{folder}: no such folder{suggest_path(str(folder))}")
     raise UserError(f"{folder}: no {NAME}; write the report of the study (again): pcdet-poly report SWEEP_DIR")
 
 
