@@ -71,10 +71,13 @@ def _run_every_operation() -> None:
 def _run_pillar_operations(points: Tensor, voxels: Voxels) -> None:
     """Run what a pillar encoder does in training."""
     features, grouped = pillars.sort_and_decorate(points, voxels)
-    weight = torch.rand(2, features.shape[1]).requires_grad_()
-    values, *pools = pillars.linear_relu_pool(features, weight, torch.rand(len(grouped), 2), grouped, with_product=True)
-    highest = pillars.linear_max(values, torch.rand(3, 2), grouped)
-    torch.autograd.grad(highest.sum() + sum(pool.sum() for pool in pools), weight)
+    pillars.gram_matrix(features)
+    for width in (1, 8, 16):  # vectors of each size have kernels of their own
+        weight, shift = torch.rand(width, features.shape[1]).requires_grad_(), torch.rand(len(grouped), width)
+        values, *pools = pillars.linear_relu_pool(features, weight, shift, grouped, with_product=True)
+        highest = pillars.linear_max(values, torch.rand(width, width), grouped)
+        alone = pillars.linear_max(features, weight, grouped)
+        torch.autograd.grad((highest + alone).sum() + sum(pool.sum() for pool in pools), weight)
 
 
 def _run_sparse_operations() -> None:

@@ -1,6 +1,10 @@
 """Layers over sorted pillars: every backend against loops in numpy float64, gradients against finite differences."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from pcdet_poly.structures import Grid
 from pcdet_poly.structures.pillars import Pillars
 from tests.tolerances import FLOAT32_ROUNDING, NETWORK, float32_sum_error
 
+ROOT = Path(__file__).resolve().parents[2]
 GRID = Grid((0.0, 0.0, -2.0), (6.0, 4.0, 4.0), (1.0, 0.5, 6.0))
 
 
@@ -30,10 +35,12 @@ LARGEST = 9.0  # product of two normal numbers as they are drawn here
 MEAN_M = float32_sum_error(10, 8.0) / 10  # a mean of up to ten coordinates below 8 m
 
 
-def drawn(counts: list[int] = COUNTS, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, ...]:
-    """Inputs (K, 3), weight (4, 3), shift (V, 4)."""
+def drawn(
+    counts: list[int] = COUNTS, dtype: torch.dtype = torch.float32, *, depth: int = 3, width: int = 4
+) -> tuple[torch.Tensor, ...]:
+    """Inputs (K, depth), weight (width, depth), shift (V, width)."""
     generator = torch.Generator().manual_seed(len(counts))
-    shapes = [(sum(counts), 3), (4, 3), (len(counts), 4)]
+    shapes = [(sum(counts), depth), (width, depth), (len(counts), width)]
     return tuple(torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes)
 
 
@@ -92,6 +99,91 @@ def test_backends_have_the_same_gradients():
         gradients.append(torch.autograd.grad(loss, tensors))
     for ours, other in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, other, **NETWORK)
+
+
+SIZES = [(12, 8), (8, 16), (9, 20), (16, 48), (5, 1)]  # vectors of 8, 16, 8 with an overlap, 16, and single numbers
+
+
+class PillarByPillar:
+    """The two operations in torch's own, one pillar after the other."""
+
+    @staticmethod
+    def linear_relu_pool(inputs, weight, shift, pillars, *, with_product):
+        assert with_product
+        values = (inputs @ weight.T + shift.repeat_interleave(pillars.num_points, dim=0)).relu()
+        parts = values.split(pillars.num_points.tolist())
+        pools = (torch.stack([part.sum(0) for part in parts]), torch.stack([part.amax(0) for part in parts]))
+        return values, *pools, values.T @ values
+
+    @staticmethod
+    def linear_max(inputs, weight, pillars):
+        return torch.stack([part.amax(0) for part in (inputs @ weight.T).split(pillars.num_points.tolist())])
+
+
+def compute_all(operations, tensors: tuple[torch.Tensor, ...], counts: list[int], wanted=(True, True, True)):
+    """Results of both operations, one after the other and alone, and the gradients of a function of them all."""
+    tensors = tuple(
+        tensor.detach().requires_grad_(is_wanted) for tensor, is_wanted in zip(tensors, wanted, strict=True)
+    )
+    inputs, weight, shift = tensors
+    pillars = pillars_of(counts)
+    values, *pools = operations.linear_relu_pool(inputs, weight, shift, pillars, with_product=True)
+    next_weight = weight.sum(1, keepdim=True) * torch.linspace(-1, 1, values.shape[1], dtype=values.dtype)
+    highest = operations.linear_max(values, next_weight, pillars), operations.linear_max(inputs, weight, pillars)
+    outputs = (values, *pools, *highest)
+    loss = sum((output.square() * 0.1 + output).sum() for output in outputs)
+    return *outputs, *torch.autograd.grad(loss, [tensor for tensor in tensors if tensor.requires_grad])
+
+
+@tiles
+@pytest.mark.parametrize(("depth", "width"), SIZES)
+def test_vectors_of_every_size_give_what_torch_gives(tile, depth, width, monkeypatch):
+    """In float64, where no two rows are so near to each other that rounding decides which is the maximum."""
+    monkeypatch.setattr(tiled, "TILE", tile)
+    counts = [3, 1, 7, 2, 5, 1, 4, 8, 17]
+    tensors = drawn(counts, torch.float64, depth=depth, width=width)
+    expected = compute_all(PillarByPillar, tensors, counts)
+    for ours, other in zip(compute_all(tiled, tensors, counts), expected, strict=True):
+        torch.testing.assert_close(ours, other, rtol=1e-12, atol=1e-12 * float(other.detach().abs().max()))
+
+
+@pytest.mark.parametrize(("depth", "width"), SIZES)
+def test_gradients_leave_out_inputs_that_want_none(depth, width):
+    tensors = drawn(depth=depth, width=width)
+    all_of_them = compute_all(tiled, tensors, COUNTS)[-2:]
+    without_inputs = compute_all(tiled, tensors, COUNTS, wanted=(False, True, True))[-2:]
+    assert all(torch.equal(*pair) for pair in zip(without_inputs, all_of_them, strict=True))
+
+
+def test_views_are_taken_as_what_they_show():
+    """Rows and columns of larger tensors, transposed weights, and gradients that one number stands for."""
+    inputs, weight, shift = drawn(depth=8, width=16)
+    wide = torch.randn(2 * len(inputs), 11)
+    wide[::2, 1:9] = inputs
+    views = (wide[::2, 1:9], weight.T.contiguous().T, shift.T.contiguous().T)
+    assert not any(view.is_contiguous() for view in views)
+    results = []
+    for given in (views, (inputs, weight, shift)):
+        given = tuple(tensor.detach().requires_grad_() for tensor in given)
+        values, total, highest, _ = tiled.linear_relu_pool(*given, pillars_of(COUNTS), with_product=False)
+        outputs = (values, total, highest, tiled.linear_max(*given[:2], pillars_of(COUNTS)))
+        results.append((*outputs, *torch.autograd.grad(sum(each.sum() for each in outputs), given)))
+    for ours, other in zip(*results, strict=True):
+        torch.testing.assert_close(ours, other, **NETWORK)
+
+
+def test_runs_where_nothing_is_compiled():
+    """NUMBA_DISABLE_JIT, which debuggers and coverage need."""
+    code = (
+        "import torch; from tests.ops.test_pillars import *\n"
+        "for size in SIZES:\n"
+        "    tensors = drawn([3, 1, 5], torch.float64, depth=size[0], width=size[1])\n"
+        "    ours, other = (compute_all(one, tensors, [3, 1, 5]) for one in (tiled, PillarByPillar))\n"
+        "    torch.testing.assert_close(ours, other)\n"
+    )
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 @backends

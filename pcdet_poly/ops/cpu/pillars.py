@@ -1,18 +1,18 @@
-"""The operations of ops/pillars.py on the CPU: points go through the layers in tiles that stay in cache."""
+"""The operations of ops/pillars.py on the CPU: each point goes through a layer and into its pools in registers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from pcdet_poly.ops.arrays.vectors import split_columns
 from pcdet_poly.ops.cpu import pillar_kernels as kernels
 from pcdet_poly.structures.pillars import Pillars
 
-TILE = 8192  # points; 64 float32 channels of them are 2 MiB
+TILE = 2048  # points; 32 float32 channels of them are 256 KiB
 
 
 def decorate_points(points: Tensor, voxel_of_point: Tensor, pillars: Pillars, centre: Tensor) -> Tensor:
@@ -69,10 +69,8 @@ def linear_max(inputs: Tensor, weight: Tensor, pillars: Pillars) -> Tensor:
 
 def gram_matrix(values: Tensor) -> Tensor:
     """values.T @ values of (K, C), tiles summed in float64."""
-    total = values.new_zeros(values.shape[1], values.shape[1], dtype=torch.float64)
-    for tile in torch.split(values, TILE):
-        total += tile.T @ tile
-    return total
+    values = values.contiguous()
+    return _correlate(values, values)
 
 
 class _LinearReluPool(torch.autograd.Function):
@@ -80,16 +78,13 @@ class _LinearReluPool(torch.autograd.Function):
     def forward(
         ctx: Any, inputs: Tensor, weight: Tensor, shift: Tensor, start: Tensor, with_product: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        values = inputs.new_empty(len(inputs), len(weight))
-        shift = shift.contiguous()
+        inputs, shift, matrix = inputs.contiguous(), shift.contiguous(), weight.T.contiguous()
+        values, where = inputs.new_empty(len(inputs), len(weight)), torch.empty(shift.shape, dtype=torch.int32)
         total, highest = torch.empty_like(shift), torch.empty_like(shift)
-        where = torch.empty(shift.shape, dtype=torch.int32)
-        outer = inputs.new_zeros(len(weight), len(weight), dtype=torch.float64)
-        for first, last, rows in _iterate_tiles(start):
-            tile = torch.mm(inputs[rows], weight.T, out=values[rows])
-            kernels.add_relu_pool(*_to_arrays(tile, shift, start, first, last, total, highest, where))
-            if with_product:
-                outer += tile.T @ tile
+        results = (values, total, highest, where)
+        kernels.multiply_relu_pool(*_to_arrays(inputs, matrix, shift, start, *results, *split_columns(len(weight))))
+        size = (len(weight), len(weight))
+        outer = _correlate(values, values) if with_product else values.new_zeros(size, dtype=torch.float64)
         ctx.save_for_backward(inputs, weight, values, where, start)
         return values, total, highest, outer
 
@@ -99,53 +94,51 @@ class _LinearReluPool(torch.autograd.Function):
         ctx: Any, to_values: Tensor, to_total: Tensor, to_highest: Tensor, to_outer: Tensor
     ) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
         inputs, weight, values, where, start = ctx.saved_tensors
-        to_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[0] else None
-        to_weight, to_shift = torch.zeros_like(weight), torch.empty_like(to_total)
-        pools = (to_total.contiguous(), to_highest.contiguous(), where)
         both = (to_outer + to_outer.T).to(values.dtype)  # d sum(G * V'V) / dV = V (G + G')
-        for first, last, rows in _iterate_tiles(start):
-            tile = torch.addmm(to_values[rows], values[rows], both)
-            kernels.add_relu_pool_backward(*_to_arrays(tile, values[rows], *pools, start, first, last, to_shift))
-            to_weight.addmm_(tile.T, inputs[rows])
-            if to_inputs is not None:
-                torch.mm(tile, weight, out=to_inputs[rows])
-        return to_inputs, to_weight, to_shift, None, None
+        given = (inputs, values, both, to_total.contiguous(), to_highest.contiguous(), where, start, TILE)
+        to_matrix = weight.new_zeros(weight.T.shape, dtype=torch.float64)
+        is_wanted = ctx.needs_input_grad[0]
+        longest = int(start.diff().max()) if len(start) > 1 else 0
+        num_rows = len(values) if is_wanted else min(max(TILE, longest), len(values))
+        slopes, to_shift = values.new_empty(num_rows, len(weight)), torch.empty_like(to_total)
+        kernels.compute_relu_pool_gradients(
+            *_to_arrays(to_values.contiguous(), *given, slopes, to_matrix, to_shift, *split_columns(len(weight)))
+        )
+        return slopes @ weight if is_wanted else None, to_matrix.T.to(weight.dtype), to_shift, None, None
 
 
 class _LinearMax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, start: Tensor) -> Tensor:
+        inputs, matrix = inputs.contiguous(), weight.T.contiguous()
         highest = inputs.new_empty(len(start) - 1, len(weight))
         where = torch.empty(highest.shape, dtype=torch.int32)
-        for first, last, rows in _iterate_tiles(start):
-            kernels.pool_maximum(*_to_arrays(inputs[rows] @ weight.T, start, first, last, highest, where))
+        kernels.multiply_maximum(*_to_arrays(inputs, matrix, start, highest, where, *split_columns(len(weight))))
         ctx.save_for_backward(inputs, weight, where)
         return highest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, to_highest: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, to_highest: Tensor) -> tuple[Tensor | None, Tensor, None]:
         inputs, weight, where = ctx.saved_tensors
-        to_inputs, to_weight = torch.zeros_like(inputs), torch.zeros_like(weight)
-        kernels.add_linear_max_gradients(
-            *_to_arrays(to_highest.contiguous(), where, inputs, weight.contiguous(), to_inputs, to_weight)
-        )
-        return to_inputs, to_weight, None
+        weight, is_wanted = weight.contiguous(), ctx.needs_input_grad[0]
+        to_inputs = torch.zeros_like(inputs if is_wanted else inputs[:0])
+        to_weight = torch.zeros_like(weight)
+        given = (to_highest.contiguous(), where, inputs, weight, to_inputs, to_weight)
+        kernels.add_maximum_gradients(*_to_arrays(*given, *split_columns(weight.shape[1])))
+        return to_inputs if is_wanted else None, to_weight, None
+
+
+def _correlate(left: Tensor, right: Tensor) -> Tensor:
+    """left.T @ right of contiguous (K, I) and (K, C), tiles summed in float64: (I, C)."""
+    total = left.new_zeros(left.shape[1], right.shape[1], dtype=torch.float64)
+    kernels.correlate_rows(*_to_arrays(left, right, TILE, total, *split_columns(right.shape[1])))
+    return total
 
 
 def _check_rows(inputs: Tensor, pillars: Pillars) -> None:
     if int(pillars.start[-1]) != len(inputs):
         raise ValueError(f"pillars: {len(inputs)} rows of features for {int(pillars.start[-1])} points in pillars")
-
-
-def _iterate_tiles(start: Tensor) -> Iterator[tuple[int, int, slice]]:
-    """Yield runs of whole pillars with about TILE points: first and last pillar, and their rows."""
-    rows = start.numpy()
-    first = 0
-    while first < len(rows) - 1:
-        last = max(first + 1, int(rows.searchsorted(rows[first] + TILE, side="right")) - 1)
-        yield first, last, slice(int(rows[first]), int(rows[last]))
-        first = last
 
 
 def _to_arrays(*values: Any) -> list[Any]:
