@@ -61,17 +61,27 @@ class GradientSizes:
         for name, total in totals.items():
             slopes = _differentiate(total, outputs)
             sizes[f"gradient/logits/{name}"] = sum(float(slope.abs().sum()) for slope in slopes) / scale
-        norms = {name: _compute_norm(_differentiate(total, self._shared)) / scale for name, total in totals.items()}
-        sizes |= {f"gradient/trunk/{name}": norm for name, norm in norms.items() if self._shared}
-        if self._shared and norms["box"] > 0:
+        shared = self._shared or []
+        norms = {name: _compute_norm(_differentiate(total, shared)) / scale for name, total in totals.items()}
+        sizes |= {f"gradient/trunk/{name}": norm for name, norm in norms.items() if shared}
+        if shared and norms["box"] > 0:
             sizes["gradient/trunk/ratio"] = norms["classification"] / norms["box"]
         return {name: value for name, value in sizes.items() if math.isfinite(value)}  # fp16 may overflow
 
-    def _find_last_shared(self, totals: Sequence[Tensor]) -> list[Tensor]:
-        """Find the last module's parameters, in the order of registration, that every total depends on."""
+    def _find_last_shared(self, totals: Sequence[Tensor]) -> list[Tensor] | None:
+        """Find the last module's parameters, in the order of registration, that every total moves.
+
+        Anchors' outputs are one convolution, whose weight for one loss the graph joins to the others: the gradient
+        there is 0. None where all those that the totals reach are so, as without an object: another batch will tell.
+        """
         reached = [torch.autograd.grad(t, self._parameters, retain_graph=True, allow_unused=True) for t in totals]
-        shared = [p for p, *found in zip(self._parameters, *reached, strict=True) if all(g is not None for g in found)]
-        return shared[-1:]
+        shared = [(p, found) for p, *found in zip(self._parameters, *reached, strict=True) if _has_all(found)]
+        moved = [p for p, found in shared if all(bool(slope.any()) for slope in found if slope is not None)]
+        return moved[-1:] if moved or not shared else None
+
+
+def _has_all(slopes: Sequence[Tensor | None]) -> bool:
+    return all(slope is not None for slope in slopes)
 
 
 def list_tensors(maps: Any) -> list[Tensor]:

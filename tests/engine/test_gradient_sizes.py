@@ -17,6 +17,7 @@ from pcdet_poly.engine.gradient_sizes import GradientSizes
 from pcdet_poly.engine.run import Run
 from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.state import build_seeded_recipe
+from pcdet_poly.models import Recipe
 from tests.engine.test_train import stop_before
 from tests.tolerances import FLOAT32_SUM
 
@@ -30,34 +31,60 @@ def train_in(folder: Path, config: Config) -> Run:
     return run
 
 
+def change_kind(config: Config, kind: str) -> Config:
+    model = {"encoder_channels": (4, 4), "backbone": config.model.backbone.model_dump(), "kind": kind}
+    return Config.model_validate(
+        config.model_dump(exclude={"model", "regression", "classification"}) | {"model": model}
+    )
+
+
 def change_loss(config: Config, **settings: Any) -> Config:
     loss = type(config.classification).model_validate(config.classification.model_dump() | settings)
     return config.model_copy(update={"classification": loss})
 
 
-def test_sizes_are_those_of_gradients_taken_apart(tiny) -> None:
-    """One backward pass for each kind of losses; the trunk's last shared layer is found by hand, too."""
-    config = tiny()
+def run_once(config: Config) -> tuple[Recipe, Any, dict[str, torch.Tensor]]:
     recipe = build_seeded_recipe(config, CPU)
     batch = next(iter(load_training_batches(config, open_training_frames(config), epoch=0)))
     maps = recipe.model(batch)
-    losses = recipe.criterion(maps, recipe.assign(batch)).parts
+    return recipe, maps, recipe.criterion(maps, recipe.assign(batch)).parts
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("centerpoint_pillar", "heatmap"), ("pointpillars", "class")])
+def test_sizes_are_those_of_gradients_taken_apart(tiny, kind: str, loss: str) -> None:
+    """One backward pass for each kind of losses; the trunk's last shared layer is found by hand, too."""
+    config = change_kind(tiny(), kind)
+    recipe, maps, losses = run_once(config)
     sizes = GradientSizes(recipe.model).measure(maps, losses)
-    box = sum(loss for name, loss in losses.items() if name != "heatmap")
+    box = sum(one for name, one in losses.items() if name != loss)
     by_hand = {}
-    for name, total in (("classification", losses["heatmap"]), ("box", box)):
+    for name, total in (("classification", losses[loss]), ("box", box)):
         recipe.model.zero_grad()
         total.backward(retain_graph=True)
-        by_hand[name] = {key: p.grad.clone() for key, p in recipe.model.named_parameters() if p.grad is not None}
+        by_hand[name] = {
+            key: p.grad.clone()
+            for key, p in recipe.model.named_parameters()
+            if p.grad is not None and p.grad.count_nonzero()
+        }
     last = [key for key, _ in recipe.model.named_parameters() if all(key in found for found in by_hand.values())][-1]
     norms = {name: float(found[last].norm()) for name, found in by_hand.items()}
+    assert min(norms.values()) > 0
     assert sizes["gradient/trunk/classification"] == pytest.approx(norms["classification"], rel=FLOAT32_SUM)
     assert sizes["gradient/trunk/ratio"] == pytest.approx(norms["classification"] / norms["box"], rel=FLOAT32_SUM)
-    (slope,) = torch.autograd.grad(losses["heatmap"], maps.heatmap, retain_graph=True)
+    logits = maps.heatmap if loss == "heatmap" else maps.logit
+    (slope,) = torch.autograd.grad(losses[loss], logits, retain_graph=True)
     assert sizes["gradient/logits/classification"] == pytest.approx(float(slope.abs().sum()), rel=FLOAT32_SUM)
     scaled = GradientSizes(recipe.model).measure(maps, losses, scale=1024.0)
     # 1,024 is a power of two: what differs is the order of sums.
     assert scaled == pytest.approx(sizes, rel=1e-4)
+
+
+def test_a_batch_without_an_object_does_not_say_what_is_shared(tiny) -> None:
+    recipe, maps, losses = run_once(tiny())
+    sizes = GradientSizes(recipe.model)
+    empty = {name: loss if name == "heatmap" else loss * 0 for name, loss in losses.items()}
+    assert not any(name.startswith("gradient/trunk") for name in sizes.measure(maps, empty))
+    assert sizes.measure(maps, losses) == GradientSizes(recipe.model).measure(maps, losses)
 
 
 def test_measuring_changes_no_bit_of_a_training(tmp_path: Path, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
