@@ -61,7 +61,7 @@ def _make_runs(folder: Path) -> list[Path]:
 def _make_planned(folder: Path) -> list[Path]:
     """What a report writes of two contrasts, the second of which has no p."""
     start = ("net", "BEV LEVEL_1 AP", "yes", "VEHICLE PEDESTRIAN", "40", "contrast")
-    numbers = [("-0.751", "-1.91", "0.41", "0.39", "1.93"), ("-0.64", *["nan"] * 4)]
+    numbers = [("-0.751", "-1.91", "0.41", "0.39", "1.93", "0.98"), ("-0.64", *["nan"] * 5)]
     lines = [Answer._fields, *((*start, f"question {k}", *row) for k, row in enumerate(numbers))]
     (folder / "answers.csv").write_text("".join(f"{','.join(line)}\n" for line in lines))
     return [folder / "answers.csv"]

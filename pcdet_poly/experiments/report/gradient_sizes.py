@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,6 +40,22 @@ def has_polynomial(config: Config) -> bool:
     values = [loss.epsilon, *loss.epsilons, loss.epsilon_background or 0.0]
     numbers = [number for value in values for number in (value if isinstance(value, tuple) else (value,))]
     return any(number != 0 for number in numbers)
+
+
+def compare_sizes(weights: Mapping[str, float], sizes: Mapping[str, ArmSize]) -> float:
+    """Compare the gradient sizes of the arms of a contrast.
+
+    Args:
+        weights: of the arms in the contrast.
+        sizes: by arm.
+
+    Returns:
+        The ratio of one side's size to the other's, a geometric mean: the product of all sizes to the power of their
+        weights. NaN where a size is not known.
+    """
+    if not all(arm in sizes and sizes[arm].size > 0 for arm in weights):
+        return math.nan
+    return math.prod(sizes[arm].size ** weight for arm, weight in weights.items())
 
 
 def measure_arm_sizes(detector: DetectorRuns, num_frames: int) -> dict[str, ArmSize]:

@@ -18,6 +18,7 @@ from pcdet_poly.experiments.report.formats.answers_csv import (
     format_answers_table,
     read_answers,
 )
+from pcdet_poly.experiments.report.gradient_sizes import ArmSize
 from pcdet_poly.experiments.report.metrics import DetectorMetrics
 from pcdet_poly.experiments.report.planned import answer_questions
 from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
@@ -30,10 +31,13 @@ CONTRASTS = (
 )
 
 
+SIZES = {"focal": ArmSize(0.8, False), "drop1": ArmSize(0.2, False)}
+
+
 def write_answers(report: DetectorReport, made: DetectorMetrics, folder: Path) -> Path:
     """Write the answers of a made-up study."""
     folder.mkdir(parents=True)
-    answered = replace(report, metrics=made, answers=answer_questions(made))
+    answered = replace(report, metrics=made, answers=answer_questions(made), sizes=SIZES)
     (folder / "answers.csv").write_text(format_answers_csv([answered]))
     return folder / "answers.csv"
 
@@ -56,7 +60,9 @@ def test_what_is_written_is_read(small_report: DetectorReport, made: DetectorMet
     for row, one in zip(main[1:3], answers[0].contrasts, strict=True):
         assert one.estimate is not None
         expected = (one.estimate.mean, one.estimate.low, one.estimate.high, one.p, one.detectable)
-        assert row[7:] == pytest.approx([float(value) for value in expected], rel=1e-5)  # six digits are written
+        assert row[7:-1] == pytest.approx([float(value) for value in expected], rel=1e-5)  # six digits are written
+    assert main[1].size == main[3].size == pytest.approx(0.25)  # of drop1 and the baseline
+    assert all(math.isnan(row.size) for row in (main[0], main[2], main[4]))
     assert {(row.model, row.classes, row.seeds) for row in rows} == {("tiny", "VEHICLE PEDESTRIAN CYCLIST", 5)}
 
 
@@ -68,13 +74,13 @@ def test_the_table_says_what_the_report_says(
     second = write_answers(small_report, made, tmp_path / "second")
     assert call_command("answers", [str(tmp_path / "first"), str(second)]) == 0
     head, _, *lines = capsys.readouterr().out.splitlines()
-    assert head == "| study | detector | metric | seeds | question | points | p | detectable |"
+    assert head == "| study | detector | metric | seeds | question | size | points | p | detectable |"
     harm, nothing = (one for one in answer_questions(made)[0].contrasts)
     start = "tiny | BEV LEVEL_1 AP, vehicle, pedestrian, cyclist | 5"
     end = f"| {format_gain(harm.estimate)} | {format_p(harm.p)} | {harm.detectable:.2f} |"
-    assert lines[0] == f"| first | {start} | harm \\| of drop1 {end}"
-    assert lines[1].startswith(f"|  |  |  |  | nothing | {format_gain(nothing.estimate)} | ")
-    assert lines[2] == f"| second | {start} | harm \\| of drop1 {end}"
+    assert lines[0] == f"| first | {start} | harm \\| of drop1 | 0.25 {end}"
+    assert lines[1].startswith(f"|  |  |  |  | nothing |  | {format_gain(nothing.estimate)} | ")
+    assert lines[2] == f"| second | {start} | harm \\| of drop1 | 0.25 {end}"
     assert len(lines) == 4
     sentence = find_one(find_sentences(made), "Planned: nothing")
     assert format_gain(nothing.estimate) in sentence
@@ -110,7 +116,7 @@ def test_a_report_writes_them(finished_sweep: Path, tmp_path: Path, capsys: pyte
     assert format_answers_table([find_answers(tmp_path)]).startswith(f"{tmp_path.name}: no answer; nothing was learnt")
 
 
-GOOD = ",".join(["tiny", "BEV LEVEL_1 AP", "yes", "VEHICLE", "5", "contrast", "a", *["1"] * 5])
+GOOD = ",".join(["tiny", "BEV LEVEL_1 AP", "yes", "VEHICLE", "5", "contrast", "a", *["1"] * 6])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,7 @@ GOOD = ",".join(["tiny", "BEV LEVEL_1 AP", "yes", "VEHICLE", "5", "contrast", "a
     [
         ("", "not a report's table of answers; its columns are model, metric,"),
         ("model,arm\n", "not a report's table of answers"),
-        (f"HEADS\n{GOOD}\n{GOOD[:-2]}\n", "line 3: 11 cells, 12 needed; write the report of the study again"),
+        (f"HEADS\n{GOOD}\n{GOOD[:-2]}\n", "line 3: 12 cells, 13 needed; write the report of the study again"),
         (f"HEADS\n{GOOD.replace('yes', 'perhaps')}\n", "line 2: decides = 'perhaps', yes or no needed"),
         (f"HEADS\n{GOOD.replace('contrast', 'guess')}\n", "line 2: kind = 'guess', one of equality, contrast,"),
         (f"HEADS\n{GOOD}x\n", "line 2: could not convert string to float: '1x'"),

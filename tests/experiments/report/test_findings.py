@@ -135,6 +135,28 @@ def test_size_explains_the_arms_or_not(metrics: DetectorMetrics) -> None:
     assert float(left) < 1e-6
 
 
+def test_a_contrast_of_arms_of_other_sizes_says_what_that_is_worth(metrics: DetectorMetrics) -> None:
+    """drop1 loses 20 points with a quarter of the size, which the curve through it explains; of like sizes nothing is
+    said, nor where a size is not known."""
+    made = make_study(metrics, 5)
+    contrasts = (
+        Contrast(name="harm", weights={"drop1": 1, "focal": -1}),
+        Contrast(name="alike", weights={"epsilon1": 1, "focal": -1}),
+    )
+    made.detector = replace(made.detector, questions=Questions(contrasts=contrasts))
+    sizes = {"focal": ArmSize(1.0, False), "drop1": ArmSize(0.25, False), "epsilon1": ArmSize(1.05, True)}
+    sentences = find_sentences(made, sizes)
+    said = (
+        " On the baseline's predictions its arms differ in gradient size (drop1 0.25, focal 1.00), which by the size "
+    )
+    before, _, after = find_one(sentences, "Planned: harm").partition(said)
+    assert before.endswith("an effect.")
+    points = float(after.removeprefix("curve is worth ").removesuffix(" points."))
+    assert points == pytest.approx(-20, abs=1.0)  # the curve goes through three arms, one of them 5 % beside
+    assert "gradient size" not in find_one(sentences, "Planned: alike")
+    assert "gradient size" not in find_one(find_sentences(made), "Planned: harm")
+
+
 def test_a_study_in_which_nothing_was_learnt_is_told_as_that(metrics: DetectorMetrics) -> None:
     made = make_study(metrics, 3, level=0.05, spread=0.001)
     sentences = find_sentences(made)

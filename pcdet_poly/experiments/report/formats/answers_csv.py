@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pcdet_poly.errors import UserError, suggest_path
 from pcdet_poly.evaluation.table_text import format_markdown_table
+from pcdet_poly.experiments.report.gradient_sizes import compare_sizes
 from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.statistics import Estimate
 from pcdet_poly.names.shown_names import escape_for_terminal
@@ -40,6 +41,9 @@ class Answer(NamedTuple):
     high: float
     p: float  # of contrasts adjusted by Holm's method, of arms by Dunnett's or Holm's; see the report
     detectable: float  # smallest true effect that is found with 80 % power
+    size: (
+        float  # of the gradients that are compared: the ratio of one side's to the other's, as the contrast weighs them
+    )
 
     @property
     def estimate(self) -> Estimate:
@@ -54,25 +58,32 @@ def format_answers_csv(reports: Sequence[DetectorReport]) -> str:
     writer.writerow(Answer._fields)
     for report in reports:
         for number, answers in enumerate(report.answers):
-            for one in _list_answers(answers, report.detector.name, report.detector.baseline, decides=number == 0):
+            for one in _list_answers(answers, report, decides=number == 0):
                 numbers = [f"{float(value):.6g}" for value in one[7:]]
                 writer.writerow([*one[:2], "yes" if one.decides else "no", *one[3:7], *numbers])
     return text.getvalue()
 
 
-def _list_answers(answers: Answers, model: str, baseline: str, *, decides: bool) -> Iterator[Answer]:
-    start = (model, answers.metric, decides, " ".join(answers.classes), answers.table.num_seeds)
-    unknown = (math.nan,) * 3
-    yield Answer(*start, "equality", "all arms are equal", *unknown, float(answers.equality.p), math.nan)
+def _list_answers(answers: Answers, report: DetectorReport, *, decides: bool) -> Iterator[Answer]:
+    baseline, sizes = report.detector.baseline, report.sizes
+    start = (report.detector.name, answers.metric, decides, " ".join(answers.classes), answers.table.num_seeds)
+    unknown = math.nan
+    yield Answer(
+        *start, "equality", "all arms are equal", unknown, unknown, unknown, float(answers.equality.p), unknown, unknown
+    )
     for contrast in answers.contrasts:
         if (e := contrast.estimate) is not None:
             limits = (float(e.mean), float(e.low), float(e.high))
-            yield Answer(*start, "contrast", contrast.question.name, *limits, contrast.p, contrast.detectable)
+            ratio = compare_sizes(contrast.question.weights, sizes)
+            yield Answer(*start, "contrast", contrast.question.name, *limits, contrast.p, contrast.detectable, ratio)
     if (trend := answers.trend) is not None:
-        yield Answer(*start, "trend", f"slope over {trend.setting}", *_read_numbers(trend.slope), trend.detectable)
+        slope = _read_numbers(trend.slope)
+        yield Answer(*start, "trend", f"slope over {trend.setting}", *slope, trend.detectable, unknown)
     many = answers.many
-    for arm, e, detectable in zip(many.arms, many.adjusted, answers.detectable, strict=True):
-        yield Answer(*start, "arm", f"{answers.arms[arm]} - {baseline}", *_read_numbers(e), float(detectable))
+    for column, e, detectable in zip(many.arms, many.adjusted, answers.detectable, strict=True):
+        arm = answers.arms[column]
+        ratio = compare_sizes({arm: 1, baseline: -1}, sizes)
+        yield Answer(*start, "arm", f"{arm} - {baseline}", *_read_numbers(e), float(detectable), ratio)
 
 
 def _read_numbers(e: Estimate) -> tuple[float, float, float, float]:
@@ -144,7 +155,7 @@ def format_answers_table(files: Sequence[Path], *, show_all: bool = False) -> st
     Raises:
         UserError: a file is no such table.
     """
-    heads = ["study", "detector", "metric", "seeds", "question", "points", "p", "detectable"]
+    heads = ["study", "detector", "metric", "seeds", "question", "size", "points", "p", "detectable"]
     rows, silent = [], []
     for path in files:
         study = _show(_name_study(path))
@@ -170,10 +181,11 @@ def _describe_metric(one: Answer) -> str:
     return f"{one.metric}, {', '.join(one.classes.lower().split())}"
 
 
-def _format_numbers(one: Answer) -> tuple[str, str, str, str, str]:
+def _format_numbers(one: Answer) -> tuple[str, str, str, str, str, str]:
     points = "" if one.kind == "equality" else format_gain(one.estimate)
     detectable = "" if math.isnan(one.detectable) else f"{one.detectable:.2f}"
-    return str(one.seeds), _show(one.question), points, format_p(one.p), detectable
+    size = "" if math.isnan(one.size) else f"{one.size:.2f}"
+    return str(one.seeds), _show(one.question), size, points, format_p(one.p), detectable
 
 
 def _drop_repeated(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from pcdet_poly.experiments.report.metrics import AdjustedP, DetectorMetrics, Ta
 from pcdet_poly.experiments.report.planned import Answers
 from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.report.sentences.planned_answers import describe_answers, describe_control
-from pcdet_poly.experiments.report.sentences.sizes import describe_size_curve
+from pcdet_poly.experiments.report.sentences.sizes import describe_contrast_sizes, describe_size_curve
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
 
 _TOO_FEW = f"fewer than {MIN_SEEDS} seeds"
@@ -47,8 +47,9 @@ def write_findings(evidence: Evidence) -> list[str]:
     baseline = metrics.detector.baseline
     answers = evidence.answers
     num_incomplete = len(metrics.detector.runs) - len(metrics.complete_arms)
+    notes = describe_contrast_sizes(answers[0], evidence.sizes) if answers else {}
     return [
-        *describe_answers(answers, baseline, num_incomplete),
+        *describe_answers(answers, baseline, num_incomplete, notes),
         *(describe_size_curve(answers[0], evidence.sizes) if answers else ()),
         *learning,
         *_describe_controls(evidence),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pcdet_poly.experiments.arm_tests import MIN_SEGMENTS, OWN_ERROR_FROM
 from pcdet_poly.experiments.report.planned import Answers, ContrastAnswer
@@ -17,13 +17,16 @@ _DOUBTS = {
 }
 
 
-def describe_answers(answers: Sequence[Answers], baseline: str, num_incomplete: int) -> list[str]:
+def describe_answers(
+    answers: Sequence[Answers], baseline: str, num_incomplete: int, notes: Mapping[str, str]
+) -> list[str]:
     """Describe the planned answers, those in the main metric first.
 
     Args:
         answers: in the main metric, then beside it; none where nothing can be asked.
         baseline: arm that the others are compared with.
         num_incomplete: arms without all of the baseline's seeds, of which planned questions are not asked.
+        notes: a sentence for the answer to a planned contrast, by the contrast's name.
 
     Returns:
         Sentences in plain text.
@@ -34,7 +37,9 @@ def describe_answers(answers: Sequence[Answers], baseline: str, num_incomplete: 
     if main.table.num_seeds < MIN_SEEDS:
         return [f"With {_TOO_FEW} chance and effect cannot be told apart: nothing is tested, and nothing is claimed."]
     lines = [_describe_scope(main, num_incomplete), _describe_equality(main)]
-    lines += [_describe_contrast(one, len(main.contrasts)) for one in main.contrasts]
+    for one in main.contrasts:
+        note = notes.get(one.question.name)
+        lines.append(_describe_contrast(one, len(main.contrasts)) + (f" {note}" if note else ""))
     lines += [*_describe_trend(main), _describe_many(main, baseline), _describe_detectable(main)]
     return [*lines, *(_describe_beside(one, baseline) for one in beside)]
 

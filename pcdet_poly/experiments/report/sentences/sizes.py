@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from pcdet_poly.experiments.arm_tests import ArmTable
-from pcdet_poly.experiments.report.gradient_sizes import ArmSize
+from pcdet_poly.experiments.report.gradient_sizes import ArmSize, compare_sizes
 from pcdet_poly.experiments.report.planned import Answers
 from pcdet_poly.experiments.report.sentences.number_words import format_gain, format_p
 from pcdet_poly.experiments.size_curve import SizeCurve, fit_size_curve
 from pcdet_poly.experiments.statistics import LEVEL, MIN_SEEDS
 
 _LEAST_ARMS = 3
+_LEAST_DOUBLINGS = 0.1  # of the gradient's size, to be told of a contrast: by 7 %
 
 
 def fit_answers(main: Answers, sizes: Mapping[str, ArmSize]) -> tuple[tuple[str, ...], SizeCurve] | None:
@@ -58,6 +59,33 @@ def describe_size_curve(main: Answers, sizes: Mapping[str, ArmSize]) -> list[str
         f"r = {curve.correlation:.3f} over arms{left}."
     ]
     return lines + _describe_beyond(arms, curve)
+
+
+def describe_contrast_sizes(main: Answers, sizes: Mapping[str, ArmSize]) -> dict[str, str]:
+    """Describe how far the arms of planned contrasts differ in gradient size, which they may not have been meant to.
+
+    Args:
+        main: the answers in the main metric.
+        sizes: by arm.
+
+    Returns:
+        A sentence by the contrast's name, where the sizes of its arms are known and differ, and where there is a curve.
+    """
+    fitted = fit_answers(main, sizes)
+    if fitted is None:
+        return {}
+    arms, curve = fitted
+    sentences = {}
+    for one in main.contrasts:
+        weights = one.question.weights
+        doublings = math.log2(compare_sizes(weights, sizes)) if set(weights) <= set(arms) else 0.0
+        if abs(doublings) >= _LEAST_DOUBLINGS:
+            listed = ", ".join(f"{arm} {sizes[arm].size:.2f}" for arm in weights)
+            sentences[one.question.name] = (
+                f"On the baseline's predictions its arms differ in gradient size ({listed}), which by the size curve "
+                f"is worth {doublings * float(curve.slope.mean):+.2f} points."
+            )
+    return sentences
 
 
 def _describe_beyond(arms: tuple[str, ...], curve: SizeCurve) -> list[str]:
