@@ -2,8 +2,9 @@
 
 An epsilon makes the gradient of a loss larger or smaller, as a weight does. To ask what the polynomial does beyond
 that, both losses must have the same size: the sum of |dL/dlogit| over all logits that count, here brought to that of
-the same loss without PolyLoss, on the same logits. `match: start` measures once, in the first batch; `match: step` at
-every batch, with a running average. What was measured belongs to a run's state: it is saved with it.
+the same loss without PolyLoss, on the same logits. Those are this network's: one that the plain loss trains has others,
+on which its gradient may be smaller. `match: start` measures once, in the first batch; `match: step` at every batch,
+with a running average. What was measured belongs to a run's state: it is saved with it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pcdet_poly.experiments.report.formats.answers_csv import Answer, format_ans
 from pcdet_poly.experiments.sweep.schema import read_sweep
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-STUDIES = ("size_matched_short", "size_matched_real")
+STUDIES = ("size_matched_short", "size_matched_real", "heads", "heads_size")
 
 
 def read_contrasts(study: str) -> dict[tuple[str, str], Answer]:
@@ -42,12 +42,24 @@ def test_contrasts_are_those_of_the_runs(study: str) -> None:
 
 
 @pytest.mark.parametrize("study", STUDIES)
+def test_sizes_are_those_of_the_arms(study: str) -> None:
+    """By hand: each arm's size to the power of its weight."""
+    with open(DOCS / "studies" / study / "sizes.csv", newline="") as file:
+        sizes = {(row["model"], row["arm"]): float(row["size"]) for row in csv.DictReader(file)}
+    weights = {one.name: one.weights for one in read_sweep(find_config(study, "sweeps")).questions.contrasts}
+    for (model, name), answer in read_contrasts(study).items():
+        logarithm = sum(weight * np.log(sizes[model, arm]) for arm, weight in weights[name].items())
+        # Sizes have four digits, and up to four of them are multiplied.
+        assert answer.size == pytest.approx(np.exp(logarithm), rel=4 * 0.5e-3)
+
+
+@pytest.mark.parametrize("study", STUDIES)
 def test_docs_quote_them(study: str) -> None:
     losses, studies = ((DOCS / name).read_text() for name in ("losses.md", "studies/README.md"))
     for (_, name), one in read_contrasts(study).items():
         if name.startswith("polynomial"):
-            assert write_shortly(one, 1) in losses
             assert write_shortly(one, 2) in studies
+            assert study.startswith("heads") or write_shortly(one, 1) in losses
 
 
 def test_the_table_of_all_answers_is_what_the_command_prints() -> None:
