@@ -86,7 +86,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_detector_study(folder / "studies")
     (folder / "report").mkdir()
     with open(folder / "report/answers.csv", "w", newline="") as file:
-        numbers = ["1"] * 5
+        numbers = ["1"] * 6
         csv.writer(file).writerows(
             [Answer._fields, [SEGMENT, SEGMENT, "yes", SEGMENT, "3", "contrast", SEGMENT, *numbers]]
         )

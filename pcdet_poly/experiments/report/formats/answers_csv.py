@@ -120,7 +120,8 @@ def read_answers(path: Path) -> list[Answer]:
     except (ValueError, csv.Error) as error:  # no UTF-8, or a cell without an end
         raise UserError(f"{path}: not a table ({error}); {again}") from error
     if tuple(heads) != Answer._fields:
-        raise UserError(f"{path}: not a report's table of answers; its columns are {', '.join(Answer._fields)}")
+        columns = ", ".join(Answer._fields)
+        raise UserError(f"{path}: not a report's table of answers; its columns are {columns}; {again}")
     found = []
     for number, line in enumerate(lines, start=2):
         try:
