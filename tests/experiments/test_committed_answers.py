@@ -22,7 +22,7 @@ def read_contrasts(study: str) -> dict[tuple[str, str], Answer]:
     return {(row.model, row.question): row for row in rows if row.decides and row.kind == "contrast"}
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", [*STUDIES, "heads_segmentation"])
 def test_contrasts_are_those_of_the_runs(study: str) -> None:
     """By hand: mean over classes and seeds of each arm, and the weighted sum that the study's file names."""
     contrasts = read_contrasts(study)
