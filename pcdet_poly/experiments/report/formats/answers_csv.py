@@ -41,9 +41,7 @@ class Answer(NamedTuple):
     high: float
     p: float  # of contrasts adjusted by Holm's method, of arms by Dunnett's or Holm's; see the report
     detectable: float  # smallest true effect that is found with 80 % power
-    size: (
-        float  # of the gradients that are compared: the ratio of one side's to the other's, as the contrast weighs them
-    )
+    size: float  # ratio of the gradient sizes that are compared, as the contrast weighs them
 
     @property
     def estimate(self) -> Estimate:
