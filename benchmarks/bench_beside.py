@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.bench_step import Variant, infer, simulated_batch, train_step
 from benchmarks.common import together_cpu_ms
 from pcdet_poly.config.load import load_config
+from pcdet_poly.malloc import keep_all_freed_memory
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.fuse import fuse_for_inference, fuse_recipe
 from pcdet_poly.models.layers import sparse_layers
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--maps", action="store_true", help="compute boxes of all cells")
+    keep_all_freed_memory()  # as commands do
     given = parser.parse_intermixed_args()
     torch.set_num_threads(given.threads)
     overrides = [word for word in given.words if "=" in word]

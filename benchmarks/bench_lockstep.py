@@ -27,6 +27,7 @@ from pcdet_poly.data.load.dataset import FrameDataset
 from pcdet_poly.data.store.frame_store import write_store
 from pcdet_poly.engine.start import prepare_run
 from pcdet_poly.engine.train import train_in_lockstep
+from pcdet_poly.malloc import keep_all_freed_memory
 from pcdet_poly.simulation.segment import simulate_segment
 from pcdet_poly.waymo import decode_frame, encode_scan
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    keep_all_freed_memory()  # as commands do
     given = parser.parse_intermixed_args()
     with TemporaryDirectory() as folder:
         store = Path(folder) / "store"

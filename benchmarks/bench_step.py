@@ -33,6 +33,7 @@ from benchmarks.common import together_cpu_ms
 from pcdet_poly.config.load import load_config
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.load.collate import collate
+from pcdet_poly.malloc import keep_all_freed_memory
 from pcdet_poly.models import Recipe, build_recipe
 from pcdet_poly.models.export import export_onnx
 from pcdet_poly.models.export.compare_onnx import make_inputs
@@ -145,6 +146,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="also torch.compile, which takes minutes")
     parser.add_argument("--encoders", action="store_true", help="compare the ways of taking points instead")
+    keep_all_freed_memory()  # as commands do
     given = parser.parse_intermixed_args()
     if given.encoders:
         compare_encoders(given)

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pcdet_poly.commands.table import COMMANDS, GROUPS, HIDDEN
 from pcdet_poly.errors import UserError, run_command, suggest_word
+from pcdet_poly.malloc import keep_all_freed_memory
 from pcdet_poly.signals import prepare_to_end
 from pcdet_poly.version import __version__
 
@@ -43,6 +44,8 @@ def print_any_name() -> None:
 def _run_program(words: Sequence[str]) -> int:
     """Run a command in a process that ends with it; returns its exit code."""
     print_any_name()
+    if words and words[0] in COMMANDS and COMMANDS[words[0]].runs_networks:
+        keep_all_freed_memory()
     code = run_command(lambda: dispatch(words))
     prepare_to_end(code)
     return code

@@ -14,6 +14,7 @@ class Command:
     name: str
     module: str  # below pcdet_poly.commands; imported only when the command is called
     help: str
+    runs_networks: bool = False  # on whole frames, on a CPU for minutes at least
 
     def load(self) -> ModuleType:
         """Import the command's module."""
@@ -32,9 +33,9 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Runs": (
         Command("demo", "detectors.demo", "simulate, convert, train and evaluate, all of it small"),
-        Command("train", "detectors.train", "train a detector"),
-        Command("test", "detectors.test", "evaluate a run: metrics, detections, pictures"),
-        Command("detect", "detectors.detect", "detect objects in point cloud files"),
+        Command("train", "detectors.train", "train a detector", runs_networks=True),
+        Command("test", "detectors.test", "evaluate a run: metrics, detections, pictures", runs_networks=True),
+        Command("detect", "detectors.detect", "detect objects in point cloud files", runs_networks=True),
         Command("view", "detectors.view", "look at the frames of a run or a store"),
         Command("export", "detectors.export", "write a run's network, or its whole detector, as an ONNX file"),
         Command("detect-onnx", "detectors.detect_onnx", "detect objects by such a file, without torch"),
@@ -68,7 +69,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
 }
 # Started by other commands, not by people.
-HIDDEN = (Command("trial", "studies.trial", "train one trial of a sweep"),)
+HIDDEN = (Command("trial", "studies.trial", "train one trial of a sweep", runs_networks=True),)
 COMMANDS: dict[str, Command] = {
     command.name: command for command in (*(each for group in GROUPS.values() for each in group), *HIDDEN)
 }
