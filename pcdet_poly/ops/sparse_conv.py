@@ -58,11 +58,11 @@ def sparse_to_bev(tensor: SparseTensor, *, channels_last: bool = False) -> Tenso
     """Features (V, C) -> bird's-eye image (B, C * nz, ny, nx), channel c * nz + z, zero where no cell is active."""
     nz, ny, nx = tensor.sites.shape
     features, num_channels = tensor.features, tensor.features.shape[1]
+    num_frames = tensor.sites.num_frames
     frame, z, y, x = tensor.sites.coordinates().T
-    row = (frame * ny + y) * nx + x
-    image = features.new_zeros(tensor.sites.num_frames * ny * nx, num_channels, nz)
-    image = image.index_put((row, torch.arange(num_channels, device=row.device)[:, None], z), features.T)
-    image = image.view(tensor.sites.num_frames, ny, nx, num_channels * nz).permute(0, 3, 1, 2)
+    row = ((frame * ny + y) * nx + x) * nz + z
+    image = features.new_zeros(num_frames * ny * nx * nz, num_channels).index_copy_(0, row, features)
+    image = image.view(num_frames, ny, nx, nz, num_channels).transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
     return image if channels_last else image.contiguous()
 
 
