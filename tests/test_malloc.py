@@ -54,7 +54,15 @@ def test_blocks_of_any_size_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("command", "is_kept"),
-    [("train", True), ("test", True), ("detect", True), ("trial", True), ("evaluate", False), ("preprocess", False)],
+    [
+        ("train", True),
+        ("test", True),
+        ("detect", True),
+        ("trial", True),
+        ("paper", True),
+        ("evaluate", False),
+        ("preprocess", False),
+    ],
 )
 def test_programs_that_run_networks_keep_it(command: str, is_kept: bool) -> None:
     assert run_python(SHOW_THE_CALL, command).startswith("memory is kept\n") == is_kept

@@ -14,7 +14,7 @@ class Command:
     name: str
     module: str  # below pcdet_poly.commands; imported only when the command is called
     help: str
-    runs_networks: bool = False  # on whole frames, on a CPU for minutes at least
+    runs_networks: bool = False  # of full size, for minutes at least: the memory that they free is kept
 
     def load(self) -> ModuleType:
         """Import the command's module."""
@@ -55,7 +55,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("answers", "studies.answers", "print the answers of several studies as one table"),
         Command("simulate-rules", "studies.simulate_rules", "print how often the report's rules err"),
         Command("loss-lab", "studies.loss_lab", "draw what a loss's coefficients do"),
-        Command("paper", "studies.paper", "repeat the paper's comparisons at a small scale"),
+        Command("paper", "studies.paper", "repeat the paper's comparisons at a small scale", runs_networks=True),
         Command("digits", "studies.digits", "repeat the paper's findings on small images"),
     ),
     "Looking inside": (
