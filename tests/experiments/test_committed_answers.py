@@ -13,7 +13,7 @@ from pcdet_poly.experiments.report.formats.answers_csv import Answer, format_ans
 from pcdet_poly.experiments.sweep.schema import read_sweep
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-STUDIES = ("size_matched_short", "size_matched_real", "heads", "heads_size")
+STUDIES = ("size_matched_short", "size_matched_long", "size_matched_real", "heads", "heads_size")
 
 
 def read_contrasts(study: str) -> dict[tuple[str, str], Answer]:
