@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any, Literal, TypeVar
 
 from pcdet_poly.errors import UserError
@@ -20,8 +19,8 @@ from pcdet_poly.signals import (
     find_signal,
     hold_stop_signals,
     ignore_stop_signals,
-    list_stop_signals,
 )
+from pcdet_poly.signals.child_processes import block_signals_in_children, unblock_signals
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -112,7 +111,7 @@ def _run_in_processes(
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(counter,))
     try:
-        with hold_stop_signals(), _block_signals_in_children():
+        with hold_stop_signals(), block_signals_in_children(context.get_start_method()):
             pending: dict[Future[Result], Job] = {pool.submit(_run_job, function, job): job for job in jobs}
         while pending:
             with hold_stop_signals():  # an interruption leaves no lock of the pool's behind: its threads would wait
@@ -138,28 +137,13 @@ def _run_in_processes(
 _counter: Any = None  # this worker process's view of the shared progress count
 
 
-@contextmanager
-def _block_signals_in_children() -> Iterator[None]:
-    """Let processes that are started inside begin with signals blocked, until `_start_worker` knows what to do."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # otherwise it starts inside, and unblocks signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, list_stop_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _start_worker(counter: Any) -> None:
     """Leave the terminal's signals to the parent, end on SIGTERM, and do not outlive the parent."""
     global _counter
     _counter = counter
     ignore_stop_signals()
     signal.signal(signal.SIGTERM, _leave)  # between two jobs; inside one see _run_job
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    unblock_signals()
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

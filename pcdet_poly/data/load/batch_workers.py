@@ -13,6 +13,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.malloc import keep_freed_memory
 from pcdet_poly.ops.warm_up import warm_up
 from pcdet_poly.signals import hold_stop_signals, ignore_stop_signals
+from pcdet_poly.signals.child_processes import block_signals_in_children, unblock_signals
 from pcdet_poly.structures import Batch
 
 
@@ -67,7 +68,8 @@ def load_batches(make: Callable[[int], Batch], numbers: Sequence[int], workers: 
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # without one, DataLoader draws from the generator that dropout uses
     )
-    with hold_stop_signals():  # workers that start here ignore Ctrl-C, which the training loop handles
+    # Workers that start here ignore signals, which the training loop handles, from their first moment on.
+    with hold_stop_signals(), block_signals_in_children(torch.multiprocessing.get_start_method()):
         ready = iter(loader)
     try:
         for made in ready:
@@ -109,4 +111,5 @@ def _start_worker(number: int) -> None:
     # A terminal, a scheduler and torchrun send signals to all processes; the training loop, which saves first, then
     # ends this one.
     ignore_stop_signals()
+    unblock_signals()
     keep_freed_memory()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data._utils import signal_handling
 
 from pcdet_poly.config.schema import Config
 from pcdet_poly.data.bank.build_bank import build_object_bank
@@ -211,6 +212,21 @@ def test_a_worker_that_is_not_told_to_end_is_gone_all_the_same(store: Path, monk
     assert len(started) == 2
     batches.close()  # type: ignore[attr-defined]
     assert not any(process.is_alive() for process in started)
+
+
+@pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="a patch reaches forked processes alone")
+def test_signals_that_come_while_workers_start_end_none(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler's SIGTERM goes to all processes, also between torch's own handlers and ours."""
+    set_handlers = signal_handling._set_worker_signal_handlers
+
+    def set_handlers_and_be_hit(*arguments: Any) -> None:
+        set_handlers(*arguments)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(os.getpid(), signum)
+
+    monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", set_handlers_and_be_hit)
+    batches = list(load_evaluation_batches(config(workers=2), FrameDataset([store])))
+    assert sum(len(batch.frame_ids) for batch in batches) == NUM_FRAMES
 
 
 @pytest.mark.parametrize(("workers", "first_step"), [(0, 1), (0, 3), (2, 2), (0, 4)])
