@@ -120,6 +120,47 @@ def _generate_products(
 add_products: Any = intrinsic(_generate_products)
 
 
+def _generate_packing(
+    typing_context: Any, kind: Any, first: Any, second: Any, target: Any, num_vectors: Any, step: Any
+) -> Any:
+    """Generate code that copies a row of float32, or two of bfloat16 into the halves of one row of words.
+
+    Args:
+        typing_context: numba's.
+        kind: any array of the rows' type: integers for the bits of float32, or of bfloat16.
+        first: address of a row, whose numbers become whole words or the first halves of words.
+        second: address of the row whose bfloat16 become the second halves; not read for float32.
+        target: address of the first vector of words.
+        num_vectors: how many vectors of `lanes` words to write.
+        step: bytes from one vector of the target to the next.
+    """
+    arguments = (kind, first, second, target, num_vectors, step)
+    is_half = kind.dtype.bitwidth == 16
+    words = ir.VectorType(ir.IntType(32), UNIT.lanes)
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _, first, second, target, num_vectors, step = given
+
+        def load_words(row: Any, number: Any) -> Any:
+            numbers = ir.VectorType(ir.IntType(kind.dtype.bitwidth), UNIT.lanes)
+            place = builder.add(row, builder.mul(number, _int64(UNIT.lanes * kind.dtype.bitwidth // 8)))
+            loaded = builder.load(builder.inttoptr(place, numbers.as_pointer()), align=2)
+            return builder.zext(loaded, words) if is_half else loaded
+
+        with cgutils.for_range(builder, num_vectors) as loop:
+            word = load_words(first, loop.index)
+            if is_half:
+                word = builder.or_(word, builder.shl(load_words(second, loop.index), words([16] * UNIT.lanes)))
+            place = builder.add(target, builder.mul(loop.index, step))
+            builder.store(word, builder.inttoptr(place, words.as_pointer()), align=WORD)
+        return context.get_dummy_value()
+
+    return types.void(*arguments), generate
+
+
+pack_words: Any = intrinsic(_generate_packing)
+
+
 def _find_data(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
     """Find the address of an array's first number."""
     return builder.ptrtoint(context.make_array(array_type)(context, builder, array).data, _INT64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -57,9 +58,42 @@ class Pyramid(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """Compute the pyramid of bird's-eye features (B, C, H, W)."""
-        wide = [nn.functional.conv2d(bev, self.kernel, padding=step, dilation=step) for step in self.dilations]
-        features: Tensor = self.norm(self.output(torch.cat([bev, self.point(bev), *wide], dim=1))).relu()
+        features: Tensor = self.norm(convolve_at_dilations(bev, self.compose_kernels(), self.dilations)).relu()
         return features
+
+    def compose_kernels(self) -> Tensor:
+        """Multiply what lies between input and norm into one kernel for each dilation: (D, C, C, 3, 3) float32.
+
+        Nothing bends in between, so that the output's convolution of all parts side by side is a sum of convolutions of
+        the input: less arithmetic, and none of the parts in memory.
+        """
+        kind = self.kernel.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
+            # (C, C) each: of the input, of its 1 x 1 convolution, and of one convolution for each dilation
+            same, point, *wide = self.output.weight[:, :, 0, 0].chunk(2 + len(self.dilations), dim=1)
+            kernels = torch.stack(wide) @ self.kernel.flatten(1)  # (D, C, C * 9)
+            kernels = kernels.unflatten(2, self.kernel.shape[1:])
+            middle = nn.functional.pad((same + point @ self.point.weight[:, :, 0, 0])[..., None, None], (1, 1, 1, 1))
+            return torch.cat([kernels[:1] + middle, kernels[1:]])
+
+
+def convolve_at_dilations(bev: Tensor, kernels: Tensor, dilations: Sequence[int], bias: Tensor | None = None) -> Tensor:
+    """Sum the convolutions of an image with a kernel at each dilation.
+
+    Args:
+        bev: (B, C, H, W).
+        kernels: (D, C', C, 3, 3).
+        dilations: D distances between a kernel's cells.
+        bias: (C',).
+
+    Returns:
+        (B, C', H, W).
+    """
+    first, *others = dilations
+    total = nn.functional.conv2d(bev, kernels[0], bias, padding=first, dilation=first)
+    for kernel, step in zip(kernels[1:], others, strict=True):
+        total = total + nn.functional.conv2d(bev, kernel, padding=step, dilation=step)
+    return total
 
 
 def _make_norm(channels: int) -> nn.BatchNorm2d:
