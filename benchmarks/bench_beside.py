@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -30,7 +30,7 @@ from pcdet_poly.config.load import load_config
 from pcdet_poly.malloc import keep_all_freed_memory
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.fuse import fuse_for_inference, fuse_recipe
-from pcdet_poly.models.layers import sparse_layers
+from pcdet_poly.models.layers import folded_layers, sparse_layers
 
 DETECTORS = ("configs/centerpoint_pillar.yaml", "configs/pillarnext.yaml")
 VARIANT = Variant("bfloat16, channels last")
@@ -97,13 +97,18 @@ def count_gflop(call: Callable[[], object]) -> float:
 @contextmanager
 def count_pairs(found: list[float]) -> Iterator[None]:
     """Note the arithmetic of every sparse convolution inside: a product of rows for each pair of its rulebook."""
-    compute = sparse_layers.sparse_conv
 
-    def count(features: torch.Tensor, weight: torch.Tensor, rulebook: Any, **more: Any) -> Any:
-        found.append(2.0 * rulebook.start[-1] * weight.shape[0] * weight.shape[-1])
-        return compute(features, weight, rulebook, **more)
+    def count(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def call(features: torch.Tensor, weight: torch.Tensor, rulebook: Any, **more: Any) -> Any:
+            found.append(2.0 * rulebook.start[-1] * weight.shape[0] * weight.shape[-1])
+            return compute(features, weight, rulebook, **more)
 
-    with patch.object(sparse_layers, "sparse_conv", count):
+        return call
+
+    layers = (sparse_layers, "sparse_conv"), (folded_layers, "sparse_conv_relu")
+    with ExitStack() as stack:
+        for module, name in layers:
+            stack.enter_context(patch.object(module, name, count(getattr(module, name))))
         yield
 
 

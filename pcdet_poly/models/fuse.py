@@ -13,6 +13,8 @@ from pcdet_poly.models.centerpoint_voxel import CenterPointVoxel
 from pcdet_poly.models.decoding.center_decoder import CenterDecoder
 from pcdet_poly.models.layers.candidate_head import CandidateHead
 from pcdet_poly.models.layers.center_head import CenterHead
+from pcdet_poly.models.layers.folded_layers import fold_layer, fold_linear
+from pcdet_poly.models.layers.sparse_layers import SparseNorm
 from pcdet_poly.models.recipe import Recipe
 
 
@@ -43,6 +45,9 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
     fused = deepcopy(model).eval()
     for parent in list(fused.modules()):
         children = list(parent.named_children())
+        for name, child in children:
+            if (folded := fold_layer(child)) is not None:
+                setattr(parent, name, folded)
         for (name, first), (norm_name, second) in pairwise(children):
             if folded := _fold_norm(first, second):
                 setattr(parent, name, folded)
@@ -57,5 +62,7 @@ def _fold_norm(layer: nn.Module, norm: nn.Module) -> nn.Module | None:
             return fusion.fuse_conv_bn_eval(layer, norm)
         case nn.ConvTranspose2d(), nn.BatchNorm2d():
             return fusion.fuse_conv_bn_eval(layer, norm, transpose=True)
+        case nn.Linear(), SparseNorm():
+            return fold_linear(layer, norm)
         case _:
             return None

@@ -36,22 +36,78 @@ def sparse_conv(features: Tensor, weight: Tensor, rulebook: Rulebook, *, backend
         UserError: a package is asked for and not installed.
         ValueError: features and weight do not fit each other or the rulebook.
     """
-    if backend not in ("torch", "spconv", "spconv_triton"):
-        raise ValueError(f"sparse_conv: backend {backend!r}; give torch, spconv or spconv_triton")
-    check_shape("sparse_conv", "weight", weight, " ".join(["C'", *map(str, rulebook.kernel), "C"]))
-    check_shape("sparse_conv", "features", features, f"V {weight.shape[4]}")
-    if len(features) != rulebook.num_inputs:
-        raise ValueError(f"sparse_conv: {len(features)} rows of features for {rulebook.num_inputs} cells")
-    dtype = find_autocast_dtype(features)
-    if backend != "torch" and len(rulebook.input):
-        given = (features, weight) if backend == "spconv" else (features.to(dtype), weight.to(dtype))
-        theirs = find_back_end("sparse_conv", features).convolve_by_spconv(*given, rulebook, backend)
-        if theirs is not None:
-            return SparseTensor(theirs, rulebook.sites)
-    features, weight = features.contiguous().to(dtype), weight.to(dtype)
-    by_element = weight.flatten(1, 3).permute(1, 2, 0).contiguous()  # (K, C, C')
-    result: Tensor = _SparseConv.apply(features, by_element, rulebook)  # type: ignore[no-untyped-call]
+    _check_arguments("sparse_conv", features, weight, rulebook, backend)
+    if (theirs := _convolve_by_package(features, weight, rulebook, backend)) is not None:
+        return SparseTensor(theirs, rulebook.sites)
+    result: Tensor = _SparseConv.apply(*_round(features, weight), rulebook)  # type: ignore[no-untyped-call]
     return SparseTensor(result, rulebook.sites)
+
+
+def sparse_conv_relu(
+    features: Tensor,
+    weight: Tensor,
+    rulebook: Rulebook,
+    *,
+    bias: Tensor,
+    residual: Tensor | None = None,
+    backend: Backend = "torch",
+) -> SparseTensor:
+    """Convolve features on active cells, add, and let zero take the place of negative numbers, in one pass.
+
+    For inference: without gradients. Equal to `sparse_conv` with sum and ReLU after it, but for fewer roundings.
+
+    Args:
+        features: (V, C) of the rulebook's input cells.
+        weight: (C', kz, ky, kx, C), as spconv stores it.
+        rulebook: of the convolution.
+        bias: (C',) to add.
+        residual: (V', C') of the output cells, to add.
+        backend: as in `sparse_conv`.
+
+    Returns:
+        (V', C') on the output cells, none negative.
+
+    Raises:
+        UserError: a package is asked for and not installed.
+        ValueError: the tensors do not fit each other or the rulebook.
+    """
+    _check_arguments("sparse_conv_relu", features, weight, rulebook, backend)
+    check_shape("sparse_conv_relu", "bias", bias, f"{len(weight)}")
+    if residual is not None:
+        check_shape("sparse_conv_relu", "residual", residual, f"{len(rulebook.sites)} {len(weight)}")
+    with torch.no_grad():
+        if (theirs := _convolve_by_package(features, weight, rulebook, backend)) is not None:
+            total = theirs + bias if residual is None else theirs + bias + residual
+            return SparseTensor(total.relu_().to(theirs.dtype), rulebook.sites)
+        features, by_element = _round(features, weight)
+        residual = None if residual is None else residual.contiguous().to(features.dtype)
+        compute = find_back_end("sparse_conv", features).convolve_to_relu
+        return SparseTensor(compute(features, by_element, rulebook, bias, residual), rulebook.sites)
+
+
+def _check_arguments(operation: str, features: Tensor, weight: Tensor, rulebook: Rulebook, backend: str) -> None:
+    if backend not in ("torch", "spconv", "spconv_triton"):
+        raise ValueError(f"{operation}: backend {backend!r}; give torch, spconv or spconv_triton")
+    check_shape(operation, "weight", weight, " ".join(["C'", *map(str, rulebook.kernel), "C"]))
+    check_shape(operation, "features", features, f"V {weight.shape[4]}")
+    if len(features) != rulebook.num_inputs:
+        raise ValueError(f"{operation}: {len(features)} rows of features for {rulebook.num_inputs} cells")
+
+
+def _convolve_by_package(features: Tensor, weight: Tensor, rulebook: Rulebook, backend: Backend) -> Tensor | None:
+    """Convolve by a package if one is asked for and computes here, else return None."""
+    if backend == "torch" or not len(rulebook.input):
+        return None
+    dtype = find_autocast_dtype(features)
+    given = (features, weight) if backend == "spconv" else (features.to(dtype), weight.to(dtype))
+    theirs: Tensor | None = find_back_end("sparse_conv", features).convolve_by_spconv(*given, rulebook, backend)
+    return theirs
+
+
+def _round(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Round to the type that is computed in, and view the weight (C', kz, ky, kx, C) by element: (K, C, C')."""
+    dtype = find_autocast_dtype(features)
+    return features.contiguous().to(dtype), weight.to(dtype).flatten(1, 3).permute(1, 2, 0)
 
 
 def sparse_to_bev(tensor: SparseTensor, *, channels_last: bool = False) -> Tensor:

@@ -132,6 +132,23 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {
             "backend": ["cuda"],
         },
     ),
+    "sparse_conv.sparse_conv_relu": (
+        {
+            "features": torch.ones(2, 4),
+            "weight": torch.ones(5, 1, 3, 3, 4),
+            "rulebook": RULEBOOK,
+            "bias": torch.ones(5),
+            "residual": torch.ones(2, 5),
+            "backend": "torch",
+        },
+        {
+            "features": [torch.ones(3, 4), torch.ones(2, 3), ROW],
+            "weight": [torch.ones(5, 1, 1, 3, 4), torch.ones(5, 4), torch.ones(5, 1, 3, 3, 3)],
+            "bias": [torch.ones(4), torch.ones(5, 1)],
+            "residual": [torch.ones(3, 5), torch.ones(2, 4), ROW],
+            "backend": ["cuda"],
+        },
+    ),
     "heading_bins.encode_heading_bin": ({"heading_rad": ROW, "num_bins": 4}, {"num_bins": [0]}),
     "heading_bins.decode_heading_bin": (
         {"heading_bin": WHOLE, "residual": ROW, "num_bins": 4},

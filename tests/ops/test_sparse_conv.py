@@ -21,7 +21,7 @@ from pcdet_poly.ops.gpu import rulebook as searched
 from pcdet_poly.ops.gpu import sparse_conv as by_element
 from pcdet_poly.ops.gpu import spconv_convolution
 from pcdet_poly.ops.rulebook import Size3, build_strided_rulebook, build_submanifold_rulebook
-from pcdet_poly.ops.sparse_conv import Backend, sparse_conv, sparse_to_bev
+from pcdet_poly.ops.sparse_conv import Backend, sparse_conv, sparse_conv_relu, sparse_to_bev
 from pcdet_poly.structures import Sites, SparseTensor
 from pcdet_poly.structures.rulebook import Rulebook
 from tests.tolerances import NETWORK
@@ -233,6 +233,46 @@ def test_tiles_have_the_same_bits_with_any_threads(monkeypatch: pytest.MonkeyPat
         # Sums of up to 9 x 32 products, of the order of 17; three roundings of at most 2 ** -8 each, four times over.
         torch.testing.assert_close(in_half.float(), results[-1][0], rtol=0, atol=4 * 3 * 17 * 2**-8)
     assert all(torch.equal(a, b) for result in results for a, b in zip(result, results[0], strict=True))
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(("channels", "width"), [(4, 5), *TILES])
+@pytest.mark.parametrize("back_end", [in_blocks, by_element], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_sum_and_relu_in_one_pass(
+    dtype: torch.dtype, back_end: ModuleType, channels: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the roundings of a sum of as many terms; of bfloat16 each product of an element, each sum and each term
+    added to it may be rounded, by 2 ** -8 of all terms' sizes."""
+    monkeypatch.setattr(entrance, "find_back_end", lambda file, tensor: back_end)
+    monkeypatch.setattr(sparse_tiles, "NUMBERS_PER_BLOCK", 10 * width)
+    rounding = (9 * channels + 2) * torch.finfo(torch.float32 if dtype == torch.bfloat16 else dtype).eps
+    allowed = rounding + (4 * 2**-8 if dtype == torch.bfloat16 else 0)
+    for _, rulebook, _ in flat_rulebooks():
+        features = torch.randn(rulebook.num_inputs, channels).to(dtype)
+        weight, bias = torch.randn(width, 1, 3, 3, channels).to(dtype), torch.randn(width).to(dtype)
+        residual = torch.randn(len(rulebook.sites), width).to(dtype)
+        given = [x.double() for x in (features, weight)]
+        exact = sparse_conv(*given, rulebook).features
+        size = sparse_conv(*(x.abs() for x in given), rulebook).features + bias.double().abs()
+        for added in (None, residual):
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+                ours = sparse_conv_relu(features, weight, rulebook, bias=bias, residual=added).features
+            more = 0 if added is None else added.double()
+            wanted = (exact + bias.double() + more).relu()
+            assert ours.dtype == dtype
+            assert ((ours.double() - wanted).abs() <= allowed * (size + abs(more))).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_no_number_stays_none_in_one_pass(dtype: torch.dtype) -> None:
+    rulebook = build_submanifold_rulebook(Sites(torch.tensor([0, 30]), (1, 9, 7), 1), (1, 3, 3))
+    features = torch.tensor([[torch.nan], [torch.inf]]).to(dtype) * torch.ones(1, 16, dtype=dtype)
+    weight = torch.ones(32, 1, 3, 3, 16)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        result = sparse_conv_relu(features, weight, rulebook, bias=torch.zeros(32)).features
+    assert result[0].isnan().all()
+    assert (result[1] == torch.inf).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pcdet_poly.models.layers.folded_layers import fold_linear, read_norm
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone, StridedStage
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SubmanifoldConv
 from pcdet_poly.models.layers.voxel_backbone import SubmanifoldResidualBlock
@@ -34,7 +35,7 @@ class PlainSparseStages(nn.Module):
         super().__init__()
         self.shape = shape
         self.stages = nn.ModuleList(_PlainStage(stage) for stage in sparse.stages)  # type: ignore[arg-type]
-        self.output = _fold(sparse.output.weight.T, None, sparse.norm)
+        self.output = fold_linear(sparse.output, sparse.norm)
 
     def forward(self, features: Tensor, cell: Tensor) -> Tensor:
         """Compute the image of one frame.
@@ -92,7 +93,7 @@ class _GatherConv(nn.Module):
     def __init__(self, conv: SparseConv | SubmanifoldConv, norm: nn.BatchNorm1d) -> None:
         super().__init__()
         by_row = conv.weight.detach().permute(1, 2, 3, 4, 0)[0].flatten(1, 2)  # (3, 3 C, C')
-        scale, shift = _read_norm(norm)
+        scale, shift = read_norm(norm)
         bias = shift if conv.bias is None else shift + conv.bias.detach() * scale
         self.register_buffer("weight", (by_row * scale).contiguous())
         self.register_buffer("bias", bias)
@@ -127,21 +128,3 @@ def _list_neighbours(inputs: ActiveCells, outputs: ActiveCells, stride: int) -> 
     corner = y * stride * width + x * stride  # of the kernel, in the padded table
     steps = torch.arange(3, device=corner.device)
     return [numbers[corner[:, None] + (steps + row * width)] for row in range(3)]
-
-
-def _read_norm(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Read a batch norm in evaluation mode as a factor and a shift of each channel."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = (norm.weight * (norm.running_var + norm.eps).rsqrt()).detach()
-    return scale, norm.bias.detach() - norm.running_mean * scale
-
-
-def _fold(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm1d) -> nn.Linear:
-    """Fold a matrix (C, C') and a batch norm into one linear layer."""
-    scale, shift = _read_norm(norm)
-    linear = nn.Linear(*weight.shape)
-    with torch.no_grad():
-        linear.weight.copy_((weight * scale).T)
-        linear.bias.copy_(shift if bias is None else shift + bias * scale)
-    return linear

@@ -82,7 +82,7 @@ class SubmanifoldLayer(nn.Module):
     def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
         """Compute the layer at the active cells; `rulebook` belongs to them."""
         result = self.conv(tensor, rulebook)
-        return result.replace_features(self.norm(result.features).relu())
+        return result.replace_features(self.norm(result.features).relu_())
 
 
 class SubmanifoldResidualBlock(nn.Module):
@@ -99,9 +99,9 @@ class SubmanifoldResidualBlock(nn.Module):
     def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
         """Compute the block at the active cells; `rulebook` belongs to them."""
         hidden = self.conv1(tensor, rulebook)
-        hidden = hidden.replace_features(self.norm1(hidden.features).relu())
+        hidden = hidden.replace_features(self.norm1(hidden.features).relu_())
         residual = self.norm2(self.conv2(hidden, rulebook).features)
-        return tensor.replace_features((tensor.features + residual).relu())
+        return tensor.replace_features((tensor.features + residual).relu_())
 
 
 class StridedLayer(nn.Module):
@@ -115,4 +115,4 @@ class StridedLayer(nn.Module):
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """Compute the layer at every cell that an active one reaches."""
         result = self.conv(tensor)
-        return result.replace_features(self.norm(result.features).relu())
+        return result.replace_features(self.norm(result.features).relu_())

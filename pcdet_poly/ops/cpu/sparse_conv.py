@@ -40,6 +40,7 @@ def convolve(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
     """
     if sparse_tiles.can_convolve(features, weight):
         return sparse_tiles.convolve(features, weight, rulebook)
+    weight = weight.contiguous()
     if features.dtype == torch.bfloat16:
         return sparse_columns.convolve(features, weight, rulebook)
     result = features.new_zeros(len(rulebook.sites), weight.shape[2])
@@ -50,6 +51,27 @@ def convolve(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
         values = _gather_rows(features, inputs, gathered)
         _add_rows(result.numpy(), outputs.numpy(), torch.mm(values, weight[k], out=products[: len(values)]).numpy())
     return result
+
+
+def convolve_to_relu(
+    features: Tensor, weight: Tensor, rulebook: Rulebook, bias: Tensor, residual: Tensor | None
+) -> Tensor:
+    """Convolve features on active cells, add, and let zero take the place of negative numbers.
+
+    Args:
+        features: (V, C) of the input's cells.
+        weight: (K, C, C'), of the same type.
+        rulebook: of the convolution.
+        bias: (C',) to add.
+        residual: (V', C') of the features' type, to add.
+
+    Returns:
+        (V', C') of the output's cells, of that type.
+    """
+    if sparse_tiles.can_convolve(features, weight):
+        return sparse_tiles.convolve(features, weight, rulebook, bias, residual, is_cut_off=True)
+    result = convolve(features, weight, rulebook).add_(bias)
+    return (result if residual is None else result.add_(residual)).relu_()
 
 
 def compute_gradients(
@@ -69,6 +91,7 @@ def compute_gradients(
     """
     if sparse_tiles.can_convolve(features, weight):
         return sparse_tiles.compute_gradients(to_result, features, weight, rulebook, with_features=with_features)
+    weight = weight.contiguous()
     if features.dtype == torch.bfloat16:
         return sparse_columns.compute_gradients(to_result, features, weight, rulebook, with_features=with_features)
     to_weight, to_features = torch.zeros_like(weight), torch.zeros_like(features) if with_features else None

@@ -111,9 +111,10 @@ def _multiply_pairs(
     ends = (_view_bits(result[:0] if residual is None else residual), is_cut_off, _view_bits(result))
 
     def compute_blocks(blocks: Array) -> None:
-        rooms = (np.empty(_count_most_pairs(cuts) + 2 * ROWS, np.int64) for _ in range(2))
+        value_rows, total_rows = (np.empty(_count_most_pairs(cuts) + ROWS, np.int64) for _ in range(2))
         total = torch.empty(int(np.diff(edges).max()), width).numpy()
-        _compute_blocks(*pairs, blocks, first.numpy(), *rooms, total, _make_spare_rows(total), *ends)
+        rooms = (value_rows, total_rows, total, _make_spare_rows(total))
+        _compute_blocks(*pairs, blocks, first.numpy(), *rooms, *ends)
 
     _run_each(partial(compute_blocks, blocks) for blocks in _share_out(len(edges) - 1, SHARES_PER_THREAD))
     return result
@@ -123,9 +124,8 @@ def _correlate_pairs(features: Tensor, others: Tensor, rulebook: Rulebook) -> Te
     """Sum the outer products of paired rows of features (V, C) and others (V', C') by element: (K, C, C') float32."""
     num_elements, channels = len(rulebook.start) - 1, features.shape[1]
     product = torch.zeros(num_elements, channels, others.shape[1])
-    _, cuts = _cut_into_blocks(
-        rulebook.output, rulebook.start, len(rulebook.sites), channels + others.shape[1], NUMBERS_PER_BLOCK
-    )
+    numbers_per_cell = channels + others.shape[1]
+    _, cuts = _cut_into_blocks(rulebook.output, rulebook.start, len(rulebook.sites), numbers_per_cell)
     given = (_view_words(features[:1]), _view_bits(features), _view_bits(others))
     pairs, most_pairs = (rulebook.input.numpy(), rulebook.output.numpy()), _count_most_pairs(cuts)
 
@@ -138,11 +138,9 @@ def _correlate_pairs(features: Tensor, others: Tensor, rulebook: Rulebook) -> Te
     return product
 
 
-def _cut_into_blocks(
-    rows: Tensor, start: tuple[int, ...], num_rows: int, numbers_per_row: int, numbers: int = 0
-) -> tuple[Array, Array]:
+def _cut_into_blocks(rows: Tensor, start: tuple[int, ...], num_rows: int, numbers_per_row: int) -> tuple[Array, Array]:
     """Cut rows into blocks by edges (E,), and the pairs of each kernel element by the blocks of their rows: (E, K)."""
-    rows_per_block = max((numbers or NUMBERS_PER_BLOCK) // numbers_per_row, 1)
+    rows_per_block = max(NUMBERS_PER_BLOCK // numbers_per_row, 1)
     edges = np.append(np.arange(0, num_rows, rows_per_block, dtype=np.int32), np.int32(num_rows))
     return edges, np.stack([b + rows.numpy()[b:e].searchsorted(edges) for b, e in pairwise(start)], axis=1)
 
@@ -245,7 +243,7 @@ def _compute_blocks(
     is_cut_off: bool,
     result: Array,
 ) -> None:
-    """Compute rows edges[b] to edges[b + 1] of the result for each block b, in `total`, from pairs cuts[b] to cuts[b + 1]."""
+    """Compute rows edges[b] to edges[b + 1] of the result for each block b, by pairs cuts[b] to cuts[b + 1]."""
     for block in blocks:
         first, num_rows = edges[block], edges[block + 1] - edges[block]
         for i in range(num_rows):
@@ -277,7 +275,7 @@ def _add_pairs(
         for i in range(num_pairs):
             value_rows[i] = np.int64(values.ctypes.data) + sources[begin[k] + i] * depth * WORD
             total_rows[i] = np.int64(total.ctypes.data) + (targets[begin[k] + i] - first_row) * total.shape[1] * WORD
-        for i in range(2 * ROWS):  # what a last tile lacks, and what is fetched before the next
+        for i in range(ROWS):  # what a last tile lacks
             value_rows[num_pairs + i] = np.int64(values.ctypes.data)
             total_rows[num_pairs + i] = np.int64(spare.ctypes.data)
         for panel in range(num_panels):
@@ -329,9 +327,9 @@ def _correlate_rows(
     channels, width = product.shape[1:]
     panel, most_words = _choose_num_vectors(width) * LANES, most_pairs * values.itemsize // WORD + 1
     columns, panels = np.empty(channels * most_words, np.uint32), np.empty((most_words, panel), np.uint32)
-    value_rows, total_rows = np.empty(channels + 2 * ROWS, np.int64), np.empty(channels + 2 * ROWS, np.int64)
+    value_rows, total_rows = np.empty(channels + ROWS, np.int64), np.empty(channels + ROWS, np.int64)
     group, zeros = most_words * LANES * WORD, np.zeros(max(channels, width), values.dtype)
-    for c in range(channels + 2 * ROWS):  # the last tile may lack channels
+    for c in range(channels + ROWS):  # the last tile may lack channels
         at = c if c < channels else 0
         value_rows[c] = np.int64(columns.ctypes.data) + at // LANES * group + at % LANES * WORD
     for block in range(len(cuts) - 1):
@@ -339,7 +337,7 @@ def _correlate_rows(
             begin, end = cuts[block, k], cuts[block + 1, k]
             if begin == end:
                 continue
-            for c in range(channels + 2 * ROWS):
+            for c in range(channels + ROWS):
                 total_rows[c] = np.int64(spare.ctypes.data if c >= channels else product[k, c].ctypes.data)
             depth = _pack_rows(values, sources[begin:end], 0, zeros, columns, channels // LANES, LANES * WORD, group)
             for start in range(0, width, panel):

@@ -23,12 +23,37 @@ def convolve(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
     Returns:
         (V', C') of the output's cells, of that type.
     """
+    return _sum_products(features, weight, rulebook).to(features.dtype)
+
+
+def convolve_to_relu(
+    features: Tensor, weight: Tensor, rulebook: Rulebook, bias: Tensor, residual: Tensor | None
+) -> Tensor:
+    """Convolve features on active cells, add, and let zero take the place of negative numbers; rounded once.
+
+    Args:
+        features: (V, C) of the input's cells.
+        weight: (K, C, C'), of the same type.
+        rulebook: of the convolution.
+        bias: (C',) to add.
+        residual: (V', C') of the features' type, to add.
+
+    Returns:
+        (V', C') of the output's cells, of that type.
+    """
+    total = _sum_products(features, weight, rulebook).add_(bias)
+    return (total if residual is None else total.add_(residual)).relu_().to(features.dtype)
+
+
+def _sum_products(features: Tensor, weight: Tensor, rulebook: Rulebook) -> Tensor:
+    """Convolve (V, C) by (K, C, C'): (V', C') float32, or of the features' type where that is wider."""
+    weight = weight.contiguous()
     result = torch.zeros(len(rulebook.sites), weight.shape[2], device=features.device, dtype=_widen(features.dtype))
     if rulebook.centre is not None:
         result += torch.mm(features, weight[rulebook.centre])
     for k, inputs, outputs in _iterate_elements(rulebook):
         result.index_add_(0, outputs, torch.mm(features[inputs], weight[k]).to(result.dtype))
-    return result.to(features.dtype)
+    return result
 
 
 def compute_gradients(
@@ -46,7 +71,7 @@ def compute_gradients(
     Returns:
         Gradients of the features (V, C), or None, and of the weight (K, C, C'); float32 for half precision.
     """
-    wide = _widen(features.dtype)
+    wide, weight = _widen(features.dtype), weight.contiguous()
     to_weight = torch.zeros_like(weight)
     to_features = torch.zeros_like(features, dtype=wide) if with_features else None
     if rulebook.centre is not None:

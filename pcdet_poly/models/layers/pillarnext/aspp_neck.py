@@ -40,8 +40,8 @@ class DenseResidualBlock(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """Compute the block of bird's-eye features (B, C, H, W)."""
-        hidden = self.norm1(self.conv1(bev)).relu()
-        return (bev + self.norm2(self.conv2(hidden)).relu()).relu()
+        hidden = self.norm1(self.conv1(bev)).relu_()
+        return (bev + self.norm2(self.conv2(hidden)).relu_()).relu_()
 
 
 class Pyramid(nn.Module):
@@ -58,7 +58,8 @@ class Pyramid(nn.Module):
 
     def forward(self, bev: Tensor) -> Tensor:
         """Compute the pyramid of bird's-eye features (B, C, H, W)."""
-        features: Tensor = self.norm(convolve_at_dilations(bev, self.compose_kernels(), self.dilations)).relu()
+        wide = convolve_at_dilations(bev, self.compose_kernels(), self.dilations, self.output.bias)
+        features: Tensor = self.norm(wide).relu_()
         return features
 
     def compose_kernels(self) -> Tensor:
@@ -71,8 +72,7 @@ class Pyramid(nn.Module):
         with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             # (C, C) each: of the input, of its 1 x 1 convolution, and of one convolution for each dilation
             same, point, *wide = self.output.weight[:, :, 0, 0].chunk(2 + len(self.dilations), dim=1)
-            kernels = torch.stack(wide) @ self.kernel.flatten(1)  # (D, C, C * 9)
-            kernels = kernels.unflatten(2, self.kernel.shape[1:])
+            kernels = (torch.stack(wide) @ self.kernel.flatten(1)).view(-1, *self.kernel.shape)
             middle = nn.functional.pad((same + point @ self.point.weight[:, :, 0, 0])[..., None, None], (1, 1, 1, 1))
             return torch.cat([kernels[:1] + middle, kernels[1:]])
 
@@ -92,7 +92,7 @@ def convolve_at_dilations(bev: Tensor, kernels: Tensor, dilations: Sequence[int]
     first, *others = dilations
     total = nn.functional.conv2d(bev, kernels[0], bias, padding=first, dilation=first)
     for kernel, step in zip(kernels[1:], others, strict=True):
-        total = total + nn.functional.conv2d(bev, kernel, padding=step, dilation=step)
+        total += nn.functional.conv2d(bev, kernel, padding=step, dilation=step)  # no gradient reads it
     return total
 
 

@@ -38,7 +38,7 @@ class SparsePillarBackbone(nn.Module):
         """Pillars (V, C) -> image (B, out_channels, ny / stride, nx / stride), zero where no cell is active."""
         for stage in self.stages:
             pillars = stage(pillars)
-        features = self.norm(self.output(pillars.features)).relu()
+        features = self.norm(self.output(pillars.features)).relu_()
         return sparse_to_bev(pillars.replace_features(features), channels_last=channels_last)
 
 

@@ -21,12 +21,13 @@ class RsnSparseBlocks(nn.Module):
         super().__init__()
         self.kernel: Size3 = (depth, 3, 3)
         self.layers = nn.ModuleList(layer for block in blocks for layer in _make_layers(channels, block, self.kernel))
+        self.is_growing = tuple(isinstance(layer, RsnGrowingLayer) for layer in self.layers)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """Compute all blocks, one after the other."""
         rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)
-        for layer in self.layers:
-            if isinstance(layer, RsnGrowingLayer):
+        for layer, is_growing in zip(self.layers, self.is_growing, strict=True):
+            if is_growing:
                 tensor = layer(tensor)
                 rulebook = build_submanifold_rulebook(tensor.sites, self.kernel)
             else:
@@ -47,7 +48,7 @@ class RsnGrowingLayer(nn.Module):
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         """Compute features at every cell that the convolution reaches from an active one."""
         grown = self.convolution(tensor)
-        return grown.replace_features(self.norm(grown.features).relu())
+        return grown.replace_features(self.norm(grown.features).relu_())
 
 
 class RsnResidualBlock(nn.Module):
@@ -61,9 +62,9 @@ class RsnResidualBlock(nn.Module):
     def forward(self, tensor: SparseTensor, rulebook: Rulebook) -> SparseTensor:
         """Compute the block at the active cells; `rulebook` is that of a submanifold convolution on them."""
         hidden = self.first(tensor, rulebook)
-        hidden = hidden.replace_features(self.first_norm(hidden.features).relu())
+        hidden = hidden.replace_features(self.first_norm(hidden.features).relu_())
         residual = self.second_norm(self.second(hidden, rulebook).features)
-        return tensor.replace_features((tensor.features + residual).relu())
+        return tensor.replace_features((tensor.features + residual).relu_())
 
 
 def _make_layers(channels: int, block: Block, kernel: Size3) -> list[nn.Module]:
