@@ -13,12 +13,21 @@ import numpy as np
 
 from pcdet_poly.ops.arrays.coordinate_rows import split_coordinates
 from pcdet_poly.ops.compiler.kernel import kernel
-from pcdet_poly.ops.cpu.bitmap import build_bitmap, count_members_before, rank_member
+from pcdet_poly.ops.cpu.bitmap import (
+    LANES,
+    build_bitmap,
+    count_members_before,
+    join_lanes,
+    list_members,
+    mark_members,
+    rank_member,
+)
 
 Array = np.ndarray
 DROPPED = -1
 BLOCK = 64  # cells in one word of a bitmap
 CHUNK = 2048  # points whose coordinates are brought into rows at a time; they stay in the first cache
+CROWD = 4  # points of a voxel, from which its cell costs less to read from the bitmap than to write for each point
 LARGEST_BITMAP = 1 << 23  # bits, 1 MB: about a second-level cache
 
 
@@ -53,11 +62,12 @@ def voxelize(
 def _voxelize(
     points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
 ) -> tuple[Array, Array, Array]:
-    # One array holds a point's cell, then its rank: fresh memory costs as much as a pass over it.
-    index = find_cells(points, frame_of_point, lower, inverse_cell, shape, num_frames)
     num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
-    if num_cells <= LARGEST_BITMAP:
-        return _rank_points(index, build_bitmap(index, 0, int(num_cells // BLOCK + 1)), np.empty(0, np.int64))
+    is_small = num_cells <= LARGEST_BITMAP
+    num_words = num_cells // BLOCK + 1 if is_small else 0
+    index, words = _find_cells(points, frame_of_point, lower, inverse_cell, shape, num_frames, num_words)
+    if is_small:
+        return _rank_points(index, words, np.empty(0, np.int64))
     used = build_bitmap(index, 6, int(num_cells // (BLOCK * BLOCK) + 1))  # blocks: cells without their last 6 bits
     before, num_blocks = count_members_before(used)
     words, block = np.zeros(num_blocks, np.uint64), np.empty(num_blocks, np.int64)
@@ -66,10 +76,16 @@ def _voxelize(
 
 
 @kernel
-def find_cells(
-    points: Array, frame_of_point: Array, lower: Array, inverse_cell: Array, shape: Array, num_frames: int
-) -> Array:
-    """Find the cell of each point.
+def _find_cells(
+    points: Array,
+    frame_of_point: Array,
+    lower: Array,
+    inverse_cell: Array,
+    shape: Array,
+    num_frames: int,
+    num_words: int,
+) -> tuple[Array, Array]:
+    """Find the cell of each point, and mark it while it is in the first cache.
 
     Args:
         points: (P, 3+) float32, metres.
@@ -78,17 +94,23 @@ def find_cells(
         inverse_cell: (3,) float32, 1 / size of a cell.
         shape: (3,) int32 nx, ny, nz.
         num_frames: B.
+        num_words: of a bitmap of all cells; 0: nothing is marked.
 
     Returns:
-        (P,) int64 ((frame * nz + z) * ny + y) * nx + x, or -1.
+        (P,) int64 ((frame * nz + z) * ny + y) * nx + x, or -1, and the bitmap (num_words,) uint64.
     """
-    cell = np.empty(len(points), np.int64)
+    # One array holds a point's cell, then its rank: fresh memory costs as much as a pass over it. It is made here
+    # because the compiler knows of arrays made in a function that they share nothing.
+    cell, lanes = np.empty(len(points), np.int64), np.zeros((num_words, LANES), np.uint64)
     x, y, z = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     for begin in range(0, len(points), CHUNK):
         end = min(begin + CHUNK, len(points))
         split_coordinates(points[begin:end], x, y, z)
-        _find_cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, cell[begin:end])
-    return cell
+        found = cell[begin:end]
+        _find_cells_of_rows(x, y, z, frame_of_point[begin:end], lower, inverse_cell, shape, num_frames, found)
+        if num_words:
+            mark_members(found, 0, lanes)
+    return cell, join_lanes(lanes)
 
 
 @kernel
@@ -143,6 +165,8 @@ def _rank_points(index: Array, words: Array, block: Array) -> tuple[Array, Array
     `block` says which block each word is, if not its own number.
     """
     before, num_voxels = count_members_before(words)
+    if num_voxels * CROWD < len(index):
+        return _rank_crowded_points(index, words, block)
     cell, num_points = np.empty(num_voxels, np.int64), np.zeros(num_voxels, np.int64)
     for p in range(len(index)):
         if index[p] >= 0:
@@ -154,4 +178,23 @@ def _rank_points(index: Array, words: Array, block: Array) -> tuple[Array, Array
                 cell[voxel] = index[p]
             num_points[voxel] += 1
             index[p] = np.int64(voxel)
+    return cell, index, num_points
+
+
+@kernel
+def _rank_crowded_points(index: Array, words: Array, block: Array) -> tuple[Array, Array, Array]:
+    """Turn marked positions into cells, ranks and counts, where many have the same.
+
+    Neighbours in a scan lie in one voxel. They take turns in two counts, as those of a bitmap do in its copies.
+    """
+    before, num_voxels = count_members_before(words)
+    cell, counts = list_members(words, block, num_voxels), np.zeros((num_voxels, 2), np.int32)
+    for p in range(len(index)):
+        if index[p] >= 0:
+            voxel = rank_member(words, before, np.uint64(index[p]))
+            counts[voxel, p & 1] += np.int32(1)
+            index[p] = np.int64(voxel)
+    num_points = np.empty(num_voxels, np.int64)
+    for voxel in range(num_voxels):
+        num_points[voxel] = counts[voxel, 0] + counts[voxel, 1]
     return cell, index, num_points
