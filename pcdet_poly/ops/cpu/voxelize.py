@@ -64,7 +64,7 @@ def _voxelize(
 ) -> tuple[Array, Array, Array]:
     num_cells = num_frames * np.int64(shape[0]) * np.int64(shape[1]) * np.int64(shape[2])
     is_small = num_cells <= LARGEST_BITMAP
-    num_words = num_cells // BLOCK + 1 if is_small else 0
+    num_words = int(num_cells // BLOCK + 1) if is_small else 0
     index, words = _find_cells(points, frame_of_point, lower, inverse_cell, shape, num_frames, num_words)
     if is_small:
         return _rank_points(index, words, np.empty(0, np.int64))
@@ -188,13 +188,13 @@ def _rank_crowded_points(index: Array, words: Array, block: Array) -> tuple[Arra
     Neighbours in a scan lie in one voxel. They take turns in two counts, as those of a bitmap do in its copies.
     """
     before, num_voxels = count_members_before(words)
-    cell, counts = list_members(words, block, num_voxels), np.zeros((num_voxels, 2), np.int32)
+    cell, counts = list_members(words, block, int(num_voxels)), np.zeros((num_voxels, 2), np.int32)
     for p in range(len(index)):
         if index[p] >= 0:
             voxel = rank_member(words, before, np.uint64(index[p]))
             counts[voxel, p & 1] += np.int32(1)
             index[p] = np.int64(voxel)
     num_points = np.empty(num_voxels, np.int64)
-    for voxel in range(num_voxels):
-        num_points[voxel] = counts[voxel, 0] + counts[voxel, 1]
+    for i in range(num_voxels):
+        num_points[i] = counts[i, 0] + counts[i, 1]
     return cell, index, num_points
