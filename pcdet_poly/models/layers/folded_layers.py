@@ -63,7 +63,13 @@ class FoldedConv(nn.Module):
         self.register_buffer("bias", shift if conv.bias is None else shift + conv.bias.detach() * scale)
 
     def forward(self, tensor: SparseTensor, rulebook: Rulebook, residual: Tensor | None = None) -> SparseTensor:
-        """Compute the layer at the active cells; `rulebook` belongs to them."""
+        """Compute the layer at the active cells.
+
+        Args:
+            tensor: features (V, C) of the input's cells.
+            rulebook: of the convolution.
+            residual: (V', C') to add to the result, on the output's cells.
+        """
         given = (tensor.features, self.weight, rulebook)
         return sparse_conv_relu(*given, bias=self.bias, residual=residual, backend=self.backend)
 
