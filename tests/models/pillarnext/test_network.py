@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pcdet_poly.errors import UserError
 from pcdet_poly.models import build_recipe
 from pcdet_poly.models.decoding.mirror_flips import average_maps, mirror_back
 from pcdet_poly.models.export.network import export_onnx
+from pcdet_poly.models.layers.pillarnext.aspp_neck import Pyramid
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone
 from pcdet_poly.models.summary.model_size import summarize
 from pcdet_poly.structures import Batch, CenterMaps, GroundTruth, Sites, SparseTensor
@@ -219,3 +221,27 @@ def test_the_slim_form_learns_four_frames(four_frames: Path) -> None:
     ap = overfit_bev_ap(CONFIGS / "slim_pillarnext.yaml", four_frames, 56, *near, *more, one_order=True)
     assert len(ap) == 3
     assert min(ap.values()) >= 0.95, ap
+
+
+def test_a_pyramid_is_what_its_authors_write() -> None:
+    """Parts side by side, joined by a 1 x 1 convolution; values and gradients in float64."""
+    torch.manual_seed(0)
+    pyramid, image = Pyramid(6, [1, 3, 5]).double(), torch.randn(2, 6, 11, 9, dtype=torch.float64, requires_grad=True)
+    wide = [nn.functional.conv2d(image, pyramid.kernel, padding=step, dilation=step) for step in pyramid.dilations]
+    theirs = pyramid.norm(pyramid.output(torch.cat([image, pyramid.point(image), *wide], dim=1))).relu()
+    ours, given = pyramid(image), [image, *pyramid.parameters()]
+    torch.testing.assert_close(ours, theirs)
+    factor = torch.randn_like(ours)
+    gradients = [torch.autograd.grad((maps * factor).sum(), given) for maps in (ours, theirs)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_pyramids_kernels_are_not_rounded_before_they_are_composed() -> None:
+    """bfloat16 has 2 ** -8; sums of 16 products in float32 less than 16 * 2 ** -24 of their terms."""
+    torch.manual_seed(0)
+    pyramid = Pyramid(16, [1, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        kernels = pyramid.compose_kernels()
+    exact = deepcopy(pyramid).double().compose_kernels()
+    assert kernels.dtype == torch.float32
+    assert (kernels - exact).abs().max() <= 18 * 2**-24 * 16 * exact.abs().max()
