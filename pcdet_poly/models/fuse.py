@@ -39,8 +39,8 @@ def fuse_recipe(recipe: Recipe) -> nn.Module:
 def fuse_for_inference(model: nn.Module) -> nn.Module:
     """Copy `model` in evaluation mode, without batch norms after convolutions; `model` stays as it was.
 
-    The copy computes the same up to float rounding, but its state dict does not fit `model`. The pillar encoder is
-    left alone: it folds its own batch norms.
+    The copy computes the same up to float rounding, but its state dict does not fit `model`, and its sparse layers have
+    no gradients. The pillar encoder is left alone: it folds its own batch norms.
     """
     fused = deepcopy(model).eval()
     for parent in list(fused.modules()):
@@ -56,7 +56,7 @@ def fuse_for_inference(model: nn.Module) -> nn.Module:
 
 
 def _fold_norm(layer: nn.Module, norm: nn.Module) -> nn.Module | None:
-    """Fold `norm` into the `layer` before it; None where the two are no convolution and batch norm."""
+    """Fold `norm` into the `layer` before it; None where the two are no dense layer and a batch norm of it."""
     match layer, norm:
         case nn.Conv2d(), nn.BatchNorm2d():
             return fusion.fuse_conv_bn_eval(layer, norm)

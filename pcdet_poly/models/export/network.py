@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pcdet_poly.errors import UserError
 from pcdet_poly.files import atomic_path
 from pcdet_poly.models.fuse import fuse_for_inference
+from pcdet_poly.models.layers.folded_layers import fold_linear
 from pcdet_poly.models.layers.pillar_encoder import PillarEncoder
 from pcdet_poly.models.layers.pillar_layer import PillarLayer
 from pcdet_poly.models.pillar_detector import PillarDetector
@@ -32,7 +33,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, model: PillarDetector) -> None:
         super().__init__()
         model = cast(PillarDetector, fuse_for_inference(model))
-        layers = [_fold_norm(cast(PillarLayer, layer)) for layer in model.encoder.layers]
+        layers = [fold_linear(layer.linear, layer.norm) for layer in cast(list[PillarLayer], model.encoder.layers)]
         self.point_channels, self.max_points = model.point_channels, model.encoder.max_points
         self.num_inputs = layers[0].in_features
         self.layers = nn.ModuleList(layers)
@@ -102,19 +103,6 @@ def _max_per_pillar(values: Tensor, pillar: Tensor, num_pillars: int) -> Tensor:
     """Compute the maximum over each pillar's points, (V, width), of values that are not negative."""
     start = values.new_zeros(num_pillars, values.shape[1])
     return start.scatter_reduce(0, pillar[:, None].expand_as(values), values, "amax")
-
-
-def _fold_norm(layer: PillarLayer) -> nn.Linear:
-    """Fold a linear layer and its batch norm into one linear layer."""
-    linear, norm = layer.linear, layer.norm
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    folded = nn.Linear(linear.in_features, linear.out_features)
-    with torch.no_grad():
-        folded.weight.copy_(linear.weight * scale[:, None])
-        folded.bias.copy_(norm.bias - norm.running_mean * scale)
-    return folded
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pcdet_poly.models.layers.folded_layers import fold_linear, read_norm
+from pcdet_poly.models.layers.folded_layers import fold_linear, fold_sparse_conv
 from pcdet_poly.models.layers.pillarnext.sparse_backbone import SparsePillarBackbone, StridedStage
 from pcdet_poly.models.layers.sparse_layers import SparseConv, SubmanifoldConv
 from pcdet_poly.models.layers.voxel_backbone import SubmanifoldResidualBlock
@@ -92,10 +92,8 @@ class _GatherConv(nn.Module):
 
     def __init__(self, conv: SparseConv | SubmanifoldConv, norm: nn.BatchNorm1d) -> None:
         super().__init__()
-        by_row = conv.weight.detach().permute(1, 2, 3, 4, 0)[0].flatten(1, 2)  # (3, 3 C, C')
-        scale, shift = read_norm(norm)
-        bias = shift if conv.bias is None else shift + conv.bias.detach() * scale
-        self.register_buffer("weight", (by_row * scale).contiguous())
+        weight, bias = fold_sparse_conv(conv, norm)
+        self.register_buffer("weight", weight.permute(1, 2, 3, 4, 0)[0].flatten(1, 2).contiguous())  # (3, 3 C, C')
         self.register_buffer("bias", bias)
         self.register_buffer("zeros", torch.zeros(1, conv.weight.shape[4]))
 

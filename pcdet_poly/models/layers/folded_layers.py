@@ -39,6 +39,13 @@ def read_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias.detach() - norm.running_mean * scale
 
 
+def fold_sparse_conv(conv: SubmanifoldConv | SparseConv, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Fold a batch norm into the sparse convolution before it: its weight (C', kz, ky, kx, C), and a bias (C',)."""
+    scale, shift = read_norm(norm)
+    bias = shift if conv.bias is None else shift + conv.bias.detach() * scale
+    return conv.weight.detach() * scale[:, None, None, None, None], bias
+
+
 def fold_linear(linear: nn.Linear, norm: nn.BatchNorm1d) -> nn.Linear:
     """Fold a batch norm into the linear layer before it."""
     scale, shift = read_norm(norm)
@@ -57,10 +64,10 @@ class FoldedConv(nn.Module):
 
     def __init__(self, conv: SubmanifoldConv | SparseConv, norm: SparseNorm) -> None:
         super().__init__()
-        scale, shift = read_norm(norm)
+        weight, bias = fold_sparse_conv(conv, norm)
         self.backend = conv.backend
-        self.register_buffer("weight", conv.weight.detach() * scale[:, None, None, None, None])
-        self.register_buffer("bias", shift if conv.bias is None else shift + conv.bias.detach() * scale)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
 
     def forward(self, tensor: SparseTensor, rulebook: Rulebook, residual: Tensor | None = None) -> SparseTensor:
         """Compute the layer at the active cells.

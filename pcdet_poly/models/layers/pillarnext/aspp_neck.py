@@ -92,7 +92,7 @@ def convolve_at_dilations(bev: Tensor, kernels: Tensor, dilations: Sequence[int]
     first, *others = dilations
     total = nn.functional.conv2d(bev, kernels[0], bias, padding=first, dilation=first)
     for kernel, step in zip(kernels[1:], others, strict=True):
-        total += nn.functional.conv2d(bev, kernel, padding=step, dilation=step)  # no gradient reads it
+        total += nn.functional.conv2d(bev, kernel, padding=step, dilation=step)  # no gradient reads what was there
     return total
 
 
